@@ -1,0 +1,1 @@
+"""Objectives, rules, evaluation. Reads minute counts as frames."""

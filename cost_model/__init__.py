@@ -1,0 +1,1 @@
+"""Rates, charges, break-even, reports. Reads usage as frames."""

@@ -1,0 +1,1 @@
+"""Streamlit pages: what people look at. Knows every package below it; nothing below knows it."""

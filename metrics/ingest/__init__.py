@@ -1,0 +1,1 @@
+"""Real telemetry in: each module turns one source into contract tables."""

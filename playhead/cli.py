@@ -1,0 +1,75 @@
+"""The command line: finds a command by its file, and turns our errors into one line.
+
+A command is a module of :mod:`playhead.commands` that offers ``command``; it is imported only when it is
+called, so that ``playhead --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from metrics.errors import PlayheadError, did_you_mean
+
+__all__ = ["main"]
+
+# Name -> the line shown by `playhead --help`; the module is playhead.commands.<name>.
+COMMANDS = {
+    "demo": "Synthesise a quarter, compute, evaluate, report, and open the dashboard.",
+    "synthesize": "Run the emulated service and write its telemetry to a lake.",
+    "ingest": "Take real telemetry in: CMCD, access logs, Prometheus, charges.",
+    "cmcd": "Decode raw CMCD.",
+    "metrics": "Compute metrics by any dimensions.",
+    "ledger": "Every session counted or excluded, by reason.",
+    "explain": "What moved a metric between two periods.",
+    "decide": "The decision table: what each switch does to viewers and margin.",
+    "slo": "Check, compile and evaluate objectives.",
+    "cost": "Unit economics, break-even and the quarterly report.",
+    "lake": "Look at a lake and keep it small.",
+    "dashboard": "Serve the dashboard on loopback.",
+    "glossary": "Every metric's definition, from the catalogue.",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            raise click.UsageError(f"no command {cmd_name!r}; {did_you_mean(cmd_name, COMMANDS)}", ctx)
+        command: click.Command = importlib.import_module(f"playhead.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="playhead")
+def _playhead() -> None:
+    """Observability, SLA and cost analytics for video streaming services."""
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line. Exit status: 0 done, 1 a check did not hold, 2 bad input or usage."""
+    try:
+        result = _playhead.main(args=argv, prog_name="playhead", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except PlayheadError as error:
+        click.echo(f"playhead: {error}", err=True)
+        sys.exit(2)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        click.echo(f"playhead: {' '.join(error.format_message().split())}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("playhead: interrupted; run the command again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

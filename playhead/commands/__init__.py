@@ -1,0 +1,1 @@
+"""One small module a command; each offers `command`, a click command."""

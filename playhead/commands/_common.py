@@ -1,0 +1,44 @@
+"""Options and output that every command shares."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["json_option", "lake_option", "print_json"]
+
+lake_option = click.option(
+    "--lake",
+    "lake_path",
+    type=click.Path(path_type=Path),
+    default=Path("lake"),
+    envvar="PLAYHEAD_LAKE",
+    show_default=True,
+    show_envvar=True,
+    help="The lake's folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on standard output.")
+
+_EXACT = 2**53
+
+
+def print_json(value: Any) -> None:
+    """Write ``value`` as JSON; integers beyond 2^53 and decimals as strings, since JSON readers round them."""
+    click.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Decimal):
+        whole = value == value.to_integral_value()
+        return _plain(int(value)) if whole else str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _EXACT:
+        return str(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
