@@ -156,7 +156,9 @@ class Table:
         known = set(self.schema)
         for name in frame.columns:
             if name not in known:
-                raise ContractError(f"unknown column {name!r}", where=self.name, mend=did_you_mean(name, known))
+                raise ContractError(
+                    f"unknown column {name!r}", where=self.name, mend=did_you_mean(name, known)
+                )
         absent = [c for c in self.columns if c.name not in frame.columns]
         required = [c.name for c in absent if not c.nullable]
         if required:

@@ -21,13 +21,15 @@ lake_option = click.option(
     show_envvar=True,
     help="The lake's folder.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on standard output.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Machine-readable output on standard output."
+)
 
 _EXACT = 2**53
 
 
 def print_json(value: Any) -> None:
-    """Write ``value`` as JSON; integers beyond 2^53 and decimals as strings, since JSON readers round them."""
+    """Write JSON; integers beyond 2^53 and decimals as strings, since JSON readers round them."""
     click.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2))
 
 
