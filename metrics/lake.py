@@ -1,0 +1,407 @@
+"""The lake: Delta tables under one folder, appended to exactly once, scanned lazily.
+
+::
+
+    _playhead.json     lake id, contract version, fingerprint of the hash key
+    _key               secret that ids are hashed with (mode 0600)
+    tables/<name>/     one Delta table each, by UTC day where the table has one
+    artefacts/         reports, rules, verdicts
+
+A batch is known by (application, version). Its data files are written first and become visible by one
+Delta commit that carries the pair as an application transaction, so a writer killed at any point leaves all
+of the batch or none, and a writer that runs again finds what it has done. Delta records the pair; the check
+is ours, and is repeated when another writer commits in between.
+
+Rows that break the contract go to the table ``quarantine`` under the same pair. Two tables cannot commit
+together, so quarantine commits first and the table last: each is checked on its own, and the table's commit
+means that the whole batch is in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction
+
+from metrics.contract import Column, Table
+from metrics.errors import LakeError
+from metrics.files import write_once
+from metrics.privacy import key_fingerprint, load_or_create_key
+from metrics.telemetry import CONTRACT_VERSION, TABLES, get_table
+
+__all__ = ["QUARANTINE", "Appended", "Lake", "Snapshot"]
+
+QUARANTINE = Table(
+    "quarantine",
+    "rows and lines that were not let in, with the reason",
+    columns=(
+        Column("table", pl.String, "the table they were meant for"),
+        Column("reason", pl.String, "why not"),
+        Column("row", pl.String, "the row as JSON, or the line"),
+        Column("application", pl.String, "who wrote the batch"),
+        Column("version", pl.Int64, "which batch"),
+    ),
+)
+
+_META = "_playhead.json"
+_KEY = "_key"
+_ATTEMPTS = 20
+_COMPRESSION_LEVEL = 1
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What an append did: rows let in, rows quarantined, and their reasons; nothing when ``already`` in."""
+
+    rows: int
+    quarantined: int
+    already: bool
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table: the Parquet files that hold it, for engines that have no Delta reader.
+
+    The partition column ``day`` is in the files. ``version`` is -1 for a table that does not exist yet.
+    """
+
+    version: int
+    files: tuple[str, ...]
+    rows: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A folder of telemetry tables. Open one with :meth:`open`, make one with :meth:`create`."""
+
+    path: Path
+    lake_id: str
+    key_fingerprint: str
+
+    @classmethod
+    def create(cls, path: Path | str) -> Lake:
+        """Make a lake at ``path``, or open the one that is there.
+
+        Raises :class:`LakeError` where the folder holds other things, or a lake of another contract version.
+        """
+        path = Path(path).absolute()
+        if not (path / _META).exists():
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                strangers = [
+                    entry.name for entry in path.iterdir() if not entry.name.startswith((_META, _KEY))
+                ]
+                if strangers:
+                    raise LakeError(
+                        "the folder holds other things", where=str(path), mend="give an empty or a new folder"
+                    )
+                key = load_or_create_key(path / _KEY)
+                meta = {
+                    "contract_version": CONTRACT_VERSION,
+                    "lake_id": uuid.uuid4().hex[:12],
+                    "key_fingerprint": key_fingerprint(key),
+                }
+                write_once(path / _META, json.dumps(meta, indent=2) + "\n")
+            except OSError as error:
+                raise LakeError(f"cannot make a lake ({error.strerror})", where=str(path)) from error
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Lake:
+        """Open the lake at ``path``.
+
+        Raises :class:`LakeError` where there is none, or one of another contract version.
+        """
+        path = Path(path).absolute()
+        try:
+            meta = json.loads((path / _META).read_text(encoding="utf-8"))
+            version, lake_id = int(meta["contract_version"]), str(meta["lake_id"])
+            fingerprint = str(meta["key_fingerprint"])
+        except (FileNotFoundError, NotADirectoryError) as error:
+            mend = "make one with `playhead demo`, `playhead synthesize` or `playhead ingest`"
+            raise LakeError("no lake here", where=str(path), mend=mend) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            mend = "restore the file, or write to a new folder"
+            raise LakeError(
+                "cannot be read as a lake's description", where=str(path / _META), mend=mend
+            ) from error
+        if version != CONTRACT_VERSION:
+            raise LakeError(
+                f"the lake has contract version {version}, this Playhead {CONTRACT_VERSION}",
+                where=str(path),
+                mend="write a new lake, or use the Playhead that wrote this one",
+            )
+        return cls(path, lake_id, fingerprint)
+
+    @property
+    def key(self) -> bytes:
+        """The secret that ids are hashed with.
+
+        Raises :class:`LakeError` where it is not the one this lake was made with: ids would not join.
+        """
+        key = load_or_create_key(self.path / _KEY)
+        if key_fingerprint(key) != self.key_fingerprint:
+            raise LakeError(
+                "the hash key is not the one this lake was made with",
+                where=str(self.path),
+                mend="set PLAYHEAD_HASH_KEY to the first key, or restore the file _key",
+            )
+        return key
+
+    def append(self, table: str, frame: pl.DataFrame, *, application: str, version: int) -> Appended:
+        """Append a batch exactly once, known by (``application``, ``version``).
+
+        Versions of an application only grow: a batch with a version at or under the last one is already in,
+        and nothing is done. Rows that break the contract go to the table ``quarantine``.
+        Raises :class:`~metrics.errors.ContractError` for a frame whose columns do not fit.
+        """
+        contract = get_table(table)
+        if _is_in(self._delta(table), application, version):
+            return Appended(0, 0, already=True, reasons={})
+        validated = contract.validate(frame)
+        bad = validated.quarantined
+        if bad.height:
+            self.quarantine(bad, application=f"{table}/{application}", version=version)
+        with self.shared():
+            done = self._commit(contract, validated.good, application, version)
+        if not done:
+            return Appended(0, 0, already=True, reasons={})
+        return Appended(validated.good.height, bad.height, already=False, reasons=validated.reasons)
+
+    def quarantine(self, rows: pl.DataFrame, *, application: str, version: int) -> bool:
+        """Keep ``rows`` (``table, reason, row``) in quarantine, once; False where they were kept before.
+
+        Commit quarantine before the table it belongs to, so that the table's commit closes the batch.
+        """
+        named = rows.select(
+            "table",
+            "reason",
+            "row",
+            pl.lit(application).alias("application"),
+            pl.lit(version, dtype=pl.Int64).alias("version"),
+        )
+        with self.shared():
+            return self._commit(QUARANTINE, named, application, version)
+
+    def appended_version(self, table: str, application: str) -> int | None:
+        """The last version ``application`` has appended to ``table``; None where it never did."""
+        delta = self._delta(table)
+        return delta.transaction_version(application) if delta else None
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """The table, lazily, in the contract's columns and types, with the partition column ``day``.
+
+        A table nobody has written is empty.
+        """
+        schema = _stored_schema(_contract(table))
+        files = self.snapshot(table).files
+        if not files:
+            return pl.LazyFrame(schema=schema)
+        # `day` is read from the files and not from their paths, which may hold any `name=value`.
+        return pl.scan_parquet(list(files), schema=schema, hive_partitioning=False, glob=False)
+
+    def snapshot(self, table: str) -> Snapshot:
+        """The files that hold the table now."""
+        delta = self._delta(table)
+        if delta is None:
+            return Snapshot(-1, ())
+        actions = pl.DataFrame(delta.get_add_actions(flatten=True)).sort("path")
+        root = self.table_path(table)
+        return Snapshot(
+            delta.version(),
+            tuple(str(root / path) for path in actions["path"]),
+            int(actions["num_records"].sum()),
+            int(actions["size_bytes"].sum()),
+        )
+
+    def version(self) -> str:
+        """Changes whenever any table does: the key that pages cache by. Reads file names only."""
+        versions = [f"{name}:{_last_commit(self.table_path(name))}" for name in self.tables()]
+        return ",".join([self.lake_id, *versions])
+
+    def tables(self) -> list[str]:
+        """Names of the tables that exist, in the contract's order, quarantine last."""
+        return [name for name in (*TABLES, QUARANTINE.name) if _last_commit(self.table_path(name)) >= 0]
+
+    def artefact(self, name: str) -> Path:
+        """Where the artefact ``name`` (a report, rules, a verdict) lives; its folder exists."""
+        path = self.path / "artefacts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def table_path(self, table: str) -> Path:
+        """The folder of the table."""
+        return self.path / "tables" / _contract(table).name
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold the lake as one of many writers; whoever removes files waits."""
+        with _locked(self.path, exclusive=False):
+            yield
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lake as its only writer, to remove files that no commit names."""
+        with _locked(self.path, exclusive=True):
+            yield
+
+    def write_files(self, contract: Table, frame: pl.DataFrame) -> list[AddAction]:
+        """Write ``frame`` (with ``day``) as a Parquet file a day; nobody sees it before its commit."""
+        root = self.table_path(contract.name)
+        actions = []
+        for day, part in _by_day(contract, frame):
+            name = f"{day}part-{uuid.uuid4().hex}.zstd.parquet"
+            file = root / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part.write_parquet(file, compression="zstd", compression_level=_COMPRESSION_LEVEL)
+            actions.append(
+                AddAction(
+                    path=name,
+                    size=file.stat().st_size,
+                    partition_values={"day": day[4:-1]} if day else {},
+                    modification_time=int(file.stat().st_mtime * 1000),
+                    data_change=True,
+                    # No minima and maxima: readers prune by day, and the log must hold no viewer's id.
+                    stats=json.dumps({"numRecords": part.height}),
+                )
+            )
+        return actions
+
+    def commit(
+        self, contract: Table, delta: DeltaTable, actions: list[Any], transactions: list[Transaction]
+    ) -> None:
+        """One Delta commit of added and removed files."""
+        delta.create_write_transaction(
+            actions,
+            mode="append",
+            schema=_delta_schema(contract),
+            partition_by=_partition_by(contract),
+            commit_properties=CommitProperties(app_transactions=transactions),
+        )
+
+    def _commit(self, contract: Table, rows: pl.DataFrame, application: str, version: int) -> bool:
+        """Write and commit; False where the batch was in already."""
+        delta = self._delta(contract.name) or self._new(contract)
+        if _is_in(delta, application, version):
+            return False
+        actions = self.write_files(contract, _with_day(contract, rows))
+        for _ in range(_ATTEMPTS):
+            try:
+                # An empty batch is committed too: that it is done must be known.
+                self.commit(contract, delta, actions, [Transaction(application, version)])
+                return True
+            except CommitFailedError:
+                # Another writer got in first; if it was this batch (the same command run twice), we are done.
+                delta = self._delta(contract.name) or self._new(contract)
+                if _is_in(delta, application, version):
+                    return False
+        raise LakeError(
+            f"{_ATTEMPTS} commits were overtaken by other writers",
+            where=str(self.table_path(contract.name)),
+            mend="run the command again: nothing was written",
+        )
+
+    def _delta(self, table: str) -> DeltaTable | None:
+        path = self.table_path(table)
+        if _last_commit(path) < 0:
+            return None
+        try:
+            return DeltaTable(path)
+        except DeltaError as error:
+            mend = "restore the folder from a backup, or write a new lake"
+            raise LakeError(f"the Delta log cannot be read ({error})", where=str(path), mend=mend) from error
+
+    def _new(self, contract: Table) -> DeltaTable:
+        path = self.table_path(contract.name)
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            DeltaTable.create(
+                path,
+                _delta_schema(contract),
+                mode="ignore",
+                partition_by=_partition_by(contract),
+                name=contract.name,
+                description=contract.about,
+                # Readers without a Delta connector take the file list, so no row may be deleted in place.
+                configuration={"delta.enableDeletionVectors": "false"},
+            )
+        except DeltaError:
+            # Two writers may create it at once; the one that lost finds it there.
+            if _last_commit(path) < 0:
+                raise
+        return DeltaTable(path)
+
+
+def _contract(table: str) -> Table:
+    return QUARANTINE if table == QUARANTINE.name else get_table(table)
+
+
+def _partition_by(contract: Table) -> list[str]:
+    return ["day"] if contract.day else []
+
+
+def _stored_schema(contract: Table) -> pl.Schema:
+    if contract.day is None:
+        return contract.schema
+    return pl.Schema([*contract.schema.items(), ("day", pl.Date())])
+
+
+def _delta_schema(contract: Table) -> Schema:
+    empty = pl.DataFrame(schema=_stored_schema(contract))
+    return Schema.from_arrow(empty.to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
+
+
+def _with_day(contract: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    if contract.day is None:
+        return rows
+    return rows.with_columns(pl.from_epoch(contract.day, time_unit="ms").dt.date().alias("day"))
+
+
+def _by_day(contract: Table, frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Parts of the frame with the folder each belongs to: ``day=2026-04-01/``, or none."""
+    if contract.day is None:
+        if frame.height:
+            yield "", frame
+        return
+    for (day,), part in sorted(frame.partition_by("day", as_dict=True).items()):
+        yield f"day={day}/", part
+
+
+def _is_in(delta: DeltaTable | None, application: str, version: int) -> bool:
+    last = delta.transaction_version(application) if delta else None
+    return last is not None and last >= version
+
+
+def _last_commit(path: Path) -> int:
+    """The number of the last commit in a table's log, -1 without one; far cheaper than opening the table."""
+    try:
+        with os.scandir(path / "_delta_log") as entries:
+            stems = [e.name[:-5] for e in entries if e.name.endswith(".json")]
+    except (FileNotFoundError, NotADirectoryError):
+        return -1
+    return max((int(stem) for stem in stems if stem.isdigit()), default=-1)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, exclusive: bool) -> Iterator[None]:
+    """An advisory lock on the lake that a killed process cannot leave behind."""
+    try:
+        import fcntl
+    except ImportError:  # a platform without it: appends are safe all the same, compaction needs care
+        yield
+        return
+    with (path / "_playhead.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield

@@ -1,0 +1,23 @@
+"""What the emulator knows and telemetry does not: incidents as they were, and the worlds not chosen.
+
+Estimators must never see it. Only what scores them, and what shows the truth beside an estimate, reads it
+here.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from metrics.lake import Lake
+
+__all__ = ["counterfactuals", "incidents"]
+
+
+def incidents(lake: Lake) -> pl.LazyFrame:
+    """Incidents that were injected: table ``truth_incident``, empty on a lake of real telemetry."""
+    return lake.scan("truth_incident")
+
+
+def counterfactuals(lake: Lake) -> pl.LazyFrame:
+    """Parts of metrics by world: table ``truth_counterfactual``, empty on a lake of real telemetry."""
+    return lake.scan("truth_counterfactual")
