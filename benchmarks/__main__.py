@@ -1,0 +1,54 @@
+"""``python -m benchmarks [NAME…]``: measure all (or the named ones), print one table.
+
+A run of all of them also writes ``docs/benchmarks.md``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.harness import Row, markdown
+
+ORDER = ("start", "kernel", "rollup", "cmcd", "demo")
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+ABOUT = """# Benchmarks
+
+Written by `make bench`. Ours and the peer do the same work on the same data in the same process, turn about,
+after a warm-up, and their answers are compared before anything is timed; figures are medians of five rounds.
+Above 1× Playhead is the faster. Absolute figures are this machine's; ratios travel better.
+
+"""
+
+
+def main(names: list[str]) -> None:
+    """Measure and print; unknown names end the program with the known ones."""
+    unknown = set(names) - set(ORDER)
+    if unknown:
+        sys.exit(f"benchmarks: no {', '.join(sorted(unknown))}; known: {', '.join(ORDER)}")
+    rows: list[Row] = []
+    for name in names or ORDER:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        rows += importlib.import_module(f"benchmarks.{name}").rows()
+    table = markdown(rows)
+    print(table)
+    if not names:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(f"{ABOUT}{table}\n{_machine()}\n", encoding="utf-8")
+        print(f"written to {PAGE.relative_to(Path.cwd())}", file=sys.stderr)
+
+
+def _machine() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("polars", "duckdb", "numba", "http-sf"))
+    return (
+        f"Machine: {os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
+        f"Python {platform.python_version()}; {packages}."
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
