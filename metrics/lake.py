@@ -168,7 +168,7 @@ class Lake:
         Raises :class:`~metrics.errors.ContractError` for a frame whose columns do not fit.
         """
         contract = get_table(table)
-        if _is_in(self._delta(table), application, version):
+        if _is_in(self.delta(table), application, version):
             return Appended(0, 0, already=True, reasons={})
         validated = contract.validate(frame)
         bad = validated.quarantined
@@ -197,7 +197,7 @@ class Lake:
 
     def appended_version(self, table: str, application: str) -> int | None:
         """The last version ``application`` has appended to ``table``; None where it never did."""
-        delta = self._delta(table)
+        delta = self.delta(table)
         return delta.transaction_version(application) if delta else None
 
     def scan(self, table: str) -> pl.LazyFrame:
@@ -214,7 +214,7 @@ class Lake:
 
     def snapshot(self, table: str) -> Snapshot:
         """The files that hold the table now."""
-        delta = self._delta(table)
+        delta = self.delta(table)
         if delta is None:
             return Snapshot(-1, ())
         actions = pl.DataFrame(delta.get_add_actions(flatten=True)).sort("path")
@@ -225,6 +225,17 @@ class Lake:
             int(actions["num_records"].sum()),
             int(actions["size_bytes"].sum()),
         )
+
+    def delta(self, table: str) -> DeltaTable | None:
+        """The Delta table itself, for maintenance; None for a table nobody has written."""
+        path = self.table_path(table)
+        if _last_commit(path) < 0:
+            return None
+        try:
+            return DeltaTable(path)
+        except DeltaError as error:
+            mend = "restore the folder from a backup, or write a new lake"
+            raise LakeError(f"the Delta log cannot be read ({error})", where=str(path), mend=mend) from error
 
     def version(self) -> str:
         """Changes whenever any table does: the key that pages cache by. Reads file names only."""
@@ -293,7 +304,7 @@ class Lake:
 
     def _commit(self, contract: Table, rows: pl.DataFrame, application: str, version: int) -> bool:
         """Write and commit; False where the batch was in already."""
-        delta = self._delta(contract.name) or self._new(contract)
+        delta = self.delta(contract.name) or self._new(contract)
         if _is_in(delta, application, version):
             return False
         actions = self.write_files(contract, _with_day(contract, rows))
@@ -304,7 +315,7 @@ class Lake:
                 return True
             except CommitFailedError:
                 # Another writer got in first; if it was this batch (the same command run twice), we are done.
-                delta = self._delta(contract.name) or self._new(contract)
+                delta = self.delta(contract.name) or self._new(contract)
                 if _is_in(delta, application, version):
                     return False
         raise LakeError(
@@ -312,16 +323,6 @@ class Lake:
             where=str(self.table_path(contract.name)),
             mend="run the command again: nothing was written",
         )
-
-    def _delta(self, table: str) -> DeltaTable | None:
-        path = self.table_path(table)
-        if _last_commit(path) < 0:
-            return None
-        try:
-            return DeltaTable(path)
-        except DeltaError as error:
-            mend = "restore the folder from a backup, or write a new lake"
-            raise LakeError(f"the Delta log cannot be read ({error})", where=str(path), mend=mend) from error
 
     def _new(self, contract: Table) -> DeltaTable:
         path = self.table_path(contract.name)
