@@ -93,7 +93,11 @@ _SESSION = Table(
         _enum("outcome", "how the attempt came out", OUTCOMES),
         _null("failure_class", _STR, "of failures only", "technical", "business"),
         _c("waited_ms", _INT, "play instruction to first frame progressing, exit or failure"),
-        _null("startup_ms", _INT, "play instruction to first frame; null if it never started"),
+        _null(
+            "startup_ms",
+            _INT,
+            "play instruction to first frame; null if it never started, or flagged startup_unknown",
+        ),
         _c("playing_ms", _INT, "time playing; the time counted as watch hours"),
         _c("paused_ms", _INT, "time paused by the viewer"),
         _c("seeking_ms", _INT, "time seeking"),
@@ -139,10 +143,11 @@ _SESSION = Table(
     rules={
         **_PANEL_RULES,
         "ends before it starts": pl.col("end_ts_ms") >= pl.col("start_ts_ms"),
-        "startup_ms on a session that never started, or none on one that did": pl.col(
-            "startup_ms"
-        ).is_not_null()
-        == pl.col("outcome").is_in(["played", "playback_failure"]),
+        # A log of requests may prove that a session played and not when: that is said, never guessed.
+        "startup_ms on a session that never started, or none on one that did": (
+            pl.col("startup_ms").is_not_null() == pl.col("outcome").is_in(["played", "playback_failure"])
+        )
+        | (pl.col("startup_ms").is_null() & pl.col("flags").str.contains("startup_unknown", literal=True)),
         "stall_ms longer than watched_ms": pl.col("stall_ms") <= pl.col("watched_ms"),
         "stall_ms without a stall": (pl.col("stall_ms") == 0) | (pl.col("stall_count") > 0),
         "playing_ms longer than watched_ms": pl.col("playing_ms") <= pl.col("watched_ms"),
