@@ -1,0 +1,233 @@
+"""A scenario: the figures that describe a service and what happens to it, read from TOML, checked, frozen."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from metrics.errors import InputError, did_you_mean
+
+__all__ = ["IncidentSpec", "Scenario", "load_scenario"]
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Shares = dict[str, Ratio]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Demand(_Frozen):
+    hours_per_member_day: Positive
+    activity_log_sd: Ratio
+    diurnal: tuple[Positive, ...] = Field(min_length=24, max_length=24)
+    weekly: tuple[Positive, ...] = Field(min_length=7, max_length=7)
+    completion_ratio: Ratio
+    sampling_ratio: Ratio
+
+
+class Membership(_Frozen):
+    monthly_churn_ratio: Ratio
+    monthly_join_ratio: Ratio
+    trial_days: int = Field(ge=0)
+    trial_paid_ratio: Ratio
+    mean_tenure_days: Positive
+
+
+class Latency(_Frozen):
+    """Log-normal: median in ms and standard deviation of the logarithm."""
+
+    median_ms: Positive
+    log_sd: Positive
+
+
+class Control(_Frozen):
+    auth: Latency
+    home: Latency
+    search: Latency
+    authorise: Latency
+    steer: Latency
+    licence: Latency
+    degraded_home_median_ms: Positive
+    auth_failure_ratio: Ratio
+    business_failure_ratio: Ratio
+    playback_failure_per_hour: Ratio
+
+
+class Player(_Frozen):
+    chunk_ms: int = Field(gt=0)
+    buffer_ms: int = Field(gt=0)
+    patience_ms: int = Field(ge=0)
+    abandon_per_s: Ratio
+    stall_loss_factor: float = Field(ge=0)
+    seeks_per_hour: float = Field(ge=0)
+    pauses_per_hour: float = Field(ge=0)
+    pause_median_ms: Positive
+    versions: Shares
+
+
+class Delivery(_Frozen):
+    edge_gbps: Positive
+    storage_gbps: Positive
+    edge_disk_tb: Positive
+    edge_headroom_ratio: Positive
+    storage_headroom_ratio: Positive
+    fill_window_start_hour: int = Field(ge=0, le=23)
+    fill_window_hours: int = Field(ge=1, le=24)
+    edge_fill_gbps: Positive
+    mean_stream_kbps: Positive
+    edge_rtt_ms: Positive
+    storage_rtt_ms: Positive
+    third_party_rtt_ms: Positive
+    third_party_miss_ratio: Ratio
+    third_party_miss_ms: Positive
+    third_party_log_throughput: float
+
+
+class Codecs(_Frozen):
+    bitrate_ratio: dict[Literal["h264", "av1", "av1_fgs"], Positive]
+    ladder_kbps: tuple[Positive, ...] = Field(min_length=10, max_length=10)
+    av1_titles: int = Field(ge=0)
+    grain_ratio: Ratio
+
+
+class Device(_Frozen):
+    share: Ratio
+    max_rung: int = Field(ge=0, le=9)
+    av1_ratio: Ratio
+    os: Shares
+
+
+class Region(_Frozen):
+    member_share: Ratio
+    sites: int = Field(gt=0)
+    isps: int = Field(gt=0)
+    exchanges: int = Field(gt=0)
+    access_rtt_ms: Positive
+    cloud_rtt_ms: Positive
+    countries: dict[str, tuple[Ratio, float]]
+    access: Shares
+    fixed_log_shift: float
+    evening_log_loss: float
+    mobile_tilt: Positive
+
+    @model_validator(mode="after")
+    def _fits(self) -> Region:
+        if self.isps > self.sites:
+            raise ValueError(f"isps = {self.isps} needs at least as many sites, not {self.sites}")
+        _sums_to_one("countries", {name: share for name, (share, _) in self.countries.items()})
+        _sums_to_one("access", self.access)
+        return self
+
+
+INCIDENT_KINDS = (
+    "fill_failure", "recommendation_outage", "player_bug", "auth_outage", "access_congestion",
+    "appliance_crash",
+)  # fmt: skip
+
+
+class IncidentSpec(_Frozen):
+    """What goes wrong: scope is an attribute combination; ``@n`` is the n-th largest of its region."""
+
+    id: str
+    kind: Literal[
+        "fill_failure", "recommendation_outage", "player_bug", "auth_outage", "access_congestion",
+        "appliance_crash",
+    ]  # fmt: skip
+    start: datetime
+    minutes: int = Field(gt=0)
+    ramp_minutes: int = Field(ge=0)
+    severity: Ratio
+    scope: dict[Literal["region", "isp", "device", "player_version"], str]
+
+    @property
+    def start_ts_ms(self) -> int:
+        """Start, UTC epoch ms; a time without a zone counts as UTC."""
+        start = self.start if self.start.tzinfo else self.start.replace(tzinfo=UTC)
+        return int(start.timestamp() * 1000)
+
+
+class Scenario(_Frozen):
+    """Everything the emulator needs to know; see ``synthetic/scenarios/quarter.toml`` for each figure's source."""
+
+    name: str
+    start: date
+    days: int = Field(gt=0, le=3660)
+    seed: int = Field(ge=0, lt=2**62)
+    panel: int = Field(ge=64, description="simulated subscribers; at least 64, two a jackknife group")
+    members: int = Field(gt=0)
+    titles: int = Field(ge=1000)
+    demand: Demand
+    membership: Membership
+    control: Control
+    player: Player
+    delivery: Delivery
+    codecs: Codecs
+    device: dict[Literal["smart_tv", "connected_tv", "mobile", "tablet", "web"], Device]
+    region: dict[str, Region]
+    incident: tuple[IncidentSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Scenario:
+        _sums_to_one("region.*.member_share", {n: r.member_share for n, r in self.region.items()})
+        _sums_to_one("device.*.share", {n: d.share for n, d in self.device.items()})
+        _sums_to_one("player.versions", self.player.versions)
+        for incident in self.incident:
+            place = incident.scope.get("region")
+            if place is not None and place not in self.region:
+                raise ValueError(f"incident {incident.id}: no region {place!r}; {did_you_mean(place, self.region)}")
+            if "isp" in incident.scope and place is None:
+                raise ValueError(f"incident {incident.id}: an isp needs its region in the scope")
+        return self
+
+    @property
+    def start_ts_ms(self) -> int:
+        """Midnight UTC of the first day, epoch ms."""
+        return int(datetime(self.start.year, self.start.month, self.start.day, tzinfo=UTC).timestamp() * 1000)
+
+
+def load_scenario(path: Path | None = None, **changes: int | None) -> Scenario:
+    """The scenario in ``path`` (the shipped quarter when None) with non-null ``changes`` laid over it.
+
+    Raises :class:`~metrics.errors.InputError` naming the file, the key and the mend.
+    """
+    if path is None:
+        text, where = files("synthetic").joinpath("scenarios/quarter.toml").read_text("utf-8"), "quarter.toml"
+    else:
+        where = str(path)
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise InputError(
+                f"cannot be read ({reason})", where=where, mend="give a scenario in TOML, or none for the shipped one"
+            ) from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"not TOML: {error}", where=where, mend="mend the line named") from None
+    data |= {key: value for key, value in changes.items() if value is not None}
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        first, *rest = error.errors()
+        key = ".".join(map(str, first["loc"])) or "scenario"
+        message = first["msg"].removeprefix("Value error, ")
+        more = f" (and {len(rest)} more)" if rest else ""
+        if first["type"] == "extra_forbidden":
+            message = "unknown key"
+        raise InputError(
+            f"{key}: {message}{more}", where=where, mend="see synthetic/scenarios/quarter.toml for every key"
+        ) from None
+
+
+def _sums_to_one(name: str, shares: dict[str, float]) -> None:
+    total = sum(shares.values())
+    if not abs(total - 1) < 1e-6:
+        raise ValueError(f"{name} sums to {total:.4f}, not 1")
