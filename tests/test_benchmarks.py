@@ -35,7 +35,7 @@ def test_the_table_is_markdown_with_a_line_a_row() -> None:
 
 
 def test_a_watched_command_gives_its_output_and_memory_of_its_children(tmp_path: Path) -> None:
-    grab = "x = bytearray(50_000_000); import time; time.sleep(0.5)"
+    grab = "x = bytearray(50_000_000); sum(range(20_000_000))"
     program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{grab}']); print('done')"
     run = run_and_watch([sys.executable, "-c", program], tmp_path)
     assert run.output == "done\n"
