@@ -43,7 +43,7 @@ types: $(VENV)/.dev ## mypy, strict
 .PHONY: unit
 unit: $(VENV)/.dev ## pytest without the integration tests; ARGS="tests/alerts -x" and the like
 	$(say) 'pytest'
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 .PHONY: integration
 integration: $(VENV)/.dev ## the tests that need promtool or a browser
