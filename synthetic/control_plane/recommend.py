@@ -1,0 +1,298 @@
+"""Ranking the home page: a latent-factor model learned from logged plays, with regional popularity.
+
+A title's score for a member is its log lift under the model (:mod:`.factors`), plus a bonus for popularity, plus
+noise for exploration. All titles are scored for every member; there is no approximate index. Popularity is the
+title's share of recent plays, each region's own shrunk to the world's; its bonus is calibrated so that titles are
+shown as often as :class:`RecommendParameters` says, and no oftener.
+
+It learns from what was logged, and sees published metadata only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from synthetic import random as draws
+from synthetic.control_plane.catalogue import Catalogue
+from synthetic.control_plane.factors import member_vectors, title_vectors
+from synthetic.jit import compiled, prange
+from synthetic.random import Stream
+
+__all__ = ["Model", "PlayLog", "RecommendParameters", "home_pages", "popularity_pages", "train"]
+
+Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class PlayLog:
+    """Logged plays, one entry a start: member index, title index, day, share of the title watched."""
+
+    member: npt.NDArray[np.int32]
+    title: npt.NDArray[np.int32]
+    day: npt.NDArray[np.int32]
+    watched_ratio: Float32Array
+
+    @property
+    def count(self) -> int:
+        return self.member.size
+
+    def since(self, day: int) -> PlayLog:
+        """The plays of that day and later."""
+        keep = self.day >= day
+        return PlayLog(self.member[keep], self.title[keep], self.day[keep], self.watched_ratio[keep])
+
+    def __add__(self, other: PlayLog) -> PlayLog:
+        return PlayLog(
+            np.concatenate([self.member, other.member]),
+            np.concatenate([self.title, other.title]),
+            np.concatenate([self.day, other.day]),
+            np.concatenate([self.watched_ratio, other.watched_ratio]),
+        )
+
+
+@dataclass(frozen=True)
+class RecommendParameters:
+    """Choices of whoever runs the recommender."""
+
+    rank: int = 16
+    qualified_ratio: float = 0.1
+    """A play counts as liking from this share watched."""
+    popularity_half_life_days: float = 21.0
+    regional_prior_plays: float = 8.0
+    """A region's own count of a title weighs as much as the world's at this many expected plays."""
+    title_prior_plays: float = 40.0
+    """A title's vector is half its own and half its genres' at this many viewers."""
+    exposure_exponent: float = 0.95
+    """How often a title is shown grows with its share of plays to this power: 1 shows what is played, 0 shows
+    every title alike. Below 1 the loop from plays to pages to plays dies out instead of feeding itself."""
+    long_tail_ratio: float = 0.2
+    """Share of places given to titles whatever their popularity, so that the long tail is known at all."""
+    exploration: float = 0.3
+    """Scale of Gumbel noise on the score: pages vary from week to week, and the long tail is tried."""
+    launch_days: int = 14
+    launch_plays_ratio: float = 1.0
+    """A title younger than launch_days is credited with this share of a recent launch's mean plays."""
+    cold_plays: int = 5
+    """Below this many plays a member is new: the page is regional popularity, spread over genres."""
+    cold_genre_cap: int = 4
+    """Titles of one main genre on a new member's page, at most."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A snapshot: everything a page needs. Same inputs, same bytes, whatever the number of threads."""
+
+    day: int
+    member: Float32Array
+    """[members, rank] taste, posterior mean."""
+    member_plays: npt.NDArray[np.int32]
+    title: Float32Array
+    """[rank, count]."""
+    title_norm: Float32Array
+    """[count] |v|^2 / 2."""
+    log_popularity: Float32Array
+    """[regions, count] log share of recent plays; -inf where a title is not released."""
+    prominence: Float32Array
+    """[regions, count] what popularity adds to a score; -inf where a title is not released."""
+    seen_start: npt.NDArray[np.int64]
+    seen_title: npt.NDArray[np.int32]
+    """Titles each member has played, one member after the other."""
+    genre: npt.NDArray[np.int64]
+    seed: int
+    parameters: RecommendParameters = field(default_factory=RecommendParameters)
+
+
+def train(
+    plays: PlayLog,
+    catalogue: Catalogue,
+    *,
+    region: IntArray,
+    regions: int,
+    today: int,
+    seed: int,
+    parameters: RecommendParameters | None = None,
+) -> Model:
+    """Learn from the plays before ``today``; ``region`` [members] is where each member lives."""
+    p = parameters or RecommendParameters()
+    log = plays if plays.count == 0 or int(plays.day.max()) < today else _before(plays, today)
+    members, count = region.size, catalogue.count
+    liked = log.watched_ratio >= p.qualified_ratio
+    table = sparse.csr_array(
+        (np.ones(int(liked.sum()), np.float32), (log.member[liked], log.title[liked])), shape=(members, count)
+    )
+    table.data[:] = 1.0  # a title played twice is liked once
+    everything = sparse.csr_array(
+        (np.ones(log.count, np.int8), (log.member, log.title)), shape=(members, count)
+    )
+    with threadpool_limits(limits=1):  # one thread: the order of a sum must not depend on the machine's load
+        title = title_vectors(table, catalogue, rank=p.rank, prior_plays=p.title_prior_plays, seed=seed)
+        member = member_vectors(table, title)
+    log_popularity = _log_popularity(log, catalogue, region, regions, today, p)
+    draft = Model(
+        day=today,
+        member=member,
+        member_plays=np.diff(table.indptr).astype(np.int32),
+        title=np.ascontiguousarray(title.T),
+        title_norm=(0.5 * (title.astype(np.float64) ** 2).sum(axis=1)).astype(np.float32),
+        log_popularity=log_popularity,
+        prominence=(p.exposure_exponent * log_popularity).astype(np.float32),
+        seen_start=everything.indptr.astype(np.int64),
+        seen_title=everything.indices.astype(np.int32),
+        genre=catalogue.genre,
+        seed=seed,
+        parameters=p,
+    )
+    return replace(draft, prominence=_calibrated_prominence(draft, np.asarray(region)))
+
+
+def home_pages(model: Model, members: IntArray, region: IntArray, *, size: int = 40) -> npt.NDArray[np.int32]:
+    """The ``size`` best distinct titles for each of ``members``, best first, [n, size]; ``region`` is [n].
+
+    Titles already played are left out. Pages of new members hold few titles of any one genre.
+    """
+    p = model.parameters
+    count = model.title_norm.size
+    noise = p.exploration * draws.gumbels(
+        model.seed, model.day, np.arange(2 * count), Stream.RECOMMEND_EXPLORE
+    )
+    offset = draws.uniforms(model.seed, members, model.day, Stream.RECOMMEND_EXPLORE) * count
+    pages = np.full((members.size, size), -1, np.int32)
+    _rank(
+        np.asarray(members, np.int64), np.asarray(region, np.int64), offset.astype(np.int64), model.member,
+        model.member_plays, model.title, model.title_norm,
+        model.prominence, noise.astype(np.float32),
+        model.seen_start, model.seen_title, model.genre, p.cold_plays, p.cold_genre_cap, pages,
+    )  # fmt: skip
+    return pages
+
+
+def popularity_pages(model: Model, *, size: int = 40) -> npt.NDArray[np.int32]:
+    """The page shown while the recommender is out: each region's most popular titles, [regions, size]."""
+    order = np.argsort(-model.log_popularity, axis=1, kind="stable")
+    return np.ascontiguousarray(order[:, :size]).astype(np.int32)
+
+
+def _before(plays: PlayLog, today: int) -> PlayLog:
+    keep = plays.day < today
+    return PlayLog(plays.member[keep], plays.title[keep], plays.day[keep], plays.watched_ratio[keep])
+
+
+def _log_popularity(
+    log: PlayLog, catalogue: Catalogue, region: IntArray, regions: int, today: int, p: RecommendParameters
+) -> Float32Array:
+    """[regions, count] log of each title's share of recent plays, the region's own shrunk to the world's."""
+    count = catalogue.count
+    weight = np.exp2((log.day - today) / p.popularity_half_life_days)
+    cell = np.asarray(region)[log.member].astype(np.int64) * count + log.title
+    own = np.bincount(cell, weights=weight, minlength=regions * count).reshape(regions, count)
+    world = own.sum(axis=0) + 0.5
+    age = today - catalogue.release_day
+    young = (age >= 0) & (age < p.launch_days)
+    launched = (age >= p.launch_days) & (age < 4 * p.launch_days)
+    if launched.any():
+        world = world + np.where(young, p.launch_plays_ratio * world[launched].mean(), 0.0)
+    world_share = world / world.sum()
+    # Gamma-Poisson: a region's taste for a title over the world's, shrunk to 1 when few plays are expected.
+    expected = world_share[None, :] * own.sum(axis=1, keepdims=True)
+    share = world_share * (own + p.regional_prior_plays) / (expected + p.regional_prior_plays)
+    share /= share.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        return np.where(catalogue.is_released(today)[None, :], np.log(share), -np.inf).astype(np.float32)
+
+
+_BAND_RANKS = (10, 30, 100, 300, 1_000, 2_000, 4_000, 7_000, 11_000)
+_CALIBRATION_MEMBERS, _CALIBRATION_ROUNDS, _CALIBRATION_STEP = 1_000, 12, 0.35
+
+
+def _calibrated_prominence(model: Model, region: IntArray) -> Float32Array:
+    """[regions, count] the function of log popularity with which exposure follows ``exposure_exponent``.
+
+    A score's tail is Gaussian in taste: the same bonus buys an obscure title far less exposure than a known
+    one. So the function is found by ranking pages for a sample of members and moving its value in each band of
+    popularity toward the band's wanted exposure, a few rounds.
+    """
+    p = model.parameters
+    world = np.exp(model.log_popularity.astype(np.float64)).mean(axis=0)
+    available = int(np.count_nonzero(world))
+    order = np.argsort(-world, kind="stable")
+    edges = np.array([0, *(rank for rank in _BAND_RANKS if rank < available), available])
+    bands = edges.size - 1
+    band = np.zeros(world.size, np.int64)
+    band[order[:available]] = np.repeat(np.arange(bands), np.diff(edges))
+    by_play = np.bincount(band, weights=world**p.exposure_exponent, minlength=bands)
+    alike = np.bincount(band, weights=world > 0, minlength=bands)
+    wanted = (1 - p.long_tail_ratio) * by_play / by_play.sum() + p.long_tail_ratio * alike / available
+    knot = np.add.reduceat(np.log(world[order[:available]]), edges[:-1]) / np.diff(edges)
+    value = p.exposure_exponent * knot
+    warm = np.flatnonzero(model.member_plays >= p.cold_plays)
+    sample = warm[:: max(1, warm.size // _CALIBRATION_MEMBERS)][:_CALIBRATION_MEMBERS]
+    prominence = model.prominence
+    is_out = np.isneginf(model.log_popularity)
+    for _ in range(_CALIBRATION_ROUNDS if sample.size else 0):
+        pages = home_pages(replace(model, prominence=prominence), sample, region[sample])
+        shown = np.bincount(band[pages[pages >= 0]], minlength=bands) + 0.5
+        value = value + _CALIBRATION_STEP * np.log(wanted * shown.sum() / shown)
+        at = np.where(is_out, knot[-1], model.log_popularity)
+        prominence = np.interp(at, knot[::-1], value[::-1]).astype(np.float32)
+        prominence[is_out] = -np.inf
+    return prominence
+
+
+@compiled(parallel=True)
+def _rank(
+    members, region, offset, member_taste, member_plays, title, title_norm, popularity, noise, seen_start,
+    seen_title, genre, cold_plays, cold_genre_cap, pages,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    rank, count = title.shape
+    size = pages.shape[1]
+    for i in prange(members.size):
+        m = members[i]
+        score = popularity[region[i]].copy()
+        start = offset[i]
+        score += noise[start : start + count]
+        is_cold = member_plays[m] < cold_plays
+        if not is_cold:
+            score -= title_norm
+            for d in range(rank):
+                weight = member_taste[m, d]
+                row = title[d]
+                for j in range(count):
+                    score[j] += weight * row[j]
+        for k in range(seen_start[m], seen_start[m + 1]):
+            score[seen_title[k]] = -np.inf
+        # New members: more candidates than places, so that genres can be capped.
+        kept = 8 * size if is_cold else size
+        best = np.full(kept, -1, np.int32)
+        value = np.full(kept, np.float32(-np.inf), np.float32)
+        floor = value[kept - 1]
+        for j in range(count):
+            if score[j] > floor:
+                at = kept - 1
+                while at > 0 and value[at - 1] < score[j]:
+                    value[at], best[at] = value[at - 1], best[at - 1]
+                    at -= 1
+                value[at], best[at] = score[j], j
+                floor = value[kept - 1]
+        if not is_cold:
+            pages[i] = best
+        else:
+            shown = np.zeros(64, np.int64)
+            filled = 0
+            for k in range(kept):
+                if filled < size and best[k] >= 0 and shown[genre[best[k], 0]] < cold_genre_cap:
+                    pages[i, filled] = best[k]
+                    shown[genre[best[k], 0]] += 1
+                    filled += 1
+            for k in range(kept):  # what the cap left empty, by rank
+                taken = False
+                for other in range(filled):
+                    taken = taken or pages[i, other] == best[k]
+                if filled < size and best[k] >= 0 and not taken:
+                    pages[i, filled] = best[k]
+                    filled += 1
