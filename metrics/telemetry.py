@@ -418,7 +418,6 @@ _TRUTH_COUNTERFACTUAL = Table(
     columns=(
         _c("world", _STR, "which world: factual, or the switch that was turned"),
         _c("region", _STR, "market region"),
-        _c("codec", _STR, "video codec"),
         _c("replicate", _INT, "jackknife group"),
         _c("attempts", _INT, "weighted play attempts"),
         _c("starts", _INT, "weighted sessions that started"),

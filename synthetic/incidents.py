@@ -54,7 +54,7 @@ def resolve_incidents(specs: Sequence[IncidentSpec], places: Places) -> tuple[In
     """Turn names and ``@n`` into indices. Raises :class:`~metrics.errors.InputError` for an ISP that is not there."""
     out = []
     for spec in specs:
-        scope: dict[str, str] = {key: value for key, value in spec.scope.items()}
+        scope: dict[str, str] = {**spec.scope}
         region = places.regions.index(scope["region"]) if "region" in scope else -1
         isp = -1
         if "isp" in scope:
@@ -63,10 +63,14 @@ def resolve_incidents(specs: Sequence[IncidentSpec], places: Places) -> tuple[In
             if scope["isp"].startswith("@"):
                 nth = int(scope["isp"][1:]) if scope["isp"][1:].isdigit() else 0
                 if not 1 <= nth <= len(names):
-                    raise InputError(f"no ISP {scope['isp']}", where=f"incident {spec.id}", mend=f"@1 to @{len(names)}")
+                    raise InputError(
+                        f"no ISP {scope['isp']}", where=f"incident {spec.id}", mend=f"@1 to @{len(names)}"
+                    )
                 scope["isp"] = names[nth - 1]
             if scope["isp"] not in names:
-                raise InputError(f"no ISP {scope['isp']!r}", where=f"incident {spec.id}", mend=f"@1 to @{len(names)}")
+                raise InputError(
+                    f"no ISP {scope['isp']!r}", where=f"incident {spec.id}", mend=f"@1 to @{len(names)}"
+                )
             isp = int(candidates[names.index(scope["isp"])])
         out.append(Incident(spec, region, isp, scope))
     return tuple(out)
@@ -75,7 +79,11 @@ def resolve_incidents(specs: Sequence[IncidentSpec], places: Places) -> tuple[In
 def severity(incident: Incident, ts_ms: Ints) -> Floats:
     """Severity at each instant: 0 outside, rising linearly over the ramp, then full. Shape of ``ts_ms``."""
     since = ts_ms - incident.start_ts_ms
-    ramp = np.ones(ts_ms.shape) if not incident.spec.ramp_minutes else since / (incident.spec.ramp_minutes * 60_000)
+    ramp = (
+        np.ones(ts_ms.shape)
+        if not incident.spec.ramp_minutes
+        else since / (incident.spec.ramp_minutes * 60_000)
+    )
     on = (since >= 0) & (ts_ms < incident.end_ts_ms)
     return np.where(on, np.clip(ramp, 0.0, 1.0) * incident.spec.severity, 0.0)
 

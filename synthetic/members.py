@@ -72,7 +72,9 @@ def make_members(scenario: Scenario, places: Places) -> Members:
     seed = scenario.seed
     shares = np.array([r.member_share for r in scenario.region.values()])
     panel = _largest_remainder(scenario.panel * (0.5 * shares + 0.5 / shares.size))
-    joining = np.round(panel * scenario.membership.monthly_join_ratio * scenario.days / _DAYS_A_MONTH).astype(np.int64)
+    joining = np.round(panel * scenario.membership.monthly_join_ratio * scenario.days / _DAYS_A_MONTH).astype(
+        np.int64
+    )
     weight_of_region = np.maximum(np.round(scenario.members * shares / panel), 1).astype(np.int64)
 
     region = np.repeat(np.arange(shares.size), panel + joining)
@@ -88,7 +90,8 @@ def make_members(scenario: Scenario, places: Places) -> Members:
     networks = load_networks()
     device_share = np.array([scenario.device[name].share for name in DEVICE_NAMES])
     u_site, u_access, u_device = (
-        uniforms(seed, member, 0, stream) for stream in (Stream.MEMBER_SITE, Stream.MEMBER_ACCESS, Stream.MEMBER_DEVICE)
+        uniforms(seed, member, 0, stream)
+        for stream in (Stream.MEMBER_SITE, Stream.MEMBER_ACCESS, Stream.MEMBER_DEVICE)
     )
     spread = normals(seed, member, 0, Stream.MEMBER_THROUGHPUT)
     for r, spec in enumerate(scenario.region.values()):
@@ -98,7 +101,9 @@ def make_members(scenario: Scenario, places: Places) -> Members:
         even = (np.argsort(np.argsort(u_site[rows], kind="stable")) + 0.5) / rows.size
         site[rows] = of_region[pick(even, places.site_share[of_region])]
         access[rows] = pick(u_access[rows], np.array([spec.access.get(name, 0.0) for name in NETWORKS]))
-        tilt = device_share * np.where([n in ("mobile", "tablet") for n in DEVICE_NAMES], spec.mobile_tilt, 1.0)
+        tilt = device_share * np.where(
+            [n in ("mobile", "tablet") for n in DEVICE_NAMES], spec.mobile_tilt, 1.0
+        )
         main_device[rows] = pick(u_device[rows], tilt / tilt.sum())
         for a, name in enumerate(NETWORKS):
             here = rows[access[rows] == a]

@@ -65,7 +65,9 @@ def make_places(scenario: Scenario) -> Places:
         size /= size.sum()
         country_share = np.array([share for share, _ in region.countries.values()])
         # An ISP serves one country; walking the cumulated sizes gives each country its share of members.
-        isp_country = _systematic(size, country_share, uniforms(seed, np.arange(region.isps), r, Stream.ISP_COUNTRY))
+        isp_country = _systematic(
+            size, country_share, uniforms(seed, np.arange(region.isps), r, Stream.ISP_COUNTRY)
+        )
         isps += [f"{short}-isp-{i + 1}" for i in range(region.isps)]
         exchanges += [f"{short}-ix-{i + 1}" for i in range(region.exchanges)]
         exchange_region += [r] * region.exchanges
@@ -75,7 +77,9 @@ def make_places(scenario: Scenario) -> Places:
         entity = np.arange(region.sites) + len(sites)
         within = np.exp(SITE_LOG_SD * normals(seed, entity, 0, Stream.SITE_SIZE))
         share = size[isp_of_site] * within / np.bincount(isp_of_site, within)[isp_of_site]
-        sites += [f"{isps[first_isp + i]}-s{k + 1}" for i in range(region.isps) for k in range(int(spread[i]))]
+        sites += [
+            f"{isps[first_isp + i]}-s{k + 1}" for i in range(region.isps) for k in range(int(spread[i]))
+        ]
         offsets = np.array([offset for _, offset in region.countries.values()]) * 3_600_000
         country = isp_country[isp_of_site]
         exchange = (uniforms(seed, entity, 0, Stream.SITE_EXCHANGE) * region.exchanges).astype(np.int64)

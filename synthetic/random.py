@@ -102,6 +102,8 @@ class Stream(IntEnum):
     PLAYER_VERSION = 603
     DEVICE_OS = 604
 
+    TELEMETRY_SAMPLE = 800
+
 
 _U = np.uint64
 _GOLDEN = _U(0x9E3779B97F4A7C15)

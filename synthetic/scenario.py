@@ -28,8 +28,6 @@ class Demand(_Frozen):
     activity_log_sd: Ratio
     diurnal: tuple[Positive, ...] = Field(min_length=24, max_length=24)
     weekly: tuple[Positive, ...] = Field(min_length=7, max_length=7)
-    completion_ratio: Ratio
-    sampling_ratio: Ratio
 
 
 class Membership(_Frozen):
@@ -95,6 +93,11 @@ class Codecs(_Frozen):
     ladder_kbps: tuple[Positive, ...] = Field(min_length=10, max_length=10)
     av1_titles: int = Field(ge=0)
     grain_ratio: Ratio
+
+
+class Telemetry(_Frozen):
+    event_sample_ratio: float = Field(gt=0, le=1)
+    request_sample_ratio: float = Field(gt=0, le=1)
 
 
 class Device(_Frozen):
@@ -169,6 +172,7 @@ class Scenario(_Frozen):
     player: Player
     delivery: Delivery
     codecs: Codecs
+    telemetry: Telemetry
     device: dict[Literal["smart_tv", "connected_tv", "mobile", "tablet", "web"], Device]
     region: dict[str, Region]
     incident: tuple[IncidentSpec, ...] = ()
@@ -181,7 +185,9 @@ class Scenario(_Frozen):
         for incident in self.incident:
             place = incident.scope.get("region")
             if place is not None and place not in self.region:
-                raise ValueError(f"incident {incident.id}: no region {place!r}; {did_you_mean(place, self.region)}")
+                raise ValueError(
+                    f"incident {incident.id}: no region {place!r}; {did_you_mean(place, self.region)}"
+                )
             if "isp" in incident.scope and place is None:
                 raise ValueError(f"incident {incident.id}: an isp needs its region in the scope")
         return self
@@ -206,7 +212,9 @@ def load_scenario(path: Path | None = None, **changes: int | None) -> Scenario:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise InputError(
-                f"cannot be read ({reason})", where=where, mend="give a scenario in TOML, or none for the shipped one"
+                f"cannot be read ({reason})",
+                where=where,
+                mend="give a scenario in TOML, or none for the shipped one",
             ) from None
     try:
         data = tomllib.loads(text)

@@ -42,7 +42,9 @@ def make_footprint(scenario: Scenario, places: Places) -> Footprint:
     # Share of a day's viewing in its busiest hour, on its busiest weekday = mean concurrency in that hour.
     concurrent = members * demand.hours_per_member_day * max(demand.diurnal) * max(demand.weekly)
     peak_kbps = concurrent * plan.mean_stream_kbps
-    edge = np.maximum(np.ceil(peak_kbps * plan.edge_headroom_ratio / (plan.edge_gbps * 1e6)), 1).astype(np.int64)
+    edge = np.maximum(np.ceil(peak_kbps * plan.edge_headroom_ratio / (plan.edge_gbps * 1e6)), 1).astype(
+        np.int64
+    )
     # Exchanges carry what the edge is planned not to hold: a quarter, and everything of a site that is down.
     of_exchange = np.bincount(places.site_exchange, peak_kbps, minlength=len(places.exchanges))
     largest = np.zeros(len(places.exchanges))

@@ -95,5 +95,10 @@ def push(
         # Make room: what is no longer wanted goes, least wanted first.
         surplus = int(sizes[held[g]].sum()) - int(disk[g])
         goes = order[::-1][(held[g] & ~want)[order[::-1]]]
-        held[g, goes[: int(np.searchsorted(np.cumsum(sizes[goes]), surplus, side="left")) + 1 if surplus > 0 else 0]] = False
+        held[
+            g,
+            goes[
+                : int(np.searchsorted(np.cumsum(sizes[goes]), surplus, side="left")) + 1 if surplus > 0 else 0
+            ],
+        ] = False
     return Holdings(held, region, disk, of_site.reshape(-1)), Fill(planned, pushed, added, status)

@@ -1,0 +1,317 @@
+"""One day of some members: opening the service, finding something, asking for it, playing it.
+
+A pure function of (world, the day's state, the members): after the daily barrier it can run in any partition.
+The first half, up to the play instruction, does not know how bytes are delivered; the second half can be run
+again in another world (:class:`Switches`) on the same draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from synthetic.control_plane import steering
+from synthetic.data_plane import appliances, third_party
+from synthetic.data_plane.appliances import Footprint, resolve
+from synthetic.data_plane.congestion import INTERVAL_MS, Congestion
+from synthetic.data_plane.fill import Holdings
+from synthetic.demand import Visits, local_peak_ratio, visits_of_day
+from synthetic.incidents import Incident, severity
+from synthetic.members import DEVICE_NAMES, Members, pick
+from synthetic.places import Places
+from synthetic.player.abr import Ladder
+from synthetic.player.kernel import Played, Plays, play
+from synthetic.player.network import NETWORKS, load_networks
+from synthetic.random import Stream, hashes, normals, uniforms
+from synthetic.scenario import Latency, Scenario
+from synthetic.titles import Titles
+from synthetic.viewer import Browse, BrowseParameters, Market, MemberState, browse
+
+__all__ = [
+    "CODEC_NAMES", "FACTUAL", "DayState", "Delivered", "Request", "Switches", "World", "deliver", "open_service",
+    "plays_of",
+]  # fmt: skip
+
+Ints, Floats, Bools = npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]
+CODEC_NAMES = ("h264", "av1", "av1_fgs")
+CELLULAR_RTT_MS = np.array([0.0, 18.0, 32.0, 60.0])  # on top of the region's access, by NETWORKS; assumption
+SESSION_LOG_SD = 0.25  # spread of a member's log-throughput from session to session; assumption
+AUTH_TIMEOUT_MS = 3_000  # a client waits this long for an authorisation that does not come; assumption
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Which world: the system decisions that the decision table compares."""
+
+    av1: bool = True
+    own_cdn: bool = True
+
+
+FACTUAL = Switches()
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that does not change over the run."""
+
+    scenario: Scenario
+    places: Places
+    footprint: Footprint
+    members: Members
+    titles: Titles
+    subscriber: Ints
+    taste: npt.NDArray[np.float32]
+    is_av1_title: Bools
+    is_grain_title: Bools
+    params: BrowseParameters
+
+
+@dataclass(frozen=True)
+class DayState:
+    """What the daily barrier fixes: read by every partition, written by none."""
+
+    day: int
+    visits_per_member_day: float
+    market: Market
+    pages: npt.NDArray[np.int32]
+    fallback_pages: npt.NDArray[np.int32]
+    member_state: MemberState
+    holdings: Holdings
+    congestion: Mapping[Switches, Congestion]
+    incidents: Sequence[Incident]
+    edge_loss: Floats  # [intervals, sites] share of the site's appliances that are down
+
+
+@dataclass(frozen=True)
+class Request:
+    """Visits up to the play instruction, shape (n,); those with ``browse.chosen`` >= 0 are play attempts.
+
+    Latencies in ms; ``failure``: 0 none, 1 technical, 2 business.
+    """
+
+    visits: Visits
+    browse: Browse
+    region: Ints
+    is_degraded: Bools
+    home_ms: Floats
+    search_ms: Floats
+    authorise_ms: Floats
+    steer_ms: Floats
+    licence_ms: Floats
+    failure: npt.NDArray[np.int8]
+    play_ts_ms: Ints
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Play attempts, shape (k,), in one world. ``rows`` point into the :class:`Request`.
+
+    ``fails_playing``: the session was cut by a playback failure. ``tier`` and ``miss`` index the names in
+    :mod:`synthetic.data_plane.appliances`; ``codec`` indexes ``CODEC_NAMES``.
+    """
+
+    rows: Ints
+    codec: npt.NDArray[np.int8]
+    tier: npt.NDArray[np.int8]
+    miss: npt.NDArray[np.int8]
+    version: Ints
+    os_index: Ints
+    fails_playing: Bools
+    plays: Plays
+    played: Played
+
+
+def open_service(world: World, state: DayState, rows: Ints) -> Request:
+    """The first half: visits, home page, choice, and the control plane's answers."""
+    scenario, members = world.scenario, world.members
+    seed, control = scenario.seed, scenario.control
+    visits = visits_of_day(scenario, world.places, members, rows, state.day, state.visits_per_member_day)
+    member, step = visits.member, visits.step
+    region = members.region[member]
+    is_degraded = np.zeros(member.size, np.bool_)
+    refused = np.zeros(member.size)
+    for incident in state.incidents:
+        if incident.spec.kind not in ("recommendation_outage", "auth_outage"):
+            continue
+        level = severity(incident, visits.open_ts_ms) * incident.covers(world.places)[members.site[member]]
+        if incident.spec.kind == "recommendation_outage":
+            is_degraded |= level > 0
+        else:
+            refused = np.maximum(refused, level)
+    found = browse(
+        seed,
+        member * (1 << 20) + step,
+        member,
+        subscriber=world.subscriber,
+        region=members.region,
+        taste=world.taste,
+        pages=state.pages,
+        fallback_pages=state.fallback_pages,
+        is_degraded=is_degraded,
+        state=state.member_state,
+        titles=world.titles,
+        market=state.market,
+        params=world.params,
+    )
+    home_ms = _latency(seed, member, step, 0, control.home)
+    degraded = Latency(median_ms=control.degraded_home_median_ms, log_sd=control.home.log_sd)
+    home_ms = np.where(is_degraded, _latency(seed, member, step, 0, degraded), home_ms)
+    u = uniforms(seed, member, step, Stream.CONTROL_FAILURE)
+    technical = np.maximum(refused, control.auth_failure_ratio)
+    failure = np.where(u < technical, 1, np.where(u < technical + control.business_failure_ratio, 2, 0))
+    authorise_ms = _latency(seed, member, step, 2, control.authorise)
+    return Request(
+        visits=visits,
+        browse=found,
+        region=region,
+        is_degraded=is_degraded,
+        home_ms=home_ms,
+        search_ms=_latency(seed, member, step, 1, control.search),
+        authorise_ms=np.where(failure == 1, authorise_ms + AUTH_TIMEOUT_MS, authorise_ms),
+        steer_ms=_latency(seed, member, step, 3, control.steer),
+        licence_ms=_latency(seed, member, step, 4, control.licence),
+        failure=failure.astype(np.int8),
+        play_ts_ms=visits.open_ts_ms + home_ms.astype(np.int64) + found.browse_ms,
+    )
+
+
+def deliver(world: World, state: DayState, request: Request, switches: Switches = FACTUAL) -> Delivered:
+    """The second half, in the world of ``switches``: where the bytes come from and what the viewer feels."""
+    scenario, places, members = world.scenario, world.places, world.members
+    seed = scenario.seed
+    rows = np.flatnonzero(request.browse.chosen >= 0)
+    member, step = request.visits.member[rows], request.visits.step[rows]
+    device, ts_ms = request.visits.device[rows], request.play_ts_ms[rows]
+    title = request.browse.chosen[rows].astype(np.int64)
+    site, region = members.site[member], request.region[rows]
+
+    codec = _codec(world, member, device, title, switches)
+    # The planes meet in the manifest: steering ranks by reported health, the data plane serves what it can.
+    interval = (ts_ms // INTERVAL_MS) % state.edge_loss.shape[0]
+    is_down = state.edge_loss[interval, site] > 0.5
+    ranked = steering.rank(is_down, third_party_first=not switches.own_cdn)
+    congestion = state.congestion[switches]
+    u = (hashes(seed, member, step, Stream.DELIVERY_OVERFLOW) >> np.uint64(32)).astype(np.int64)
+    tier, miss = resolve(
+        ranked,
+        state.holdings.is_held(site, title),
+        _accepts(u & 0xFFFF, congestion.edge_room_ppm[interval, site]),
+        _accepts(u >> 16, congestion.storage_room_ppm[interval, places.site_exchange[site]]),
+    )
+    version = pick(
+        uniforms(seed, member, device, Stream.PLAYER_VERSION),
+        np.array(list(scenario.player.versions.values())),
+    )
+    plays, fails_playing = _plays(
+        world, state, request, rows, member, step, device, title, site, region, ts_ms, codec, tier, version
+    )
+    player = scenario.player
+    played = play(
+        plays,
+        Ladder(scenario.codecs.ladder_kbps, 0.75 * player.buffer_ms),
+        chunk_ms=player.chunk_ms,
+        buffer_ms=player.buffer_ms,
+        stall_loss=player.stall_loss_factor,
+    )
+    os_index = (uniforms(seed, member, device, Stream.DEVICE_OS) * (1 << 16)).astype(np.int64)
+    return Delivered(rows, codec, tier, miss, version, os_index, fails_playing, plays, played)
+
+
+def plays_of(delivered: Delivered, which: npt.NDArray[np.intp]) -> Plays:
+    """The kernel's inputs of some attempts, to play them again in detail."""
+    return delivered.plays.take(which)
+
+
+def _plays(
+    world: World, state: DayState, request: Request, rows: Ints, member: Ints, step: Ints, device: Ints,
+    title: Ints, site: Ints, region: Ints, ts_ms: Ints, codec: npt.NDArray[np.int8],
+    tier: npt.NDArray[np.int8], version: Ints,
+) -> tuple[Plays, Bools]:  # fmt: skip
+    """The kernel's inputs, and which sessions a playback failure cuts short."""
+    scenario, members = world.scenario, world.members
+    seed, player, delivery = scenario.seed, scenario.player, scenario.delivery
+    regions = list(scenario.region.values())
+    networks = [load_networks()[name] for name in NETWORKS]
+    access = members.access[member]
+
+    log_base = members.log_base[member] + SESSION_LOG_SD * normals(
+        seed, member, step, Stream.PLAYER_THROUGHPUT
+    )
+    evening = np.array([r.evening_log_loss for r in regions])
+    log_base -= evening[region] * local_peak_ratio(scenario, world.places, site, ts_ms)
+    for incident in state.incidents:
+        if incident.spec.kind == "access_congestion":
+            left = 1 - severity(incident, ts_ms) * incident.covers(world.places)[site]
+            log_base += np.log(np.maximum(left, 0.01))
+    from_third_party = tier == appliances.THIRD_PARTY
+    base_kbps = np.exp(log_base) * np.where(from_third_party, third_party.throughput_factor(delivery), 1.0)
+
+    tier_rtt = np.array([delivery.edge_rtt_ms, delivery.storage_rtt_ms, delivery.third_party_rtt_ms])
+    rtt = np.array([r.access_rtt_ms for r in regions])[region] + CELLULAR_RTT_MS[access] + tier_rtt[tier]
+    cloud = np.array([r.cloud_rtt_ms for r in regions])[region] + CELLULAR_RTT_MS[access]
+    # Authorisation and steering in one round trip, the licence in another; connections to the cloud are warm.
+    before = request.authorise_ms[rows] + request.steer_ms[rows] + request.licence_ms[rows] + 2 * cloud
+    before += np.where(from_third_party, third_party.before_media_ms(delivery, seed, member, step), 0.0)
+
+    ratio = np.array([scenario.codecs.bitrate_ratio[name] for name in CODEC_NAMES])  # type: ignore[index]
+    u = uniforms(seed, member, step, Stream.PLAYER_PATIENCE)
+    patience = player.patience_ms + u / max(player.abandon_per_s, 1e-9) * 1000
+    failed = request.failure[rows] > 0
+    intended = request.browse.watch_ms[rows].astype(np.float64)
+    hazard = scenario.control.playback_failure_per_hour * intended / 3_600_000
+    for incident in state.incidents:
+        if incident.spec.kind == "player_bug":
+            hazard = hazard + severity(incident, ts_ms) * _in_scope(world, incident, device, version)
+    v = uniforms(seed, member, step, Stream.VISIT_FAILURE)
+    fails_playing = v < 1 - np.exp(-hazard)
+    # Where in the session it breaks: the uniform, given that it failed.
+    intended = np.where(fails_playing, intended * v / np.maximum(1 - np.exp(-hazard), 1e-12), intended)
+    f = np.float32
+    plays = Plays(
+        key=hashes(seed, member, step, Stream.PLAYER_KEY).astype(np.uint32),
+        base_kbps=base_kbps.astype(f),
+        log_sd=np.array([n.log_sd_within for n in networks], f)[access],
+        correlation=np.array([n.correlation for n in networks], f)[access],
+        cap_kbps=np.full(member.size, 2_000_000, f),
+        rtt_ms=rtt.astype(f),
+        scale=(world.titles.complexity[title] * ratio[codec]).astype(f),
+        top_rung=np.array([scenario.device[d].max_rung for d in DEVICE_NAMES], f)[device],  # type: ignore[index]
+        before_ms=before.astype(f),
+        patience_ms=np.minimum(patience, 1e9).astype(f),
+        intended_ms=np.where(failed, 0.0, np.maximum(intended, 1000.0)).astype(f),
+        title_ms=np.maximum(request.browse.watch_ms[rows], world.titles.runtime_ms[title]).astype(f),
+    )
+    return plays, fails_playing & ~failed
+
+
+def _codec(world: World, member: Ints, device: Ints, title: Ints, switches: Switches) -> npt.NDArray[np.int8]:
+    """The best codec that the title is encoded in and the device decodes."""
+    if not switches.av1:
+        return np.zeros(member.size, np.int8)
+    share = np.array([world.scenario.device[d].av1_ratio for d in DEVICE_NAMES])  # type: ignore[index]
+    able = uniforms(world.scenario.seed, member, device, Stream.DEVICE_AV1) < share[device]
+    av1 = able & world.is_av1_title[title]
+    return (av1.astype(np.int8) + (av1 & world.is_grain_title[title])).astype(np.int8)
+
+
+def _in_scope(world: World, incident: Incident, device: Ints, version: Ints) -> Bools:
+    names = list(world.scenario.player.versions)
+    inside = np.ones(device.size, np.bool_)
+    if "device" in incident.scope:
+        inside &= device == DEVICE_NAMES.index(incident.scope["device"])
+    if "player_version" in incident.scope:
+        inside &= version == names.index(incident.scope["player_version"])
+    return inside
+
+
+def _accepts(u16: Ints, room_ppm: Ints) -> Bools:
+    """Whether a cluster with this room takes the request: u16 uniform on 0..65535."""
+    return np.asarray(u16 * 1_000_000 < room_ppm * 65_536)
+
+
+def _latency(seed: int, member: Ints, step: Ints, service: int, latency: Latency) -> Floats:
+    z = normals(seed, member, step * 8 + service, Stream.CONTROL_LATENCY)
+    return np.asarray(latency.median_ms * np.exp(latency.log_sd * z))

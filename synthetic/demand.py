@@ -1,0 +1,114 @@
+"""Demand: who opens the service, when, and on what device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from synthetic.members import DEVICE_NAMES, Members, pick
+from synthetic.places import Places
+from synthetic.player.network import NETWORKS, load_networks
+from synthetic.random import Stream, uniforms
+from synthetic.scenario import Scenario
+
+__all__ = ["VISITS_A_DAY", "Visits", "expected_stream_kbps", "local_peak_ratio", "visits_of_day"]
+
+Ints, Floats = npt.NDArray[np.int64], npt.NDArray[np.float64]
+
+VISITS_A_DAY = 16  # most visits of a member in a day; visit step = day * 16 + ordinal
+MAIN_DEVICE_RATIO = 0.75  # assumption: share of visits on the member's main device
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Openings of the service on a UTC day, shape (n,): member, draw step, instant, device."""
+
+    member: Ints
+    step: Ints
+    open_ts_ms: Ints
+    device: Ints
+
+
+def visits_of_day(
+    scenario: Scenario,
+    places: Places,
+    members: Members,
+    rows: Ints,
+    day: int,
+    visits_per_member_day: float,
+) -> Visits:
+    """Visits of the members ``rows`` on day ``day``: Poisson counts, local hours from the demand field.
+
+    A visit keeps its local hour of the UTC day, so that each UTC day is whole.
+    """
+    seed, demand = scenario.seed, scenario.demand
+    rows = rows[(members.join_day[rows] <= day) & (members.leave_day[rows] > day)]
+    weekday = (scenario.start.weekday() + day) % 7
+    rate = visits_per_member_day * demand.weekly[weekday] * members.activity[rows]
+    count = _poisson(uniforms(seed, rows, day, Stream.VISIT_COUNT), rate)
+    member = np.repeat(rows, count)
+    ordinal = np.arange(member.size) - np.repeat(np.cumsum(count) - count, count)
+    step = day * VISITS_A_DAY + ordinal
+    # Inverse of the piecewise linear distribution of the local time of day.
+    edges = np.concatenate([[0.0], np.cumsum(demand.diurnal)])
+    local_ms = np.interp(
+        uniforms(seed, member, step, Stream.VISIT_TIME), edges / edges[-1], np.arange(25) * 3_600_000.0
+    )
+    offset = places.utc_offset_ms[members.site[member]]
+    utc_ms = (local_ms.astype(np.int64) - offset) % 86_400_000
+    u = uniforms(seed, member, step, Stream.VISIT_DEVICE)
+    shares = np.array([scenario.device[name].share for name in DEVICE_NAMES])
+    other = pick((u - MAIN_DEVICE_RATIO).clip(0) / (1 - MAIN_DEVICE_RATIO), shares)
+    device = np.where(u < MAIN_DEVICE_RATIO, members.main_device[member], other)
+    return Visits(member, step, scenario.start_ts_ms + day * 86_400_000 + utc_ms, device)
+
+
+def local_peak_ratio(scenario: Scenario, places: Places, site: Ints, ts_ms: Ints) -> Floats:
+    """Demand at each local instant over the busiest hour's, 0..1."""
+    local = (ts_ms + places.utc_offset_ms[site]) % 86_400_000
+    diurnal = np.array(scenario.demand.diurnal)
+    return np.asarray(
+        np.interp(local, np.arange(25) * 3_600_000.0, np.append(diurnal, diurnal[0])) / diurnal.max()
+    )
+
+
+def expected_stream_kbps(scenario: Scenario, codec_ratio: Floats) -> Ints:
+    """What a stream asks for without congestion, by region: mean over devices and access networks, kbit/s.
+
+    The highest rung within 0.9 of the network's median throughput and the screen's limit, times the device's
+    expected ``codec_ratio`` [devices] (bitrate over H.264's).
+    """
+    ladder = np.array(scenario.codecs.ladder_kbps)
+    networks = load_networks()
+    # Quantiles of a standard normal at the middles of 20 equal slices, by inverting the logistic approximation.
+    p = (np.arange(20) + 0.5) / 20
+    z = np.log(p / (1 - p)) / 1.702
+    out = []
+    for region in scenario.region.values():
+        total = 0.0
+        for name in NETWORKS:
+            shift = region.fixed_log_shift if name == "fixed" else 0.0
+            base = np.exp(networks[name].log_mean + shift + networks[name].log_sd_across * z)
+            for d, device in enumerate(DEVICE_NAMES):
+                spec = scenario.device[device]
+                rung = np.minimum(
+                    np.searchsorted(ladder, 0.9 * base / codec_ratio[d], side="right") - 1, spec.max_rung
+                )
+                kbps = ladder[np.maximum(rung, 0)].mean() * codec_ratio[d]
+                total += region.access.get(name, 0.0) * spec.share * kbps
+        out.append(round(total))
+    return np.array(out)
+
+
+def _poisson(u: Floats, rate: Floats) -> Ints:
+    """Poisson counts by inversion, at most ``VISITS_A_DAY``."""
+    count = np.zeros(u.size, np.int64)
+    term = np.exp(-rate)
+    cumulated = term.copy()
+    for k in range(1, VISITS_A_DAY + 1):
+        count += u > cumulated
+        term = term * rate / k
+        cumulated = cumulated + term
+    return count

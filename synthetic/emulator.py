@@ -1,0 +1,441 @@
+"""The emulator: a day loop with one barrier a day, and telemetry in weekly batches.
+
+At the barrier everything that members share is fixed: the recommender's snapshot (weekly), the night's push,
+expected load and room at every site and exchange, interest in titles. After it, a partition of members is a
+pure function of that state; results are joined in member order, so that any number of partitions gives the
+same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from synthetic import tables
+from synthetic.control_plane.catalogue import Catalogue, publish
+from synthetic.control_plane.recommend import PlayLog, home_pages, popularity_pages, train
+from synthetic.counterfactual import WORLDS, Counterfactuals
+from synthetic.data_plane.appliances import make_footprint
+from synthetic.data_plane.congestion import INTERVAL_MS, Congestion, expected_streams, settle
+from synthetic.data_plane.fill import STATUS_NAMES, Fill, Holdings, first_holdings, push
+from synthetic.day import DayState, Delivered, Request, Switches, World, deliver, open_service
+from synthetic.demand import expected_stream_kbps
+from synthetic.impressions import impressions
+from synthetic.incidents import Incident, failed_fills, resolve_incidents, severity, truth_incident
+from synthetic.members import DEVICE_NAMES, make_members
+from synthetic.minutes import MinuteInput, minute_counts
+from synthetic.places import make_places
+from synthetic.random import Stream, uniforms
+from synthetic.scenario import Scenario
+from synthetic.titles import demand, make_titles, subscriber_taste
+from synthetic.viewer import BrowseParameters, MemberState, advance, browse, make_market
+from synthetic.warmup import warmup_plays
+
+__all__ = ["Batch", "make_world", "run"]
+
+Ints, Floats = npt.NDArray[np.int64], npt.NDArray[np.float64]
+BATCH_DAYS = 7
+HISTORY_DAYS = 70  # how far back the recommender looks
+_DAY_MS = 86_400_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Telemetry of a run of days: a frame a table. Truth tables come with the first and the last batch."""
+
+    index: int
+    days: range
+    sessions: int
+    tables: dict[str, pl.DataFrame]
+
+
+def make_world(scenario: Scenario) -> World:
+    """Everything that does not change over the run."""
+    places = make_places(scenario)
+    members = make_members(scenario, places)
+    shares = np.array([region.member_share for region in scenario.region.values()])
+    titles = make_titles(scenario.titles, scenario.seed, shares.tolist())
+    subscriber = np.arange(members.count)
+    taste = subscriber_taste(subscriber, members.region, scenario.seed, shares.size)
+    rank = np.empty(titles.count, np.int64)
+    rank[np.argsort(-titles.share, kind="stable")] = np.arange(titles.count)
+    grain = (
+        uniforms(scenario.seed, np.arange(titles.count), 0, Stream.TITLE_GRAIN) < scenario.codecs.grain_ratio
+    )
+    return World(
+        scenario=scenario,
+        places=places,
+        footprint=make_footprint(scenario, places),
+        members=members,
+        titles=titles,
+        subscriber=subscriber,
+        taste=taste,
+        is_av1_title=rank < scenario.codecs.av1_titles,
+        is_grain_title=grain,
+        params=BrowseParameters(),
+    )
+
+
+def run(
+    scenario: Scenario,
+    *,
+    partitions: int = 2,
+    threads: int = 2,
+    tell: Callable[[str, float], None] | None = None,
+) -> Iterator[Batch]:
+    """Run the scenario; yield a batch a week.
+
+    ``tell(what, share done)`` is called after each day. Rows do not depend on ``partitions`` or ``threads``.
+    """
+    say = tell or (lambda what, share: None)
+    say("building the world", 0.0)
+    emulator = _Run(make_world(scenario), partitions, threads)
+    with ThreadPoolExecutor(threads) as pool:
+        emulator.pool = pool
+        for index, first in enumerate(range(0, scenario.days, BATCH_DAYS)):
+            days = range(first, min(first + BATCH_DAYS, scenario.days))
+            emulator.learn(first)
+            outcomes = []
+            for day in days:
+                outcomes.append(emulator.day(day))
+                say(f"day {day + 1} of {scenario.days}", (day + 1) / scenario.days)
+            yield emulator.batch(index, days, outcomes)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A day's rows, joined over partitions in member order."""
+
+    sessions: pl.DataFrame
+    stalls: tuple[Ints, Ints, Ints]
+    other: dict[str, pl.DataFrame]
+    minutes: MinuteInput
+
+
+class _Run:
+    """The state that grows from day to day: what was played, what is held, who has begun."""
+
+    pool: ThreadPoolExecutor
+
+    def __init__(self, world: World, partitions: int, threads: int) -> None:
+        self.world = world
+        scenario, members = world.scenario, world.members
+        self.parts = [np.arange(p, members.count, partitions) for p in range(partitions)]
+        self.incidents = resolve_incidents(scenario.incident, world.places)
+        self.catalogue: Catalogue = publish(world.titles)
+        self.plays: PlayLog = warmup_plays(
+            scenario.seed,
+            subscriber=world.subscriber,
+            region=members.region,
+            taste=world.taste,
+            tenure_days=-members.join_day,
+            titles=world.titles,
+            params=world.params,
+        )
+        self.member_state = MemberState.empty(members.count)
+        # Members who were there before the first day have had their first session.
+        self.has_begun = members.join_day < 0
+        self.sizes = _title_bytes(world)
+        self.holdings: Holdings | None = None
+        self.counterfactuals = Counterfactuals()
+        self.stream_kbps = {s: _stream_kbps(world, s) for s in WORLDS.values()}
+        self.visits_per_member_day = 0.0
+
+    def learn(self, day: int) -> None:
+        """Train on what was logged and rank every member's page."""
+        world = self.world
+        seed, regions = world.scenario.seed, len(world.places.regions)
+        self.plays = self.plays.since(day - HISTORY_DAYS)
+        model = train(
+            self.plays, self.catalogue, region=world.members.region, regions=regions, today=day, seed=seed
+        )
+        self.pages = home_pages(model, world.subscriber, world.members.region)
+        self.fallback_pages = popularity_pages(model)
+        self.predicted = np.exp(model.log_popularity.astype(np.float64))
+        if self.visits_per_member_day == 0.0:
+            self.visits_per_member_day = self._rate(day)
+
+    def day(self, day: int) -> _Outcome:
+        """One day: barrier, partitions, join."""
+        state = self._barrier(day)
+        parts = list(self.pool.map(lambda rows: self._partition(state, rows), self.parts))
+        for _, worlds in parts:
+            for name, (request, delivered) in worlds.items():
+                self.counterfactuals.add(self.world, name, request, delivered)
+        self.counterfactuals.add_members(self.world, day)
+        request = _join([p for p, _ in parts])
+        delivered = _join([w["factual"][1] for _, w in parts])
+        # Rows of the attempts point into a partition's visits; after the join, into all of them.
+        offsets = np.cumsum([0, *(p.visits.member.size for p, _ in parts)])
+        rows = np.concatenate([w["factual"][1].rows + at for (_, w), at in zip(parts, offsets, strict=False)])
+        request, delivered = _in_member_order(request, replace(delivered, rows=rows))
+        return self._close(state, request, delivered)
+
+    def batch(self, index: int, days: range, outcomes: Sequence[_Outcome]) -> Batch:
+        """The tables of a week."""
+        world, scenario = self.world, self.world.scenario
+        sessions = pl.concat([o.sessions for o in outcomes])
+        frames = {name: pl.concat([o.other[name] for o in outcomes]) for name in outcomes[0].other}
+        frames["playback_session"] = sessions
+        frames["minute_count"] = minute_counts([o.minutes for o in outcomes], world.places.regions)
+        self.counterfactuals.fold()
+        if index == 0:
+            frames["encode"] = tables.encodes(world)
+            frames["truth_incident"] = truth_incident(self.incidents)
+        if days.stop == scenario.days:
+            frames["truth_counterfactual"] = self.counterfactuals.table(world)
+        return Batch(index, days, sessions.height, frames)
+
+    def _barrier(self, day: int) -> DayState:
+        world, scenario, places = self.world, self.world.scenario, self.world.places
+        start = scenario.start_ts_ms + day * _DAY_MS
+        if self.holdings is None:
+            self.holdings = first_holdings(
+                self.predicted, self.sizes, world.footprint.edge_disk_bytes, places.site_region
+            )
+        plan = scenario.delivery
+        window_bytes = plan.edge_fill_gbps * 1e9 / 8 * plan.fill_window_hours * 3600
+        budget = np.full(self.holdings.region.size, window_bytes / (plan.edge_disk_tb * 1e12))
+        self.holdings, self.fill = push(
+            self.holdings, self.predicted, self.sizes, budget, failed_fills(self.incidents, places, start)
+        )
+        members = world.members
+        here = (members.join_day <= day) & (members.leave_day > day)
+        share = (
+            np.array([r.member_share for r in scenario.region.values()])[places.site_region]
+            * places.site_share
+        )
+        # The demand field: the census by site, moved by growth of the whole, not by who was sampled there.
+        growth = members.weight[here].sum() / max(members.weight[members.join_day < 0].sum(), 1)
+        streams = expected_streams(
+            scenario,
+            places,
+            (scenario.start.weekday() + day) % 7,
+            np.round(scenario.members * share * growth),
+        )
+        edge_loss = _edge_loss(self.incidents, places.site_region.size, start, streams.shape[0], world)
+        wanted = demand(world.titles, day)
+        held = np.array(
+            [wanted[r][h].sum() for r, h in zip(self.holdings.region, self.holdings.held, strict=True)]
+        )
+        hit_ppm = np.round(held * 1e6).astype(np.int64)[self.holdings.of_site]
+        edge_kbps = np.round(world.footprint.edge_kbps * (1 - edge_loss)).astype(np.int64)
+        storage_kbps = np.broadcast_to(
+            world.footprint.storage_kbps, (streams.shape[0], len(places.exchanges))
+        )
+        congestion = {}
+        for switches, kbps in self.stream_kbps.items():
+            own = switches.own_cdn
+            congestion[switches] = settle(
+                streams if own else np.zeros_like(streams), kbps[places.site_region], hit_ppm, edge_kbps,
+                storage_kbps, places,
+            )  # fmt: skip
+        return DayState(
+            day=day,
+            visits_per_member_day=self.visits_per_member_day,
+            market=make_market(world.titles, wanted, day, world.params),
+            pages=self.pages,
+            fallback_pages=self.fallback_pages,
+            member_state=self.member_state,
+            holdings=self.holdings,
+            congestion=congestion,
+            incidents=self.incidents,
+            edge_loss=edge_loss,
+        )
+
+    def _partition(self, state: DayState, rows: Ints) -> tuple[Request, dict[str, tuple[Request, Delivered]]]:
+        request = open_service(self.world, state, rows)
+        return request, {
+            name: (request, deliver(self.world, state, request, s)) for name, s in WORLDS.items()
+        }
+
+    def _close(self, state: DayState, request: Request, delivered: Delivered) -> _Outcome:
+        """Telemetry of the day, and what the next day must know."""
+        world, members = self.world, self.world.members
+        rows = delivered.rows
+        member = request.visits.member[rows]
+        first = np.unique(member, return_index=True)[1]
+        first = first[~self.has_begun[member[first]]]
+        is_first = np.zeros(rows.size, np.bool_)
+        is_first[first] = True
+        self.has_begun[member[first]] = True
+        sessions = tables.playback_sessions(world, request, delivered, is_first)
+        stalled = tables.stalls(world, delivered, sessions)
+        watched = np.zeros(request.visits.member.size, np.int64)
+        watched[rows] = sessions["playing_ms"].to_numpy()
+        advance(
+            self.member_state, world.scenario.seed, request.visits.member, members_of(world, request),
+            request.browse, watched, world.titles,
+        )  # fmt: skip
+        title = request.browse.chosen[rows]
+        new = (request.browse.surface[rows] != 3) & (watched[rows] > 0)
+        whole = world.titles.runtime_ms[title] * world.titles.episode_count[title]
+        self.plays = self.plays + PlayLog(
+            member[new].astype(np.int32),
+            title[new],
+            np.full(int(new.sum()), state.day, np.int32),
+            # A start counts by how much of its first runtime was watched.
+            np.minimum(watched[rows][new] / np.minimum(whole, world.titles.runtime_ms[title])[new], 1).astype(
+                np.float32
+            ),
+        )
+        other = {
+            "playback_event": tables.playback_events(world, sessions, stalled, member),
+            "control_request": tables.control_requests(world, request),
+            "impression": impressions(world, request, self.pages, self.fallback_pages),
+            "delivery": tables.deliveries(world, request, delivered, sessions),
+            "membership": tables.memberships(world, state),
+            "fill": _fill_rows(world, state, self.fill),
+            "appliance_health": _health_rows(world, state, state.congestion[WORLDS["factual"]]),
+        }
+        visits = request.visits
+        minutes = MinuteInput(
+            sessions.select("start_ts_ms", "end_ts_ms", "waited_ms", "startup_ms", "outcome", "cdn", "weight"),
+            request.region[rows], visits.device[rows], stalled, visits.open_ts_ms, request.home_ms.astype(np.int64),
+            request.region, visits.device, members.weight[visits.member],
+        )  # fmt: skip
+        return _Outcome(sessions, stalled, other, minutes)
+
+    def _rate(self, day: int) -> float:
+        """Visits a member makes a day, so that what members mean to watch is the scenario's hours.
+
+        Measured by browsing once for every member, with every member's own page and nothing begun.
+        """
+        world = self.world
+        members = world.members
+        there = np.flatnonzero(members.join_day < 0)
+        found = browse(
+            world.scenario.seed, -1 - there, there, subscriber=world.subscriber, region=members.region,
+            taste=world.taste, pages=self.pages, fallback_pages=self.fallback_pages,
+            is_degraded=np.zeros(there.size, np.bool_), state=self.member_state, titles=world.titles,
+            market=make_market(world.titles, demand(world.titles, day), day, world.params), params=world.params,
+        )  # fmt: skip
+        mean_ms = float(np.average(found.watch_ms, weights=members.weight[there]))
+        return world.scenario.demand.hours_per_member_day * 3_600_000 / max(mean_ms, 1.0)
+
+
+def members_of(world: World, request: Request) -> Ints:
+    """The lasting identity of each visit's member."""
+    return world.subscriber[request.visits.member]
+
+
+def _join(parts: Sequence[T]) -> T:
+    """One dataclass of arrays from several, field by field."""
+    first = parts[0]
+    joined: dict[str, Any] = {}
+    for f in fields(first):  # type: ignore[arg-type]
+        values = [getattr(part, f.name) for part in parts]
+        joined[f.name] = _join(values) if is_dataclass(values[0]) else np.concatenate(values)
+    return type(first)(**joined)
+
+
+def _take(whole: T, rows: Ints) -> T:
+    """The rows of a dataclass of arrays."""
+    taken: dict[str, Any] = {}
+    for f in fields(whole):  # type: ignore[arg-type]
+        value = getattr(whole, f.name)
+        taken[f.name] = _take(value, rows) if is_dataclass(value) else np.ascontiguousarray(value[rows])
+    return type(whole)(**taken)
+
+
+def _in_member_order(request: Request, delivered: Delivered) -> tuple[Request, Delivered]:
+    """Visits by member and step, attempts likewise, whatever the partitions were."""
+    order = np.lexsort((request.visits.step, request.visits.member))
+    place = np.empty(order.size, np.int64)
+    place[order] = np.arange(order.size)
+    rows = place[delivered.rows]
+    attempts = np.argsort(rows, kind="stable")
+    return _take(request, order), replace(_take(delivered, attempts), rows=rows[attempts])
+
+
+def _title_bytes(world: World) -> Ints:
+    """Bytes of each title on disk: every rendition of every codec it is encoded in."""
+    codecs = world.scenario.codecs
+    ratio = np.where(world.is_av1_title, codecs.bitrate_ratio["av1"], 0.0)
+    ratio = np.where(world.is_av1_title & world.is_grain_title, codecs.bitrate_ratio["av1_fgs"], ratio)
+    seconds = world.titles.runtime_ms * world.titles.episode_count / 1000
+    kbit = seconds * world.titles.complexity * sum(codecs.ladder_kbps) * (1 + ratio)
+    return np.maximum(kbit * 125, 1).astype(np.int64)
+
+
+def _stream_kbps(world: World, switches: Switches) -> Ints:
+    """What streams ask for, by region, given which devices and titles can have which codec."""
+    codecs = world.scenario.codecs
+    share = world.titles.share
+    av1 = float(share[world.is_av1_title & ~world.is_grain_title].sum()) * switches.av1
+    grain = float(share[world.is_av1_title & world.is_grain_title].sum()) * switches.av1
+    saved = av1 * (1 - codecs.bitrate_ratio["av1"]) + grain * (1 - codecs.bitrate_ratio["av1_fgs"])
+    able = np.array([world.scenario.device[name].av1_ratio for name in DEVICE_NAMES])  # type: ignore[index]
+    return expected_stream_kbps(world.scenario, 1 - able * saved)
+
+
+def _edge_loss(incidents: Sequence[Incident], sites: int, start: int, intervals: int, world: World) -> Floats:
+    loss = np.zeros((intervals, sites))
+    middle = start + np.arange(intervals) * INTERVAL_MS + INTERVAL_MS // 2
+    for incident in incidents:
+        if incident.spec.kind == "appliance_crash":
+            level = severity(incident, middle)
+            loss = np.maximum(loss, level[:, None] * incident.covers(world.places)[None, :])
+    return loss
+
+
+def _fill_rows(world: World, state: DayState, fill: Fill) -> pl.DataFrame:
+    """The table ``fill`` of one night: the window opens at the scenario's local hour."""
+    places, plan = world.places, world.scenario.delivery
+    group = state.holdings.of_site
+    local_midnight = world.scenario.start_ts_ms + state.day * _DAY_MS - places.utc_offset_ms
+    window_ms = plan.fill_window_hours * 3_600_000
+    n = group.size
+    return pl.DataFrame(
+        {
+            "ts_ms": local_midnight + plan.fill_window_start_hour * 3_600_000,
+            "window_ms": pl.repeat(window_ms, n, dtype=pl.Int64, eager=True),
+            "region": tables.names(places.regions, places.site_region),
+            "site": pl.Series(places.sites),
+            "tier": pl.repeat("edge", n, eager=True),
+            "planned_bytes": fill.planned_bytes[group],
+            "pushed_bytes": fill.pushed_bytes[group],
+            "titles_added_count": fill.titles_added[group],
+            "status": tables.names(STATUS_NAMES, fill.status[group].astype(np.int64)),
+            "is_synthetic": pl.repeat(value=True, n=n, eager=True),
+        }
+    )
+
+
+def _health_rows(world: World, state: DayState, congestion: Congestion) -> pl.DataFrame:
+    """The table ``appliance_health``: each cluster's busiest quarter hour of the day."""
+    places, load = world.places, congestion.load
+    down = state.edge_loss.max(axis=0) > 0.5
+    edge_full = (congestion.edge_room_ppm < 1_000_000).any(axis=0)
+    storage_full = (congestion.storage_room_ppm < 1_000_000).any(axis=0)
+    status = np.concatenate([np.where(down, 2, edge_full.astype(np.int64)), storage_full.astype(np.int64)])
+    n = status.size
+    return pl.DataFrame(
+        {
+            "ts_ms": pl.repeat(
+                world.scenario.start_ts_ms + state.day * _DAY_MS, n, dtype=pl.Int64, eager=True
+            ),
+            "interval_ms": pl.repeat(_DAY_MS, n, dtype=pl.Int64, eager=True),
+            "region": tables.names(
+                places.regions, np.concatenate([places.site_region, places.exchange_region])
+            ),
+            "site": pl.Series([*places.sites, *places.exchanges]),
+            "appliance": pl.Series(
+                [f"{s}-edge" for s in places.sites] + [f"{x}-storage" for x in places.exchanges]
+            ),
+            "tier": tables.names(
+                ("edge", "storage"), np.repeat([0, 1], [len(places.sites), len(places.exchanges)])
+            ),
+            "capacity_kbps": np.concatenate([world.footprint.edge_kbps, world.footprint.storage_kbps]),
+            "peak_kbps": np.concatenate([load.edge_kbps.max(axis=0), load.storage_kbps.max(axis=0)]),
+            "status": tables.names(("healthy", "saturated", "down"), status),
+            "is_synthetic": pl.repeat(value=True, n=n, eager=True),
+        }
+    )
