@@ -1,0 +1,255 @@
+"""The bill: what measured usage costs, by month, region and pool, before it is split over slices.
+
+The same lines are computed twice: exactly (``Decimal``) for the charges, and over arrays of draws for the
+interval of a unit cost. Quantities are integers throughout; only the amounts differ in type.
+
+Pools: ``delivery`` (own fleet, third party), ``encoding``, ``control_plane``. Content and revenue are no
+charges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from cost_model.apportion import apportion
+from cost_model.cdn import FLEET_RATES, Amount, Fleet, fleet_pools
+from cost_model.rates import GLOBAL, Rate, Rates
+from cost_model.uncertainty import DRAWS, Floats, sample_rate
+from cost_model.usage import Usage
+
+__all__ = ["Line", "bill", "cents", "exact", "list_costs", "simulated"]
+
+# What a price function gives: the same two types, only ever handed out.
+Priced = TypeVar("Priced", Decimal, Floats, covariant=True)
+_BYTES_PER_GB = 10**9
+# Pool of the fleet -> the tier whose slices bear it (None: every slice of the own CDN), and its rate.
+_FLEET_POOLS: Mapping[str, tuple[str | None, str]] = {
+    "appliances_edge": ("edge", "edge_appliance_price"),
+    "appliances_storage": ("storage", "storage_appliance_price"),
+    "maintenance_edge": ("edge", "maintenance_ratio"),
+    "maintenance_storage": ("storage", "maintenance_ratio"),
+    "hosting_edge": ("edge", "colocation_price"),
+    "hosting_storage": ("storage", "colocation_price"),
+    "exchange_ports": ("storage", "exchange_port_price"),
+    "transit": (None, "transit_price"),
+    "isp_partnership": ("edge", "isp_partnership_price"),
+    "staff": (None, "staff_price"),
+    "platform": (None, "cdn_platform_price"),
+}
+_COMPANY_WIDE = ("staff", "platform")
+_NO_FLEET: Fleet[Any] = Fleet(0, 0, 0, 0, 0, 0)
+_ENCODE_PRICE = {
+    "h264": "encode_price_h264", "hevc": "encode_price_hevc", "av1": "encode_price_av1",
+    "av1_fgs": "encode_price_av1",
+}  # fmt: skip
+
+
+class Prices(Protocol[Priced]):
+    """The rate ``name`` in force in a month and region, in USD where money."""
+
+    def __call__(self, name: str, month: date, region: str | None) -> Priced: ...
+
+
+@dataclass(frozen=True)
+class Line(Generic[Amount]):
+    """One line of the bill. ``billed`` is invoiced in the month, ``effective`` is its amortised cost.
+
+    ``region``, ``tier``, ``cdn``, ``codec`` say which slices of usage bear it; None means all.
+    """
+
+    month: date
+    pool: str
+    sku: str
+    rate: str
+    billed: Amount
+    effective: Amount
+    region: str | None = None
+    tier: str | None = None
+    cdn: str | None = None
+    codec: str | None = None
+    category: str = "Usage"
+    quantity: tuple[int, int, str] | None = None  # numerator, denominator, unit
+
+
+def bill(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
+    """Every line of the bill for the usage, at the prices given.
+
+    ::
+
+        own pools    = fleet_pools(fleet, straight-line) · days observed / days of the month
+        capex        = appliances added in the month · price, billed when the capacity first appears
+        third party  = GB · third_party_price
+        encoding     = minutes · ladder · trials · price a minute; billed in its month, written off straight
+                       over encode_life_years
+        control      = requests / 10^6 · control_request_price
+    """
+    yield from _own(usage, price)
+    for row in usage.third_party().iter_rows(named=True):
+        month, region, delivered = row["month"], row["region"], int(row["delivered_bytes"])
+        cost = price("third_party_price", month, region) * delivered / _BYTES_PER_GB
+        yield Line(
+            month, "delivery", "third_party", "third_party_price", cost, cost, region=region,
+            cdn="third_party", quantity=(delivered, _BYTES_PER_GB, "GB"),
+        )  # fmt: skip
+    yield from _encoding(usage, price)
+    for row in usage.control.iter_rows(named=True):
+        month, requests = row["month"], int(row["requests"])
+        cost = price("control_request_price", month, row["region"]) * requests / 10**6
+        yield Line(
+            month, "control_plane", str(row["service"]), "control_request_price", cost, cost,
+            region=row["region"], quantity=(requests, 1, "Requests"),
+        )  # fmt: skip
+
+
+def exact(rates: Rates) -> Prices[Decimal]:
+    """Prices as exact decimals: each rate's value, or the median of its range."""
+
+    def price(name: str, month: date, region: str | None) -> Decimal:
+        return rates.usd(name, month, region or GLOBAL)
+
+    return price
+
+
+def simulated(rates: Rates, *, draws: int = DRAWS, seed: int = 0) -> Prices[Floats]:
+    """Prices as arrays of draws, the same draws for every month that an entry is in force."""
+    drawn: dict[tuple[str, str, date], Floats] = {}
+
+    def of(rate: Rate) -> Floats:
+        key = (rate.name, rate.region, rate.effective_from)
+        if key not in drawn:
+            drawn[key] = sample_rate(rate, draws=draws, seed=seed)
+        return drawn[key]
+
+    def price(name: str, month: date, region: str | None) -> Floats:
+        rate = rates.at(name, month, region or GLOBAL)
+        if rate.currency in (None, "USD"):
+            return of(rate)
+        return of(rate) * of(rates.at(f"usd_per_{str(rate.currency).lower()}", month))
+
+    return price
+
+
+def list_costs(usage: Usage, rates: Rates) -> dict[tuple[date, str | None], int]:
+    """Third-party delivery at list price, cents by month and region.
+
+    Volume tiers count the month's volume under one list entry over all its regions, and the regions share
+    the sum in proportion to bytes.
+    """
+    volumes: dict[tuple[date, Rate], list[tuple[str | None, int]]] = {}
+    for row in usage.third_party().iter_rows(named=True):
+        entry = rates.at("third_party_list_price", row["month"], row["region"] or GLOBAL)
+        volumes.setdefault((row["month"], entry), []).append((row["region"], int(row["delivered_bytes"])))
+    costs = {}
+    for (month, entry), regions in volumes.items():
+        total = sum(size for _, size in regions)
+        if total == 0:
+            continue
+        cost = cents(_tiered(entry, Decimal(total) / _BYTES_PER_GB) * rates.usd_per(entry.currency, month))
+        for (region, _), part in zip(regions, apportion(cost, [size for _, size in regions]), strict=True):
+            costs[month, region] = part
+    return costs
+
+
+def cents(amount: Decimal) -> int:
+    """A decimal amount in whole cents, half to even."""
+    return int((amount * 100).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def _own(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
+    for month, region, fleet, added in usage.fleets():
+        part, whole = usage.coverage(month)
+        rate = {name: price(name, month, region) for name in FLEET_RATES}
+        pools = fleet_pools(fleet, rate, 1 / (price("depreciation_years", month, region) * 12))
+        for pool, (tier, rate_name) in _FLEET_POOLS.items():
+            if pool not in _COMPANY_WIDE:
+                cost = pools[pool] * part / whole
+                billed = cost * 0 if pool.startswith("appliances") else cost
+                yield Line(
+                    month, "delivery", pool, rate_name, billed, cost, region=region, tier=tier, cdn="own"
+                )
+        yield from _purchases(month, region, added, rate)
+    for month in sorted(set(usage.fleet["month"].to_list())):
+        part, whole = usage.coverage(month)
+        company = {name: price(name, month, None) for name in FLEET_RATES}
+        pools = fleet_pools(_NO_FLEET, company, company["maintenance_ratio"] * 0)
+        for pool in _COMPANY_WIDE:
+            cost = pools[pool] * part / whole
+            yield Line(month, "delivery", pool, _FLEET_POOLS[pool][1], cost, cost, cdn="own")
+
+
+def _purchases(
+    month: date, region: str | None, added: Fleet[Any], rate: Mapping[str, Amount]
+) -> Iterator[Line[Amount]]:
+    edge = added.edge_servers * rate["edge_appliance_price"]
+    storage = (
+        added.storage_servers * rate["storage_appliance_price"]
+        + added.exchange_sites * rate["exchange_fitout_price"]
+    )
+    for tier, count, capex in (
+        ("edge", added.edge_servers, edge),
+        ("storage", added.storage_servers + added.exchange_sites, storage),
+    ):
+        if count:
+            yield Line(
+                month, "delivery", f"capex_{tier}", f"{tier}_appliance_price", capex, capex * 0,
+                region=region, tier=tier, cdn="own", category="Purchase",
+            )  # fmt: skip
+
+
+def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
+    for row in usage.encode.iter_rows(named=True):
+        codec, encoded, runtime = str(row["codec"]), row["month"], int(row["runtime_ms"])
+        name = _ENCODE_PRICE[codec]
+        # Encodes from before the rates begin are priced as at the first month reported.
+        at = max(encoded, usage.months[0])
+        minute = (
+            price(name, at, None)
+            * price("ladder_1080p_equivalent", at, None)
+            * price("encode_trials", at, None)
+        )
+        if codec == "av1_fgs":
+            minute = minute * price("film_grain_encode_factor", at, None)
+        cost = minute * runtime / 60_000
+        life = price("encode_life_years", at, None) * 12
+        for month in usage.months:
+            age = (month.year - encoded.year) * 12 + month.month - encoded.month
+            if age == 0:
+                yield Line(
+                    month, "encoding", f"encode_{codec}", name, cost, cost * 0, codec=codec,
+                    category="Purchase",
+                )  # fmt: skip
+            if age >= 0:
+                part, whole = usage.coverage(month)
+                # Straight-line: a month's share until the life is over.
+                left = _clip(life - age)
+                written_off = cost / life * left * part / whole
+                yield Line(
+                    month, "encoding", f"encode_{codec}", name, cost * 0, written_off, codec=codec,
+                    quantity=(runtime, 60_000, "Minutes"),
+                )  # fmt: skip
+
+
+def _tiered(entry: Rate, quantity: Decimal) -> Decimal:
+    if entry.tiers is None:
+        return quantity * entry.point()
+    ends = [tier.above for tier in entry.tiers[1:]] + [quantity]
+    return sum(
+        (
+            (min(quantity, end) - tier.above) * tier.price
+            for tier, end in zip(entry.tiers, ends, strict=True)
+            if quantity > tier.above
+        ),
+        Decimal(0),
+    )
+
+
+def _clip(months_left: Amount) -> Amount:
+    if isinstance(months_left, Decimal):
+        return max(Decimal(0), min(Decimal(1), months_left))
+    return np.clip(months_left, 0.0, 1.0)

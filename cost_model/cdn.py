@@ -1,0 +1,273 @@
+"""Own CDN against a third party: what each costs at a number of subscribers, and where they meet.
+
+The identities (all a month, USD; rate names in ``rates.toml``)::
+
+    third party = GB · third_party_price
+    own         = appliances + maintenance + hosting + ports + transit + partnership + staff + platform
+                  + overflow_ratio · GB · third_party_price
+    GB          = subscribers · hours_per_member_day · (365/12) · gb_per_hour
+    peak Gbit/s = subscribers · hours_per_member_day · gb_per_hour · 8 / 86,400 · peak_to_mean
+
+Delivery cost alone: what reliability is worth to retention is not in it. Footprint is a policy: *lean* puts
+one site in an ISP, *dense* follows the largest public footprint; both are bound below by ``servers_per_site``
+and above by capacity at peak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+
+from cost_model.rates import Rates
+from cost_model.uncertainty import DRAWS, Driver, Floats, Interval, drivers, interval, sample
+
+__all__ = [
+    "FLEET_RATES", "POLICIES", "Breakeven", "CurvePoint", "Fleet", "Policy", "breakeven", "fleet_pools",
+    "monthly_gb", "own_marginal_usd_per_gb", "own_usd_per_month", "plan_fleet", "third_party_usd_per_month",
+]  # fmt: skip
+
+Policy = Literal["lean", "dense"]
+POLICIES: tuple[Policy, ...] = ("lean", "dense")
+# One identity serves exact charges (Decimal) and distributions (arrays of draws).
+Amount = TypeVar("Amount", Decimal, Floats)
+
+FLEET_RATES = (
+    "edge_appliance_price", "storage_appliance_price", "exchange_fitout_price", "maintenance_ratio",
+    "appliance_power", "colocation_price", "embedded_hosting_ratio", "exchange_port_price", "transit_price",
+    "isp_partnership_price", "cdn_staff", "staff_price", "cdn_platform_price",
+)  # fmt: skip
+_PLAN_RATES = (
+    "hours_per_member_day", "gb_per_hour", "peak_to_mean", "overflow_ratio", "storage_tier_ratio",
+    "sites_per_million_lean", "sites_per_million_dense", "servers_per_site", "edge_throughput",
+    "storage_throughput", "peak_utilisation_ratio", "exchange_sites", "storage_servers_per_exchange",
+    "exchange_port_gbps", "transit_ratio", "fill_gbps",
+)  # fmt: skip
+_RATES = (*FLEET_RATES, *_PLAN_RATES, "third_party_price", "appliance_life_years", "wacc_ratio")
+_FEWEST, _MOST, _HALVINGS = 1e5, 1e10, 48  # search range in subscribers; 48 halvings leave 1e-13 of its log
+_CURVE_DRAWS = 4_000
+
+
+@dataclass(frozen=True)
+class Fleet(Generic[Amount]):
+    """What an own CDN consists of, in pieces, and the transit it buys at the 95th percentile."""
+
+    sites: Amount | int
+    edge_servers: Amount | int
+    exchange_sites: Amount | int
+    storage_servers: Amount | int
+    exchange_ports: Amount | int
+    transit_mbps: Amount | int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Break-even at one third-party price."""
+
+    price_usd_per_gb: float
+    subscribers: Interval
+    never_ratio: float
+
+
+@dataclass(frozen=True)
+class Breakeven:
+    """Subscribers at which an own CDN costs what a third party costs, as a distribution.
+
+    ``never_ratio``: share of draws with no break-even up to 10 billion subscribers; quantiles count those
+    as infinite. ``at_subscribers``: a given size, the share of draws in which the own CDN is cheaper there,
+    and its saving in USD a year.
+    """
+
+    policy: Policy
+    subscribers: Interval
+    never_ratio: float
+    drivers: Sequence[Driver]
+    curve: Sequence[CurvePoint]
+    draws: Floats
+    at_subscribers: float
+    own_cheaper_ratio: float
+    saving_usd_per_year: Interval
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON, without the draws."""
+        return {
+            "policy": self.policy,
+            "unit": "subscribers",
+            "subscribers": self.subscribers.as_dict(),
+            "never_ratio": self.never_ratio,
+            "drivers": [d.as_dict() for d in self.drivers],
+            "curve": [
+                {
+                    "price_usd_per_gb": p.price_usd_per_gb,
+                    **p.subscribers.as_dict(),
+                    "never_ratio": p.never_ratio,
+                }
+                for p in self.curve
+            ],
+            "at_subscribers": self.at_subscribers,
+            "own_cheaper_ratio": self.own_cheaper_ratio,
+            "saving_usd_per_year": self.saving_usd_per_year.as_dict(),
+            "draws": len(self.draws),
+        }
+
+
+def breakeven(
+    rates: Rates,
+    day: date,
+    *,
+    policy: Policy = "lean",
+    given: Mapping[str, float] | None = None,
+    at_subscribers: float = 100e6,
+    prices: Sequence[float] = (),
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Breakeven:
+    """Solve own(subscribers) = third party(subscribers) in every draw of the rates.
+
+    ``given`` fixes rates (a negotiated ``third_party_price``, measured ``gb_per_hour``); ``prices`` in USD/GB
+    are the points of the curve. Own cost per subscriber never rises with subscribers (each part is constant,
+    linear, or the larger of the two), so there is at most one crossing and halving finds it.
+    """
+    drawn = sample(rates, _RATES, day, given=given, draws=draws, seed=seed)
+    outcome = _crossing(drawn, policy)
+    few = {name: values[:_CURVE_DRAWS] for name, values in drawn.items()}
+    curve = []
+    for price in prices:
+        points = _crossing(few | {"third_party_price": np.full(len(few["wacc_ratio"]), price)}, policy)
+        curve.append(CurvePoint(price, interval(points), float(np.isinf(points).mean())))
+    size = np.full(draws, at_subscribers)
+    saving = 12 * (third_party_usd_per_month(size, drawn) - own_usd_per_month(size, drawn, policy))
+    return Breakeven(
+        policy=policy,
+        subscribers=interval(outcome),
+        never_ratio=float(np.isinf(outcome).mean()),
+        drivers=drivers(outcome, drawn),
+        curve=tuple(curve),
+        draws=outcome,
+        at_subscribers=at_subscribers,
+        own_cheaper_ratio=float((saving > 0).mean()),
+        saving_usd_per_year=interval(saving),
+    )
+
+
+def fleet_pools(
+    fleet: Fleet[Amount], rate: Mapping[str, Amount], capital_per_month: Amount
+) -> dict[str, Amount]:
+    """Cost of a fleet, USD a month, by pool.
+
+    ``capital_per_month`` is the share of capex that falls on a month: 1 / life in months for straight-line
+    books, the capital recovery factor / 12 for a break-even. ``maintenance`` is a share of capex a year.
+    Hosting is paid for storage appliances and for ``embedded_hosting_ratio`` of the edge ones.
+    """
+    edge_capex = fleet.edge_servers * rate["edge_appliance_price"]
+    storage_capex = (
+        fleet.storage_servers * rate["storage_appliance_price"]
+        + fleet.exchange_sites * rate["exchange_fitout_price"]
+    )
+    kw_price = rate["appliance_power"] * rate["colocation_price"]
+    upkeep = rate["maintenance_ratio"] / 12
+    return {
+        "appliances_edge": edge_capex * capital_per_month,
+        "appliances_storage": storage_capex * capital_per_month,
+        "maintenance_edge": edge_capex * upkeep,
+        "maintenance_storage": storage_capex * upkeep,
+        "hosting_edge": fleet.edge_servers * rate["embedded_hosting_ratio"] * kw_price,
+        "hosting_storage": fleet.storage_servers * kw_price,
+        "exchange_ports": fleet.exchange_ports * rate["exchange_port_price"],
+        "transit": fleet.transit_mbps * rate["transit_price"],
+        "isp_partnership": fleet.sites * rate["isp_partnership_price"] / 12,
+        "staff": rate["cdn_staff"] * rate["staff_price"] / 12,
+        "platform": rate["cdn_platform_price"] / 12,
+    }
+
+
+def plan_fleet(subscribers: Floats, rate: Mapping[str, Floats], policy: Policy) -> Fleet[Floats]:
+    """Size a fleet for ``subscribers`` (arrays of draws).
+
+    ::
+
+        sites           = subscribers/1e6 · sites_per_million[policy], at least 1
+        edge servers    = max(sites · servers_per_site, edge peak / (edge_throughput · peak_utilisation))
+        storage servers = max(exchange sites · storage_servers_per_exchange,
+                              storage peak / (storage_throughput · peak_utilisation))
+        ports           = max(exchange sites, storage peak / (exchange_port_gbps · peak_utilisation))
+        transit         = transit_ratio · max(own peak, sites · fill_gbps): fill is off-peak, so the 95th
+                          percentile pays for whichever is larger
+    """
+    own_peak_gbps = _peak_gbps(subscribers, rate) * (1 - rate["overflow_ratio"])
+    storage_peak = own_peak_gbps * rate["storage_tier_ratio"]
+    used = rate["peak_utilisation_ratio"]
+    sites = np.maximum(1, subscribers / 1e6 * rate[f"sites_per_million_{policy}"])
+    exchanges = rate["exchange_sites"]
+    return Fleet(
+        sites=sites,
+        edge_servers=np.maximum(
+            sites * rate["servers_per_site"],
+            (own_peak_gbps - storage_peak) / (rate["edge_throughput"] * used),
+        ),
+        exchange_sites=exchanges,
+        storage_servers=np.maximum(
+            exchanges * rate["storage_servers_per_exchange"],
+            storage_peak / (rate["storage_throughput"] * used),
+        ),
+        exchange_ports=np.maximum(exchanges, storage_peak / (rate["exchange_port_gbps"] * used)),
+        transit_mbps=1000 * rate["transit_ratio"] * np.maximum(own_peak_gbps, sites * rate["fill_gbps"]),
+    )
+
+
+def own_usd_per_month(subscribers: Floats, rate: Mapping[str, Floats], policy: Policy) -> Floats:
+    """All costs of an own CDN, USD a month, capex annualised at ``wacc_ratio`` over ``appliance_life_years``.
+
+    Capital recovery factor = w / (1 − (1 + w)^−life).
+    """
+    wacc = rate["wacc_ratio"]
+    recovery = wacc / (1 - (1 + wacc) ** -rate["appliance_life_years"])
+    pools = fleet_pools(plan_fleet(subscribers, rate, policy), rate, recovery / 12)
+    overflow = rate["overflow_ratio"] * third_party_usd_per_month(subscribers, rate)
+    return np.asarray(sum(pools.values(), start=overflow))
+
+
+def third_party_usd_per_month(subscribers: Floats, rate: Mapping[str, Floats]) -> Floats:
+    """GB a month · negotiated price, USD."""
+    return monthly_gb(subscribers, rate) * rate["third_party_price"]
+
+
+def monthly_gb(subscribers: Floats, rate: Mapping[str, Floats]) -> Floats:
+    """subscribers · hours a member and day · 365/12 days · GB an hour."""
+    return subscribers * rate["hours_per_member_day"] * (365 / 12) * rate["gb_per_hour"]
+
+
+def own_marginal_usd_per_gb(subscribers: Floats, rate: Mapping[str, Floats], policy: Policy) -> Floats:
+    """What the last tenth of the bytes costs on an own CDN, USD/GB.
+
+    Far below the average where the footprint, not capacity, binds the fleet: saved bytes then save transit
+    and overflow alone.
+    """
+    fewer = dict(rate) | {"gb_per_hour": rate["gb_per_hour"] * 0.9}
+    saved = own_usd_per_month(subscribers, rate, policy) - own_usd_per_month(subscribers, fewer, policy)
+    return np.asarray(saved / (monthly_gb(subscribers, rate) * 0.1))
+
+
+def _peak_gbps(subscribers: Floats, rate: Mapping[str, Floats]) -> Floats:
+    mean = subscribers * rate["hours_per_member_day"] * rate["gb_per_hour"] * 8 / 86_400
+    return np.asarray(mean * rate["peak_to_mean"])
+
+
+def _crossing(rate: Mapping[str, Floats], policy: Policy) -> Floats:
+    draws = len(rate["wacc_ratio"])
+
+    def is_own_cheaper(log_subscribers: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        size = np.exp(log_subscribers)
+        return np.asarray(own_usd_per_month(size, rate, policy) <= third_party_usd_per_month(size, rate))
+
+    low, high = np.full(draws, np.log(_FEWEST)), np.full(draws, np.log(_MOST))
+    never = ~is_own_cheaper(high)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        cheaper = is_own_cheaper(middle)
+        low, high = np.where(cheaper, low, middle), np.where(cheaper, middle, high)
+    return np.where(never, np.inf, np.exp(high))

@@ -1,0 +1,238 @@
+"""Charges: the bill split over slices of usage, in FOCUS 1.2 names, exact to the cent.
+
+A line of the bill is split over the slices (month, region, ISP, tier, CDN, codec) that bear it, in
+proportion to their bytes, by largest remainder: the slices of a line sum to the line, and so all charges sum
+to the bill. A line that no slice bears is charged whole, with the dimensions it has.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections import defaultdict
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+
+from cost_model.apportion import apportion
+from cost_model.bill import Line, bill, cents, exact, list_costs
+from cost_model.rates import Rates
+from cost_model.usage import Usage
+from metrics.errors import InputError
+from metrics.telemetry import get_table
+
+__all__ = ["DESCRIPTIONS", "bill_frame", "charges", "neutralised", "residual"]
+
+_SLICE = ("month", "region", "isp", "tier", "cdn", "codec")
+_PROVIDER = {"third_party": "Third-party CDN"}
+_SERVICE = {
+    "delivery": ("Networking", "Content delivery"),
+    "encoding": ("Media", "Video encoding"),
+    "control_plane": ("Compute", "Control plane"),
+}
+DESCRIPTIONS = {
+    "appliances_edge": "Depreciation of edge appliances",
+    "appliances_storage": "Depreciation of storage appliances and exchange equipment",
+    "maintenance_edge": "Spares and support of edge appliances",
+    "maintenance_storage": "Spares and support of storage appliances and exchange equipment",
+    "hosting_edge": "Space and power of embedded appliances that the ISP does not host free",
+    "hosting_storage": "Space and power at exchanges",
+    "exchange_ports": "Ports at internet exchanges",
+    "transit": "IP transit, 95th percentile",
+    "isp_partnership": "ISP partnership: partner management, logistics, remote hands",
+    "staff": "Staff of the own CDN",
+    "platform": "Steering, fill, telemetry and backbone",
+    "third_party": "Third-party delivery at the negotiated price",
+    "capex_edge": "Purchase of edge appliances",
+    "capex_storage": "Purchase of storage appliances and exchange equipment",
+}
+
+
+def charges(
+    usage: Usage, rates: Rates, *, account: str = "playhead", is_synthetic: bool = False
+) -> pl.DataFrame:
+    """The contract's table ``charge`` for a quarter of usage.
+
+    BilledCost is what is invoiced in the month (capex when bought), EffectiveCost its amortised cost,
+    ListCost what would be invoiced at public list price where there is one. Amounts are whole cents.
+    """
+    lines = _rounded(usage, rates)
+    slices = usage.delivery.filter(pl.col("delivered_bytes") > 0).sort(_SLICE, nulls_last=True)
+    sizes = [int(size) for size in slices["delivered_bytes"].to_list()]
+    places = _Places(slices)
+    out: dict[str, list[int | None]] = {
+        k: [] for k in ("line", "slice", "billed", "effective", "listed", "share")
+    }
+    for number, (line, billed, effective, listed) in enumerate(lines):
+        at = places.of(line)
+        weights = [sizes[i] for i in at]
+        out["line"] += [number] * max(1, len(at))
+        out["slice"] += at or [None]
+        for key, amount in (("billed", billed), ("effective", effective), ("listed", listed)):
+            if not at:
+                out[key] += [amount]
+            elif amount == 0:
+                out[key] += [0] * len(at)
+            else:
+                out[key] += apportion(amount, weights)
+        # Usage of a metered line, split like its cost.
+        quantity = line.quantity
+        out["share"] += (
+            [None] * max(1, len(at))
+            if quantity is None
+            else ([quantity[0]] if not at else apportion(quantity[0], weights))
+        )
+    return _shaped(out, lines, slices, account, is_synthetic)
+
+
+def bill_frame(usage: Usage, rates: Rates) -> pl.DataFrame:
+    """The bill: ``month, pool, sku, region, rate, billed_usd, effective_usd, list_usd``, a row a line."""
+    usd = pl.Decimal(38, 10)
+    return pl.DataFrame(
+        [
+            (line.month, line.pool, line.sku, line.region, line.rate, *(Decimal(c).scaleb(-2) for c in cost))
+            for line, *cost in _rounded(usage, rates)
+        ],
+        schema={
+            "month": pl.Date, "pool": pl.String, "sku": pl.String, "region": pl.String, "rate": pl.String,
+            "billed_usd": usd, "effective_usd": usd, "list_usd": usd,
+        },
+        orient="row",
+    )  # fmt: skip
+
+
+def residual(charged: pl.DataFrame, billed: pl.DataFrame) -> Decimal:
+    """Σ |charges − bill| of billed, effective and list cost by month and SKU; 0 when they reconcile."""
+    keys = {"BilledCost": "billed_usd", "EffectiveCost": "effective_usd", "ListCost": "list_usd"}
+    month = pl.from_epoch("x_period_start_ts_ms", time_unit="ms").dt.date().alias("month")
+    left = charged.group_by(month, sku="SkuId").agg(pl.col(c).sum() for c in keys)
+    right = billed.group_by("month", "sku").agg(pl.col(c).sum() for c in keys.values())
+    both = left.join(right, on=["month", "sku"], how="full", coalesce=True, nulls_equal=True)
+    return sum(
+        (
+            abs((a or Decimal(0)) - (b or Decimal(0)))
+            for ours, theirs in keys.items()
+            for a, b in both.select(ours, theirs).iter_rows()
+        ),
+        Decimal(0),
+    )
+
+
+def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
+    """Text that a spreadsheet would run as a formula (``= + - @``, tab, return) gets a leading apostrophe."""
+    text = pl.col(pl.String)
+    return frame.with_columns(
+        pl.when(text.str.contains(r"^[=+\-@\t\r]")).then(pl.lit("'") + text).otherwise(text).name.keep()
+    )
+
+
+class _Places:
+    """Row numbers of the slices that bear a line."""
+
+    def __init__(self, slices: pl.DataFrame) -> None:
+        self._by_month: dict[date, list[tuple[int, tuple[str | None, ...]]]] = defaultdict(list)
+        for number, row in enumerate(slices.select(_SLICE).iter_rows()):
+            self._by_month[row[0]].append((number, row[1:]))
+        self._found: dict[tuple[object, ...], list[int]] = {}
+
+    def of(self, line: Line[Decimal]) -> list[int]:
+        if line.pool == "control_plane":  # requests are not caused by bytes: charged to the region, whole
+            return []
+        wanted = (line.region, line.tier, line.cdn, line.codec)
+        key = (line.month, *wanted)
+        if key not in self._found:
+            self._found[key] = [
+                number
+                for number, (region, _, tier, cdn, codec) in self._by_month[line.month]
+                if all(
+                    want is None or want == has
+                    for want, has in zip(wanted, (region, tier, cdn, codec), strict=True)
+                )
+            ]
+        return self._found[key]
+
+
+def _rounded(usage: Usage, rates: Rates) -> list[tuple[Line[Decimal], int, int, int]]:
+    if not usage.months or usage.total_bytes() == 0:
+        raise InputError(f"no delivery in {usage.quarter}", mend="pick a quarter that the lake has data for")
+    listed = list_costs(usage, rates)
+    rows = []
+    for line in bill(usage, exact(rates)):
+        billed, effective = cents(line.billed), cents(line.effective)
+        at_list = listed.get((line.month, line.region)) if line.sku == "third_party" else None
+        if billed or effective:
+            rows.append((line, billed, effective, billed if at_list is None else at_list))
+    return rows
+
+
+def _shaped(
+    out: dict[str, list[int | None]],
+    lines: list[tuple[Line[Decimal], int, int, int]],
+    slices: pl.DataFrame,
+    account: str,
+    is_synthetic: bool,
+) -> pl.DataFrame:
+    described = pl.DataFrame(
+        [
+            (
+                number, *_instants(line.month), line.category,
+                DESCRIPTIONS.get(line.sku, f"{line.sku.replace('_', ' ').capitalize()}"),
+                line.quantity[2] if line.quantity else None, line.quantity[1] if line.quantity else None,
+                _PROVIDER.get(line.cdn or "", "Own"), *_SERVICE[line.pool], line.sku, line.pool, line.rate,
+                line.region, line.tier, line.cdn, line.codec,
+            )
+            for number, (line, *_) in enumerate(lines)
+        ],
+        schema={
+            "line": pl.Int64, "x_period_start_ts_ms": pl.Int64, "x_period_end_ts_ms": pl.Int64,
+            "ChargeCategory": pl.String, "ChargeDescription": pl.String, "ConsumedUnit": pl.String,
+            "per": pl.Int64, "ProviderName": pl.String, "ServiceCategory": pl.String,
+            "ServiceName": pl.String, "SkuId": pl.String, "x_cost_pool": pl.String, "x_rate": pl.String,
+            "line_region": pl.String, "line_tier": pl.String, "line_cdn": pl.String, "line_codec": pl.String,
+        },
+        orient="row",
+    )  # fmt: skip
+    table = get_table("charge")
+    usd, per_cent = table.schema["BilledCost"], pl.lit(100, pl.Decimal(38, 0))
+    parts = pl.DataFrame(
+        out,
+        schema={"line": pl.Int64, "slice": pl.UInt32, "billed": pl.Int64, "effective": pl.Int64,
+                "listed": pl.Int64, "share": pl.Decimal(38, 0)},
+    )  # fmt: skip
+    placed = slices.select(_SLICE[1:]).with_row_index("slice")
+    joined = (
+        parts.join(described, on="line", how="left", maintain_order="left")
+        .join(placed, on="slice", how="left", maintain_order="left")
+        .with_columns(
+            *(
+                (pl.col(ours).cast(pl.Decimal(38, 10)) / per_cent).cast(usd).alias(focus)
+                for ours, focus in (
+                    ("billed", "BilledCost"),
+                    ("effective", "EffectiveCost"),
+                    ("listed", "ListCost"),
+                )
+            ),
+            ConsumedQuantity=(pl.col("share").cast(pl.Decimal(38, 10)) / pl.col("per")).cast(
+                pl.Decimal(38, 10)
+            ),
+            ListUnitPrice=pl.lit(None, usd),
+            RegionId=pl.coalesce("region", "line_region"),
+            x_isp=pl.col("isp"),
+            x_tier=pl.coalesce("tier", "line_tier"),
+            x_codec=pl.coalesce("codec", "line_codec"),
+            x_cdn=pl.coalesce("cdn", "line_cdn"),
+            BillingAccountId=pl.lit(account),
+            BillingCurrency=pl.lit("USD"),
+            PublisherName=pl.col("ProviderName"),
+            ResourceId=pl.lit(None, pl.String),
+            is_synthetic=pl.lit(is_synthetic),
+        )
+    )
+    return joined.select(table.schema.names()).cast(table.schema)
+
+
+def _instants(month: date) -> tuple[int, int]:
+    start = datetime(month.year, month.month, 1, tzinfo=UTC)
+    days = calendar.monthrange(month.year, month.month)[1]
+    first = int(start.timestamp()) * 1000
+    return first, first + days * 86_400_000

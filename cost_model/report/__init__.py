@@ -1,0 +1,182 @@
+"""The quarterly report: one self-contained HTML page from a statement, the same bytes for the same input.
+
+Knows how figures are shown; computes none of them. No script, no network: figures are inline SVG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from cost_model.cdn import POLICIES
+from cost_model.charges import DESCRIPTIONS
+from cost_model.margin import INCLUDED
+from cost_model.report import figures, numbers
+from cost_model.statement import Statement
+from cost_model.uncertainty import Interval
+
+__all__ = ["Quality", "render"]
+
+_POOLS = {"delivery": ("Delivery", 1), "encoding": ("Encoding", 2), "control_plane": ("Control plane", 3)}
+_NAMES = {
+    "h264": "H.264", "hevc": "HEVC", "av1": "AV1", "av1_fgs": "AV1 + film grain",
+    "own": "Own CDN", "third_party": "Third-party CDN", None: "not sliced",
+    "mena": "Middle East and North Africa", "sub-saharan-africa": "Sub-Saharan Africa",
+    "asia-pacific": "Asia-Pacific",
+}  # fmt: skip
+_MOST_BARS = 14
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the figures stand on: rows, quarantine, ledger residual (None where it was not computed)."""
+
+    sessions: int
+    sessions_weighted: int
+    quarantined: int
+    ledger_residual: int | None
+    is_synthetic: bool
+
+
+def render(statement: Statement, quality: Quality) -> str:
+    """The report as HTML."""
+    breakevens = [statement.breakevens[policy] for policy in POLICIES]
+    third_party, own = statement.paybacks["third_party"], statement.paybacks["own"]
+    page = _template().render(
+        s=statement,
+        q=quality,
+        included=INCLUDED,
+        total=statement.total,
+        cards=_cards(statement),
+        tree=statement.tree,
+        pool_chart=Markup(figures.share_bars(_pool_bars(statement))),
+        pools=_pool_table(statement),
+        slices={name: _slices(statement, name) for name in ("region", "codec", "cdn")},
+        breakevens=breakevens,
+        curve=Markup(figures.breakeven_curve(breakevens, statement.members)),
+        histogram=Markup(figures.breakeven_histogram(breakevens)),
+        breakeven_drivers=Markup(figures.driver_bars(breakevens[0].drivers)),
+        at_list=statement.list_price_breakevens,
+        third_party=third_party,
+        own=own,
+        payback_chart=Markup(figures.payback_fan(third_party.by_subscribers, statement.members)),
+        payback_drivers=Markup(figures.driver_bars(third_party.drivers)),
+        rates=statement.rates.entries,
+    )
+    return page.rstrip() + "\n"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("cost_model", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "unit_usd": lambda v: numbers.unit_usd(_float(v)),
+        "usd": lambda v: numbers.usd(_float(v)),
+        "count": lambda v: numbers.count(_float(v)),
+        "size": lambda v: numbers.size(float(v)),
+        "months": numbers.months,
+        "share": numbers.ratio,
+        "exact": lambda v: f"{v:,.2f}",
+        "fixed": lambda v, digits: "–" if v is None else f"{v:.{digits}f}",
+        "span_count": lambda i: numbers.span(numbers.count(i.low), numbers.count(i.high)),
+    }
+    return environment.get_template("report.html.j2")
+
+
+def _cards(statement: Statement) -> list[dict[str, object]]:
+    cards: list[dict[str, object]] = []
+    for key, name, about in (
+        ("usd_per_hour", "Cost per stream hour", "delivery, encoding and control plane"),
+        ("usd_per_member_month", "Cost per subscriber-month", "the same costs per paying member"),
+        (
+            "contribution_usd_per_hour",
+            "Contribution per stream hour",
+            "revenue less those costs; content not in it",
+        ),
+    ):
+        figure = statement.figures.get(key)
+        if figure is None:
+            cards.append({"name": name, "value": "–", "about": "no hours or no members in this quarter"})
+            continue
+        i = figure.interval
+        between = numbers.span(numbers.unit_usd(i.low), numbers.unit_usd(i.high))
+        cards.append(_card(name, numbers.unit_usd(figure.value), between, about, i, figure.value))
+    i = statement.breakevens["lean"].subscribers
+    between = numbers.span(numbers.count(i.low), numbers.count(i.high))
+    about = "subscribers; lean footprint, delivery cost alone"
+    cards.append(_card("Own CDN breaks even at", numbers.count(i.median), between, about, i, i.median))
+    i = statement.paybacks["third_party"].at.months
+    between = numbers.span(numbers.months(i.low), numbers.months(i.high))
+    about = "at this size, bytes at third-party price"
+    cards.append(
+        _card("AV1 + film grain pays back in", f"{numbers.months(i.median)} mo", between, about, i, i.median)
+    )
+    return cards
+
+
+def _card(name: str, value: str, between: str, about: str, i: Interval, at: float) -> dict[str, object]:
+    return {
+        "name": name,
+        "value": value,
+        "span": between,
+        "about": about,
+        "confidence": numbers.confidence(i.low, i.high),
+        "bar": Markup(figures.interval_bar(i, at)),
+    }
+
+
+def _pool_bars(statement: Statement) -> list[tuple[str, float, str, int]]:
+    total = float(statement.cost_usd) or 1.0
+    bars = []
+    for row in statement.pools.iter_rows(named=True):
+        cost = float(row["effective_usd"])
+        if cost:
+            words = f"{numbers.usd(cost)} · {numbers.ratio(cost / total)}"
+            bars.append((_short(row["sku"]), cost, words, _POOLS[row["pool"]][1]))
+    return bars[:_MOST_BARS]
+
+
+def _pool_table(statement: Statement) -> list[dict[str, object]]:
+    return [
+        {**row, "name": DESCRIPTIONS.get(row["sku"], _short(row["sku"])), "pool": _POOLS[row["pool"]][0]}
+        for row in statement.pools.iter_rows(named=True)
+    ]
+
+
+def _short(sku: str) -> str:
+    codec = sku.removeprefix("encode_")
+    if codec != sku:
+        return f"Encoding, {_NAMES.get(codec, codec)}"
+    return sku.replace("_", " ").capitalize().replace("Isp", "ISP")
+
+
+def _slices(statement: Statement, name: str) -> list[Mapping[str, object]]:
+    frame = statement.by[name]
+    dearest = max((float(v) for v in frame["usd_per_hour"].drop_nulls()), default=0.0) or 1.0
+    return [
+        {
+            **row,
+            "name": _NAMES.get(row[name]) or _title(name, row[name]),
+            "bar": 0 if row["usd_per_hour"] is None else round(100 * float(row["usd_per_hour"]) / dearest, 1),
+        }
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def _title(name: str, value: str) -> str:
+    return value.replace("-", " ").title() if name == "region" else value
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)

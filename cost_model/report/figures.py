@@ -1,0 +1,224 @@
+"""The report's figures as inline SVG: small, the same bytes for the same input, coloured by the page's CSS.
+
+Colours are classes (``s1``, ``s2``, ``muted``), so that one drawing serves light, dark and print.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from cost_model.cdn import Breakeven
+from cost_model.encoding import PaybackPoint
+from cost_model.report import numbers
+from cost_model.uncertainty import Driver, Interval
+
+__all__ = [
+    "breakeven_curve",
+    "breakeven_histogram",
+    "driver_bars",
+    "interval_bar",
+    "payback_fan",
+    "share_bars",
+]
+
+_WIDE, _HIGH = 520, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 26, 40
+_END, _FLOOR = _WIDE - _RIGHT, _HIGH - _BOTTOM
+_FAMILIAR_SUBSCRIBERS = 50e6
+
+
+@dataclass(frozen=True)
+class _Log:
+    """A logarithmic axis: positions of values, held inside it."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        inside = min(max(value, self.low), self.high)
+        share = math.log(inside / self.low) / math.log(self.high / self.low)
+        return round(self.start + share * (self.end - self.start), 2)
+
+
+def breakeven_curve(breakevens: Sequence[Breakeven], members: float) -> str:
+    """Break-even subscribers against the negotiated price: median and 90 % band of each policy."""
+    prices = [point.price_usd_per_gb for point in breakevens[0].curve]
+    x, y = _Log(prices[0], prices[-1], _LEFT, _END), _Log(3e6, 2e9, _FLOOR, _TOP)
+    parts = [
+        *_ticks_y(y, [1e7, 3e7, 1e8, 3e8, 1e9], numbers.count, "subscribers at break-even"),
+        *_ticks_x(
+            x, [0.001, 0.002, 0.004, 0.008], lambda v: f"${v:g}", "negotiated third-party price, USD/GB"
+        ),
+        *_level(y, _FAMILIAR_SUBSCRIBERS, numbers.count(_FAMILIAR_SUBSCRIBERS)),
+        *(_level(y, members, f"this service, {numbers.count(members)}") if members > y.low else []),
+    ]
+    for series, result in enumerate(breakevens, start=1):
+        points = [(p.price_usd_per_gb, p.subscribers) for p in result.curve]
+        parts += _fan(x, y, points, series, lambda v: f"${v:g}/GB", numbers.count)
+        at = next(((v, i.median) for v, i in points if i.median < y.high * 0.5), None)
+        if at:
+            parts.append(
+                _text(x(at[0]) + 8, y(at[1]) - (6 if series == 2 else -16), result.policy, f"s{series} key")
+            )
+    return _svg(
+        parts, "Break-even subscribers by negotiated third-party price, median and 90 % band by footprint"
+    )
+
+
+def breakeven_histogram(breakevens: Sequence[Breakeven]) -> str:
+    """How break-even is distributed: a stepped area a policy on one logarithmic axis."""
+    x = _Log(2e6, 3e9, _LEFT, _END)
+    edges = np.geomspace(x.low, x.high, 45)
+    shares = [np.histogram(b.draws, edges)[0] / len(b.draws) for b in breakevens]
+    top = max(float(s.max()) for s in shares) * 1.12
+
+    def height(share: float) -> float:
+        return round(_FLOOR - share / top * (_FLOOR - _TOP), 2)
+
+    parts = [_text(0, 14, "share of draws", "label")]
+    parts += _ticks_x(x, [3e6, 1e7, 3e7, 1e8, 3e8, 1e9], numbers.count, "subscribers at break-even")
+    for series, (result, share) in enumerate(zip(breakevens, shares, strict=True), start=1):
+        steps = "".join(
+            f"L{x(left)} {height(float(part))}L{x(right)} {height(float(part))}"
+            for left, right, part in zip(edges[:-1], edges[1:], share, strict=True)
+        )
+        parts.append(
+            f'<path class="s{series} area" d="M{x(edges[0])} {_FLOOR}{steps}L{x(edges[-1])} {_FLOOR}Z"/>'
+        )
+        median = result.subscribers.median
+        if math.isfinite(median):
+            parts.append(_line(x(median), _TOP, x(median), _FLOOR, f"s{series} line dash"))
+        note = f"{result.policy}: median {numbers.count(median)}, never {numbers.ratio(result.never_ratio)}"
+        parts.append(_text(_END, _TOP + 14 * (series - 1) + 4, note, f"s{series} key", "end"))
+    return _svg(parts, "Distribution of break-even subscribers by footprint policy")
+
+
+def payback_fan(points: Sequence[PaybackPoint], members: float) -> str:
+    """Payback months against subscribers: median, 90 % band, and the band of 8 to 12 months."""
+    x = _Log(points[0].subscribers, points[-1].subscribers, _LEFT, _END)
+    y = _Log(1, 300, _FLOOR, _TOP)
+    parts = [
+        f'<rect class="familiar" x="{_LEFT}" width="{_END - _LEFT}" y="{y(12)}" '
+        f'height="{round(y(8) - y(12), 2)}"/>',
+        *_ticks_y(y, [1, 3, 10, 30, 100, 300], lambda v: f"{v:g}", "months to pay back"),
+        *_ticks_x(
+            x, [1e7, 2.5e7, 5e7, 1e8, 2e8], lambda v: numbers.count(v).replace(".0 ", " "), "subscribers"
+        ),
+        *_fan(x, y, [(p.subscribers, p.months) for p in points], 1, numbers.count, numbers.months),
+        _text(_LEFT + 6, y(12) - 4, "8–12 months", "key muted"),
+    ]
+    if points[0].subscribers < members <= points[-1].subscribers * 1.1:
+        parts.append(_line(x(members), _TOP, x(members), _FLOOR, "muted line dash"))
+        parts.append(_text(x(members) - 5, _TOP + 10, "this service", "key muted", "end"))
+    return _svg(parts, "Payback of AV1 with film grain by subscribers, median and 90 % band")
+
+
+def driver_bars(found: Sequence[Driver]) -> str:
+    """First-order shares of the drivers, longest first."""
+    rows = [d for d in found if d.first_order >= 0.005][:6]
+    top = max((d.first_order for d in rows), default=1.0)
+    left, row, parts = 190, 26, []
+    for number, driver in enumerate(rows):
+        y = number * row + 4
+        length = round((_WIDE - left - 50) * driver.first_order / top, 2)
+        parts.append(_text(left - 10, y + 13, driver.rate.replace("_", " "), "name", "end"))
+        parts.append(_bar(left, y + 1, length, 1))
+        parts.append(_text(left + length + 7, y + 13, f"{driver.first_order:.2f}", "key"))
+    return _svg(parts, "Share of the outcome's rank variance by rate", _WIDE, max(1, len(rows)) * row + 4)
+
+
+def share_bars(rows: Sequence[tuple[str, float, str, int]]) -> str:
+    """Horizontal bars: name, value, value in words, series number."""
+    top = max((value for _, value, _, _ in rows), default=1.0) or 1.0
+    wide, left, row, parts = 1060, 200, 25, []
+    for number, (name, value, words, series) in enumerate(rows):
+        y = number * row + 2
+        length = max(1.5, round((wide - left - 150) * value / top, 2))
+        parts.append(_text(left - 12, y + 14, name, "name", "end"))
+        parts.append(_bar(left, y + 2, length, series))
+        parts.append(_text(left + length + 8, y + 14, words, "key"))
+    return _svg(parts, "Effective cost by pool", wide, len(rows) * row + 4)
+
+
+def interval_bar(interval: Interval, value: float) -> str:
+    """A small bar of the 90 % interval with the figure marked, on a logarithmic scale of its own."""
+    if interval.low <= 0 or value <= 0:
+        return ""
+    top = interval.high if math.isfinite(interval.high) else value * 30
+    x = _Log(min(interval.low, value) / 1.5, max(top, value) * 1.5, 0, 160)
+    length = round(x(top) - x(interval.low), 2)
+    return (
+        '<svg class="interval" viewBox="0 0 160 12" role="img" aria-label="90 % interval">'
+        '<rect class="rail" y="5" width="160" height="2" rx="1"/>'
+        f'<rect class="s1 fill" x="{x(interval.low)}" y="3" width="{length}" height="6" rx="3"/>'
+        f'<rect class="mark" x="{round(x(value) - 1.5, 2)}" width="3" height="12" rx="1.5"/></svg>'
+    )
+
+
+def _fan(
+    x: _Log,
+    y: _Log,
+    points: Sequence[tuple[float, Interval]],
+    series: int,
+    words_x: Callable[[float], str],
+    words_y: Callable[[float], str],
+) -> list[str]:
+    upper = [f"{x(at)} {y(i.high)}" for at, i in points]
+    lower = [f"{x(at)} {y(i.low)}" for at, i in reversed(points)]
+    medians = "L".join(f"{x(at)} {y(i.median)}" for at, i in points if i.median < y.high)
+    parts = [f'<path class="s{series} band" d="M{"L".join(upper + lower)}Z"/>']
+    if medians:
+        parts.append(f'<path class="s{series} line" d="M{medians}"/>')
+    for at, i in points:
+        low, median, high = (words_y(v) for v in (i.low, i.median, i.high))
+        note = escape(f"{words_x(at)}: median {median} ({low} to {high})")
+        parts.append(
+            f'<circle class="s{series} hover" cx="{x(at)}" cy="{y(i.median)}" r="5">'
+            f"<title>{note}</title></circle>"
+        )
+    return parts
+
+
+def _ticks_y(y: _Log, at: Sequence[float], words: Callable[[float], str], title: str) -> list[str]:
+    parts = [_text(0, 14, title, "label")]
+    for value in at:
+        parts.append(_line(_LEFT, y(value), _END, y(value), "grid"))
+        parts.append(_text(_LEFT - 8, y(value) + 4, words(value).replace(".0 ", " "), "tick", "end"))
+    return parts
+
+
+def _ticks_x(x: _Log, at: Sequence[float], words: Callable[[float], str], title: str) -> list[str]:
+    parts = [_line(_LEFT, _FLOOR, _END, _FLOOR, "axis")]
+    parts += [
+        _text(x(value), _FLOOR + 16, words(value).replace(".0 ", " "), "tick", "middle") for value in at
+    ]
+    return [*parts, _text(_END, _FLOOR + 34, title, "label", "end")]
+
+
+def _level(y: _Log, value: float, words: str) -> list[str]:
+    line = _line(_LEFT, y(value), _END, y(value), "muted line dash")
+    return [line, _text(_END, y(value) - 4, words, "key muted", "end")]
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+    return f'<line class="{style}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
+
+
+def _bar(x: float, y: float, length: float, series: int) -> str:
+    return f'<rect class="s{series} fill" x="{x}" y="{y}" width="{length}" height="16" rx="2"/>'
+
+
+def _text(x: float, y: float, words: str, style: str, anchor: str = "start") -> str:
+    end = f' text-anchor="{anchor}"' if anchor != "start" else ""
+    return f'<text class="{style}" x="{round(x, 2)}" y="{round(y, 2)}"{end}>{escape(words)}</text>'
+
+
+def _svg(parts: Sequence[str], title: str, wide: float = _WIDE, high: float = _HIGH) -> str:
+    return f'<svg viewBox="0 0 {wide} {high}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'

@@ -1,0 +1,217 @@
+"""``playhead cost``: charges and the quarterly report, break-even, payback, rates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metrics.errors import InputError
+from playhead.commands._common import json_option, lake_option, print_json
+
+__all__ = ["command"]
+
+rates_option = click.option(
+    "--rates",
+    "rates_path",
+    type=click.Path(path_type=Path),
+    help="Your own rates: entries of the same name replace the shipped ones.",
+)
+
+
+@click.group()
+def command() -> None:
+    """Unit economics, break-even and the quarterly report."""
+
+
+@command.command()
+@click.option("--quarter", required=True, help="A calendar quarter in UTC, as 2026Q2.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for report.html, economics.json and charges.csv; the lake's artefacts by default.",
+)
+@rates_option
+@lake_option
+@json_option
+def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: Path, as_json: bool) -> None:
+    """Compute a quarter's charges and unit costs, and write the report."""
+    from cost_model.charges import neutralised
+    from cost_model.rates import load
+    from cost_model.report.numbers import unit_usd, usd
+    from cost_model.usage import Quarter
+    from metrics.lake import Lake
+    from playhead.economics import statement, write_outputs
+
+    period = Quarter.parse(quarter)
+    lake = Lake.open(lake_path)
+    result = statement(lake, period, load(rates_path))
+    folder = out or lake.artefact("report.html").parent
+    try:
+        page, _ = write_outputs(lake, result, folder)
+        if out:
+            neutralised(result.charges).write_csv(out / "charges.csv")
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror})", where=str(folder), mend="give a folder with --out"
+        ) from error
+    if as_json:
+        print_json(result.as_dict() | {"report": str(page)})
+        return
+    click.echo(
+        f"{period}: {usd(float(result.cost_usd))} effective, {usd(float(result.billed_usd))} billed, ",
+        nl=False,
+    )
+    click.echo(f"residual ${result.residual_usd:,.2f}")
+    for name, figure in result.figures.items():
+        between = f"{unit_usd(figure.interval.low)} to {unit_usd(figure.interval.high)}"
+        click.echo(f"  {name.replace('_', ' '):<28} {unit_usd(figure.value):>10}  ({between})")
+    click.echo(f"report: {page}")
+
+
+@command.group()
+def breakeven() -> None:
+    """Where an own CDN, or AV1 with film grain, pays."""
+
+
+def _options(function: Any) -> Any:
+    for option in (
+        rates_option,
+        json_option,
+        click.option(
+            "--price", type=click.FloatRange(min=0, min_open=True), help="Negotiated price, USD/GB."
+        ),
+        click.option(
+            "--subscribers",
+            type=click.FloatRange(min=1),
+            default=100e6,
+            show_default=True,
+            help="Size of the service to look at.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@breakeven.command()
+@click.option("--policy", type=click.Choice(["lean", "dense"]), help="Footprint; both by default.")
+@_options
+def cdn(
+    policy: str | None,
+    rates_path: Path | None,
+    as_json: bool,
+    price: float | None,
+    subscribers: float,
+    seed: int,
+) -> None:
+    """Own CDN against a third party: break-even in subscribers."""
+    from cost_model.cdn import POLICIES
+    from cost_model.cdn import breakeven as solve
+    from cost_model.rates import load
+    from cost_model.report.numbers import count, ratio, usd
+    from cost_model.statement import CURVE_PRICES
+
+    rates, day = load(rates_path), datetime.now(UTC).date()
+    given = {} if price is None else {"third_party_price": price}
+    chosen = [p for p in POLICIES if policy in (None, p)]
+    results = [
+        solve(rates, day, policy=p, given=given, at_subscribers=subscribers, prices=CURVE_PRICES, seed=seed)
+        for p in chosen
+    ]
+    if as_json:
+        print_json({r.policy: r.as_dict() for r in results})
+        return
+    for r in results:
+        between = f"{count(r.subscribers.low)} to {count(r.subscribers.high)}"
+        click.echo(f"{r.policy} footprint: {count(r.subscribers.median)} subscribers (90 %: {between})")
+        click.echo(f"  never breaks even in {ratio(r.never_ratio)} of {len(r.draws):,} draws")
+        saving = usd(r.saving_usd_per_year.median)
+        cheaper = ratio(r.own_cheaper_ratio)
+        click.echo(
+            f"  at {count(subscribers)}: own is cheaper in {cheaper} of draws, median saving {saving} a year"
+        )
+        for driver in r.drivers[:4]:
+            click.echo(
+                f"  hangs on {driver.rate.replace('_', ' ')}: {driver.first_order:.2f} of rank variance"
+            )
+
+
+@breakeven.command()
+@click.option(
+    "--saving", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Share of bytes saved."
+)
+@click.option(
+    "--device-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of bytes replaced.",
+)
+@_options
+def encoding(
+    saving: float | None,
+    device_share: float | None,
+    rates_path: Path | None,
+    as_json: bool,
+    price: float | None,
+    subscribers: float,
+    seed: int,
+) -> None:
+    """AV1 with film grain: payback in months."""
+    from cost_model.encoding import payback
+    from cost_model.rates import load
+    from cost_model.report.numbers import count, months, ratio, unit_usd
+
+    rates, day = load(rates_path), datetime.now(UTC).date()
+    asked = {"third_party_price": price, "av1_saving_ratio": saving, "av1_device_ratio": device_share}
+    given = {name: value for name, value in asked.items() if value is not None}
+    third_party = payback(rates, day, given=given, at_subscribers=subscribers, seed=seed)
+    own = payback(rates, day, delivery="own", given=given, at_subscribers=subscribers, seed=seed)
+    if as_json:
+        print_json({r.delivery: r.as_dict() for r in (third_party, own)})
+        return
+    for r in (third_party, own):
+        i = r.at.months
+        where = "bytes from a third party" if r.delivery == "third_party" else "bytes from the own CDN"
+        click.echo(
+            f"{where} ({unit_usd(r.marginal_usd_per_gb.median)}/GB at the margin): "
+            f"{months(i.median)} months at {count(subscribers)} subscribers "
+            f"(90 %: {months(i.low)} to {months(i.high)}; 8–12 in {ratio(r.at.within_ratio)} of draws)"
+        )
+    for target, sizes in (
+        (12, third_party.subscribers_for_12_months),
+        (8, third_party.subscribers_for_8_months),
+    ):
+        if sizes:
+            between = f"{count(sizes.low)} to {count(sizes.high)}"
+            click.echo(
+                f"{target} months at third-party price take {count(sizes.median)} subscribers ({between})"
+            )
+
+
+@command.group()
+def rates() -> None:
+    """The prices and quantities everything stands on."""
+
+
+@rates.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def check(file: Path, as_json: bool) -> None:
+    """Validate a rates file and list what it changes."""
+    from cost_model.rates import load
+
+    loaded = load(file)
+    changed = loaded.differences(load())
+    if as_json:
+        print_json({"file": str(file), "entries": len(loaded.overridden), "differences": changed})
+        return
+    click.echo(f"{file}: {len(loaded.overridden)} entries, all well-formed; {len(changed)} differences")
+    for row in changed:
+        click.echo(
+            f"  {row['rate']} ({row['region']}, from {row['from']}): {row['figure']} {row['unit']} "
+            f"instead of {row['instead_of']}"
+        )

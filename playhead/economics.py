@@ -1,0 +1,236 @@
+"""The economics of a quarter in a lake: measured usage in; charges, statement and report out.
+
+Reads each table once, aggregated where it lies; charges go into the lake exactly once a quarter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cost_model.rates import Rates, load
+from cost_model.report import Quality, render
+from cost_model.statement import Statement, state
+from cost_model.usage import USAGE_SCHEMAS, Quarter, Usage, fleet
+from metrics.errors import InputError
+from metrics.lake import Lake
+
+__all__ = ["economics", "measured_consumption", "measured_usage", "statement", "write_outputs"]
+
+ECONOMICS = "economics.json"
+REPORT = "report.html"
+_BYTES = pl.Decimal(38, 0)
+_MONTH = pl.col("day").dt.truncate("1mo").alias("month")
+_TIER_OF_BYTES = {
+    "edge_bytes": ("edge", "own"),
+    "storage_bytes": ("storage", "own"),
+    "third_party_bytes": ("third_party", "third_party"),
+    "unattributed_bytes": ("unattributed", "third_party"),
+}
+
+
+def economics(
+    lake: Lake,
+    quarter: Quarter | str,
+    *,
+    rates: Path | None = None,
+    given: Mapping[str, tuple[float, str]] | None = None,
+    ledger_residual: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Statement:
+    """Compute the quarter, append its charges once, and write ``report.html`` and ``economics.json``.
+
+    ``given``: measured values that replace rates in break-even and payback, each with where it comes from
+    (``{"av1_saving_ratio": (0.31, "two worlds of one seed")}``). ``ledger_residual`` is shown in the report.
+    Raises :class:`~metrics.errors.InputError` for a quarter without data.
+    """
+    quarter = Quarter.parse(quarter) if isinstance(quarter, str) else quarter
+    progress("charges and unit costs")
+    result = statement(lake, quarter, load(rates), given=given)
+    lake.append("charge", result.charges, application=f"charges/{quarter}", version=1)
+    progress("quarterly report")
+    write_outputs(lake, result, lake.artefact(REPORT).parent, ledger_residual=ledger_residual)
+    return result
+
+
+def statement(
+    lake: Lake, quarter: Quarter, rates: Rates, *, given: Mapping[str, tuple[float, str]] | None = None
+) -> Statement:
+    """The quarter's statement from the lake; writes nothing."""
+    usage, consumption = measured_usage(lake, quarter, rates)
+    return state(usage, rates, given={**consumption, **(given or {})}, is_synthetic=_is_synthetic(lake))
+
+
+def write_outputs(
+    lake: Lake, result: Statement, folder: Path, *, ledger_residual: int | None = None
+) -> tuple[Path, Path]:
+    """Write the report and the figures into ``folder``; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report, figures = folder / REPORT, folder / ECONOMICS
+    report.write_text(render(result, quality(lake, result, ledger_residual)), encoding="utf-8")
+    figures.write_text(json.dumps(result.as_dict(), indent=2, default=str) + "\n", encoding="utf-8")
+    return report, figures
+
+
+def quality(lake: Lake, result: Statement, ledger_residual: int | None = None) -> Quality:
+    """What the report says about the data it stands on."""
+    start, end = result.quarter.months[0], result.quarter.end
+    here = pl.col("day").is_between(start, end, closed="left")
+    sessions = lake.scan("playback_session").filter(here).select(pl.len(), pl.col("weight").sum()).collect()
+    quarantined = lake.scan("quarantine").select(pl.len()).collect().item()
+    return Quality(
+        sessions=int(sessions.item(0, 0)),
+        sessions_weighted=int(sessions.item(0, 1) or 0),
+        quarantined=int(quarantined),
+        ledger_residual=ledger_residual,
+        is_synthetic=_is_synthetic(lake),
+    )
+
+
+def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, dict[str, tuple[float, str]]]:
+    """Usage of the quarter, and the consumption measured with it (for break-even and payback).
+
+    Bytes come from ``delivery``; where a lake has none (telemetry of players alone), from its sessions.
+    """
+    here = pl.col("day").is_between(quarter.months[0], quarter.end, closed="left")
+    counted = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
+    source = lake.scan("delivery").filter(here)
+    delivery, peaks, days, hours, members, encode, control, appliances = pl.collect_all(
+        [
+            *_delivery(source),
+            counted.group_by(_MONTH, "region", "codec", "cdn").agg(playing_ms=_weighted("playing_ms")),
+            lake.scan("membership")
+            .filter(here, pl.col("status") == "paying")
+            .group_by(_MONTH, "region")
+            .agg(member_days=pl.col("weight").sum().cast(_BYTES)),
+            lake.scan("encode")
+            .filter(pl.col("encoded_ts_ms") < quarter.ts_ms()[1])
+            .group_by(
+                pl.from_epoch("encoded_ts_ms", time_unit="ms").dt.date().dt.truncate("1mo").alias("month"),
+                "codec",
+            )
+            .agg(pl.col("runtime_ms").sum()),
+            lake.scan("control_request")
+            .filter(here)
+            .group_by(_MONTH, "service", "region")
+            .agg(requests=pl.col("weight").sum()),
+            lake.scan("appliance_health")
+            .filter(here)
+            .group_by(_MONTH, "region", "site", "tier", "appliance")
+            .agg(pl.col("capacity_kbps").max())
+            .group_by("month", "region", "site", "tier")
+            .agg(pl.col("capacity_kbps").sum()),
+        ]
+    )
+    if not delivery.height:
+        delivery, days = _delivery_of_sessions(counted)
+        peaks = peaks.clear()
+    if not delivery.height:
+        raise InputError(
+            f"no delivery and no sessions in {quarter}", where=str(lake.path), mend=_quarters_with_data(lake)
+        )
+    own = peaks.filter(pl.col("cdn") == "own")
+    usage = Usage(
+        quarter=quarter,
+        delivery=_typed("delivery", delivery),
+        days=_typed("days", days),
+        fleet=fleet(appliances, own.drop("cdn"), rates),
+        encode=_typed("encode", encode),
+        control=_typed("control", control),
+        hours=_typed("hours", hours),
+        members=_typed("members", members),
+    )
+    return usage, measured_consumption(usage, peaks)
+
+
+def measured_consumption(usage: Usage, peaks: pl.DataFrame) -> dict[str, tuple[float, str]]:
+    """What the quarter measured of rates that describe viewing and not price."""
+    ground = f"measured in {usage.quarter}"
+    hours, size = float(usage.total_hours()), usage.total_bytes()
+    days = int(usage.days["days"].sum())
+    member_days = float(usage.members["member_days"].sum())
+    found: dict[str, tuple[float, str]] = {}
+    if hours and size:
+        found["gb_per_hour"] = (size / 1e9 / hours, ground)
+    if hours and member_days:
+        found["hours_per_member_day"] = (hours / member_days, ground)
+    by_tier = {
+        t: float(b) for t, b in usage.delivery.group_by("tier").agg(pl.sum("delivered_bytes")).iter_rows()
+    }
+    own = by_tier.get("edge", 0.0) + by_tier.get("storage", 0.0)
+    if own and by_tier.get("storage"):
+        found["storage_tier_ratio"] = (by_tier["storage"] / own, ground)
+    if own and by_tier.get("third_party"):
+        found["overflow_ratio"] = (by_tier["third_party"] / size, ground)
+    if peaks.height and days:
+        # The busiest hour of each region, as the fleet is built region by region.
+        regions = peaks.group_by("month", "region").agg(pl.col("peak_kbps").sum()).group_by("region")
+        peak = float(regions.agg(pl.col("peak_kbps").max())["peak_kbps"].sum())
+        mean = size * 8 / 1000 / (days * 86_400)
+        found["peak_to_mean"] = (peak / mean, ground)
+    return found
+
+
+def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
+    """Bytes by slice, the busiest hour by tier, and days with delivery."""
+    hourly = (
+        source.group_by(_MONTH, "region", "cdn", "tier", hour=pl.col("ts_ms") // 3_600_000)
+        .agg(pl.col("delivered_bytes").cast(_BYTES).sum())
+        .with_columns(kbps=(pl.col("delivered_bytes").cast(pl.Float64) * 8 / 1000 / 3600).cast(pl.Int64))
+    )
+    # Tiers are taken at the hour in which the region's CDN is busiest, so that they add up to its peak.
+    busiest = (
+        hourly.with_columns(total=pl.col("kbps").sum().over("month", "region", "cdn", "hour"))
+        .sort("total", "hour", descending=True)
+        .group_by("month", "region", "cdn", "tier", maintain_order=True)
+        .agg(peak_kbps=pl.col("kbps").first())
+    )
+    isps = source.group_by(_MONTH, "region", "cdn", "tier").agg(isps=pl.col("isp").n_unique().cast(pl.Int64))
+    keys = ["month", "region", "cdn", "tier"]
+    return [
+        source.group_by(_MONTH, "region", "isp", "tier", "cdn", "codec").agg(
+            pl.col("delivered_bytes").cast(_BYTES).sum()
+        ),
+        busiest.join(isps, on=keys, how="left", nulls_equal=True).sort(keys),
+        source.group_by(_MONTH).agg(days=pl.col("day").n_unique().cast(pl.Int64)),
+    ]
+
+
+def _delivery_of_sessions(counted: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    parts = [
+        counted.group_by(_MONTH, "region", "isp", pl.col("codec").fill_null("h264"))
+        .agg(delivered_bytes=_weighted(column))
+        .with_columns(tier=pl.lit(tier), cdn=pl.lit(cdn))
+        for column, (tier, cdn) in _TIER_OF_BYTES.items()
+    ]
+    days = counted.group_by(_MONTH).agg(days=pl.col("day").n_unique().cast(pl.Int64))
+    *frames, counted_days = pl.collect_all([*parts, days])
+    return pl.concat(frames).filter(pl.col("delivered_bytes") > 0), counted_days
+
+
+def _weighted(column: str) -> pl.Expr:
+    return (pl.col(column).cast(_BYTES) * pl.col("weight").cast(_BYTES)).sum()
+
+
+def _typed(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    schema = USAGE_SCHEMAS[name]
+    return frame.select(schema.names()).cast(schema).sort(schema.names(), nulls_last=True)
+
+
+def _is_synthetic(lake: Lake) -> bool:
+    flags = lake.scan("playback_session").select(pl.col("is_synthetic").any()).collect()
+    return bool(flags.item())
+
+
+def _quarters_with_data(lake: Lake) -> str:
+    days: Any = (
+        lake.scan("playback_session").select(pl.col("day").min(), pl.col("day").max()).collect().row(0)
+    )
+    if days[0] is None:
+        return "the lake has no sessions; ingest or synthesise some first"
+    first, last = (f"{d.year}Q{(d.month + 2) // 3}" for d in days)
+    return f"the lake has {first}" if first == last else f"the lake has {first} to {last}"

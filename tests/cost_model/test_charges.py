@@ -1,0 +1,149 @@
+"""Charges: the bill by hand, and the identity that charges sum to it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cost_model.apportion import apportion
+from cost_model.bill import cents
+from cost_model.charges import bill_frame, charges, neutralised, residual
+from cost_model.rates import load
+from cost_model.usage import Quarter, Usage
+from metrics.errors import InputError
+from metrics.telemetry import get_table
+from tests.cost_model.conftest import APRIL, MAY, frame, usage
+
+RATES = load()
+
+
+def amounts(billed: pl.DataFrame, sku: str, column: str = "effective_usd") -> list[Decimal]:
+    return billed.filter(pl.col("sku") == sku).sort("month")[column].to_list()
+
+
+@given(
+    amount=st.integers(0, 10**14),
+    weights=st.lists(st.integers(0, 10**20), min_size=1, max_size=40).filter(any),
+)
+def test_parts_sum_to_the_amount_and_are_within_a_cent_of_their_share(
+    amount: int, weights: list[int]
+) -> None:
+    parts = apportion(amount, weights)
+    assert sum(parts) == amount
+    total = sum(weights)
+    for part, weight in zip(parts, weights, strict=True):
+        assert abs(part * total - amount * weight) < total
+
+
+def test_apportion_refuses_what_has_no_answer() -> None:
+    with pytest.raises(ValueError, match="not all 0"):
+        apportion(1, [0, 0])
+    with pytest.raises(ValueError, match="not negative"):
+        apportion(1, [2, -1])
+
+
+def test_the_bill_by_hand(small: Usage) -> None:
+    billed = bill_frame(small, RATES)
+    april = cents(Decimal(2 * 10**8) * RATES.usd("third_party_price", APRIL))
+    assert amounts(billed, "third_party")[0] == Decimal(april) / 100
+    # 40 servers · sqrt(15,000 · 45,000) = 25,980.76… over 60 months
+    assert amounts(billed, "appliances_edge")[0] == Decimal("17320.51")
+    # depreciation is not invoiced; the five servers added in May are
+    assert amounts(billed, "appliances_edge", "billed_usd") == [0, 0]
+    assert amounts(billed, "capex_edge", "billed_usd") == [Decimal("129903.81")]
+    assert amounts(billed, "capex_edge") == [0]
+    # 12 storage servers · sqrt(.35 · .7) kW · 184
+    assert amounts(billed, "hosting_storage")[0] == Decimal("1092.90")
+    # 5 M requests at sqrt(1 · 10) a million
+    assert amounts(billed, "home") == [Decimal("15.81")]
+    # 1,000 minutes · ¥0.063 · 0.14 · ladder sqrt(15) · trials sqrt(20), written off over 36 months
+    assert amounts(billed, "encode_h264", "billed_usd") == [Decimal("152.77"), 0, 0]
+    assert amounts(billed, "encode_h264") == [0, Decimal("4.24"), Decimal("4.24")]
+
+
+def test_list_cost_counts_volume_tiers() -> None:
+    volume = frame(
+        "delivery",
+        (APRIL, "north-america", "isp-a", "third_party", "third_party", "h264", Decimal(20_240 * 10**9)),
+    )
+    billed = bill_frame(usage(delivery=volume, fleet=frame("fleet"), encode=frame("encode")), RATES)
+    # 10,240 GB at .085 and 10,000 GB at .080
+    assert amounts(billed, "third_party", "list_usd") == [Decimal("1670.40")]
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(1, 10**19), min_size=6, max_size=6))
+def test_charges_reconcile_to_the_cent(sizes: list[int]) -> None:
+    small = usage()
+    delivery = small.delivery.with_columns(
+        pl.Series("delivered_bytes", [Decimal(size) for size in sizes], dtype=pl.Decimal(38, 0))
+    )
+    small = usage(delivery=delivery)
+    charged, billed = charges(small, RATES), bill_frame(small, RATES)
+    assert residual(charged, billed) == 0
+    assert charged["EffectiveCost"].sum() == billed["effective_usd"].sum()
+    assert charged["BilledCost"].sum() == billed["billed_usd"].sum()
+
+
+def test_charges_keep_the_contract(small: Usage) -> None:
+    charged = charges(small, RATES, is_synthetic=True)
+    validated = get_table("charge").validate(charged)
+    assert validated.quarantined.height == 0
+    assert validated.good.equals(charged)
+    bought = charged.filter(pl.col("SkuId") == "third_party")
+    assert bought["ProviderName"].unique().to_list() == ["Third-party CDN"]
+    delivered = bought["ConsumedQuantity"].sum()
+    assert delivered == Decimal(5 * 10**8)  # GB
+
+
+def test_a_residual_is_seen(small: Usage) -> None:
+    charged, billed = charges(small, RATES), bill_frame(small, RATES)
+    assert residual(charged.slice(1), billed) > 0
+
+
+def test_a_part_of_a_month_bears_a_part_of_its_costs(small: Usage) -> None:
+    half = usage(days=frame("days", (APRIL, 15), (MAY, 31)))
+    whole, part = (amounts(bill_frame(u, RATES), "staff")[0] for u in (small, half))
+    assert abs(part * 2 - whole) <= Decimal("0.01")
+
+
+def test_a_line_that_no_slice_bears_is_charged_whole(small: Usage) -> None:
+    with_hevc = usage(encode=frame("encode", (APRIL, "hevc", 60_000_000)))
+    charged = charges(with_hevc, RATES)
+    (row,) = charged.filter((pl.col("SkuId") == "encode_hevc") & (pl.col("BilledCost") > 0)).to_dicts()
+    assert row["x_codec"] == "hevc"
+    assert row["x_isp"] is None
+    assert residual(charged, bill_frame(with_hevc, RATES)) == 0
+
+
+def test_negative_usage_is_refused() -> None:
+    with pytest.raises(InputError, match="delivered_bytes is negative"):
+        usage(delivery=frame("delivery", (APRIL, None, None, "edge", "own", "h264", Decimal(-1))))
+
+
+def test_a_quarter_without_data_is_refused() -> None:
+    with pytest.raises(InputError, match="no delivery in 2026Q2"):
+        charges(usage(delivery=frame("delivery"), days=frame("days")), RATES)
+
+
+@pytest.mark.parametrize("text", ["2026", "2026Q5", "Q2", "1926Q1", ""])
+def test_a_malformed_quarter_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is not a quarter; write it as 2026Q2"):
+        Quarter.parse(text)
+
+
+def test_formulas_are_neutralised(small: Usage) -> None:
+    evil = frame(
+        "delivery",
+        (APRIL, "@SUM(A1)", '=HYPERLINK("x")', "third_party", "third_party", "h264", Decimal(10**15)),
+    )
+    charged = neutralised(charges(usage(delivery=evil), RATES))
+    row = charged.filter(pl.col("SkuId") == "third_party").row(0, named=True)
+    assert row["x_isp"] == '\'=HYPERLINK("x")'
+    assert row["RegionId"] == "'@SUM(A1)"
+    assert row["ServiceName"] == "Content delivery"
+    assert small.months == (APRIL, MAY)

@@ -1,0 +1,71 @@
+"""Unit costs: the tree multiplies out, slices add up, empty denominators are null."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from cost_model.charges import bill_frame, charges
+from cost_model.margin import revenue_usd, unit_cost_tree, unit_costs
+from cost_model.rates import load
+from cost_model.usage import Usage
+from metrics.errors import InputError
+from tests.cost_model.conftest import frame, usage
+
+RATES = load()
+
+
+def test_the_tree_multiplies_out_exactly(small: Usage) -> None:
+    cost = Decimal(bill_frame(small, RATES)["effective_usd"].sum())
+    tree = unit_cost_tree(cost, small)
+    gb, per_hour, hours = tree["usd_per_gb"], tree["gb_per_hour"], tree["hours_per_member_month"]
+    assert gb is not None
+    assert per_hour is not None
+    assert hours is not None
+    assert gb * per_hour * hours == tree["usd_per_member_month"]
+    assert gb * per_hour == tree["usd_per_hour"]
+
+
+def test_known_answers(small: Usage) -> None:
+    row = unit_costs(charges(small, RATES), small, RATES).row(0, named=True)
+    assert row["hours"] == 9 * 10**9
+    assert row["gb"] == Decimal("19.5") * 10**9
+    assert row["member_months"] == 210_000_000
+    # 17.26 a month for 10^8 members twice, and South Asia's sqrt(2 · 5) for 10^7
+    assert row["revenue_usd"] == pytest.approx(Decimal("17.26") * 2 * 10**8 + Decimal("31622776.60"), abs=1)
+    assert row["contribution_usd_per_hour"] == row["revenue_usd_per_hour"] - row["usd_per_hour"]
+
+
+@pytest.mark.parametrize("by", ["region", "codec", "cdn", "month", "isp"])
+def test_slices_add_up_to_the_whole(small: Usage, by: str) -> None:
+    charged = charges(small, RATES)
+    whole = unit_costs(charged, small, RATES).row(0, named=True)
+    slices = unit_costs(charged, small, RATES, [by])
+    for part in ("cost_usd", "gb", "delivery_usd", "encoding_usd", "control_plane_usd"):
+        assert slices[part].sum() == whole[part]
+    if by != "isp":
+        assert slices["hours"].sum() == whole["hours"]
+    if by in ("codec", "cdn"):
+        total = sum(slices["usd_per_member_month"].drop_nulls().to_list())
+        assert total == pytest.approx(whole["usd_per_member_month"], abs=Decimal("1e-9"))
+
+
+def test_no_members_and_no_hours_are_null_not_zero() -> None:
+    empty = usage(hours=frame("hours"), members=frame("members"))
+    row = unit_costs(charges(empty, RATES), empty, RATES).row(0, named=True)
+    assert row["usd_per_hour"] is None
+    assert row["usd_per_member_month"] is None
+    assert row["contribution_usd_per_hour"] is None
+    assert row["usd_per_gb"] > 0
+    assert unit_cost_tree(Decimal(1), empty)["usd_per_member_month"] is None
+
+
+def test_revenue_is_no_charge(small: Usage) -> None:
+    assert revenue_usd(small, RATES)["revenue_usd"].sum() > 0
+    assert set(charges(small, RATES)["x_cost_pool"]) == {"delivery", "encoding", "control_plane"}
+
+
+def test_an_unknown_dimension_is_refused(small: Usage) -> None:
+    with pytest.raises(InputError, match="did you mean region"):
+        unit_costs(charges(small, RATES), small, RATES, ["regoin"])
