@@ -28,6 +28,7 @@ __all__ = [
     "keyed_hash",
     "load_or_create_key",
     "replicate_of",
+    "scrub",
     "scrub_addresses",
     "truncate_address",
 ]
@@ -37,6 +38,8 @@ _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
 _ADDRESS = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)|(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])"
 )
+_SESSION_ID = re.compile(r"""(\bsid(?:"\s*:\s*|=|%3D)(?:"|'|%22)?)([\w.~-]{1,128})""")
+_LOG_USER = re.compile(r"^(\S+ \S+) \S+ (\[\d)")
 
 _Strings = TypeVar("_Strings", pl.Series, pl.Expr)
 
@@ -96,6 +99,15 @@ def scrub_addresses(text: str) -> str:
     '203.0.113.0 - "GET /a" for 2001:db8:1::'
     """
     return _ADDRESS.sub(lambda match: _truncated(match.group()) or match.group(), text)
+
+
+def scrub(text: str, key: bytes) -> str:
+    """A line of a log as it may be kept in quarantine.
+
+    Addresses are truncated, CMCD session ids hashed as in the tables, and the user of an access log is gone.
+    """
+    named = _SESSION_ID.sub(lambda match: match.group(1) + hash_id(match.group(2), key), text)
+    return scrub_addresses(_LOG_USER.sub(r"\1 - \2", named, count=1))
 
 
 def replicate_of(ids: _Strings) -> _Strings:

@@ -1,0 +1,241 @@
+"""CMCD logs to the lake: every line accounted for, every session once.
+
+A file is a batch, known by the hash of its bytes: taken in again it adds nothing, whatever its name. A
+session whose reports are spread over two files is two sessions; join the files first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median_low
+from typing import Any
+
+import polars as pl
+
+from metrics.contract import EARLIEST_TS_MS, LATEST_TS_MS
+from metrics.ingest.cmcd_decode import up_convert
+from metrics.ingest.cmcd_lines import LineReader, Record, Rejected
+from metrics.ingest.report import Report
+from metrics.ingest.sessionise import Playback, fold, split_at_silence
+from metrics.ingest.source import Source, Unreadable
+from metrics.ingest.user_agent import device_of, os_of
+from metrics.lake import Lake
+from metrics.privacy import hash_id, replicate_of, scrub
+from metrics.telemetry import TABLES
+
+__all__ = ["SESSION_TIMEOUT_MS", "Ingested", "ingest_cmcd"]
+
+SESSION_TIMEOUT_MS = 30 * 60 * 1000
+_QUARANTINED_CHARS = 2_000
+# What sessions are made of; the other keys are checked and let go.
+_KEPT = frozenset(
+    ["bl", "br", "bs", "bsa", "bsd", "bsda", "d", "e", "ec", "msd", "mtp", "ot", "pb", "sn", "sta", "su", "v"]
+)
+_EVENT_OF_STATE = {
+    "s": "play", "r": "stall", "a": "pause", "k": "seek", "f": "error", "e": "end", "q": "end",
+}  # fmt: skip
+
+
+@dataclass
+class Ingested:
+    """What came of one file, or of several. Lines = records + quarantined + the lines ignored, always.
+
+    ``quarantined`` counts lines; ``sessions_quarantined`` sessions that broke the contract. ``noted`` counts
+    what was wrong with keys of lines that were used.
+    """
+
+    lines: int = 0
+    records: int = 0
+    sessions: int = 0
+    quarantined: int = 0
+    sessions_quarantined: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
+    already: list[str] = field(default_factory=list)
+
+    def add(self, other: Ingested) -> None:
+        """Add another file's counts."""
+        self.lines += other.lines
+        self.records += other.records
+        self.sessions += other.sessions
+        self.quarantined += other.quarantined
+        self.sessions_quarantined += other.sessions_quarantined
+        self.reasons += other.reasons
+        self.ignored += other.ignored
+        self.noted += other.noted
+        self.already += other.already
+
+
+@dataclass
+class _Group:
+    """The reports of one session id, and what their lines say of the client."""
+
+    reports: list[Report] = field(default_factory=list)
+    contents: Counter[str] = field(default_factory=Counter)
+    skews_ms: list[int] = field(default_factory=list)
+    client: str | None = None
+    user_agent: str | None = None
+    player_version: str | None = None
+    flags: set[str] = field(default_factory=set)
+
+
+def ingest_cmcd(
+    lake: Lake, source: Source, *, received_ts_ms: int | None = None, timeout_ms: int = SESSION_TIMEOUT_MS
+) -> Ingested:
+    """Take one log in. Lines that cannot be used go to quarantine with a reason.
+
+    ``received_ts_ms`` is when a log without timestamps was received, by default when the file was last
+    changed. ``timeout_ms`` of silence end a session that was never closed.
+    """
+    application = f"ingest/cmcd/{source.digest[:32]}"
+    done = Ingested()
+    if lake.appended_version("playback_session", application) is not None:
+        done.already.append(source.name)
+        return done
+    key = lake.key
+    groups: dict[str, _Group] = {}
+    rejected: list[tuple[str, str]] = []
+    reader = LineReader()
+    for order, line in enumerate(source.lines()):
+        done.lines += 1
+        outcome = Rejected(line.reason) if isinstance(line, Unreadable) else reader.read(line)
+        if isinstance(outcome, Record) and (name := _session_name(outcome)):
+            done.records += 1
+            done.noted.update(f"{i.key}: {i.message.partition(': ')[0]}" for i in outcome.issues)
+            _collect(groups.setdefault(name, _Group()), outcome, order)
+        elif isinstance(outcome, (Record, Rejected)):
+            missing = "no sid, and no client to tell the session by"
+            reason = outcome.reason if isinstance(outcome, Rejected) else missing
+            done.reasons[reason] += 1
+            text = line.shown if isinstance(line, Unreadable) else line
+            rejected.append((reason, scrub(text[:_QUARANTINED_CHARS], key)))
+        else:
+            done.ignored[outcome.kind] += 1
+    done.quarantined = len(rejected)
+    received = source.modified_ts_ms if received_ts_ms is None else received_ts_ms
+    sessions: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    for name, group in groups.items():
+        for index, reports in enumerate(split_at_silence(group.reports, timeout_ms)):
+            session_id = hash_id(f"{name}#{index}" if index else name, key)
+            playback = fold(reports, received_ts_ms=received)
+            sessions.append(_session_row(session_id, group, playback, key))
+            events.extend(_event_rows(session_id, reports))
+    # The sessions commit last: that they are in means that the rest is.
+    if rejected:
+        quarantine = pl.DataFrame(rejected, schema=["reason", "row"], orient="row")
+        named = quarantine.with_columns(table=pl.lit("playback_session"))
+        lake.quarantine(named, application=f"lines/{application}", version=0)
+    lake.append("playback_event", _frame("playback_event", events), application=application, version=0)
+    appended = lake.append(
+        "playback_session", _frame("playback_session", sessions), application=application, version=0
+    )
+    done.sessions = appended.rows
+    done.sessions_quarantined = appended.quarantined
+    done.reasons.update(appended.reasons)
+    return done
+
+
+def _session_name(record: Record) -> str | None:
+    """What tells the session: its id, or without one the client and the content."""
+    sid = record.keys.get("sid")
+    if sid:
+        return str(sid)
+    client = _client(record)
+    return f"{client}|{record.keys.get('cid', '')}" if client else None
+
+
+def _client(record: Record) -> str | None:
+    request = record.request
+    return f"{request.address}|{request.user_agent or ''}" if request.address else None
+
+
+def _collect(group: _Group, record: Record, order: int) -> None:
+    keys, request = record.keys, record.request
+    sent_ts_ms = keys.get("ts")
+    if sent_ts_ms is not None and not EARLIEST_TS_MS <= sent_ts_ms <= LATEST_TS_MS:
+        group.flags.add("bad_client_clock")
+        sent_ts_ms = None
+    if sent_ts_ms is not None and request.ts_ms is not None:
+        group.skews_ms.append(sent_ts_ms - request.ts_ms)
+    kept = {name: value for name, value in keys.items() if name in _KEPT}
+    group.reports.append(
+        Report(
+            order=order,
+            ts_ms=request.ts_ms if sent_ts_ms is None else sent_ts_ms,
+            keys=kept if kept.get("v") == 2 else up_convert(kept),
+            mode=record.mode,
+            status=request.status,
+            sent_bytes=request.sent_bytes,
+        )
+    )
+    if "cid" in keys:
+        # An advertisement that is not shown must not name the content.
+        group.contents[keys["cid"]] += 0 if keys.get("nr") else 1
+    group.client = group.client or _client(record)
+    group.user_agent = group.user_agent or request.user_agent
+    group.player_version = group.player_version or record.player_version
+    if "sid" not in keys:
+        group.flags.add("no_sid")
+
+
+def _session_row(session_id: str, group: _Group, playback: Playback, key: bytes) -> dict[str, Any]:
+    agent = group.user_agent
+    measured = {name: value for name, value in vars(playback).items() if name != "flags"}
+    return measured | {
+        "session_id": session_id,
+        "viewer_id": hash_id(group.client, key) if group.client else None,
+        "content_id": group.contents.most_common(1)[0][0] if group.contents else None,
+        "watched_ms": playback.watched_ms,
+        "edge_bytes": 0,
+        "storage_bytes": 0,
+        "third_party_bytes": 0,
+        "device": device_of(agent) if agent else None,
+        "os": os_of(agent) if agent else None,
+        "player_version": group.player_version,
+        "clock_skew_ms": median_low(group.skews_ms) if group.skews_ms else None,
+        "flags": ",".join(sorted(playback.flags | group.flags)),
+        "is_synthetic": False,
+        "weight": 1,
+    }
+
+
+def _event_rows(session_id: str, reports: list[Report]) -> Iterator[dict[str, Any]]:
+    """Requests and changes of state; a log without times has sessions but no events."""
+    state, started = None, False
+    for sequence, report in enumerate(report for report in reports if report.ts_ms is not None):
+        now = report.keys.get("sta", state)
+        if report.mode == "request" or report.keys.get("e") == "rr":
+            event = "request"
+        elif now == state:
+            event = {"bc": "bitrate", "e": "error"}.get(report.keys.get("e", ""), "")
+        elif now == "p":
+            event, started = ("resume" if started else "started"), True
+        else:
+            event = _EVENT_OF_STATE.get(now or "", "")
+        state = now
+        if event:
+            yield {
+                "session_id": session_id,
+                "ts_ms": report.ts_ms,
+                "sequence": sequence,
+                "event": event,
+                "state": now,
+                "buffer_ms": report.of_type("bl"),
+                "bitrate_kbps": report.of_type("br"),
+                "throughput_kbps": report.of_type("mtp"),
+                "duration_ms": report.duration_ms or None,
+                "is_synthetic": False,
+                "weight": 1,
+            }
+
+
+def _frame(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    schema = dict(TABLES[table].schema)
+    del schema["replicate"]
+    # Not strict: a sum beyond 64 bits becomes null, and its row is quarantined.
+    frame = pl.DataFrame(rows, schema=schema, strict=False)
+    return frame.with_columns(replicate_of(pl.col("session_id")).alias("replicate"))

@@ -1,0 +1,198 @@
+"""One's own table of sessions to the contract, by a mapping file.
+
+::
+
+    [columns]
+    session_id = "SessionID"                                      # as it is
+    start_ts_ms = {column = "started_at", unit = "iso"}           # converted to the contract's unit
+    startup_ms = {column = "ttff", unit = "s"}
+    outcome = {column = "state", values = {ok = "played", ebvs = "exit_before_start"}}
+
+    [defaults]
+    region = "western-europe"
+
+What the mapping leaves out and can be told from the rest is computed (``watched_ms``, ``outcome``, …) and
+said in ``flags``; counts and bytes nobody has are 0. Viewer and subscriber ids are hashed with the lake's
+key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metrics.contract import Column, Validated
+from metrics.errors import InputError, did_you_mean
+from metrics.ingest.table_file import digest, read_table
+from metrics.lake import Appended, Lake
+from metrics.privacy import keyed_hash, replicate_of
+from metrics.telemetry import TABLES
+
+__all__ = ["SessionMapping", "Source", "ingest", "load_mapping", "to_contract", "validate"]
+
+_TABLE = TABLES["playback_session"]
+_COLUMNS: Mapping[str, Column] = {column.name: column for column in _TABLE.columns}
+# What one of them is in the contract's unit.
+_FACTORS: Mapping[str, Mapping[str, float]] = {
+    "ms": {"ms": 1, "s": 1e3, "us": 1e-3, "ns": 1e-6, "min": 6e4, "h": 3.6e6},
+    "UTC epoch ms": {"ms": 1, "s": 1e3, "us": 1e-3, "ns": 1e-6},
+    "bytes": {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+    "kbit/s": {"kbps": 1, "bps": 1e-3, "Mbps": 1e3},
+    "d": {"d": 1},
+    "1": {"1": 1},
+    "ratio": {"ratio": 1, "percent": 1e-2},
+}
+_ISO = "iso"
+_ZERO_WHEN_ABSENT = (
+    "paused_ms", "seeking_ms", "stall_count", "stall_ms", "seek_stall_count", "seek_stall_ms", "edge_bytes",
+    "storage_bytes", "third_party_bytes", "unattributed_bytes", "media_ms", "media_bytes", "switch_count",
+    "gap_count",
+)  # fmt: skip
+
+
+class Source(BaseModel):
+    """Where a column of the contract comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    unit: str | None = None
+    values: dict[str, str] = Field(default_factory=dict)
+
+
+class SessionMapping(BaseModel):
+    """A mapping file, validated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: dict[str, Source | str]
+    defaults: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+    def sources(self) -> dict[str, Source]:
+        """Every mapped column with its source; a bare name is a source without conversion."""
+        named = {name: Source(column=s) if isinstance(s, str) else s for name, s in self.columns.items()}
+        return dict(named)
+
+
+def load_mapping(path: Path) -> SessionMapping:
+    """Read and check a mapping file.
+
+    Raises :class:`~metrics.errors.InputError` naming the entry that is wrong.
+    """
+    try:
+        mapping = SessionMapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError("no such mapping file", where=str(path), mend="check --map") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"not TOML ({error})", where=str(path)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        entry = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{entry}: {first['msg']}", where=str(path)) from error
+    for name in (*mapping.columns, *mapping.defaults):
+        if name not in _COLUMNS:
+            mend = did_you_mean(name, _COLUMNS)
+            raise InputError(f"no session column {name!r}", where=str(path), mend=mend)
+    for name, source in mapping.sources().items():
+        known = _FACTORS.get(_COLUMNS[name].unit, {})
+        allowed = [*known, _ISO] if _COLUMNS[name].unit == "UTC epoch ms" else list(known)
+        if source.unit is not None and source.unit not in allowed:
+            mend = f"known: {', '.join(allowed)}" if allowed else "the column has no unit"
+            raise InputError(f"{name}: no unit {source.unit!r}", where=str(path), mend=mend)
+    return mapping
+
+
+def ingest(lake: Lake, path: Path, mapping: SessionMapping) -> Appended:
+    """Append the file's sessions, once for this file and mapping."""
+    frame = to_contract(read_table(path), mapping, key=lake.key, where=str(path))
+    application = f"ingest/sessions/{digest(path, mapping.model_dump_json())}"
+    return lake.append(_TABLE.name, frame, application=application, version=0)
+
+
+def validate(path: Path, mapping: SessionMapping, *, key: bytes) -> Validated:
+    """What an ingest would let in and quarantine, without a lake."""
+    return _TABLE.validate(to_contract(read_table(path), mapping, key=key, where=str(path)))
+
+
+def to_contract(frame: pl.DataFrame, mapping: SessionMapping, *, key: bytes, where: str = "") -> pl.DataFrame:
+    """Rows in, rows of ``playback_session`` out; what cannot be converted is null, and so quarantined."""
+    exprs: list[pl.Expr] = []
+    for name, source in mapping.sources().items():
+        if source.column not in frame.columns:
+            mend = did_you_mean(source.column, frame.columns)
+            raise InputError(f"no column {source.column!r} (for {name})", where=where, mend=mend)
+        exprs.append(_converted(_COLUMNS[name], source, frame.schema[source.column]).alias(name))
+    constants = {name: value for name, value in mapping.defaults.items() if name not in mapping.columns}
+    exprs.extend(pl.lit(value).alias(name) for name, value in constants.items())
+    return _completed(frame.select(exprs), key)
+
+
+def _converted(column: Column, source: Source, dtype: pl.DataType) -> pl.Expr:
+    here = pl.col(source.column)
+    if source.values:
+        return here.cast(pl.String).replace(source.values)
+    if column.dtype == pl.Boolean and dtype == pl.String:
+        return here.str.to_lowercase().replace_strict(
+            {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False},
+            default=None,
+            return_dtype=pl.Boolean,
+        )
+    if column.unit == "UTC epoch ms" and (source.unit == _ISO or dtype.is_temporal()):
+        moment = here.str.to_datetime(time_zone="UTC", strict=False) if dtype == pl.String else here
+        return moment.cast(pl.Datetime("ms", "UTC")).dt.epoch("ms")
+    if column.dtype == pl.Int64 and (dtype == pl.String or source.unit):
+        factor = _FACTORS.get(column.unit, {}).get(source.unit or "", 1)
+        number = here.cast(pl.Float64, strict=False) * factor
+        return number.round(mode="half_away_from_zero").cast(pl.Int64, strict=False)
+    return here.cast(column.dtype, strict=False)
+
+
+def _completed(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
+    """Fill what follows from the rest, hash ids, and say in ``flags`` what was assumed."""
+    given = set(frame.columns)
+    flags: list[pl.Expr] = [pl.col("flags").fill_null("")] if "flags" in given else []
+    absent = [pl.lit(0).cast(pl.Int64).alias(name) for name in _ZERO_WHEN_ABSENT if name not in given]
+    frame = frame.with_columns(absent)
+    if "startup_ms" not in given:
+        frame = frame.with_columns(startup_ms=pl.lit(None, dtype=pl.Int64))
+    if "outcome" not in given:
+        started = pl.col("startup_ms").is_not_null()
+        played, left = pl.lit("played"), pl.lit("exit_before_start")
+        frame = frame.with_columns(outcome=pl.when(started).then(played).otherwise(left))
+        flags.append(pl.lit("outcome_assumed"))
+    started = pl.col("outcome").is_in(["played", "playback_failure"])
+    flags.append(pl.when(started & pl.col("startup_ms").is_null()).then(pl.lit("startup_unknown")))
+    if "end_reason" not in given:
+        by_outcome = {"played": "stopped", "exit_before_start": "exit_before_start"}
+        frame = frame.with_columns(end_reason=pl.col("outcome").replace_strict(by_outcome, default="failed"))
+        flags.append(pl.lit("end_reason_assumed"))
+    if "waited_ms" not in given:
+        frame = frame.with_columns(waited_ms=pl.col("startup_ms").fill_null(0))
+    if "playing_ms" not in given:
+        frame = frame.with_columns(playing_ms=pl.lit(0, dtype=pl.Int64))
+        flags.append(pl.lit("playing_unknown"))
+    if "watched_ms" not in given:
+        parts = ("waited_ms", "playing_ms", "stall_ms", "seeking_ms")
+        frame = frame.with_columns(watched_ms=pl.sum_horizontal(*parts))
+    span = pl.col("watched_ms") + pl.col("paused_ms")
+    if "end_ts_ms" not in given and "start_ts_ms" in given:
+        frame = frame.with_columns(end_ts_ms=pl.col("start_ts_ms") + span)
+    if "start_ts_ms" not in given and "end_ts_ms" in given:
+        frame = frame.with_columns(start_ts_ms=pl.col("end_ts_ms") - span)
+    frame = frame.with_columns(
+        keyed_hash(frame[name], key).alias(name) for name in ("viewer_id", "subscriber_id") if name in given
+    )
+    group = pl.coalesce(
+        *(n for n in ("subscriber_id", "viewer_id") if n in given), pl.lit(None, dtype=pl.String)
+    )
+    session = keyed_hash(frame["session_id"], key) if "session_id" in given else pl.lit(None, dtype=pl.String)
+    return frame.with_columns(
+        pl.concat_str(flags, separator=",", ignore_nulls=True).str.strip_chars(",").alias("flags"),
+        replicate_of(pl.coalesce(group, session)).alias("replicate"),
+        *([] if "is_synthetic" in given else [pl.lit(value=False).alias("is_synthetic")]),
+        *([] if "weight" in given else [pl.lit(1, dtype=pl.Int64).alias("weight")]),
+    )

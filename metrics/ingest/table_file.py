@@ -1,0 +1,45 @@
+"""A user's own table, CSV or Parquet, as it is: text stays text until a mapping says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from metrics.errors import InputError
+
+__all__ = ["digest", "read_table"]
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Every row of a CSV or Parquet file; CSV columns are strings, and empty or ``NULL`` is null.
+
+    Raises :class:`~metrics.errors.InputError` where the file is missing, of another kind, or broken.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    try:
+        if suffixes[-1:] == [".parquet"]:
+            return pl.read_parquet(path, hive_partitioning=False)
+        if ".csv" in suffixes[-2:]:
+            return pl.read_csv(path, infer_schema=False, null_values=["", "NULL"])
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=str(path), mend="check the path") from error
+    except IsADirectoryError as error:
+        raise InputError("a folder, not a file", where=str(path), mend="name the file in it") from error
+    except (PolarsError, OSError) as error:
+        what = str(error).splitlines()[0]
+        raise InputError(f"cannot be read as a table ({what})", where=str(path)) from error
+    raise InputError("neither .csv nor .parquet", where=str(path), mend="convert or rename the file")
+
+
+def digest(path: Path, *more: str) -> str:
+    """What a file is known by: the hash of its bytes and of what else decides its rows."""
+    hashed = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            hashed.update(chunk)
+    for text in more:
+        hashed.update(b"\0" + text.encode())
+    return hashed.hexdigest()[:32]

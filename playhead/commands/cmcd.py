@@ -1,0 +1,44 @@
+"""``playhead cmcd``: raw CMCD decoded, without a lake."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+__all__ = ["command"]
+
+MODES = ("auto", "query", "headers", "event", "json")
+
+
+@click.group(name="cmcd")
+def command() -> None:
+    """Look at raw CMCD."""
+
+
+@command.command()
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default="auto",
+    show_default=True,
+    help="How the lines carry it; auto takes a bare dictionary first, then tells by the line.",
+)
+def decode(mode: str) -> None:
+    """Decode CMCD, a line of standard input each, to a JSON object a line.
+
+    \b
+    ok        the whole is a well-formed structured field (RFC 8941)
+    raw       its value as written; null unless ok
+    accepted  what CTA-5004-B section 6 lets a server keep
+    issues    what is wrong with which key
+    """
+    from metrics.ingest.cmcd_lines import decode_line
+
+    for line in sys.stdin.buffer:
+        text = line.rstrip(b"\r\n").decode("utf-8", errors="surrogateescape")
+        decoded = decode_line(text, mode)
+        issues = [{"key": i.key, "severity": i.severity, "message": i.message} for i in decoded.issues]
+        answer = {"ok": decoded.ok, "raw": decoded.raw, "accepted": decoded.accepted, "issues": issues}
+        click.echo(json.dumps(answer, ensure_ascii=True))
