@@ -2,8 +2,8 @@
 
 The recommender never sees this module's arrays; it sees :mod:`synthetic.control_plane.catalogue`.
 
-A title is a film or a season of a series. ``share`` is its share of all hours over the quarter. A member with
-taste ``t`` starts title ``j`` unaided in proportion to ``demand_j * exp(t . taste_j - taste_offset_j)``, where
+A title is a film or a season of a series. ``share`` is its share of all hours over the quarter. A member
+with taste ``t`` starts title ``j`` unaided in proportion to ``demand_j * exp(t . taste_j - taste_offset_j)``;
 the offset makes the population's mean of the exponential 1, so that personal choice keeps the aggregate.
 """
 
@@ -43,7 +43,7 @@ TOP_SHARES = ((100, 0.196), (1_000, 0.575), (4_000, 0.874))
 """Share of hours of the most viewed titles of 18,214 in a service's public report, first half of 2023."""
 
 REGION_SHARES = (0.29, 0.17, 0.22, 0.09, 0.05, 0.02, 0.05, 0.11)
-"""Share of hours by region, in the order of the world's regions. Assumption, near published revenue regions."""
+"""Hours by region, in the order of the world's regions. Assumption, near the published revenue regions."""
 
 # Assumptions (no public figure): how strongly taste parts members, and how titles differ.
 TASTE_STRENGTH = 1.6  # sd of taste . title over members: the best 2 % of members want a title 26 x the median
@@ -100,8 +100,8 @@ class Titles:
 def popularity_curve(count: int = CATALOGUE_COUNT) -> npt.NDArray[np.float64]:
     """Shares of hours by rank, [count], falling, summing to 1.
 
-    A power law with a stretched-exponential cut-off, ``rank ** -d * exp(-(rank / scale) ** c)``, fitted to the
-    three measured ``TOP_SHARES``; a smaller catalogue is the head of the same curve.
+    A power law with a stretched-exponential cut-off, ``rank ** -d * exp(-(rank / scale) ** c)``, fitted to
+    the three measured ``TOP_SHARES``; a smaller catalogue is the head of the same curve.
     """
     rank = np.arange(1, CATALOGUE_COUNT + 1, dtype=np.float64)
 
@@ -185,8 +185,8 @@ def subscriber_taste(
 
 KEEP_BASE, KEEP_QUALITY = 0.88, 0.02
 FILM_DROP_RATIO, FILM_DROP_MIN, FILM_DROP_MAX = 0.2, 0.05, 0.5
-"""Assumptions: 88 % of viewers go on after an episode (2 points more a sd of quality); 20 % of those who start
-a film drop it, having seen 5 to 50 %."""
+"""Assumptions: 88 % of viewers go on after an episode (2 points more a sd of quality); 20 % of those who
+start a film drop it, having seen 5 to 50 %."""
 
 
 def expected_watch_ms(
@@ -236,7 +236,7 @@ def _taste(index: IntArray, genre: npt.NDArray[np.int64], seed: int) -> npt.NDAr
 def _taste_offset(
     taste: npt.NDArray[np.float32], seed: int, region_shares: Sequence[float]
 ) -> npt.NDArray[np.float32]:
-    """log of the population's mean of exp(t . taste): members of region r are N(mean_r, I), so it is exact."""
+    """log of the population's mean of exp(t . taste), exact: region r's members are N(mean_r, I)."""
     regions = len(region_shares)
     zero = subscriber_taste(np.zeros(regions, np.int64), np.arange(regions), seed, regions)
     own = draws.normals(seed, 0, np.arange(TASTE_DIMENSIONS), Stream.MEMBER_TASTE)
@@ -244,7 +244,7 @@ def _taste_offset(
     t = taste.astype(np.float64)
     toward = np.exp((t[:, None, :] * means[None, :, :]).sum(axis=2))
     mean = (toward * np.asarray(region_shares)[None, :]).sum(axis=1) / sum(region_shares)
-    return (0.5 * (t**2).sum(axis=1) + np.log(mean)).astype(np.float32)
+    return np.asarray((0.5 * (t**2).sum(axis=1) + np.log(mean)).astype(np.float32))
 
 
 def _release_days(index: IntArray, seed: int) -> npt.NDArray[np.int64]:

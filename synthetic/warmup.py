@@ -1,6 +1,6 @@
-"""The weeks before day 0: what members played, drawn from their true preference, so that day 0's model has learned.
+"""The weeks before day 0: what members played, so that the first day's model has learned something.
 
-These plays go to the recommender alone; no telemetry is written for them.
+Drawn from true preference, unaided. These plays go to the recommender alone; no telemetry is written.
 """
 
 from __future__ import annotations
@@ -9,16 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic import random as draws
+from synthetic.browsing import target_ms, wish
 from synthetic.control_plane.recommend import PlayLog
 from synthetic.jit import compiled
 from synthetic.random import Stream
 from synthetic.titles import Titles, demand
-from synthetic.viewer import BrowseParameters, make_market, target_ms, wish
+from synthetic.viewer import BrowseParameters, make_market
 
 __all__ = ["warmup_plays"]
 
-STARTS_A_WEEK = 6.5
-"""Mean starts a member and week. Assumption: 1.67 h a day (published) over about 1.8 h that a start brings."""
+IntArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
+Float32Array = npt.NDArray[np.float32]
+
+STARTS_A_WEEK = 6.0
+"""Mean starts a member and week. Derived: 1.67 h a day (published) over the 2 h or so that a start brings."""
 
 
 def warmup_plays(
@@ -51,8 +56,8 @@ def warmup_plays(
         key = -1 - (subscriber[member] * 1024 + (week + 512) * 1_048_576 * 1_048_576 + nth)
         _wishes(
             seed, key, member, subscriber, region, taste, titles.taste, titles.taste_offset, titles.is_series,
-            titles.episode_count, titles.runtime_ms, titles.quality, market.alias_threshold, market.alias, title,
-            ratio,
+            titles.episode_count, titles.runtime_ms, titles.quality, market.alias_threshold, market.alias,
+            title, ratio,
         )  # fmt: skip
         day = 7 * week + (draws.uniforms(seed, key, 1, Stream.WARMUP_PLAY) * 7).astype(np.int32)
         parts.append(PlayLog(member, title, day.astype(np.int32), ratio))
@@ -64,9 +69,11 @@ def warmup_plays(
 
 @compiled()
 def _wishes(
-    seed, key, member, subscriber, region, taste, title_taste, title_offset, is_series, episode_count, runtime_ms,
-    quality, threshold, alias, title, ratio,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+    seed: int, key: IntArray, member: Int32Array, subscriber: IntArray, region: IntArray, taste: Float32Array,
+    title_taste: Float32Array, title_offset: Float32Array, is_series: npt.NDArray[np.bool_],
+    episode_count: IntArray, runtime_ms: IntArray, quality: npt.NDArray[np.float64], threshold: Float32Array,
+    alias: Int32Array, title: Int32Array, ratio: Float32Array,
+) -> None:  # fmt: skip
     nothing = np.empty(0, np.int32)
     for i in range(key.size):
         m = member[i]

@@ -49,24 +49,25 @@ _THEMES = {
     "music": ("a comeback tour", "the roots of jazz", "an unlikely duet"),
 }
 _MOODS = (
-    "dark", "fun", "tender", "gripping", "quiet", "witty", "bleak", "warm", "surreal", "fast-paced", "slow-burning",
-    "heartfelt", "suspenseful", "offbeat", "lavish", "gritty",
+    "dark", "fun", "tender", "gripping", "quiet", "witty", "bleak", "warm", "surreal", "fast-paced",
+    "slow-burning", "heartfelt", "suspenseful", "offbeat", "lavish", "gritty",
 )  # fmt: skip
 _PLACES = (
-    "Lisbon", "Nairobi", "Osaka", "Montreal", "Kraków", "Lima", "Mumbai", "Cairo", "Seoul", "Glasgow", "Istanbul",
-    "Oaxaca", "Bergen", "Jakarta", "Lagos", "New Orleans",
+    "Lisbon", "Nairobi", "Osaka", "Montreal", "Kraków", "Lima", "Mumbai", "Cairo", "Seoul", "Glasgow",
+    "Istanbul", "Oaxaca", "Bergen", "Jakarta", "Lagos", "New Orleans",
 )  # fmt: skip
 _ERAS = ("today", "in the 1920s", "in the 1970s", "in the near future", "in the Middle Ages", "in the 1990s")
 _ADJECTIVES = (
-    "Silent", "Crimson", "Last", "Hidden", "Golden", "Broken", "Midnight", "Northern", "Paper", "Glass", "Electric",
-    "Distant", "Hollow", "Burning", "Second", "Wandering", "Frozen", "Velvet", "Borrowed", "Restless", "Iron",
-    "Secret", "Fallen", "Bitter", "Wild", "Lucky", "Salt", "Amber", "Stolen", "Perfect", "Quiet", "Scarlet",
+    "Silent", "Crimson", "Last", "Hidden", "Golden", "Broken", "Midnight", "Northern", "Paper", "Glass",
+    "Electric", "Distant", "Hollow", "Burning", "Second", "Wandering", "Frozen", "Velvet", "Borrowed",
+    "Restless", "Iron", "Secret", "Fallen", "Bitter", "Wild", "Lucky", "Salt", "Amber", "Stolen",
+    "Perfect", "Quiet", "Scarlet",
 )  # fmt: skip
 _NOUNS = (
-    "Harbour", "Orchard", "Signal", "Tide", "Crown", "Garden", "Verdict", "Lantern", "Frontier", "Mirror", "Echo",
-    "Kingdom", "Letters", "Summer", "Empire", "Detour", "Cipher", "Inheritance", "Voyage", "Promise", "Shadow",
-    "Neighbours", "Horizon", "Reunion", "Bridge", "Witness", "Carnival", "Compass", "Storm", "Anthem", "Ledger",
-    "Labyrinth",
+    "Harbour", "Orchard", "Signal", "Tide", "Crown", "Garden", "Verdict", "Lantern", "Frontier", "Mirror",
+    "Echo", "Kingdom", "Letters", "Summer", "Empire", "Detour", "Cipher", "Inheritance", "Voyage",
+    "Promise", "Shadow", "Neighbours", "Horizon", "Reunion", "Bridge", "Witness", "Carnival", "Compass",
+    "Storm", "Anthem", "Ledger", "Labyrinth",
 )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
-"""Taste as vectors: correspondence analysis of who played what, with shrinkage for titles and members seen rarely.
+"""Taste as vectors: correspondence analysis of who played what, with shrinkage for what is rarely seen.
 
-The plays table (members x titles) is scaled by the roots of both margins, so that popularity is divided out, and
-factored by a truncated SVD (Greenacre 2007). A title's vector is the mean of its viewers' coordinates, shrunk
-toward what its genres predict. If a member's taste is ``t`` and the viewers of a title are centred on ``v``, the
-member plays it ``exp(t . v - |v|^2 / 2)`` times as often as the population does.
+The plays table (members x titles) is scaled by the roots of both margins, so that popularity is divided out,
+and factored by a truncated SVD (Greenacre 2007). A title's vector is the mean of its viewers' coordinates,
+shrunk toward what its genres predict. If a member's taste is ``t`` and the viewers of a title are centred on
+``v``, the member plays it ``exp(t . v - |v|^2 / 2)`` times as often as the population does.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _ROW_PRIOR_PLAYS = 5.0
 def title_vectors(
     table: sparse.csr_array, catalogue: Catalogue, *, rank: int, prior_plays: float, seed: int
 ) -> Float32Array:
-    """[count, rank]: mean coordinates of each title's viewers, half its genres' prediction at ``prior_plays``.
+    """[count, rank]: mean coordinates of each title's viewers, half its genres' at ``prior_plays`` viewers.
 
-    ``table`` is [members, count], 1 where a member liked a title. All zero where there is too little to learn.
+    ``table`` is [members, count], 1 where a member liked a title. All zero if there is too little to learn.
     """
     count = table.shape[1]
     genre = _genre_features(catalogue)
@@ -58,8 +58,8 @@ def title_vectors(
 def member_vectors(table: sparse.csr_array, title: Float32Array) -> Float32Array:
     """[members, rank]: posterior mean of a standard normal taste given the titles played.
 
-    To second order the log-likelihood of n plays is ``t . sum(v - mean v) - n/2 t' C t`` with C the covariance
-    of the vectors of all plays, so the posterior mean is ``(I + n C)^-1 sum(v - mean v)``.
+    To second order the log-likelihood of n plays is ``t . sum(v - mean v) - n/2 t' C t``, with C the
+    covariance of the vectors of all plays, so the posterior mean is ``(I + n C)^-1 sum(v - mean v)``.
     """
     plays = np.asarray(table.sum(axis=0), np.float64)
     vectors = title.astype(np.float64)

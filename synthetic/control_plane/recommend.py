@@ -1,9 +1,9 @@
 """Ranking the home page: a latent-factor model learned from logged plays, with regional popularity.
 
-A title's score for a member is its log lift under the model (:mod:`.factors`), plus a bonus for popularity, plus
-noise for exploration. All titles are scored for every member; there is no approximate index. Popularity is the
-title's share of recent plays, each region's own shrunk to the world's; its bonus is calibrated so that titles are
-shown as often as :class:`RecommendParameters` says, and no oftener.
+A title's score for a member is its log lift under the model (:mod:`.factors`), plus a bonus for popularity,
+plus noise for exploration. All titles are scored for every member; there is no approximate index. Popularity
+is the title's share of recent plays, each region's own shrunk to the world's; its bonus is calibrated so that
+titles are shown as often as :class:`RecommendParameters` says, and no oftener.
 
 It learns from what was logged, and sees published metadata only.
 """
@@ -26,6 +26,7 @@ from synthetic.random import Stream
 __all__ = ["Model", "PlayLog", "RecommendParameters", "home_pages", "popularity_pages", "train"]
 
 Float32Array = npt.NDArray[np.float32]
+Int32Array = npt.NDArray[np.int32]
 IntArray = npt.NDArray[np.integer]
 
 
@@ -71,9 +72,9 @@ class RecommendParameters:
     exposure_exponent: float = 0.95
     """How often a title is shown grows with its share of plays to this power: 1 shows what is played, 0 shows
     every title alike. Below 1 the loop from plays to pages to plays dies out instead of feeding itself."""
-    long_tail_ratio: float = 0.2
+    long_tail_ratio: float = 0.25
     """Share of places given to titles whatever their popularity, so that the long tail is known at all."""
-    exploration: float = 0.3
+    exploration: float = 0.2
     """Scale of Gumbel noise on the score: pages vary from week to week, and the long tail is tried."""
     launch_days: int = 14
     launch_plays_ratio: float = 1.0
@@ -214,8 +215,8 @@ def _calibrated_prominence(model: Model, region: IntArray) -> Float32Array:
     """[regions, count] the function of log popularity with which exposure follows ``exposure_exponent``.
 
     A score's tail is Gaussian in taste: the same bonus buys an obscure title far less exposure than a known
-    one. So the function is found by ranking pages for a sample of members and moving its value in each band of
-    popularity toward the band's wanted exposure, a few rounds.
+    one. So the function is found by ranking pages for a sample of members and moving its value in each band
+    of popularity toward the band's wanted exposure, a few rounds.
     """
     p = model.parameters
     world = np.exp(model.log_popularity.astype(np.float64)).mean(axis=0)
@@ -246,14 +247,16 @@ def _calibrated_prominence(model: Model, region: IntArray) -> Float32Array:
 
 @compiled(parallel=True)
 def _rank(
-    members, region, offset, member_taste, member_plays, title, title_norm, popularity, noise, seen_start,
-    seen_title, genre, cold_plays, cold_genre_cap, pages,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+    members: npt.NDArray[np.int64], region: npt.NDArray[np.int64], offset: npt.NDArray[np.int64],
+    member_taste: Float32Array, member_plays: Int32Array, title: Float32Array, title_norm: Float32Array,
+    prominence: Float32Array, noise: Float32Array, seen_start: npt.NDArray[np.int64], seen_title: Int32Array,
+    genre: npt.NDArray[np.int64], cold_plays: int, cold_genre_cap: int, pages: Int32Array,
+) -> None:  # fmt: skip
     rank, count = title.shape
     size = pages.shape[1]
     for i in prange(members.size):
         m = members[i]
-        score = popularity[region[i]].copy()
+        score = prominence[region[i]].copy()
         start = offset[i]
         score += noise[start : start + count]
         is_cold = member_plays[m] < cold_plays
