@@ -32,7 +32,7 @@ _PROPOSALS = 24  # candidates from which an unaided wish is resampled by taste
 @compiled()
 def page_shift(seed: int, session_key: int) -> int:
     """Rows are put in another order at each visit: the row of the page that is shown first."""
-    return int(draws.uniform(seed, session_key, 0, Stream.BROWSE_OUTSIDE) * ROWS)
+    return int(draws.uniform(seed, session_key, 0, Stream.BROWSE_ROW) * ROWS)
 
 
 @compiled()
@@ -40,7 +40,7 @@ def target_ms(
     seed: int, subscriber: int, title: int, is_series: bool, episodes: int, runtime_ms: int, quality: float
 ) -> int:
     """How much of a title the member would watch in all, over as many sittings as it takes."""
-    u = draws.uniform(seed, subscriber, title, Stream.MEMBER_GENRE)
+    u = draws.uniform(seed, subscriber, title, Stream.WATCH_TARGET)
     if is_series:
         keep = min(max(KEEP_BASE + KEEP_QUALITY * quality, 0.7), 0.97)
         seen = 1 + int(draws.log(u) / draws.log(keep))
@@ -65,7 +65,7 @@ def wish(
             title = int(alias[title])
         if _contains(seen, title):
             continue
-        utility = draws.gumbel(seed, key, -1 - k, Stream.BROWSE_GUMBEL) - title_offset[title]
+        utility = draws.gumbel(seed, key, k, Stream.BROWSE_WISH) - title_offset[title]
         utility += _dot(taste, title_taste[title])
         if utility > best_utility:
             best, best_utility = title, utility
@@ -153,12 +153,12 @@ def run_sessions(
                         surface[i], row[i], slot[i], is_rec_driven[i] = HOME, at_row, at_slot, True
                         break
                 at_slot += 1
-                if at_slot == SLOTS or draws.uniform(seed, key, step, Stream.BROWSE_ARTWORK) < next_row:
+                if at_slot == SLOTS or draws.uniform(seed, key, step, Stream.BROWSE_ROW_LEFT) < next_row:
                     at_row, at_slot = at_row + 1, 0
             will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_SEARCH) < search_ratio
 
         if will_search:
-            spent += _lognormal(seed, key, 1_000, Stream.BROWSE_DWELL, search_median, dwell_log_sd)
+            spent += _lognormal(seed, key, 0, Stream.BROWSE_TYPING, search_median, dwell_log_sd)
             if draws.uniform(seed, key, 1, Stream.BROWSE_SEARCH) < search_found:
                 pick = wish(seed, key, taste[m], title_taste, title_offset, threshold[r], alias[r], recent[m])
             if pick >= 0:
@@ -172,7 +172,7 @@ def run_sessions(
                     seed, subscriber[m], pick, is_series[pick], episode_count[pick], runtime_ms[pick],
                     quality[pick],
                 )  # fmt: skip
-            sitting = _lognormal(seed, key, 1, Stream.BROWSE_BUDGET, sitting_median, sitting_log_sd)
+            sitting = _lognormal(seed, key, 0, Stream.WATCH_SITTING, sitting_median, sitting_log_sd)
             watch_ms[i] = min(left, int(sitting))
 
 

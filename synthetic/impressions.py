@@ -7,12 +7,12 @@ import numpy.typing as npt
 import polars as pl
 
 from metrics.telemetry import SURFACES
+from synthetic.browsing import ROWS, SLOTS, page_shift
 from synthetic.day import Request, World
 from synthetic.jit import compiled
 from synthetic.members import DEVICE_NAMES
 from synthetic.random import Stream, uniform
 from synthetic.tables import is_sampled, names
-from synthetic.viewer import ROWS, SLOTS, page_shift
 
 __all__ = ["impressions"]
 
@@ -82,5 +82,5 @@ def _walk(seed, key, page, examined, next_row, shown, is_examined):  # type: ign
             place = row * SLOTS + slot
             is_examined[i, place] = True
             slot += 1
-            if slot == SLOTS or uniform(seed, key[i], place, Stream.BROWSE_ARTWORK) < next_row:
+            if slot == SLOTS or uniform(seed, key[i], place, Stream.BROWSE_ROW_LEFT) < next_row:
                 row, slot = row + 1, 0

@@ -83,4 +83,4 @@ def _wishes(
         whole = target_ms(
             seed, subscriber[m], j, is_series[j], episode_count[j], runtime_ms[j], quality[j]
         )  # fmt: skip
-        ratio[i] = whole / (runtime_ms[j] * episode_count[j])
+        ratio[i] = min(1.0, whole / runtime_ms[j])

@@ -32,7 +32,7 @@ IntArray = npt.NDArray[np.integer]
 
 @dataclass(frozen=True)
 class PlayLog:
-    """Logged plays, one entry a start: member index, title index, day, share of the title watched."""
+    """Logged plays, one entry a start: member index, title index, day, share of the first runtime watched."""
 
     member: npt.NDArray[np.int32]
     title: npt.NDArray[np.int32]
