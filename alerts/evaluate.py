@@ -1,0 +1,337 @@
+"""Objectives evaluated here, on the event clock, without a server.
+
+The same sums, ratios and thresholds as the compiled rules, over a frame of ``minute_count``: bad ÷ total of
+each window, null where there was no traffic; an alert fires while both of a pair's windows burn faster than
+its factor and the effective number of bad events is not below the guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from alerts import names
+from alerts.counts import Clock, Frame, Minutes, bounds, minutes_of, ratio_of, slices_of, window_sums
+from alerts.policy import MINUTE_MS, BurnPolicy, Pair, Policy, load_policies
+from alerts.slo import CountRatio, Objective
+from metrics.errors import InputError, did_you_mean
+
+__all__ = ["Clock", "Evaluation", "evaluate", "evaluate_all", "kept_by"]
+
+HOUR_MS = 60 * MINUTE_MS
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+EPISODES = pl.Schema(
+    {
+        "severity": pl.String,
+        "start_ts_ms": pl.Int64,
+        "end_ts_ms": pl.Int64,
+        "duration_ms": pl.Int64,
+        "peak_burn": pl.Float64,
+        "pairs": pl.String,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What became of one objective.
+
+    Over the period ``start_ts_ms <= t < end_ts_ms``: ``bad`` and ``total`` events (weighted), ``attained``
+    share of good ones, ``budget_left`` (1 untouched, 0 gone, negative when broken), all null without traffic.
+
+    ``burn``: an hour a row: ``ts_ms, bad, total, burn`` (the hour's bad share ÷ budget) and ``budget_left``
+    of the period that ends with the hour. ``episodes``: an alert a row: ``severity, start_ts_ms, end_ts_ms``
+    (null while it fires), ``duration_ms, peak_burn`` (highest over the short window of a firing pair),
+    ``pairs``. ``spent``: ``dimension, value, bad, total, attained, budget_spent, excess_bad``: the share of
+    the whole budget that a region, device or CDN used up, and its bad events beyond its own allowance; worst
+    first.
+    """
+
+    objective: Objective
+    start_ts_ms: int
+    end_ts_ms: int
+    bad: int
+    total: int
+    burn: pl.DataFrame
+    episodes: pl.DataFrame
+    spent: pl.DataFrame
+
+    @property
+    def attained(self) -> float | None:
+        return 1 - self.bad / self.total if self.total else None
+
+    @property
+    def budget_left(self) -> float | None:
+        return 1 - self.bad / self.total / float(self.objective.budget) if self.total else None
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the promise was kept, in exact arithmetic; null without traffic."""
+        return _kept(self.objective, self.bad, self.total)
+
+    def firing(self, severity: str) -> bool:
+        """Whether that alert fires at the end of the data."""
+        still = self.episodes.filter((pl.col("severity") == severity) & pl.col("end_ts_ms").is_null())
+        return still.height > 0
+
+
+def evaluate(
+    objective: Objective,
+    minute_counts: Frame,
+    *,
+    policies: Mapping[str, Policy] | None = None,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+    clock: Clock | None = None,
+) -> Evaluation:
+    """One objective over ``minute_counts``; see :func:`evaluate_all`."""
+    (evaluation,) = evaluate_all(
+        [objective],
+        minute_counts,
+        policies=policies,
+        start_ts_ms=start_ts_ms,
+        end_ts_ms=end_ts_ms,
+        clock=clock,
+    )
+    return evaluation
+
+
+def evaluate_all(
+    objectives: Sequence[Objective],
+    minute_counts: Frame,
+    *,
+    policies: Mapping[str, Policy] | None = None,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+    clock: Clock | None = None,
+) -> list[Evaluation]:
+    """Each objective over ``minute_counts`` (rows of that table in any order; a minute without one counts 0).
+
+    The period judged is ``start_ts_ms`` to ``end_ts_ms`` (exclusive); by default the objective's own period
+    up to the last minute. Episodes and burn cover all minutes before the end, so that windows have their
+    past. Raises :class:`~metrics.errors.InputError` when there are no rows, or for an objective that does
+    not count events.
+    """
+    policies = load_policies() if policies is None else policies
+    clock = clock or Clock()
+    ratios = [(objective, *_counted(objective, policies)) for objective in objectives]
+    columns = {names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED}
+    columns |= {column for _, ratio, _ in ratios for column in ratio.columns}
+    minutes = minutes_of(minute_counts, sorted(columns), end_ts_ms)
+    spans = [_period(o, minutes.start_ts_ms, minutes.end_ts_ms, start_ts_ms) for o in objectives]
+    slices = slices_of(minute_counts, sorted(columns), spans)
+    evaluations = []
+    for (objective, ratio, policy), span in zip(ratios, spans, strict=True):
+        bad, total = minutes.parts(ratio)
+        inside = slice((span[0] - minutes.start_ts_ms) // MINUTE_MS, None)
+        evaluations.append(
+            Evaluation(
+                objective=objective,
+                start_ts_ms=span[0],
+                end_ts_ms=span[1],
+                bad=int(bad[inside].sum()),
+                total=int(total[inside].sum()),
+                burn=_burn(objective, minutes, bad, total),
+                episodes=_episodes(objective, policy, minutes, bad, total, clock),
+                spent=_spent(objective, ratio, slices[span]),
+            )
+        )
+    return evaluations
+
+
+def kept_by(
+    objectives: Sequence[Objective],
+    minute_counts: Frame,
+    by: str = "region",
+    *,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+) -> pl.DataFrame:
+    """In which regions (devices, CDNs) each promise was kept.
+
+    A row an objective and value of ``by``: ``objective, title, in_contract, <by>, bad, total, attained,
+    budget_left, kept``; null where there was no traffic. The period is as in :func:`evaluate_all`.
+    """
+    if by not in names.SLICES:
+        raise InputError(f"minute counts have no dimension {by!r}", mend=did_you_mean(by, names.SLICES))
+    ratios = {o.id: o.indicator for o in objectives if isinstance(o.indicator, CountRatio)}
+    columns = sorted({column for ratio in ratios.values() for column in ratio.columns})
+    first_ms, end_ms = bounds(minute_counts, end_ts_ms)
+    counted = [objective for objective in objectives if objective.id in ratios]
+    spans = [_period(objective, first_ms, end_ms, start_ts_ms) for objective in counted]
+    slices = slices_of(minute_counts, columns, spans)
+    frames = []
+    for objective, span in zip(counted, spans, strict=True):
+        rows = _attained(objective, ratios[objective.id], slices[span], by)
+        verdicts = [_kept(objective, bad, total) for bad, total in rows.select("bad", "total").iter_rows()]
+        frames.append(
+            rows.select(
+                pl.lit(objective.name).alias("objective"),
+                pl.lit(objective.title).alias("title"),
+                pl.lit(objective.in_contract).alias("in_contract"),
+                by,
+                "bad",
+                "total",
+                "attained",
+                (1 - pl.col("bad") / pl.col("total") / float(objective.budget)).alias("budget_left"),
+            ).with_columns(
+                # No traffic divides by zero; a null says so, a NaN would spread.
+                pl.col("budget_left").fill_nan(None),
+                pl.Series("kept", verdicts, dtype=pl.Boolean),
+            )
+        )
+    return pl.concat(frames) if frames else pl.DataFrame()
+
+
+def _counted(objective: Objective, policies: Mapping[str, Policy]) -> tuple[CountRatio, BurnPolicy]:
+    policy = policies.get(objective.policy)
+    if not isinstance(objective.indicator, CountRatio) or not isinstance(policy, BurnPolicy):
+        raise InputError(
+            f"{objective.name} does not count events on the event clock",
+            where=objective.where,
+            mend="evaluate it with its seasonal baseline",
+        )
+    return objective.indicator, policy
+
+
+def _period(objective: Objective, first_ms: int, end_ms: int, start_ts_ms: int | None) -> tuple[int, int]:
+    start = end_ms - objective.period_ms if start_ts_ms is None else start_ts_ms
+    return max(start - start % MINUTE_MS, first_ms), end_ms
+
+
+def _kept(objective: Objective, bad: int, total: int) -> bool | None:
+    # Integers and an exact decimal: attaining 0.99 exactly is kept, whatever floats make of it.
+    return bad <= objective.budget * total if total else None
+
+
+def _episodes(
+    objective: Objective, policy: BurnPolicy, minutes: Minutes, bad: Ints, total: Ints, clock: Clock
+) -> pl.DataFrame:
+    budget = float(objective.budget)
+    sums: dict[int, tuple[Ints, Ints]] = {}
+
+    def over(window_ms: int) -> tuple[Ints, Ints]:
+        if window_ms not in sums:
+            sums[window_ms] = (window_sums(bad, clock, window_ms), window_sums(total, clock, window_ms))
+        return sums[window_ms]
+
+    rows: list[dict[str, object]] = []
+    for severity, pairs in policy.severities.items():
+        active = np.zeros(minutes.length, dtype=np.bool_)
+        peak = np.full(minutes.length, -np.inf)
+        by_pair: dict[str, Bools] = {}
+        for pair in pairs:
+            # The product of two floats, as the rule's own text has it: equal to the last bit.
+            threshold = pair.factor(policy.period_ms) * budget
+            short = ratio_of(*over(pair.short_ms))
+            fires = (short > threshold) & (ratio_of(*over(pair.long_ms)) > threshold)
+            fires &= ~_too_few(policy, pair, minutes, over(pair.long_ms)[0], clock)
+            by_pair[pair.text] = fires
+            active |= fires
+            np.maximum(peak, short / budget, out=peak, where=fires)
+        for begin, end in _runs(active, policy.for_ms or 0):
+            start_ts_ms = minutes.start_ts_ms + begin * MINUTE_MS + clock.evaluate_ms
+            end_ts_ms = start_ts_ms + (end - begin) * MINUTE_MS
+            rows.append(
+                {
+                    "severity": severity,
+                    "start_ts_ms": start_ts_ms,
+                    "end_ts_ms": end_ts_ms if end < minutes.length else None,
+                    "duration_ms": end_ts_ms - start_ts_ms,
+                    "peak_burn": float(peak[begin:end].max()),
+                    "pairs": ", ".join(text for text, fires in by_pair.items() if fires[begin:end].any()),
+                }
+            )
+    return pl.DataFrame(rows, schema=EPISODES).sort("start_ts_ms", "severity")
+
+
+def _too_few(policy: BurnPolicy, pair: Pair, minutes: Minutes, bad: Ints, clock: Clock) -> Bools:
+    """Whether the window's bad events are fewer, counted unweighted, than may wake anybody.
+
+    Effective events = weighted events × Σw ÷ Σw² of the attempts. Unknown weights let the alert through.
+    """
+    attempts = window_sums(minutes.counts[names.ATTEMPTS], clock, pair.long_ms)
+    squares = window_sums(minutes.counts[names.ATTEMPTS_WEIGHT_SQUARED], clock, pair.long_ms)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = bad.astype(np.float64) * attempts / squares
+    too_few: Bools = effective < policy.bad_events_minimum
+    return too_few
+
+
+def _runs(active: Bools, for_ms: int) -> Iterator[tuple[int, int]]:
+    """Begin and end (exclusive) of each run of firing minutes; its first ``for_ms`` are only pending."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], active, [False])).astype(np.int8)))
+    pending = -(-for_ms // MINUTE_MS)
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if end - begin > pending:
+            yield begin + pending, end
+
+
+def _burn(objective: Objective, minutes: Minutes, bad: Ints, total: Ints) -> pl.DataFrame:
+    """By the hour: its burn rate, and the budget left of the period that ends with it."""
+    budget = float(objective.budget)
+    start = minutes.start_ts_ms - minutes.start_ts_ms % HOUR_MS
+    bad_hour, total_hour = (
+        _hourly(counts, (minutes.start_ts_ms - start) // MINUTE_MS) for counts in (bad, total)
+    )
+    hours = len(bad_hour)
+    begin = np.maximum(np.arange(1, hours + 1) - max(objective.period_ms // HOUR_MS, 1), 0)
+
+    def trailing(counts: Ints) -> Ints:
+        running = np.concatenate(([0], np.cumsum(counts)))
+        sums: Ints = running[1:] - running[begin]
+        return sums
+
+    return pl.DataFrame(
+        {
+            "ts_ms": start + np.arange(hours, dtype=np.int64) * HOUR_MS,
+            "bad": bad_hour,
+            "total": total_hour,
+            "burn": ratio_of(bad_hour, total_hour) / budget,
+            "budget_left": 1 - ratio_of(trailing(bad_hour), trailing(total_hour)) / budget,
+        }
+    ).with_columns(pl.col("burn", "budget_left").fill_nan(None))
+
+
+def _hourly(counts: Ints, lead: int) -> Ints:
+    """Sums by clock hour of minutes that begin ``lead`` minutes into one."""
+    padded = np.zeros(-(-(lead + len(counts)) // 60) * 60, dtype=np.int64)
+    padded[lead : lead + len(counts)] = counts
+    hourly: Ints = padded.reshape(-1, 60).sum(axis=1)
+    return hourly
+
+
+def _attained(objective: Objective, ratio: CountRatio, slices: pl.DataFrame, by: str) -> pl.DataFrame:
+    total = pl.sum_horizontal(ratio.total)
+    bad = pl.sum_horizontal(ratio.bad) if ratio.bad else total - pl.sum_horizontal(ratio.good)
+    return (
+        slices.group_by(by)
+        .agg(pl.col(sorted(ratio.columns)).sum())
+        .select(by, bad=bad, total=total)
+        .with_columns(attained=pl.when(pl.col("total") > 0).then(1 - pl.col("bad") / pl.col("total")))
+        .sort(by, nulls_last=True)
+    )
+
+
+def _spent(objective: Objective, ratio: CountRatio, slices: pl.DataFrame) -> pl.DataFrame:
+    budget = float(objective.budget)
+    frames = [
+        _attained(objective, ratio, slices, by).select(
+            pl.lit(by).alias("dimension"), pl.col(by).alias("value"), "bad", "total", "attained"
+        )
+        for by in names.SLICES
+    ]
+    return (
+        pl.concat(frames)
+        .with_columns(
+            budget_spent=(pl.col("bad") / (pl.col("total").sum().over("dimension") * budget)).fill_nan(None),
+            excess_bad=pl.col("bad") - budget * pl.col("total"),
+        )
+        .sort("dimension", "excess_bad", "value", descending=[False, True, False])
+    )

@@ -1,0 +1,247 @@
+"""`playhead slo`: check objectives, compile them to rules, evaluate them on a lake."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from metrics.errors import PlayheadError
+from playhead.commands._common import json_option, lake_option, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from alerts.evaluate import Evaluation
+    from alerts.slo import Objective
+
+__all__ = ["command"]
+
+_FILES = click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+_POLICIES = click.option(
+    "--windows", "windows", multiple=True, type=click.Path(path_type=Path), help="More alert policies."
+)
+
+
+@click.group()
+def command() -> None:
+    """Check, compile and evaluate objectives (OpenSLO v1; the user contract's own by default)."""
+
+
+@command.command()
+@_FILES
+@_POLICIES
+@json_option
+def check(files: tuple[Path, ...], windows: tuple[Path, ...], as_json: bool) -> int:
+    """Say which objectives can be kept to, and why the others cannot."""
+    from alerts.policy import load_policies
+    from alerts.slo import ObjectiveRefused, read
+
+    found = read(files, load_policies(windows))
+    refused = [item for item in found if isinstance(item, ObjectiveRefused)]
+    if as_json:
+        print_json([_checked(item) for item in found])
+    else:
+        for item in found:
+            click.echo(f"refused  {item}" if isinstance(item, PlayheadError) else _line(item))
+    return 1 if refused else 0
+
+
+@command.command(name="compile")
+@_FILES
+@_POLICIES
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here, not to stdout."
+)
+@click.option("--by", "by", default="", help="Labels to keep apart, comma-separated: region, device, cdn.")
+@click.option("--runbooks", "runbooks_url", default=None, help="Address of the runbooks page.")
+@click.option("--dashboard", "dashboard_url", default=None, help="Address of the objectives page.")
+@json_option
+def compile_(
+    files: tuple[Path, ...],
+    windows: tuple[Path, ...],
+    output: Path | None,
+    by: str,
+    runbooks_url: str | None,
+    dashboard_url: str | None,
+    as_json: bool,
+) -> None:
+    """Write Prometheus recording and alerting rules."""
+    from alerts.compile import compile_rules, render, without_rules
+    from alerts.policy import load_policies
+    from alerts.slo import load
+
+    policies = load_policies(windows)
+    objectives = load(files, policies)
+    links = {"runbooks_url": runbooks_url, "dashboard_url": dashboard_url}
+    rules = compile_rules(
+        objectives, policies, by=_names(by), **{name: url for name, url in links.items() if url is not None}
+    )
+    for objective in without_rules(objectives):
+        click.echo(
+            f"{objective.name}: no Prometheus rule, since no burn rate can watch it; "
+            f"`playhead slo evaluate` watches it by {objective.policy}",
+            err=True,
+        )
+    text = render(rules)
+    if output is not None:
+        _write(output, text)
+        click.echo(f"{_rule_count(rules)} rules written to {output}", err=True)
+    if as_json:
+        print_json(rules)
+    elif output is None:
+        click.echo(text, nl=False)
+
+
+@command.command()
+@_FILES
+@_POLICIES
+@lake_option
+@click.option(
+    "--by", "by", type=click.Choice(["region", "device", "cdn"]), help="Verdicts by this dimension."
+)
+@click.option("--fail-on-breach", is_flag=True, help="Exit with 1 when a promise to viewers is broken.")
+@json_option
+def evaluate(
+    files: tuple[Path, ...],
+    windows: tuple[Path, ...],
+    lake_path: Path,
+    by: str | None,
+    fail_on_breach: bool,
+    as_json: bool,
+) -> int:
+    """Budgets, burn and alerts of each objective, from the lake's minute counts."""
+    from alerts.compile import without_rules
+    from alerts.evaluate import evaluate_all, kept_by
+    from alerts.policy import load_policies
+    from alerts.slo import load
+    from metrics.lake import Lake
+
+    policies = load_policies(windows)
+    objectives = load(files, policies)
+    lake = Lake.open(lake_path)
+    apart = {objective.id for objective in without_rules(objectives)}
+    counted = [objective for objective in objectives if objective.id not in apart]
+    minutes = lake.scan("minute_count")
+    evaluations = evaluate_all(counted, minutes, policies=policies) if counted else []
+    slices = kept_by(counted, minutes, by) if by and counted else None
+    if as_json:
+        print_json(
+            {
+                "objectives": [_evaluated(evaluation) for evaluation in evaluations],
+                "by": slices.to_dicts() if slices is not None else None,
+            }
+        )
+    else:
+        _show(evaluations, slices, by)
+    broken = any(e.kept is False and e.objective.in_contract for e in evaluations)
+    return 1 if fail_on_breach and broken else 0
+
+
+# --- what is printed --------------------------------------------------------------------------------------
+
+
+def _checked(item: Objective | PlayheadError) -> dict[str, Any]:
+    if isinstance(item, PlayheadError):
+        return {"ok": False, "where": item.where, "what": item.what, "mend": item.mend}
+    return {
+        "ok": True,
+        "where": item.where,
+        "name": item.name,
+        "objective": float(item.target),
+        "policy": item.policy,
+    }
+
+
+def _line(objective: Objective) -> str:
+    promise = f"{objective.name}, {objective.target:f} good, alerts by {objective.policy}"
+    return f"ok       {objective.where}: {promise}"
+
+
+def _evaluated(evaluation: Evaluation) -> dict[str, Any]:
+    objective = evaluation.objective
+    return {
+        "name": objective.name,
+        "title": objective.title,
+        "in_contract": objective.in_contract,
+        "objective": float(objective.target),
+        "start_ts_ms": evaluation.start_ts_ms,
+        "end_ts_ms": evaluation.end_ts_ms,
+        "bad": evaluation.bad,
+        "total": evaluation.total,
+        "attained": evaluation.attained,
+        "budget_left": evaluation.budget_left,
+        "kept": evaluation.kept,
+        "episodes": evaluation.episodes.to_dicts(),
+        "spent": evaluation.spent.to_dicts(),
+    }
+
+
+def _show(evaluations: Sequence[Evaluation], slices: pl.DataFrame | None, by: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table("objective", "promised", "attained", "budget left", "pages", "tickets", "kept", box=None)
+    for evaluation in evaluations:
+        objective = evaluation.objective
+        alerts = evaluation.episodes["severity"].to_list()
+        table.add_row(
+            objective.title + ("" if objective.in_contract else " (companion)"),
+            f"{float(objective.target):.3%}",
+            _percent(evaluation.attained, 3),
+            _percent(evaluation.budget_left, 0),
+            str(alerts.count("page")),
+            str(alerts.count("ticket")),
+            _verdict(evaluation.kept),
+        )
+    console.print(table)
+    if evaluations:
+        first = min(evaluation.start_ts_ms for evaluation in evaluations)
+        console.print(f"{_instant(first)} to {_instant(evaluations[0].end_ts_ms)} UTC")
+    if slices is not None and by is not None:
+        worst = Table("objective", by, "attained", "budget left", "kept", box=None)
+        for row in slices.sort("objective", "budget_left", nulls_last=True).iter_rows(named=True):
+            worst.add_row(
+                row["objective"],
+                row[by] or "unknown",
+                _percent(row["attained"], 3),
+                _percent(row["budget_left"], 0),
+                _verdict(row["kept"]),
+            )
+        console.print(worst)
+
+
+def _percent(share: float | None, digits: int) -> str:
+    return "no traffic" if share is None else f"{share:.{digits}%}"
+
+
+def _verdict(kept: bool | None) -> str:
+    return {True: "yes", False: "NO", None: "–"}[kept]
+
+
+def _instant(ts_ms: int) -> str:
+    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _names(text: str) -> list[str]:
+    return [name for part in text.split(",") if (name := part.strip())]
+
+
+def _rule_count(rules: dict[str, Any]) -> int:
+    return sum(len(group["rules"]) for group in rules["groups"])
+
+
+def _write(path: Path, text: str) -> None:
+    from metrics.errors import InputError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            str(error.strerror), where=str(path), mend="name a file that can be written"
+        ) from None
