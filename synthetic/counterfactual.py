@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import narwhals as nw
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from metrics.quantiles import with_bucket
 from metrics.telemetry import get_table
+from synthetic.arrays import Ints
 from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
 from synthetic.day import Delivered, Request, Switches, World
 from synthetic.minutes import LATE_START_MS
@@ -35,7 +35,7 @@ class Counterfactuals:
 
     sums: list[pl.DataFrame] = field(default_factory=list)
     sketches: list[pl.DataFrame] = field(default_factory=list)
-    member_days: npt.NDArray[np.int64] | None = None
+    member_days: Ints | None = None
 
     def add(self, world: World, name: str, request: Request, delivered: Delivered) -> None:
         """One partition's day in one world."""

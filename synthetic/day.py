@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
 from synthetic.control_plane import steering
 from synthetic.data_plane import appliances, third_party
 from synthetic.data_plane.appliances import Footprint, resolve
@@ -35,7 +36,6 @@ __all__ = [
     "plays_of",
 ]  # fmt: skip
 
-Ints, Floats, Bools = npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]
 CODEC_NAMES = ("h264", "av1", "av1_fgs")
 CELLULAR_RTT_MS = np.array([0.0, 18.0, 32.0, 60.0])  # on top of the region's access, by NETWORKS; assumption
 SESSION_LOG_SD = 0.25  # spread of a member's log-throughput from session to session; assumption
@@ -63,7 +63,7 @@ class World:
     members: Members
     titles: Titles
     subscriber: Ints
-    taste: npt.NDArray[np.float32]
+    taste: Singles
     is_av1_title: Bools
     is_grain_title: Bools
     params: BrowseParameters
@@ -101,7 +101,7 @@ class Request:
     authorise_ms: Floats
     steer_ms: Floats
     licence_ms: Floats
-    failure: npt.NDArray[np.int8]
+    failure: Tinies
     play_ts_ms: Ints
 
 
@@ -114,9 +114,9 @@ class Delivered:
     """
 
     rows: Ints
-    codec: npt.NDArray[np.int8]
-    tier: npt.NDArray[np.int8]
-    miss: npt.NDArray[np.int8]
+    codec: Tinies
+    tier: Tinies
+    miss: Tinies
     version: Ints
     os_index: Ints
     fails_playing: Bools
@@ -227,8 +227,8 @@ def plays_of(delivered: Delivered, which: npt.NDArray[np.intp]) -> Plays:
 
 def _plays(
     world: World, state: DayState, request: Request, rows: Ints, member: Ints, step: Ints, device: Ints,
-    title: Ints, site: Ints, region: Ints, ts_ms: Ints, codec: npt.NDArray[np.int8],
-    tier: npt.NDArray[np.int8], version: Ints,
+    title: Ints, site: Ints, region: Ints, ts_ms: Ints, codec: Tinies,
+    tier: Tinies, version: Ints,
 ) -> tuple[Plays, Bools]:  # fmt: skip
     """The kernel's inputs, and which sessions a playback failure cuts short."""
     scenario, members = world.scenario, world.members
@@ -256,7 +256,7 @@ def _plays(
     before = request.authorise_ms[rows] + request.steer_ms[rows] + request.licence_ms[rows] + 2 * cloud
     before += np.where(from_third_party, third_party.before_media_ms(delivery, seed, member, step), 0.0)
 
-    ratio = np.array([scenario.codecs.bitrate_ratio[name] for name in CODEC_NAMES])  # type: ignore[index]
+    ratio = np.array([scenario.codecs.bitrate_ratio[name] for name in CODEC_NAMES])
     u = uniforms(seed, member, step, Stream.PLAYER_PATIENCE)
     patience = player.patience_ms + u / max(player.abandon_per_s, 1e-9) * 1000
     failed = request.failure[rows] > 0
@@ -278,7 +278,7 @@ def _plays(
         cap_kbps=np.full(member.size, 2_000_000, f),
         rtt_ms=rtt.astype(f),
         scale=(world.titles.complexity[title] * ratio[codec]).astype(f),
-        top_rung=np.array([scenario.device[d].max_rung for d in DEVICE_NAMES], f)[device],  # type: ignore[index]
+        top_rung=np.array([scenario.device[d].max_rung for d in DEVICE_NAMES], f)[device],
         before_ms=before.astype(f),
         patience_ms=np.minimum(patience, 1e9).astype(f),
         intended_ms=np.where(failed, 0.0, np.maximum(intended, 1000.0)).astype(f),
@@ -287,11 +287,11 @@ def _plays(
     return plays, fails_playing & ~failed
 
 
-def _codec(world: World, member: Ints, device: Ints, title: Ints, switches: Switches) -> npt.NDArray[np.int8]:
+def _codec(world: World, member: Ints, device: Ints, title: Ints, switches: Switches) -> Tinies:
     """The best codec that the title is encoded in and the device decodes."""
     if not switches.av1:
         return np.zeros(member.size, np.int8)
-    share = np.array([world.scenario.device[d].av1_ratio for d in DEVICE_NAMES])  # type: ignore[index]
+    share = np.array([world.scenario.device[d].av1_ratio for d in DEVICE_NAMES])
     able = uniforms(world.scenario.seed, member, device, Stream.DEVICE_AV1) < share[device]
     av1 = able & world.is_av1_title[title]
     return (av1.astype(np.int8) + (av1 & world.is_grain_title[title])).astype(np.int8)

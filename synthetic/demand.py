@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from synthetic.arrays import Floats, Ints
 from synthetic.members import DEVICE_NAMES, Members, pick
 from synthetic.places import Places
 from synthetic.player.network import NETWORKS, load_networks
@@ -15,7 +15,6 @@ from synthetic.scenario import Scenario
 
 __all__ = ["VISITS_A_DAY", "Visits", "expected_stream_kbps", "local_peak_ratio", "visits_of_day"]
 
-Ints, Floats = npt.NDArray[np.int64], npt.NDArray[np.float64]
 
 VISITS_A_DAY = 16  # most visits of a member in a day; visit step = day * 16 + ordinal
 MAIN_DEVICE_RATIO = 0.75  # assumption: share of visits on the member's main device

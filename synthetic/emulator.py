@@ -14,10 +14,10 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from synthetic import tables
+from synthetic.arrays import Floats, Ints
 from synthetic.control_plane.catalogue import Catalogue, publish
 from synthetic.control_plane.recommend import PlayLog, home_pages, popularity_pages, train
 from synthetic.counterfactual import WORLDS, Counterfactuals
@@ -39,7 +39,6 @@ from synthetic.warmup import warmup_plays
 
 __all__ = ["Batch", "make_world", "run"]
 
-Ints, Floats = npt.NDArray[np.int64], npt.NDArray[np.float64]
 BATCH_DAYS = 7
 HISTORY_DAYS = 70  # how far back the recommender looks
 _DAY_MS = 86_400_000
@@ -323,7 +322,7 @@ class _Run:
 
 def members_of(world: World, request: Request) -> Ints:
     """The lasting identity of each visit's member."""
-    return world.subscriber[request.visits.member]
+    return np.asarray(world.subscriber[request.visits.member])
 
 
 def _join(parts: Sequence[T]) -> T:
@@ -372,7 +371,7 @@ def _stream_kbps(world: World, switches: Switches) -> Ints:
     av1 = float(share[world.is_av1_title & ~world.is_grain_title].sum()) * switches.av1
     grain = float(share[world.is_av1_title & world.is_grain_title].sum()) * switches.av1
     saved = av1 * (1 - codecs.bitrate_ratio["av1"]) + grain * (1 - codecs.bitrate_ratio["av1_fgs"])
-    able = np.array([world.scenario.device[name].av1_ratio for name in DEVICE_NAMES])  # type: ignore[index]
+    able = np.array([world.scenario.device[name].av1_ratio for name in DEVICE_NAMES])
     return expected_stream_kbps(world.scenario, 1 - able * saved)
 
 

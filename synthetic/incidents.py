@@ -10,17 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from metrics.errors import InputError
 from metrics.telemetry import get_table
+from synthetic.arrays import Bools, Floats, Ints
 from synthetic.places import Places
 from synthetic.scenario import IncidentSpec
 
 __all__ = ["Incident", "failed_fills", "resolve_incidents", "severity", "truth_incident"]
-
-Ints, Floats = npt.NDArray[np.int64], npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Incident:
     def end_ts_ms(self) -> int:
         return self.spec.start_ts_ms + self.spec.minutes * 60_000
 
-    def covers(self, places: Places) -> npt.NDArray[np.bool_]:
+    def covers(self, places: Places) -> Bools:
         """Which sites lie in the scope."""
         inside = np.ones(len(places.sites), np.bool_)
         if self.region >= 0:
@@ -54,7 +52,7 @@ def resolve_incidents(specs: Sequence[IncidentSpec], places: Places) -> tuple[In
     """Turn names and ``@n`` into indices. Raises :class:`~metrics.errors.InputError` for an ISP that is not there."""
     out = []
     for spec in specs:
-        scope: dict[str, str] = {**spec.scope}
+        scope: dict[str, str] = dict(spec.scope)
         region = places.regions.index(scope["region"]) if "region" in scope else -1
         isp = -1
         if "isp" in scope:
@@ -88,7 +86,7 @@ def severity(incident: Incident, ts_ms: Ints) -> Floats:
     return np.where(on, np.clip(ramp, 0.0, 1.0) * incident.spec.severity, 0.0)
 
 
-def failed_fills(incidents: Sequence[Incident], places: Places, day_ts_ms: int) -> npt.NDArray[np.bool_]:
+def failed_fills(incidents: Sequence[Incident], places: Places, day_ts_ms: int) -> Bools:
     """Sites whose push of that day fails."""
     failed = np.zeros(len(places.sites), np.bool_)
     for incident in incidents:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from metrics.privacy import keyed_hash, replicate_of
+from metrics.telemetry import DEVICES
+from synthetic.arrays import Bools, Floats, Ints
 from synthetic.places import Places
 from synthetic.player.network import NETWORKS, load_networks
 from synthetic.random import Stream, exponentials, normals, uniforms
@@ -16,10 +17,9 @@ from synthetic.scenario import Scenario
 
 __all__ = ["DEVICE_NAMES", "NEVER", "Members", "make_members", "pick"]
 
-Ints, Floats = npt.NDArray[np.int64], npt.NDArray[np.float64]
 
 NEVER = 1 << 30  # a day that does not come
-DEVICE_NAMES = ("smart_tv", "connected_tv", "mobile", "tablet", "web")
+DEVICE_NAMES = DEVICES
 PLANS = ("standard", "with_ads", "premium")
 PLAN_SHARES = np.array([0.5, 0.3, 0.2])  # assumption
 _DAYS_A_MONTH = 30.4375
@@ -47,7 +47,7 @@ class Members:
     join_day: Ints
     paying_day: Ints
     leave_day: Ints
-    is_churn: npt.NDArray[np.bool_]
+    is_churn: Bools
 
     @property
     def count(self) -> int:

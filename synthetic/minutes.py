@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from metrics.telemetry import CDNS
+from synthetic.arrays import Floats, Ints
 from synthetic.members import DEVICE_NAMES
 from synthetic.tables import names
 
 __all__ = ["LATE_HOME_MS", "LATE_START_MS", "MinuteInput", "minute_counts"]
 
-Ints = npt.NDArray[np.int64]
 LATE_START_MS = 2_000  # the user contract: playback starts in under 2 s
 LATE_HOME_MS = 100  # and a home page comes in under 100 ms
 _MINUTE_MS = 60_000
@@ -78,7 +77,7 @@ def minute_counts(days: Sequence[MinuteInput], regions: Sequence[str]) -> pl.Dat
     )
 
 
-def _add(grid: npt.NDArray[np.float64], day: MinuteInput, first: int, cells: int) -> None:
+def _add(grid: Floats, day: MinuteInput, first: int, cells: int) -> None:
     s = day.sessions
     weight = s["weight"].to_numpy().astype(np.float64)
     outcome, cdn = s["outcome"], (s["cdn"] == CDNS[1]).to_numpy().astype(np.int64)
@@ -90,7 +89,7 @@ def _add(grid: npt.NDArray[np.float64], day: MinuteInput, first: int, cells: int
     left = (outcome == "exit_before_start").to_numpy()
     late = waited >= LATE_START_MS
 
-    def add(name: str, minute: Ints, where: Ints, amount: npt.NDArray[np.float64]) -> None:
+    def add(name: str, minute: Ints, where: Ints, amount: Floats) -> None:
         row = _COUNTS.index(name)
         grid[row] += np.bincount(minute * cells + where, amount, minlength=grid.shape[1])
 
@@ -135,9 +134,9 @@ def _stalled_minutes(
     ended: Ints,
     end: Ints,
     cell: Ints,
-    weight: npt.NDArray[np.float64],
+    weight: Floats,
     first: int,
-) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
+) -> tuple[Ints, Ints, Floats]:
     """Each minute of each session in which it stalled, once: (minute, cell, weight)."""
     low = began // _MINUTE_MS - first
     # Pauses and seeks are not in a stall's clock, so one may be placed a little late; never after the end.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from synthetic.arrays import Floats, Ints
 from synthetic.random import Stream, normals, uniforms
 from synthetic.scenario import Scenario
 
 __all__ = ["Places", "make_places"]
 
-Ints, Floats = npt.NDArray[np.int64], npt.NDArray[np.float64]
 
 ISP_ZIPF = 0.9  # exponent of ISP sizes within a region; assumption: uneven, as broadband markets are
 SITE_LOG_SD = 0.8  # spread of site sizes within an ISP; assumption
@@ -107,7 +107,7 @@ def make_places(scenario: Scenario) -> Places:
     )
 
 
-def _systematic(size: Floats, shares: Floats, noise: Floats) -> Ints:
+def _systematic(size: npt.NDArray[np.floating], shares: Floats, noise: Floats) -> Ints:
     """Assign each of the sizes to a share so that sums come near the shares; largest first, noise breaks ties."""
     room = shares * size.sum()
     out = np.empty(size.size, np.int64)

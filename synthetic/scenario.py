@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from metrics.errors import InputError, did_you_mean
+from metrics.telemetry import DEVICES
 
 __all__ = ["IncidentSpec", "Scenario", "load_scenario"]
 
@@ -89,7 +91,7 @@ class Delivery(_Frozen):
 
 
 class Codecs(_Frozen):
-    bitrate_ratio: dict[Literal["h264", "av1", "av1_fgs"], Positive]
+    bitrate_ratio: dict[str, Positive]
     ladder_kbps: tuple[Positive, ...] = Field(min_length=10, max_length=10)
     av1_titles: int = Field(ge=0)
     grain_ratio: Ratio
@@ -129,10 +131,7 @@ class Region(_Frozen):
         return self
 
 
-INCIDENT_KINDS = (
-    "fill_failure", "recommendation_outage", "player_bug", "auth_outage", "access_congestion",
-    "appliance_crash",
-)  # fmt: skip
+SCOPES = ("region", "isp", "device", "player_version")
 
 
 class IncidentSpec(_Frozen):
@@ -147,7 +146,7 @@ class IncidentSpec(_Frozen):
     minutes: int = Field(gt=0)
     ramp_minutes: int = Field(ge=0)
     severity: Ratio
-    scope: dict[Literal["region", "isp", "device", "player_version"], str]
+    scope: dict[str, str]
 
     @property
     def start_ts_ms(self) -> int:
@@ -173,7 +172,7 @@ class Scenario(_Frozen):
     delivery: Delivery
     codecs: Codecs
     telemetry: Telemetry
-    device: dict[Literal["smart_tv", "connected_tv", "mobile", "tablet", "web"], Device]
+    device: dict[str, Device]
     region: dict[str, Region]
     incident: tuple[IncidentSpec, ...] = ()
 
@@ -182,7 +181,12 @@ class Scenario(_Frozen):
         _sums_to_one("region.*.member_share", {n: r.member_share for n, r in self.region.items()})
         _sums_to_one("device.*.share", {n: d.share for n, d in self.device.items()})
         _sums_to_one("player.versions", self.player.versions)
+        _same_names("device", self.device, DEVICES)
+        _same_names("codecs.bitrate_ratio", self.codecs.bitrate_ratio, ("h264", "av1", "av1_fgs"))
         for incident in self.incident:
+            for key in incident.scope:
+                if key not in SCOPES:
+                    raise ValueError(f"incident {incident.id}: no scope {key!r}; {did_you_mean(key, SCOPES)}")
             place = incident.scope.get("region")
             if place is not None and place not in self.region:
                 raise ValueError(
@@ -233,6 +237,11 @@ def load_scenario(path: Path | None = None, **changes: int | None) -> Scenario:
         raise InputError(
             f"{key}: {message}{more}", where=where, mend="see synthetic/scenarios/quarter.toml for every key"
         ) from None
+
+
+def _same_names(name: str, given: Iterable[str], known: Sequence[str]) -> None:
+    if set(given) != set(known):
+        raise ValueError(f"{name} must name exactly {', '.join(known)}")
 
 
 def _sums_to_one(name: str, shares: dict[str, float]) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from metrics.telemetry import CDNS, SURFACES
+from synthetic.arrays import Bools, Floats, Ints
 from synthetic.data_plane.appliances import EDGE, MISS_CLASS_NAMES, STORAGE, THIRD_PARTY, TIER_NAMES
 from synthetic.day import CODEC_NAMES, DayState, Delivered, Request, World, plays_of
 from synthetic.members import DEVICE_NAMES, PLANS
@@ -26,7 +27,6 @@ __all__ = [
     "stalls",
 ]
 
-Ints, Floats, Bools = npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]
 _HOUR_MS = 3_600_000
 _SEEK_MEDIAN_MS, _SEEK_LOG_SD = 450.0, 0.5  # refilling the buffer after a seek; assumption
 
@@ -366,7 +366,7 @@ def encodes(world: World) -> pl.DataFrame:
         ("av1_fgs", world.is_av1_title & world.is_grain_title),
     ):
         rows = np.flatnonzero(which)
-        ratio = scenario.codecs.bitrate_ratio[codec]  # type: ignore[index]
+        ratio = scenario.codecs.bitrate_ratio[codec]
         size = runtime[rows] * titles.complexity[rows] * ladder_kbps * ratio / 8
         released = np.minimum(titles.release_day[rows], 0) - 7
         parts.append(
@@ -415,7 +415,7 @@ def _os_labels(world: World, device: Ints, u16: Ints) -> tuple[list[str], Ints]:
     labels: list[str] = []
     index = np.zeros(device.size, np.int64)
     for d, name in enumerate(DEVICE_NAMES):
-        shares = world.scenario.device[name].os  # type: ignore[index]
+        shares = world.scenario.device[name].os
         here = device == d
         edges = np.cumsum(list(shares.values()))
         index[here] = len(labels) + np.minimum(

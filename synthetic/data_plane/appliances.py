@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from synthetic.arrays import Bools, Ints, Tinies
 from synthetic.places import Places
 from synthetic.scenario import Scenario
 
 __all__ = ["MISS_CLASS_NAMES", "TIER_NAMES", "Footprint", "make_footprint", "resolve"]
 
-Ints = npt.NDArray[np.int64]
 TIER_NAMES = ("edge", "storage", "third_party")
 MISS_CLASS_NAMES = ("hit", "content_miss", "health_miss", "other")
 EDGE, STORAGE, THIRD_PARTY = range(3)
@@ -63,11 +62,11 @@ def make_footprint(scenario: Scenario, places: Places) -> Footprint:
 
 
 def resolve(
-    ranked: npt.NDArray[np.int8],
-    is_held: npt.NDArray[np.bool_],
-    edge_has_room: npt.NDArray[np.bool_],
-    storage_has_room: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    ranked: Tinies,
+    is_held: Bools,
+    edge_has_room: Bools,
+    storage_has_room: Bools,
+) -> tuple[Tinies, Tinies]:
     """Walk each client down its manifest: (tier, miss class) of n requests.
 
     ``ranked`` [n, 3]: tiers in the order the manifest gives them. An edge cluster serves what it holds while it

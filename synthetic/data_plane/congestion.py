@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from synthetic.arrays import Ints
 from synthetic.places import Places
 from synthetic.scenario import Scenario
 
 __all__ = ["INTERVAL_MS", "Congestion", "Load", "expected_streams", "settle"]
 
-Ints, Floats = npt.NDArray[np.int64], npt.NDArray[np.float64]
 INTERVAL_MS = 900_000
 _INTERVALS = 86_400_000 // INTERVAL_MS
 _PPM = 1_000_000
@@ -54,7 +53,7 @@ def expected_streams(scenario: Scenario, places: Places, weekday: int, members: 
     low = np.floor(position).astype(np.int64)
     share = (1 - (position - low)) * hour_share[low % 24] + (position - low) * hour_share[(low + 1) % 24]
     hours = scenario.demand.hours_per_member_day * scenario.demand.weekly[weekday]
-    return np.round(members[None, :] * hours * share).astype(np.int64)
+    return np.asarray(np.round(members[None, :] * hours * share), np.int64)
 
 
 def settle(

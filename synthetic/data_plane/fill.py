@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from synthetic.arrays import Bools, Floats, Ints, Tinies
 
 __all__ = ["STATUS_NAMES", "Fill", "Holdings", "first_holdings", "push"]
 
-Ints, Floats, Bools = npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]
 
 STATUS_NAMES = ("complete", "over_budget", "failed")
 
@@ -43,7 +43,7 @@ class Fill:
     planned_bytes: Ints
     pushed_bytes: Ints
     titles_added: Ints
-    status: npt.NDArray[np.int8]
+    status: Tinies
 
 
 def _wanted(predicted: Floats, sizes: Ints, disk_bytes: int) -> tuple[Bools, Ints]:

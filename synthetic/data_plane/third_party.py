@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from synthetic.arrays import Floats, Ints
 from synthetic.random import Stream, uniforms
 from synthetic.scenario import Delivery
 
 __all__ = ["before_media_ms", "throughput_factor"]
 
 
-def before_media_ms(
-    delivery: Delivery, seed: int, entity: npt.NDArray[np.int64], step: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def before_media_ms(delivery: Delivery, seed: int, entity: Ints, step: Ints) -> Floats:
     """What a first segment waits for the CDN's own parent, ms: the miss penalty or nothing; shape (n,)."""
     missed = uniforms(seed, entity, step, Stream.DELIVERY_THIRD_PARTY) < delivery.third_party_miss_ratio
     return np.where(missed, delivery.third_party_miss_ms, 0.0)

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from synthetic.arrays import Singles
 
 __all__ = ["LOW_BUFFER_MS", "SAFETY", "Ladder", "bola_thresholds"]
 
@@ -24,7 +25,7 @@ LOW_BUFFER_MS = 10_000.0  # below it the throughput rule decides
 SAFETY = 0.9  # share of the estimate the throughput rule dares to spend
 
 
-def bola_thresholds(ladder_kbps: Sequence[float], target_ms: float) -> npt.NDArray[np.float32]:
+def bola_thresholds(ladder_kbps: Sequence[float], target_ms: float) -> Singles:
     """Buffer level, ms, from which BOLA prefers each rung; 0 for the lowest.
 
     With utilities u_m = ln(S_m / S_1) + 1, BOLA maximises (V (u_m + g) - Q) / S_m. Rung m+1 beats rung m when
@@ -47,7 +48,7 @@ class Ladder:
     kbps: tuple[float, ...]
     target_ms: float = 30_000.0
 
-    def table(self) -> npt.NDArray[np.float32]:
+    def table(self) -> Singles:
         """Shape (3, 10): bitrate, step from the rung below, BOLA threshold; the kernel's view of the ladder."""
         kbps = np.asarray(self.kbps, np.float32)
         steps = np.diff(kbps, prepend=np.float32(0.0))

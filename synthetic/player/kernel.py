@@ -5,18 +5,20 @@ aliasing and vectorises the step. There is no scalar tail (the last block is pad
 session's outcome has the same bits in any block, partition or machine.
 
 What is modelled: slow start of the first chunk, throughput as a log-normal AR(1) a chunk under a cap, DYNAMIC
-bitrate adaptation, giving up slow fetches, a bounded buffer, stalls, leaving before the start, play time lost to stalls, media fetched
-but never played. Correlation runs by chunk, not by wall clock.
+bitrate adaptation, giving up slow fetches, a bounded buffer, stalls, leaving before the start, play time lost
+to stalls, media fetched but never played. Correlation runs by chunk, not by wall clock.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from numba import float32, int32, uint32
 
+from synthetic.arrays import Bools, Ints
 from synthetic.jit import compiled, inlined
 from synthetic.player.abr import LOW_BUFFER_MS, SAFETY, Ladder
 
@@ -24,8 +26,9 @@ __all__ = ["Played", "Plays", "play", "stall_times"]
 
 LANES = 64
 _GIVE_UP_MS = 1200.0
-F32, I32 = npt.NDArray[np.float32], npt.NDArray[np.int32]
-U32 = npt.NDArray[np.uint32]
+F32: TypeAlias = npt.NDArray[np.float32]
+I32: TypeAlias = npt.NDArray[np.int32]
+U32: TypeAlias = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Played:
     fetched, ``media_kbit`` media played in ``playing_ms``. Bitrates are of the chunks fetched.
     """
 
-    started: npt.NDArray[np.bool_]
+    started: Bools
     startup_ms: F32
     playing_ms: F32
     stall_count: I32
@@ -102,7 +105,7 @@ def play(plays: Plays, ladder: Ladder, *, chunk_ms: int, buffer_ms: int, stall_l
 
 def stall_times(
     plays: Plays, ladder: Ladder, *, chunk_ms: int, buffer_ms: int, stall_loss: float
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Ints, Ints, Ints]:
     """Every stall of the given sessions: (session, ms after the first frame on the wall clock, length in ms).
 
     Plays the sessions again, alone; the same step gives the same bits. Seeking and pausing are not in the clock.

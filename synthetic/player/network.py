@@ -14,9 +14,9 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-import numpy.typing as npt
 
 from metrics.errors import InputError
+from synthetic.arrays import Floats
 
 __all__ = ["NETWORKS", "Network", "block_average", "fit", "load_networks"]
 
@@ -53,7 +53,7 @@ def block_average(log_sd: float, correlation: float, size: int) -> tuple[float, 
     return log_sd * math.sqrt(variance), covariance / variance
 
 
-def fit(traces: Iterable[npt.NDArray[np.float64]], name: str = "fitted") -> Network:
+def fit(traces: Iterable[Floats], name: str = "fitted") -> Network:
     """Fit a network to traces of kbit/s, each sampled once a chunk.
 
     Samples without a byte count as 1 kbit/s. Moments of the logarithm; the spread across sessions is
