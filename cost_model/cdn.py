@@ -49,7 +49,7 @@ _PLAN_RATES = (
 )  # fmt: skip
 _RATES = (*FLEET_RATES, *_PLAN_RATES, "third_party_price", "appliance_life_years", "wacc_ratio")
 _FEWEST, _MOST, _HALVINGS = 1e5, 1e10, 48  # search range in subscribers; 48 halvings leave 1e-13 of its log
-_CURVE_DRAWS = 4_000
+_CURVE_DRAWS = 2_000
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,10 @@ def _is_synthetic(lake: Lake) -> bool:
 
 def _quarters_with_data(lake: Lake) -> str:
     days: Any = (
-        lake.scan("playback_session").select(pl.col("day").min(), pl.col("day").max()).collect().row(0)
+        lake.scan("playback_session")
+        .select(first=pl.col("day").min(), last=pl.col("day").max())
+        .collect()
+        .row(0)
     )
     if days[0] is None:
         return "the lake has no sessions; ingest or synthesise some first"

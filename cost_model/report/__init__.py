@@ -85,6 +85,7 @@ def _template() -> Template:
         "usd": lambda v: numbers.usd(_float(v)),
         "count": lambda v: numbers.count(_float(v)),
         "size": lambda v: numbers.size(float(v)),
+        "subscribers": lambda v: f"{numbers.count(v)} subscribers" if v < float("inf") else "no size",
         "months": numbers.months,
         "share": numbers.ratio,
         "exact": lambda v: f"{v:,.2f}",
@@ -115,7 +116,16 @@ def _cards(statement: Statement) -> list[dict[str, object]]:
     i = statement.breakevens["lean"].subscribers
     between = numbers.span(numbers.count(i.low), numbers.count(i.high))
     about = "subscribers; lean footprint, delivery cost alone"
-    cards.append(_card("Own CDN breaks even at", numbers.count(i.median), between, about, i, i.median))
+    cards.append(
+        _card(
+            "Own CDN breaks even at",
+            numbers.count(i.median).replace("never", "no size"),
+            between,
+            about,
+            i,
+            i.median,
+        )
+    )
     i = statement.paybacks["third_party"].at.months
     between = numbers.span(numbers.months(i.low), numbers.months(i.high))
     about = "at this size, bytes at third-party price"

@@ -1,0 +1,210 @@
+"""Economics of a lake: what is read, appended once, written; and the command line over it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from cost_model.rates import load
+from cost_model.usage import Quarter
+from metrics.errors import InputError
+from metrics.lake import Lake
+from metrics.telemetry import get_table
+from playhead.cli import main
+from playhead.economics import economics, measured_usage, statement
+
+Q2 = Quarter.parse("2026Q2")
+
+
+def at(month: int, day: int, hour: int = 0) -> int:
+    return int(datetime(2026, month, day, hour, tzinfo=UTC).timestamp()) * 1000
+
+
+def rows(table: str, *given: dict[str, Any]) -> pl.DataFrame:
+    """Rows of a table: what is given, and something plain for every other required column."""
+    contract = get_table(table)
+    plain = {
+        c.name: None if c.nullable else c.one_of[0] if c.one_of else _plain(c.dtype) for c in contract.columns
+    }
+    return pl.DataFrame([plain | row for row in given], schema=contract.schema, orient="row")
+
+
+def _plain(dtype: Any) -> Any:
+    return {pl.String: "", pl.Boolean: False}.get(dtype, 0)
+
+
+def session(month: int, day: int, **given: Any) -> dict[str, Any]:
+    start = at(month, day, 20)
+    return {
+        "start_ts_ms": start, "end_ts_ms": start + 3_600_000, "playing_ms": 3_600_000, "watched_ms": 3_600_500,
+        "startup_ms": 500, "waited_ms": 500, "region": "north-america", "codec": "h264", "cdn": "own",
+        "edge_bytes": 2 * 10**9, "weight": 10**6, "is_synthetic": True,
+    } | given  # fmt: skip
+
+
+def delivery(month: int, day: int, tier: str, size: int, **given: Any) -> dict[str, Any]:
+    return {
+        "ts_ms": at(month, day, 20), "interval_ms": 3_600_000, "region": "north-america", "isp": "isp-a", "tier": tier,
+        "cdn": "own", "codec": "h264", "delivered_bytes": size,
+    } | given  # fmt: skip
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = Lake.create(tmp_path / "lake")
+    frames = {
+        "playback_session": rows(
+            "playback_session",
+            session(4, 1),
+            session(4, 2, excluded_reason="duplicate"),
+            session(5, 1, region="south-asia", cdn="third_party"),
+            session(7, 1),
+        ),
+        "delivery": rows(
+            "delivery",
+            delivery(4, 1, "edge", 9 * 10**14),
+            delivery(4, 2, "storage", 10**14),
+            delivery(5, 1, "third_party", 10**15, cdn="third_party", region="south-asia", isp="=cmd|x"),
+            delivery(7, 1, "edge", 10**15),
+        ),
+        "membership": rows(
+            "membership",
+            *(
+                {
+                    "ts_ms": at(4, day), "subscriber_id": "s", "region": "north-america", "status": status,
+                    "weight": 10**6,
+                }
+                for day, status in ((1, "paying"), (2, "paying"), (3, "trial"))
+            ),
+        ),
+        "encode": rows(
+            "encode", {"content_id": "t", "codec": "h264", "encoded_ts_ms": at(4, 1), "runtime_ms": 6_000_000}
+        ),
+        "control_request": rows(
+            "control_request",
+            {"ts_ms": at(4, 1), "service": "home", "region": "north-america", "status": 200, "weight": 10**6},
+        ),
+        "appliance_health": rows(
+            "appliance_health",
+            *(
+                {
+                    "ts_ms": at(4, 1, hour), "interval_ms": 3_600_000, "region": "north-america", "site": site,
+                    "appliance": f"{site}-1", "tier": tier, "capacity_kbps": capacity, "status": "healthy",
+                }
+                for hour in (0, 1)
+                for site, tier, capacity in (("a", "edge", 300_000_000), ("b", "edge", 1_000), ("x", "storage", 10**8))
+            ),
+        ),
+    }  # fmt: skip
+    for table, frame in frames.items():
+        done = lake.append(table, frame, application="test", version=0)
+        assert done.quarantined == 0, done.reasons
+    return lake
+
+
+def test_usage_is_that_of_the_quarter(lake: Lake) -> None:
+    usage, measured = measured_usage(lake, Q2, load())
+    assert usage.total_bytes() == 2 * 10**15
+    assert usage.total_hours() == 2 * 10**6  # the excluded session and July's are not counted
+    assert usage.days["days"].to_list() == [2, 1]
+    assert float(usage.member_months()) == pytest.approx(2 * 10**6 / 30)
+    (row,) = usage.fleet.to_dicts()
+    # 300 Gbit/s ÷ sqrt(90 · 200) = 134 Gbit/s a server is 3, the small site has 1; 100 ÷ 63 is 2
+    assert (row["sites"], row["edge_servers"], row["exchange_sites"], row["storage_servers"]) == (2, 4, 1, 2)
+    assert measured["gb_per_hour"][0] == pytest.approx(1.0)
+    assert measured["storage_tier_ratio"][0] == pytest.approx(0.1)
+    assert measured["overflow_ratio"][0] == pytest.approx(0.5)
+
+
+def test_charges_go_in_once_and_artefacts_are_written(lake: Lake) -> None:
+    first = economics(lake, "2026Q2", ledger_residual=0)
+    once = lake.scan("charge").collect()
+    economics(lake, "2026Q2", ledger_residual=0)
+    assert lake.scan("charge").collect().height == once.height == first.charges.height
+    assert once["EffectiveCost"].sum() == first.cost_usd
+    assert first.residual_usd == 0
+    assert "Ledger closed" in lake.artefact("report.html").read_text(encoding="utf-8")
+    figures = json.loads(lake.artefact("economics.json").read_text(encoding="utf-8"))
+    assert figures["quarter"] == "2026Q2"
+    assert figures["given"]["gb_per_hour"]["source"] == "measured in 2026Q2"
+
+
+def test_players_telemetry_alone_is_enough(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "players")
+    only = rows(
+        "playback_session", session(4, 1, edge_bytes=0, unattributed_bytes=10**9, codec=None, cdn=None)
+    )
+    lake.append("playback_session", only, application="test", version=0)
+    result = statement(lake, Q2, load())
+    assert set(result.charges["SkuId"]) == {"third_party"}
+    assert result.residual_usd == 0
+
+
+def test_a_quarter_without_data_is_one_line(lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"no delivery and no sessions in 2025Q1; the lake has 2026Q2 to 2026Q3"
+    ):
+        statement(lake, Quarter.parse("2025Q1"), load())
+    with pytest.raises(InputError, match="the lake has no sessions"):
+        statement(Lake.create(tmp_path / "empty"), Q2, load())
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["cost", *map(str, arguments)])
+    written = capsys.readouterr()
+    return int(stop.value.code or 0), written.out, written.err
+
+
+def test_the_report_command(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "out"
+    code, out, _ = run(
+        capsys, "report", "--quarter", "2026Q2", "--lake", lake.path, "--out", folder, "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["breakeven_cdn"]["lean"]["policy"] == "lean"
+    assert {path.name for path in folder.iterdir()} == {"report.html", "economics.json", "charges.csv"}
+    assert ",'=cmd|x," in (folder / "charges.csv").read_text(encoding="utf-8")
+    first = (folder / "report.html").read_bytes()
+    run(capsys, "report", "--quarter", "2026Q2", "--lake", lake.path, "--out", folder)
+    assert (folder / "report.html").read_bytes() == first
+    assert lake.scan("charge").collect().height == 0  # a report alone writes nothing into the lake
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("report", "--quarter", "2025Q1"), "no delivery and no sessions in 2025Q1"),
+        (("report", "--quarter", "soon"), "'soon' is not a quarter; write it as 2026Q2"),
+        (("breakeven", "cdn", "--price", "0"), "--price"),
+        (("breakeven", "cdn", "--rates", "absent.toml"), "absent.toml: cannot be read"),
+        (("rates", "check", "absent.toml"), "absent.toml: cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    lake: Lake, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    where = ("--lake", lake.path) if arguments[0] == "report" else ()
+    code, out, err = run(capsys, *arguments, *where)
+    assert code == 2
+    assert out == ""
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_breakeven_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "breakeven", "cdn", "--price", "0.0037", "--policy", "dense", "--json")
+    figures = json.loads(out)["dense"]
+    assert code == 0
+    assert "third_party_price" not in {driver["rate"] for driver in figures["drivers"]}
+    code, out, _ = run(capsys, "breakeven", "encoding", "--saving", "0.3", "--json")
+    assert code == 0
+    assert json.loads(out)["third_party"]["labels"]["av1_saving_ratio"] == "given"
+    code, out, _ = run(capsys, "breakeven", "encoding")
+    assert code == 0
+    assert "12 months at third-party price take" in out
