@@ -45,7 +45,8 @@ class Figure:
 class Statement:
     """Everything the quarter's report says. Frames are those of their modules; ``residual_usd`` must be 0.
 
-    ``given`` are the rates that measurement replaced in break-even and payback, with where each came from.
+    ``given`` are the rates that measurement replaced in break-even and payback, ``given_encoding`` those
+    replaced in the payback alone, with where each came from.
     """
 
     quarter: Quarter
@@ -64,6 +65,7 @@ class Statement:
     list_price_breakevens: Mapping[Policy, Interval]
     paybacks: Mapping[Delivery, Payback]
     given: Mapping[str, tuple[float, str]]
+    given_encoding: Mapping[str, tuple[float, str]]
     members: float
     differences: list[dict[str, str]] = field(default_factory=list)
 
@@ -77,6 +79,7 @@ class Statement:
             "rates_overridden": self.differences,
             "included": INCLUDED,
             "given": {k: {"value": v, "source": s} for k, (v, s) in self.given.items()},
+            "given_encoding": {k: {"value": v, "source": s} for k, (v, s) in self.given_encoding.items()},
             "members": self.members,
             "hours": float(self.usage.total_hours()),
             "delivered_bytes": self.usage.total_bytes(),
@@ -103,13 +106,15 @@ def state(
     rates: Rates,
     *,
     given: Mapping[str, tuple[float, str]] | None = None,
+    given_encoding: Mapping[str, tuple[float, str]] | None = None,
     is_synthetic: bool = False,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Statement:
     """Compute a quarter's statement from its usage.
 
-    ``given`` replaces rates in break-even and payback by measured values, each with where it comes from.
+    ``given`` replaces rates in break-even and payback by measured values, each with where it comes from;
+    ``given_encoding`` in the payback alone (what two worlds of one seed say of AV1).
     Raises :class:`~metrics.errors.InputError` for a quarter without delivery.
     """
     charged = charges(usage, rates, is_synthetic=is_synthetic)
@@ -118,8 +123,9 @@ def state(
     days = [usage.coverage(month) for month in usage.months]
     covered = sum(part / whole for part, whole in days)
     members = months / covered if covered else 0.0
-    given = dict(given or {})
+    given, given_encoding = dict(given or {}), dict(given_encoding or {})
     fixed = {name: value for name, (value, _) in given.items()}
+    fixed_encoding = fixed | {name: value for name, (value, _) in given_encoding.items()}
     day = usage.months[0]
     size = members or 100e6
     total = unit_costs(charged, usage, rates).row(0, named=True)
@@ -158,11 +164,18 @@ def state(
         },
         paybacks={
             delivery: payback(
-                rates, day, delivery=delivery, given=fixed, at_subscribers=size, draws=draws, seed=seed
+                rates,
+                day,
+                delivery=delivery,
+                given=fixed_encoding,
+                at_subscribers=size,
+                draws=draws,
+                seed=seed,
             )
             for delivery in _DELIVERIES
         },
         given=given,
+        given_encoding=given_encoding,
         members=members,
         differences=rates.differences(load()),
     )

@@ -18,11 +18,20 @@ from cost_model.statement import Statement, state
 from cost_model.usage import USAGE_SCHEMAS, Quarter, Usage, fleet
 from metrics.errors import InputError
 from metrics.lake import Lake
+from metrics.truth import counterfactuals
 
-__all__ = ["economics", "measured_consumption", "measured_usage", "statement", "write_outputs"]
+__all__ = [
+    "economics",
+    "measured_consumption",
+    "measured_usage",
+    "paired_worlds",
+    "statement",
+    "write_outputs",
+]
 
 ECONOMICS = "economics.json"
 REPORT = "report.html"
+FACTUAL, H264_ONLY = "factual", "h264_only"
 _BYTES = pl.Decimal(38, 0)
 _MONTH = pl.col("day").dt.truncate("1mo").alias("month")
 _TIER_OF_BYTES = {
@@ -62,7 +71,13 @@ def statement(
 ) -> Statement:
     """The quarter's statement from the lake; writes nothing."""
     usage, consumption = measured_usage(lake, quarter, rates)
-    return state(usage, rates, given={**consumption, **(given or {})}, is_synthetic=_is_synthetic(lake))
+    return state(
+        usage,
+        rates,
+        given={**consumption, **(given or {})},
+        given_encoding=paired_worlds(lake, usage),
+        is_synthetic=_is_synthetic(lake),
+    )
 
 
 def write_outputs(
@@ -173,6 +188,44 @@ def measured_consumption(usage: Usage, peaks: pl.DataFrame) -> dict[str, tuple[f
         mean = size * 8 / 1000 / (days * 86_400)
         found["peak_to_mean"] = (peak / mean, ground)
     return found
+
+
+def paired_worlds(lake: Lake, usage: Usage) -> dict[str, tuple[float, str]]:
+    """What AV1 with film grain saved, where the emulator ran the same seed with H.264 alone; else nothing.
+
+    ::
+
+        av1_device_ratio = share of hours played in AV1, with or without film grain
+        av1_saving_ratio = (1 − GB an hour / GB an hour with H.264 alone) / av1_device_ratio
+    """
+    worlds = (
+        counterfactuals(lake)
+        .filter(pl.col("world").is_in([FACTUAL, H264_ONLY]))
+        .group_by("world")
+        .agg(
+            size=pl.sum_horizontal("edge_bytes", "storage_bytes", "third_party_bytes").sum(),
+            playing=pl.col("playing_ms").sum(),
+        )
+        .collect()
+    )
+    gb_per_hour = {
+        world: float(size) / 1e9 / (float(playing) / 3.6e6)
+        for world, size, playing in worlds.iter_rows()
+        if size and playing
+    }
+    in_av1 = usage.hours.filter(pl.col("codec").is_in(["av1", "av1_fgs"]))["playing_ms"].sum()
+    if len(gb_per_hour) < 2 or not in_av1:
+        return {}
+    share = float(in_av1) / float(usage.hours["playing_ms"].sum())
+    saving = (1 - gb_per_hour[FACTUAL] / gb_per_hour[H264_ONLY]) / share
+    if not 0 < saving < 1:
+        return {}
+    ground = "both worlds of one seed"
+    return {
+        "av1_saving_ratio": (saving, ground),
+        "av1_device_ratio": (share, f"measured in {usage.quarter}"),
+        "gb_per_hour": (gb_per_hour[H264_ONLY], f"{ground}, H.264 alone"),
+    }
 
 
 def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:

@@ -5,7 +5,7 @@ Knows how figures are shown; computes none of them. No script, no network: figur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ from cost_model.charges import DESCRIPTIONS
 from cost_model.margin import INCLUDED
 from cost_model.report import figures, numbers
 from cost_model.statement import Statement
-from cost_model.uncertainty import Interval
+from cost_model.uncertainty import Driver, Interval
 
 __all__ = ["Quality", "render"]
 
@@ -60,12 +60,13 @@ def render(statement: Statement, quality: Quality) -> str:
         breakevens=breakevens,
         curve=Markup(figures.breakeven_curve(breakevens, statement.members)),
         histogram=Markup(figures.breakeven_histogram(breakevens)),
-        breakeven_drivers=Markup(figures.driver_bars(breakevens[0].drivers)),
+        breakeven_drivers=_tornado(breakevens[0].drivers, breakevens[0].subscribers, numbers.count),
         at_list=statement.list_price_breakevens,
         third_party=third_party,
         own=own,
         payback_chart=Markup(figures.payback_fan(third_party.by_subscribers, statement.members)),
-        payback_drivers=Markup(figures.driver_bars(third_party.drivers)),
+        payback_drivers=_tornado(third_party.drivers, third_party.at.months, numbers.months),
+        basis={name: _basis(statement, name) for name in ("av1_saving_ratio", "av1_device_ratio")},
         rates=statement.rates.entries,
     )
     return page.rstrip() + "\n"
@@ -87,6 +88,7 @@ def _template() -> Template:
         "size": lambda v: numbers.size(float(v)),
         "subscribers": lambda v: f"{numbers.count(v)} subscribers" if v < float("inf") else "no size",
         "months": numbers.months,
+        "rate_name": numbers.rate_name,
         "share": numbers.ratio,
         "exact": lambda v: f"{v:,.2f}",
         "fixed": lambda v, digits: "–" if v is None else f"{v:.{digits}f}",
@@ -186,6 +188,18 @@ def _slices(statement: Statement, name: str) -> list[Mapping[str, object]]:
 
 def _title(name: str, value: str) -> str:
     return value.replace("-", " ").title() if name == "region" else value
+
+
+def _tornado(found: Sequence[Driver], outcome: Interval, words: Callable[[float], str]) -> Markup:
+    return Markup(figures.tornado(found, outcome.median, words))
+
+
+def _basis(statement: Statement, name: str) -> str:
+    if name in statement.given_encoding:
+        value, source = statement.given_encoding[name]
+        return f"{numbers.ratio(value)}, {source}"
+    rate = statement.rates.at(name, statement.usage.months[0])
+    return f"{rate.figure}, {rate.grade}"
 
 
 def _float(value: Any) -> float | None:

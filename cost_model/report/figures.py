@@ -20,16 +20,17 @@ from cost_model.uncertainty import Driver, Interval
 __all__ = [
     "breakeven_curve",
     "breakeven_histogram",
-    "driver_bars",
     "interval_bar",
     "payback_fan",
     "share_bars",
+    "tornado",
 ]
 
 _WIDE, _HIGH = 520, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 26, 40
 _END, _FLOOR = _WIDE - _RIGHT, _HIGH - _BOTTOM
 _FAMILIAR_SUBSCRIBERS = 50e6
+_MOST_DRIVERS = 7
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,9 @@ def breakeven_histogram(breakevens: Sequence[Breakeven]) -> str:
         median = result.subscribers.median
         if math.isfinite(median):
             parts.append(_line(x(median), _TOP, x(median), _FLOOR, f"s{series} line dash"))
-        note = f"{result.policy}: median {numbers.count(median)}, never {numbers.ratio(result.never_ratio)}"
-        parts.append(_text(_END, _TOP + 14 * (series - 1) + 4, note, f"s{series} key", "end"))
+        never = f", never in {numbers.ratio(result.never_ratio)}" if result.never_ratio else ""
+        note = f"{result.policy}: median {numbers.count(median)}{never}"
+        parts.append(_text(_END, _TOP + 18 * (series - 1) + 4, note, f"s{series} key", "end"))
     return _svg(parts, "Distribution of break-even subscribers by footprint policy")
 
 
@@ -120,18 +122,29 @@ def payback_fan(points: Sequence[PaybackPoint], members: float) -> str:
     return _svg(parts, "Payback of AV1 with film grain by subscribers, median and 90 % band")
 
 
-def driver_bars(found: Sequence[Driver]) -> str:
-    """First-order shares of the drivers, longest first."""
-    rows = [d for d in found if d.first_order >= 0.005][:6]
-    top = max((d.first_order for d in rows), default=1.0)
-    left, row, parts = 190, 26, []
+def tornado(found: Sequence[Driver], median: float, words: Callable[[float], str]) -> str:
+    """The outcome's median where a rate lies in its lowest (pale) and in its highest tenth (full)."""
+    rows = [d for d in found if d.first_order >= 0.005][:_MOST_DRIVERS]
+    ends = [v for d in rows for v in (d.low, d.high) if math.isfinite(v)]
+    if not ends or not math.isfinite(median):
+        return ""
+    left, right, row = 168, 66, 30
+    x = _Log(min([*ends, median]) / 1.02, max([*ends, median]) * 1.02, left + 46, _WIDE - right - 46)
+    high = len(rows) * row + 22
+    parts = [_text(_WIDE, 12, "share", "tick", "end"), _text(x(median), 12, words(median), "tick", "middle")]
     for number, driver in enumerate(rows):
-        y = number * row + 4
-        length = round((_WIDE - left - 50) * driver.first_order / top, 2)
-        parts.append(_text(left - 10, y + 13, driver.rate.replace("_", " "), "name", "end"))
-        parts.append(_bar(left, y + 1, length, 1))
-        parts.append(_text(left + length + 7, y + 13, f"{driver.first_order:.2f}", "key"))
-    return _svg(parts, "Share of the outcome's rank variance by rate", _WIDE, max(1, len(rows)) * row + 4)
+        y = number * row + 20
+        parts.append(_text(left - 12, y + 13, numbers.rate_name(driver.rate), "name", "end"))
+        for end, style in ((driver.low, "s1 pale"), (driver.high, "s1 fill")):
+            start, stop = sorted((x(median), x(end)))
+            parts.append(
+                f'<rect class="{style}" x="{start}" y="{y + 2}" width="{round(stop - start, 2)}" height="16"/>'
+            )
+            anchor, gap = ("start", 5) if end > median else ("end", -5)
+            parts.append(_text(x(end) + gap, y + 14, words(end), "tick", anchor))
+        parts.append(_text(_WIDE, y + 14, f"{driver.first_order:.2f}", "key", "end"))
+    parts.append(_line(x(median), 17, x(median), high, "muted line dash"))
+    return _svg(parts, "Median outcome with each rate low and high", _WIDE, high)
 
 
 def share_bars(rows: Sequence[tuple[str, float, str, int]]) -> str:

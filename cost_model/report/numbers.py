@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["confidence", "count", "months", "ratio", "size", "span", "unit_usd", "usd"]
+__all__ = ["confidence", "count", "months", "rate_name", "ratio", "size", "span", "unit_usd", "usd"]
 
 _STEPS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 _NONE = "–"
 _CENTURY_MONTHS = 1200
+_CAPITALS = {
+    "av1": "AV1",
+    "cdn": "CDN",
+    "gb": "GB",
+    "isp": "ISP",
+    "wacc": "cost of capital,",
+    "h264": "H.264",
+}
 
 
 def usd(value: float | None) -> str:
@@ -80,12 +88,24 @@ def months(value: float | None) -> str:
     return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
+def rate_name(name: str) -> str:
+    """A rate's name as words.
+
+    >>> rate_name("third_party_price"), rate_name("gb_per_hour")
+    ('third-party price', 'GB per hour')
+    """
+    words = name.replace("third_party", "third-party").replace("_ratio", " share").replace("_", " ").split()
+    return " ".join(_CAPITALS.get(word, word) for word in words)
+
+
 def ratio(value: float | None) -> str:
     """A share, as a percentage for reading."""
     if value is None or math.isnan(value):
         return _NONE
     percent = 100 * value
-    if 0 < percent < 0.1:
+    if percent == 0:
+        return "none"
+    if percent < 0.1:
         return "under 0.1 %"
     return f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
 

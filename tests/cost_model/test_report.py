@@ -82,6 +82,7 @@ def test_numbers_for_people() -> None:
     assert numbers.months(5_000) == "never"
     assert numbers.usd(-1_234_567.0) == "−$1.2 M"
     assert numbers.unit_usd(0.0) == "$0.00"
+    assert numbers.ratio(0.0) == "none"
     assert numbers.ratio(0.0004) == "under 0.1 %"
     assert numbers.span("5.6 M", "never") == "5.6 M to never"
     assert numbers.usd(None) == numbers.count(None) == "–"
