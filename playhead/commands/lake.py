@@ -1,0 +1,87 @@
+"""``playhead lake``: look at a lake, keep it small, forget a subscriber."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from playhead.commands._common import json_option, lake_option, print_json
+
+__all__ = ["command"]
+
+
+@click.group(name="lake")
+def command() -> None:
+    """Look at a lake and keep it small."""
+
+
+@command.command()
+@lake_option
+@json_option
+def info(lake_path: Path, as_json: bool) -> None:
+    """Tables with their versions, rows, files and sizes."""
+    from metrics.lake import Lake
+    from metrics.telemetry import CONTRACT_VERSION
+    from metrics.upkeep import sizes
+
+    lake = Lake.open(lake_path)
+    tables = sizes(lake)
+    if as_json:
+        about = {"path": str(lake.path), "lake_id": lake.lake_id, "contract_version": CONTRACT_VERSION}
+        print_json({**about, "version": lake.version(), "tables": [asdict(table) for table in tables]})
+        return
+    click.echo(f"{'table':<22}{'version':>8}{'rows':>14}{'files':>8}{'MB':>10}")
+    for t in tables:
+        click.echo(f"{t.table:<22}{t.version:>8}{t.rows:>14,}{t.files:>8}{t.size_bytes / 1e6:>10.1f}")
+
+
+@command.command()
+@lake_option
+@json_option
+def compact(lake_path: Path, as_json: bool) -> None:
+    """Join the files of each day into one."""
+    from metrics.lake import Lake
+    from metrics.upkeep import compact
+
+    counts = compact(Lake.open(lake_path))
+    if as_json:
+        print_json({name: {"files_before": a, "files_after": b} for name, (a, b) in counts.items()})
+        return
+    for name, (before, after) in counts.items():
+        click.echo(f"{name}: {before} -> {after} files")
+
+
+@command.command()
+@lake_option
+@json_option
+@click.option("--retention-hours", type=click.FloatRange(min=0), default=168.0, show_default=True)
+def vacuum(lake_path: Path, as_json: bool, retention_hours: float) -> None:
+    """Delete files that no table names any more, once they are older than the retention."""
+    from metrics.lake import Lake
+    from metrics.upkeep import vacuum
+
+    deleted = vacuum(Lake.open(lake_path), retention_hours=retention_hours)
+    if as_json:
+        print_json({"files_deleted": deleted})
+    else:
+        click.echo(f"{deleted} files deleted")
+
+
+@command.command()
+@click.argument("subscriber")
+@lake_option
+@json_option
+def forget(subscriber: str, lake_path: Path, as_json: bool) -> None:
+    """Erase a subscriber: rows, events, quarantine, and the history that held them."""
+    from metrics.lake import Lake
+    from metrics.upkeep import forget
+
+    done = forget(Lake.open(lake_path), subscriber)
+    if as_json:
+        print_json({"rows_erased": done.rows, "files_deleted": done.files_deleted})
+        return
+    for name, rows in done.rows.items():
+        click.echo(f"{name}: {rows} rows erased")
+    click.echo(f"{done.files_deleted} files deleted")

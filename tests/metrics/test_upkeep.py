@@ -1,0 +1,106 @@
+"""Compaction changes no row, vacuum no table, and a subscriber forgotten is gone from the disk."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from metrics.lake import Lake
+from metrics.privacy import hash_id
+from metrics.telemetry import TABLES
+from metrics.upkeep import compact, forget, sizes, vacuum
+from tests.metrics.sessions_frame import START_TS_MS, sessions
+
+
+def _events(session_ids: list[str]) -> pl.DataFrame:
+    n = len(session_ids)
+    return pl.DataFrame(
+        {
+            "session_id": session_ids,
+            "ts_ms": [START_TS_MS] * n,
+            "sequence": [0] * n,
+            "event": ["play"] * n,
+            "is_synthetic": [True] * n,
+            "weight": [1] * n,
+            "replicate": [0] * n,
+        }
+    )
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = Lake.create(tmp_path / "lake")
+    for version in range(4):
+        rows = sessions(50, first=50 * version)
+        lake.append("playback_session", rows, application="test", version=version)
+    lake.append("playback_event", _events([str(n) for n in range(200)]), application="test", version=0)
+    return lake
+
+
+def _rows(lake: Lake, table: str = "playback_session") -> pl.DataFrame:
+    return lake.scan(table).sort("session_id").collect()
+
+
+def test_compact_joins_files_and_keeps_every_row(lake: Lake) -> None:
+    before = _rows(lake)
+    assert compact(lake)["playback_session"] == (12, 3)
+    assert _rows(lake).equals(before)
+    assert compact(lake)["playback_session"] == (3, 3)
+    # What was appended is still known.
+    assert lake.append("playback_session", sessions(50), application="test", version=3).already
+
+
+def test_vacuum_deletes_what_no_table_names_once_it_is_old(lake: Lake) -> None:
+    before = _rows(lake)
+    compact(lake)
+    orphan = lake.table_path("playback_session") / "day=2026-04-01" / "part-killed.zstd.parquet"
+    orphan.write_bytes(b"half a file")
+    assert vacuum(lake, retention_hours=1) == 0
+    two_hours_ago = orphan.stat().st_mtime - 7200
+    os.utime(orphan, (two_hours_ago, two_hours_ago))
+    assert vacuum(lake, retention_hours=1) == 1
+    assert vacuum(lake, retention_hours=0) == 12
+    assert _rows(lake).equals(before)
+    stored = set(lake.table_path("playback_session").rglob("day=*/*.parquet"))
+    assert {str(file) for file in stored} == set(lake.snapshot("playback_session").files)
+
+
+def test_forget_erases_rows_events_quarantine_and_history(lake: Lake) -> None:
+    bad = sessions(2, first=1000).with_columns(subscriber_id=pl.lit("7"), weight=pl.lit(0, dtype=pl.Int64))
+    lake.append("playback_session", bad, application="bad", version=0)
+    bystander = bad.with_columns(subscriber_id=pl.lit("70"))
+    lake.append("playback_session", bystander, application="bystander", version=0)
+    done = forget(lake, "7")
+    assert done.rows == {"playback_event": 10, "quarantine": 2, "playback_session": 10}
+    assert _rows(lake).height == 190
+    assert _rows(lake, "playback_event").height == 190
+    assert "7" not in set(_rows(lake)["subscriber_id"])
+    assert lake.scan("quarantine").collect().height == 2
+    for table in ("playback_session", "quarantine"):
+        for file in lake.table_path(table).rglob("*.parquet"):
+            if "_delta_log" not in file.parts:
+                column = "subscriber_id" if table == "playback_session" else "row"
+                kept = pl.read_parquet(file, hive_partitioning=False)[column]
+                assert "7" not in kept.to_list()
+                assert not kept.str.contains('"subscriber_id":"7"', literal=True).any()
+    assert forget(lake, "7").rows == {"playback_event": 0, "quarantine": 0, "playback_session": 0}
+
+
+def test_forget_finds_the_hash_of_an_id(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    rows = sessions(20).with_columns(
+        subscriber_id=pl.when(pl.col("subscriber_id") == "1")
+        .then(pl.lit(hash_id("alice@example.org", lake.key)))
+        .otherwise("subscriber_id")
+    )
+    lake.append("playback_session", rows, application="test", version=0)
+    assert forget(lake, "alice@example.org").rows == {"playback_session": 10}
+    assert forget(lake, "nobody").rows == {"playback_session": 0}
+
+
+def test_sizes_add_up(lake: Lake) -> None:
+    found = {size.table: size for size in sizes(lake)}
+    assert list(found) == ["playback_session", "playback_event"]
+    assert (found["playback_session"].rows, found["playback_session"].files) == (200, 12)
+    assert set(found) <= set(TABLES)
