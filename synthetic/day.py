@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
-from synthetic.control_plane import steering
+from synthetic.control_plane import auth, steering
 from synthetic.data_plane import appliances, third_party
 from synthetic.data_plane.appliances import Footprint, resolve
 from synthetic.data_plane.congestion import INTERVAL_MS, Congestion
@@ -159,9 +159,14 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
     home_ms = _latency(seed, member, step, 0, control.home)
     degraded = Latency(median_ms=control.degraded_home_median_ms, log_sd=control.home.log_sd)
     home_ms = np.where(is_degraded, _latency(seed, member, step, 0, degraded), home_ms)
-    u = uniforms(seed, member, step, Stream.CONTROL_FAILURE)
-    technical = np.maximum(refused, control.auth_failure_ratio)
-    failure = np.where(u < technical, 1, np.where(u < technical + control.business_failure_ratio, 2, 0))
+    failure = auth.authorise(
+        seed,
+        member,
+        step,
+        outage_ratio=refused,
+        technical_ratio=control.auth_failure_ratio,
+        business_ratio=control.business_failure_ratio,
+    )
     authorise_ms = _latency(seed, member, step, 2, control.authorise)
     return Request(
         visits=visits,
@@ -170,10 +175,12 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
         is_degraded=is_degraded,
         home_ms=home_ms,
         search_ms=_latency(seed, member, step, 1, control.search),
-        authorise_ms=np.where(failure == 1, authorise_ms + AUTH_TIMEOUT_MS, authorise_ms),
+        authorise_ms=np.where(
+            failure == auth.REFUSED_TECHNICAL, authorise_ms + AUTH_TIMEOUT_MS, authorise_ms
+        ),
         steer_ms=_latency(seed, member, step, 3, control.steer),
         licence_ms=_latency(seed, member, step, 4, control.licence),
-        failure=failure.astype(np.int8),
+        failure=failure,
         play_ts_ms=visits.open_ts_ms + home_ms.astype(np.int64) + found.browse_ms,
     )
 
