@@ -1,16 +1,39 @@
-"""Names for the array types that the emulator passes around."""
+"""Array types that the emulator passes around, and dataclasses of arrays joined and cut as one."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bools", "Floats", "Ints", "Singles", "Tinies"]
+__all__ = ["Bools", "Floats", "Ints", "Singles", "Tinies", "join", "take"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Singles: TypeAlias = npt.NDArray[np.float32]
 Tinies: TypeAlias = npt.NDArray[np.int8]
+
+T = TypeVar("T")
+
+
+def join(parts: Sequence[T]) -> T:
+    """One dataclass of arrays from several, field by field."""
+    first = parts[0]
+    joined: dict[str, Any] = {}
+    for f in fields(first):  # type: ignore[arg-type]
+        values = [getattr(part, f.name) for part in parts]
+        joined[f.name] = join(values) if is_dataclass(values[0]) else np.concatenate(values)
+    return type(first)(**joined)
+
+
+def take(whole: T, rows: Ints) -> T:
+    """The rows of a dataclass of arrays."""
+    taken: dict[str, Any] = {}
+    for f in fields(whole):  # type: ignore[arg-type]
+        value = getattr(whole, f.name)
+        taken[f.name] = take(value, rows) if is_dataclass(value) else np.ascontiguousarray(value[rows])
+    return type(whole)(**taken)

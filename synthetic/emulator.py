@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from synthetic import tables
-from synthetic.arrays import Floats, Ints
+from synthetic.arrays import Floats, Ints, join, take
 from synthetic.control_plane.catalogue import Catalogue, publish
 from synthetic.control_plane.recommend import PlayLog, home_pages, popularity_pages, train
 from synthetic.counterfactual import WORLDS, Counterfactuals
 from synthetic.data_plane.appliances import make_footprint
-from synthetic.data_plane.congestion import INTERVAL_MS, Congestion, expected_streams, settle
-from synthetic.data_plane.fill import STATUS_NAMES, Fill, Holdings, first_holdings, push
+from synthetic.data_plane.congestion import INTERVAL_MS, expected_streams, settle
+from synthetic.data_plane.fill import Holdings, first_holdings, push
 from synthetic.day import DayState, Delivered, Request, Switches, World, deliver, open_service
 from synthetic.demand import expected_stream_kbps
 from synthetic.impressions import impressions
@@ -32,6 +31,7 @@ from synthetic.members import DEVICE_NAMES, make_members
 from synthetic.minutes import MinuteInput, minute_counts
 from synthetic.places import make_places
 from synthetic.random import Stream, uniforms
+from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
 from synthetic.titles import demand, make_titles, subscriber_taste
 from synthetic.viewer import BrowseParameters, MemberState, advance, browse, make_market
@@ -42,7 +42,6 @@ __all__ = ["Batch", "make_world", "run"]
 BATCH_DAYS = 7
 HISTORY_DAYS = 70  # how far back the recommender looks
 _DAY_MS = 86_400_000
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,8 @@ class _Run:
             for name, (request, delivered) in worlds.items():
                 self.counterfactuals.add(self.world, name, request, delivered)
         self.counterfactuals.add_members(self.world, day)
-        request = _join([p for p, _ in parts])
-        delivered = _join([w["factual"][1] for _, w in parts])
+        request = join([p for p, _ in parts])
+        delivered = join([w["factual"][1] for _, w in parts])
         # Rows of the attempts point into a partition's visits; after the join, into all of them.
         offsets = np.cumsum([0, *(p.visits.member.size for p, _ in parts)])
         rows = np.concatenate([w["factual"][1].rows + at for (_, w), at in zip(parts, offsets, strict=False)])
@@ -291,8 +290,8 @@ class _Run:
             "impression": impressions(world, request, self.pages, self.fallback_pages),
             "delivery": tables.deliveries(world, request, delivered, sessions),
             "membership": tables.memberships(world, state),
-            "fill": _fill_rows(world, state, self.fill),
-            "appliance_health": _health_rows(world, state, state.congestion[WORLDS["factual"]]),
+            "fill": fills(world, state, self.fill),
+            "appliance_health": appliance_healths(world, state, state.congestion[WORLDS["factual"]]),
         }
         visits = request.visits
         minutes = MinuteInput(
@@ -325,25 +324,6 @@ def members_of(world: World, request: Request) -> Ints:
     return np.asarray(world.subscriber[request.visits.member])
 
 
-def _join(parts: Sequence[T]) -> T:
-    """One dataclass of arrays from several, field by field."""
-    first = parts[0]
-    joined: dict[str, Any] = {}
-    for f in fields(first):  # type: ignore[arg-type]
-        values = [getattr(part, f.name) for part in parts]
-        joined[f.name] = _join(values) if is_dataclass(values[0]) else np.concatenate(values)
-    return type(first)(**joined)
-
-
-def _take(whole: T, rows: Ints) -> T:
-    """The rows of a dataclass of arrays."""
-    taken: dict[str, Any] = {}
-    for f in fields(whole):  # type: ignore[arg-type]
-        value = getattr(whole, f.name)
-        taken[f.name] = _take(value, rows) if is_dataclass(value) else np.ascontiguousarray(value[rows])
-    return type(whole)(**taken)
-
-
 def _in_member_order(request: Request, delivered: Delivered) -> tuple[Request, Delivered]:
     """Visits by member and step, attempts likewise, whatever the partitions were."""
     order = np.lexsort((request.visits.step, request.visits.member))
@@ -351,7 +331,7 @@ def _in_member_order(request: Request, delivered: Delivered) -> tuple[Request, D
     place[order] = np.arange(order.size)
     rows = place[delivered.rows]
     attempts = np.argsort(rows, kind="stable")
-    return _take(request, order), replace(_take(delivered, attempts), rows=rows[attempts])
+    return take(request, order), replace(take(delivered, attempts), rows=rows[attempts])
 
 
 def _title_bytes(world: World) -> Ints:
@@ -361,7 +341,7 @@ def _title_bytes(world: World) -> Ints:
     ratio = np.where(world.is_av1_title & world.is_grain_title, codecs.bitrate_ratio["av1_fgs"], ratio)
     seconds = world.titles.runtime_ms * world.titles.episode_count / 1000
     kbit = seconds * world.titles.complexity * sum(codecs.ladder_kbps) * (1 + ratio)
-    return np.maximum(kbit * 125, 1).astype(np.int64)
+    return np.asarray(np.maximum(kbit * 125, 1), np.int64)
 
 
 def _stream_kbps(world: World, switches: Switches) -> Ints:
@@ -383,58 +363,3 @@ def _edge_loss(incidents: Sequence[Incident], sites: int, start: int, intervals:
             level = severity(incident, middle)
             loss = np.maximum(loss, level[:, None] * incident.covers(world.places)[None, :])
     return loss
-
-
-def _fill_rows(world: World, state: DayState, fill: Fill) -> pl.DataFrame:
-    """The table ``fill`` of one night: the window opens at the scenario's local hour."""
-    places, plan = world.places, world.scenario.delivery
-    group = state.holdings.of_site
-    local_midnight = world.scenario.start_ts_ms + state.day * _DAY_MS - places.utc_offset_ms
-    window_ms = plan.fill_window_hours * 3_600_000
-    n = group.size
-    return pl.DataFrame(
-        {
-            "ts_ms": local_midnight + plan.fill_window_start_hour * 3_600_000,
-            "window_ms": pl.repeat(window_ms, n, dtype=pl.Int64, eager=True),
-            "region": tables.names(places.regions, places.site_region),
-            "site": pl.Series(places.sites),
-            "tier": pl.repeat("edge", n, eager=True),
-            "planned_bytes": fill.planned_bytes[group],
-            "pushed_bytes": fill.pushed_bytes[group],
-            "titles_added_count": fill.titles_added[group],
-            "status": tables.names(STATUS_NAMES, fill.status[group].astype(np.int64)),
-            "is_synthetic": pl.repeat(value=True, n=n, eager=True),
-        }
-    )
-
-
-def _health_rows(world: World, state: DayState, congestion: Congestion) -> pl.DataFrame:
-    """The table ``appliance_health``: each cluster's busiest quarter hour of the day."""
-    places, load = world.places, congestion.load
-    down = state.edge_loss.max(axis=0) > 0.5
-    edge_full = (congestion.edge_room_ppm < 1_000_000).any(axis=0)
-    storage_full = (congestion.storage_room_ppm < 1_000_000).any(axis=0)
-    status = np.concatenate([np.where(down, 2, edge_full.astype(np.int64)), storage_full.astype(np.int64)])
-    n = status.size
-    return pl.DataFrame(
-        {
-            "ts_ms": pl.repeat(
-                world.scenario.start_ts_ms + state.day * _DAY_MS, n, dtype=pl.Int64, eager=True
-            ),
-            "interval_ms": pl.repeat(_DAY_MS, n, dtype=pl.Int64, eager=True),
-            "region": tables.names(
-                places.regions, np.concatenate([places.site_region, places.exchange_region])
-            ),
-            "site": pl.Series([*places.sites, *places.exchanges]),
-            "appliance": pl.Series(
-                [f"{s}-edge" for s in places.sites] + [f"{x}-storage" for x in places.exchanges]
-            ),
-            "tier": tables.names(
-                ("edge", "storage"), np.repeat([0, 1], [len(places.sites), len(places.exchanges)])
-            ),
-            "capacity_kbps": np.concatenate([world.footprint.edge_kbps, world.footprint.storage_kbps]),
-            "peak_kbps": np.concatenate([load.edge_kbps.max(axis=0), load.storage_kbps.max(axis=0)]),
-            "status": tables.names(("healthy", "saturated", "down"), status),
-            "is_synthetic": pl.repeat(value=True, n=n, eager=True),
-        }
-    )

@@ -69,10 +69,10 @@ def fit(traces: Iterable[Floats], name: str = "fitted") -> Network:
     residuals = [values - values.mean() for values in logs]
     degrees = sum(values.size - 1 for values in logs)
     variance = sum(float(r @ r) for r in residuals) / degrees
-    correlation = sum(float(r[1:] @ r[:-1]) for r in residuals) / max(
-        sum(float(r @ r) for r in residuals), 1e-12
-    )
-    correlation = min(max(correlation, 0.0), 0.99)
+    lagged = sum(float(r[1:] @ r[:-1]) for r in residuals) / max(sum(float(r @ r) for r in residuals), 1e-12)
+    # Removing each trace's own mean lowers the lag-1 correlation by (1 + 3r)/n (Marriott & Pope 1954).
+    length = degrees / len(logs)
+    correlation = min(max((lagged * length + 1) / (length - 3), 0.0), 0.99)
     of_mean = np.mean([block_average(math.sqrt(variance), correlation, v.size)[0] ** 2 for v in logs])
     across = math.sqrt(max(float(means.var(ddof=1)) - float(of_mean), 0.0))
     return Network(name, float(means.mean()), across, math.sqrt(variance), correlation)

@@ -1,0 +1,161 @@
+"""The emulator as a whole: the contract kept, the same rows for any partitions, planes apart, truth written."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from metrics.telemetry import TABLES
+from synthetic import emulator
+from synthetic.scenario import Scenario, load_scenario
+
+
+def small(**changes: int) -> Scenario:
+    return load_scenario(None, **({"panel": 400, "days": 8, "titles": 3_000} | changes))
+
+
+def tables(scenario: Scenario, partitions: int = 2) -> dict[str, pl.DataFrame]:
+    frames: dict[str, list[pl.DataFrame]] = {}
+    for batch in emulator.run(scenario, partitions=partitions):
+        for name, frame in batch.tables.items():
+            frames.setdefault(name, []).append(frame)
+    return {name: pl.concat(parts) for name, parts in frames.items()}
+
+
+@pytest.fixture(scope="module")
+def run() -> dict[str, pl.DataFrame]:
+    return tables(small())
+
+
+def test_every_row_keeps_the_contract(run: dict[str, pl.DataFrame]) -> None:
+    for name, frame in run.items():
+        assert TABLES[name].validate(frame).reasons == {}, name
+    written = {"playback_session", "playback_event", "control_request", "impression", "delivery", "minute_count",
+               "fill", "appliance_health", "encode", "membership", "truth_incident", "truth_counterfactual"}  # fmt: skip
+    assert set(run) == written
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 8])
+def test_rows_do_not_depend_on_partitions(run: dict[str, pl.DataFrame], partitions: int) -> None:
+    other = tables(small(), partitions)
+    for name, frame in run.items():
+        assert frame.equals(other[name]), name
+
+
+def test_another_seed_is_another_world(run: dict[str, pl.DataFrame]) -> None:
+    other = tables(small(seed=7, days=1))
+    assert not run["playback_session"].head(100).equals(other["playback_session"].head(100))
+
+
+def test_bytes_are_the_same_in_sessions_and_in_delivery(run: dict[str, pl.DataFrame]) -> None:
+    sessions, delivery = run["playback_session"], run["delivery"]
+    for tier in ("edge", "storage", "third_party"):
+        of_sessions = (sessions[f"{tier}_bytes"] * sessions["weight"]).sum()
+        assert delivery.filter(pl.col("tier") == tier)["delivered_bytes"].sum() == of_sessions
+
+
+def test_minutes_count_what_sessions_say(run: dict[str, pl.DataFrame]) -> None:
+    sessions, minutes = run["playback_session"], run["minute_count"]
+    weight = pl.col("weight")
+    expected = sessions.select(
+        attempts=weight.sum(),
+        starts=weight.filter(pl.col("startup_ms").is_not_null()).sum(),
+        starts_late=weight.filter(pl.col("startup_ms") >= 2_000).sum(),
+        exits_before_start=weight.filter(pl.col("outcome") == "exit_before_start").sum(),
+        start_failures=weight.filter(pl.col("outcome") == "start_failure").sum(),
+        playback_failures=weight.filter(pl.col("outcome") == "playback_failure").sum(),
+        first_stalls=weight.filter(pl.col("stall_count") > 0).sum(),
+        attempts_n=pl.len().cast(pl.Int64),
+        attempts_weight_squared=(weight**2).sum(),
+    )
+    counted = minutes.select(pl.col(expected.columns).sum())
+    assert counted.row(0) == expected.row(0)
+    # A session watched for t minutes touches between t and t + 2 minutes of the clock.
+    started = sessions.filter(pl.col("startup_ms").is_not_null())
+    wall = (started["end_ts_ms"] - started["start_ts_ms"] - started["waited_ms"]) / 60_000
+    low, high = (wall * started["weight"]).sum(), ((wall + 2) * started["weight"]).sum()
+    assert low <= minutes["watched_viewer_minutes"].sum() <= high
+
+
+def test_a_viewer_watches_what_was_published_and_once_at_a_place(run: dict[str, pl.DataFrame]) -> None:
+    played = run["impression"].filter("is_played").select("impression_id", "content_id")
+    attributed = run["playback_session"].drop_nulls("impression_id").select("impression_id", "content_id")
+    both = attributed.join(played, on="impression_id", how="full")
+    assert both.height == attributed.height == played.height > 0
+    assert (both["content_id"] == both["content_id_right"]).all()
+
+
+def test_events_tell_the_stalls_of_their_session() -> None:
+    base = small(days=3)
+    every = base.model_copy(
+        update={"telemetry": base.telemetry.model_copy(update={"event_sample_ratio": 1.0})}
+    )
+    run = tables(every)
+    stalls = run["playback_event"].filter(pl.col("event") == "stall").group_by("session_id").len()
+    stalled = run["playback_session"].filter(pl.col("stall_count") > 0).select("session_id", "stall_count")
+    both = stalls.join(stalled, on="session_id", how="full")
+    assert both.height > 0
+    assert (both["len"].cast(pl.Int64) == both["stall_count"]).all()
+
+
+def test_the_planes_do_not_talk() -> None:
+    """A recommendation outage leaves delivery alone: same bits for whoever plays the same thing at the same time."""
+    quiet = small(days=2).model_copy(update={"incident": ()})
+    spec = next(i for i in load_scenario().incident if i.kind == "recommendation_outage")
+    outage = spec.model_copy(update={"start": quiet.start_ts_ms and _at(quiet, 6), "minutes": 720})
+    without, during = tables(quiet), tables(quiet.model_copy(update={"incident": (outage,)}))
+    key = ["session_id", "content_id", "start_ts_ms"]
+    felt = ["startup_ms", "stall_count", "stall_ms", "edge_bytes", "storage_bytes", "appliance", "codec"]
+    degraded = during["control_request"].filter("is_degraded").height
+    assert degraded > 0
+    # Day one: nothing of the outage has yet changed what members have seen.
+    first_day = quiet.start_ts_ms + 86_400_000
+    both = (
+        without["playback_session"]
+        .filter(pl.col("start_ts_ms") < first_day)
+        .join(during["playback_session"], on=key, how="inner", suffix="_out")
+        .filter(pl.col("media_ms") == pl.col("media_ms_out"))
+    )
+    assert both.height > 100
+    for column in felt:
+        assert (both[column].eq_missing(both[f"{column}_out"])).all(), column
+
+
+def test_each_incident_hits_what_its_scope_says() -> None:
+    base = small(days=1, panel=2_000)
+    spec = next(i for i in load_scenario().incident if i.kind == "auth_outage")
+    outage = spec.model_copy(
+        update={"start": _at(base, 1), "minutes": 1_300, "ramp_minutes": 0, "severity": 0.5}
+    )
+    run = tables(base.model_copy(update={"incident": (outage,)}))
+    technical = pl.col("failure_class") == "technical"
+    share = dict(
+        run["playback_session"]
+        .group_by("region")
+        .agg((technical & (pl.col("outcome") == "start_failure")).mean())
+        .iter_rows()
+    )
+    assert share.pop("latin-america") == pytest.approx(0.5 * 1_300 / 1_440, abs=0.08)
+    assert max(share.values()) < 0.05
+    truth = run["truth_incident"].row(0, named=True)
+    assert truth["kind"] == "auth_outage"
+    assert truth["end_ts_ms"] - truth["start_ts_ms"] == 1_300 * 60_000
+
+
+def test_both_worlds_saw_the_same_members(run: dict[str, pl.DataFrame]) -> None:
+    worlds = run["truth_counterfactual"].group_by("world").agg(pl.col("attempts", "member_days").sum())
+    assert worlds.height == 3
+    assert worlds["attempts"].n_unique() == 1
+    assert worlds["member_days"].n_unique() == 1
+    per = {row["world"]: row for row in run["truth_counterfactual"].group_by("world").agg(
+        pl.col("edge_bytes", "storage_bytes", "third_party_bytes").sum()).iter_rows(named=True)}  # fmt: skip
+    assert per["third_party_cdn"]["edge_bytes"] == 0
+    assert per["h264_only"]["edge_bytes"] > per["factual"]["edge_bytes"]
+    factual = run["playback_session"]
+    assert per["factual"]["edge_bytes"] == (factual["edge_bytes"] * factual["weight"]).sum()
+
+
+def _at(scenario: Scenario, hour: int) -> object:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(scenario.start_ts_ms / 1000 + hour * 3_600, UTC)
