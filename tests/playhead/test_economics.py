@@ -97,7 +97,7 @@ def lake(tmp_path: Path) -> Lake:
                     "appliance": f"{site}-1", "tier": tier, "capacity_kbps": capacity, "status": "healthy",
                 }
                 for hour in (0, 1)
-                for site, tier, capacity in (("a", "edge", 300_000_000), ("b", "edge", 1_000), ("x", "storage", 10**8))
+                for site, tier, capacity in (("a", "edge", 300_000_000), ("b", "edge", 1_000), ("x", "storage", 3 * 10**8))
             ),
         ),
     }  # fmt: skip
@@ -114,7 +114,7 @@ def test_usage_is_that_of_the_quarter(lake: Lake) -> None:
     assert usage.days["days"].to_list() == [2, 1]
     assert float(usage.member_months()) == pytest.approx(2 * 10**6 / 30)
     (row,) = usage.fleet.to_dicts()
-    # 300 Gbit/s ÷ sqrt(90 · 200) = 134 Gbit/s a server is 3, the small site has 1; 100 ÷ 63 is 2
+    # 300 Gbit/s ÷ sqrt(90 · 200) = 134 Gbit/s a server is 3, the small site has 1; 300 ÷ 200 is 2
     assert (row["sites"], row["edge_servers"], row["exchange_sites"], row["storage_servers"]) == (2, 4, 1, 2)
     assert measured["gb_per_hour"][0] == pytest.approx(1.0)
     assert measured["storage_tier_ratio"][0] == pytest.approx(0.1)
