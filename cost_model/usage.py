@@ -178,10 +178,12 @@ def fleet(appliances: pl.DataFrame, peaks: pl.DataFrame, rates: Rates) -> pl.Dat
     """Pieces of the own CDN by month and region, from the capacity its appliances reported.
 
     ``appliances``: ``month, region, site, tier, capacity_kbps``, the largest capacity of each site;
-    ``peaks``: ``month, region, tier, peak_kbps, isps``, the busiest hour of delivery and the ISPs served.
+    ``peaks``: ``month, region, tier, peak_kbps, p95_kbps, isps``: the busiest hour of the tier, the 95th
+    percentile of the region's hours, the ISPs served.
     Servers are the site's capacity ÷ an appliance's throughput, rounded up. A month and region with delivery
     but no report is planned: a site an ISP, ``servers_per_site`` each, and capacity for the peak at
-    ``peak_utilisation_ratio``. Ports and transit as in :func:`cost_model.cdn.plan_fleet`, from the peak.
+    ``peak_utilisation_ratio``. Ports as in :func:`cost_model.cdn.plan_fleet`; transit on the measured 95th
+    percentile, or on the fill where that is larger.
     """
     rows = []
     for month, region in (
@@ -211,8 +213,8 @@ def fleet(appliances: pl.DataFrame, peaks: pl.DataFrame, rates: Rates) -> pl.Dat
             count[tier] = (isps, max(isps * fewest, needed)) if tier in gbps else (0, 0)
         (sites, edge_servers), (exchanges, storage_servers) = count["edge"], count["storage"]
         port_gbps = rate("exchange_port_gbps") * rate("peak_utilisation_ratio")
-        own_peak = sum(gbps.values(), Decimal(0))
-        transit_gbps = rate("transit_ratio") * max(own_peak, sites * rate("fill_gbps"))
+        p95_gbps = Decimal(max(peak["p95_kbps"].to_list())) / 10**6
+        transit_gbps = rate("transit_ratio") * max(p95_gbps, sites * rate("fill_gbps"))
         rows.append(
             (month, region, sites, edge_servers, exchanges, storage_servers,
              max(exchanges, _ceil(gbps.get("storage", Decimal(0)) / port_gbps)), _ceil(1000 * transit_gbps))

@@ -8,38 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from cost_model.rates import Rates, load
 from cost_model.report import Quality, render
 from cost_model.statement import Statement, state
-from cost_model.usage import USAGE_SCHEMAS, Quarter, Usage, fleet
-from metrics.errors import InputError
+from cost_model.usage import Quarter
 from metrics.lake import Lake
-from metrics.truth import counterfactuals
+from playhead.usage import measured_usage, paired_worlds
 
-__all__ = [
-    "economics",
-    "measured_consumption",
-    "measured_usage",
-    "paired_worlds",
-    "statement",
-    "write_outputs",
-]
+__all__ = ["economics", "statement", "write_outputs"]
 
 ECONOMICS = "economics.json"
 REPORT = "report.html"
-FACTUAL, H264_ONLY = "factual", "h264_only"
-_BYTES = pl.Decimal(38, 0)
-_MONTH = pl.col("day").dt.truncate("1mo").alias("month")
-_TIER_OF_BYTES = {
-    "edge_bytes": ("edge", "own"),
-    "storage_bytes": ("storage", "own"),
-    "third_party_bytes": ("third_party", "third_party"),
-    "unattributed_bytes": ("unattributed", "third_party"),
-}
 
 
 def economics(
@@ -106,187 +88,6 @@ def quality(lake: Lake, result: Statement, ledger_residual: int | None = None) -
     )
 
 
-def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, dict[str, tuple[float, str]]]:
-    """Usage of the quarter, and the consumption measured with it (for break-even and payback).
-
-    Bytes come from ``delivery``; where a lake has none (telemetry of players alone), from its sessions.
-    """
-    here = pl.col("day").is_between(quarter.months[0], quarter.end, closed="left")
-    counted = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
-    source = lake.scan("delivery").filter(here)
-    delivery, peaks, days, hours, members, encode, control, appliances = pl.collect_all(
-        [
-            *_delivery(source),
-            counted.group_by(_MONTH, "region", "codec", "cdn").agg(playing_ms=_weighted("playing_ms")),
-            lake.scan("membership")
-            .filter(here, pl.col("status") == "paying")
-            .group_by(_MONTH, "region")
-            .agg(member_days=pl.col("weight").sum().cast(_BYTES)),
-            lake.scan("encode")
-            .filter(pl.col("encoded_ts_ms") < quarter.ts_ms()[1])
-            .group_by(
-                pl.from_epoch("encoded_ts_ms", time_unit="ms").dt.date().dt.truncate("1mo").alias("month"),
-                "codec",
-            )
-            .agg(pl.col("runtime_ms").sum()),
-            lake.scan("control_request")
-            .filter(here)
-            .group_by(_MONTH, "service", "region")
-            .agg(requests=pl.col("weight").sum()),
-            lake.scan("appliance_health")
-            .filter(here)
-            .group_by(_MONTH, "region", "site", "tier", "appliance")
-            .agg(pl.col("capacity_kbps").max())
-            .group_by("month", "region", "site", "tier")
-            .agg(pl.col("capacity_kbps").sum()),
-        ]
-    )
-    if not delivery.height:
-        delivery, days = _delivery_of_sessions(counted)
-        peaks = peaks.clear()
-    if not delivery.height:
-        raise InputError(
-            f"no delivery and no sessions in {quarter}", where=str(lake.path), mend=_quarters_with_data(lake)
-        )
-    own = peaks.filter(pl.col("cdn") == "own")
-    usage = Usage(
-        quarter=quarter,
-        delivery=_typed("delivery", delivery),
-        days=_typed("days", days),
-        fleet=fleet(appliances, own.drop("cdn"), rates),
-        encode=_typed("encode", encode),
-        control=_typed("control", control),
-        hours=_typed("hours", hours),
-        members=_typed("members", members),
-    )
-    return usage, measured_consumption(usage, peaks)
-
-
-def measured_consumption(usage: Usage, peaks: pl.DataFrame) -> dict[str, tuple[float, str]]:
-    """What the quarter measured of rates that describe viewing and not price."""
-    ground = f"measured in {usage.quarter}"
-    hours, size = float(usage.total_hours()), usage.total_bytes()
-    days = int(usage.days["days"].sum())
-    member_days = float(usage.members["member_days"].sum())
-    found: dict[str, tuple[float, str]] = {}
-    if hours and size:
-        found["gb_per_hour"] = (size / 1e9 / hours, ground)
-    if hours and member_days:
-        found["hours_per_member_day"] = (hours / member_days, ground)
-    by_tier = {
-        t: float(b) for t, b in usage.delivery.group_by("tier").agg(pl.sum("delivered_bytes")).iter_rows()
-    }
-    own = by_tier.get("edge", 0.0) + by_tier.get("storage", 0.0)
-    if own and by_tier.get("storage"):
-        found["storage_tier_ratio"] = (by_tier["storage"] / own, ground)
-    if own and by_tier.get("third_party"):
-        found["overflow_ratio"] = (by_tier["third_party"] / size, ground)
-    if peaks.height and days:
-        # The busiest hour of each region, as the fleet is built region by region.
-        regions = peaks.group_by("month", "region").agg(pl.col("peak_kbps").sum()).group_by("region")
-        peak = float(regions.agg(pl.col("peak_kbps").max())["peak_kbps"].sum())
-        mean = size * 8 / 1000 / (days * 86_400)
-        found["peak_to_mean"] = (peak / mean, ground)
-    return found
-
-
-def paired_worlds(lake: Lake, usage: Usage) -> dict[str, tuple[float, str]]:
-    """What AV1 with film grain saved, where the emulator ran the same seed with H.264 alone; else nothing.
-
-    ::
-
-        av1_device_ratio = share of hours played in AV1, with or without film grain
-        av1_saving_ratio = (1 − GB an hour / GB an hour with H.264 alone) / av1_device_ratio
-    """
-    worlds = (
-        counterfactuals(lake)
-        .filter(pl.col("world").is_in([FACTUAL, H264_ONLY]))
-        .group_by("world")
-        .agg(
-            size=pl.sum_horizontal("edge_bytes", "storage_bytes", "third_party_bytes").sum(),
-            playing=pl.col("playing_ms").sum(),
-        )
-        .collect()
-    )
-    gb_per_hour = {
-        world: float(size) / 1e9 / (float(playing) / 3.6e6)
-        for world, size, playing in worlds.iter_rows()
-        if size and playing
-    }
-    in_av1 = usage.hours.filter(pl.col("codec").is_in(["av1", "av1_fgs"]))["playing_ms"].sum()
-    if len(gb_per_hour) < 2 or not in_av1:
-        return {}
-    share = float(in_av1) / float(usage.hours["playing_ms"].sum())
-    saving = (1 - gb_per_hour[FACTUAL] / gb_per_hour[H264_ONLY]) / share
-    if not 0 < saving < 1:
-        return {}
-    ground = "both worlds of one seed"
-    return {
-        "av1_saving_ratio": (saving, ground),
-        "av1_device_ratio": (share, f"measured in {usage.quarter}"),
-        "gb_per_hour": (gb_per_hour[H264_ONLY], f"{ground}, H.264 alone"),
-    }
-
-
-def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
-    """Bytes by slice, the busiest hour by tier, and days with delivery."""
-    hourly = (
-        source.group_by(_MONTH, "region", "cdn", "tier", hour=pl.col("ts_ms") // 3_600_000)
-        .agg(pl.col("delivered_bytes").cast(_BYTES).sum())
-        .with_columns(kbps=(pl.col("delivered_bytes").cast(pl.Float64) * 8 / 1000 / 3600).cast(pl.Int64))
-    )
-    # Tiers are taken at the hour in which the region's CDN is busiest, so that they add up to its peak.
-    busiest = (
-        hourly.with_columns(total=pl.col("kbps").sum().over("month", "region", "cdn", "hour"))
-        .sort("total", "hour", descending=True)
-        .group_by("month", "region", "cdn", "tier", maintain_order=True)
-        .agg(peak_kbps=pl.col("kbps").first())
-    )
-    isps = source.group_by(_MONTH, "region", "cdn", "tier").agg(isps=pl.col("isp").n_unique().cast(pl.Int64))
-    keys = ["month", "region", "cdn", "tier"]
-    return [
-        source.group_by(_MONTH, "region", "isp", "tier", "cdn", "codec").agg(
-            pl.col("delivered_bytes").cast(_BYTES).sum()
-        ),
-        busiest.join(isps, on=keys, how="left", nulls_equal=True).sort(keys),
-        source.group_by(_MONTH).agg(days=pl.col("day").n_unique().cast(pl.Int64)),
-    ]
-
-
-def _delivery_of_sessions(counted: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    parts = [
-        counted.group_by(_MONTH, "region", "isp", pl.col("codec").fill_null("h264"))
-        .agg(delivered_bytes=_weighted(column))
-        .with_columns(tier=pl.lit(tier), cdn=pl.lit(cdn))
-        for column, (tier, cdn) in _TIER_OF_BYTES.items()
-    ]
-    days = counted.group_by(_MONTH).agg(days=pl.col("day").n_unique().cast(pl.Int64))
-    *frames, counted_days = pl.collect_all([*parts, days])
-    return pl.concat(frames).filter(pl.col("delivered_bytes") > 0), counted_days
-
-
-def _weighted(column: str) -> pl.Expr:
-    return (pl.col(column).cast(_BYTES) * pl.col("weight").cast(_BYTES)).sum()
-
-
-def _typed(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    schema = USAGE_SCHEMAS[name]
-    return frame.select(schema.names()).cast(schema).sort(schema.names(), nulls_last=True)
-
-
 def _is_synthetic(lake: Lake) -> bool:
     flags = lake.scan("playback_session").select(pl.col("is_synthetic").any()).collect()
     return bool(flags.item())
-
-
-def _quarters_with_data(lake: Lake) -> str:
-    days: Any = (
-        lake.scan("playback_session")
-        .select(first=pl.col("day").min(), last=pl.col("day").max())
-        .collect()
-        .row(0)
-    )
-    if days[0] is None:
-        return "the lake has no sessions; ingest or synthesise some first"
-    first, last = (f"{d.year}Q{(d.month + 2) // 3}" for d in days)
-    return f"the lake has {first}" if first == last else f"the lake has {first} to {last}"

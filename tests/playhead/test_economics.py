@@ -16,7 +16,8 @@ from metrics.errors import InputError
 from metrics.lake import Lake
 from metrics.telemetry import get_table
 from playhead.cli import main
-from playhead.economics import economics, measured_usage, statement
+from playhead.economics import economics, statement
+from playhead.usage import measured_usage
 
 Q2 = Quarter.parse("2026Q2")
 
@@ -97,7 +98,9 @@ def lake(tmp_path: Path) -> Lake:
                     "appliance": f"{site}-1", "tier": tier, "capacity_kbps": capacity, "status": "healthy",
                 }
                 for hour in (0, 1)
-                for site, tier, capacity in (("a", "edge", 300_000_000), ("b", "edge", 1_000), ("x", "storage", 3 * 10**8))
+                for site, tier, capacity in (
+                    ("a", "edge", 300_000_000), ("b", "edge", 1_000), ("x", "storage", 3 * 10**8),
+                )
             ),
         ),
     }  # fmt: skip
