@@ -23,7 +23,7 @@ import yaml
 from alerts import names
 from alerts.policy import BurnPolicy, Pair, Policy, duration_text
 from alerts.slo import CountRatio, Objective
-from metrics.errors import InputError
+from metrics.errors import InputError, did_you_mean
 
 __all__ = ["compile_rules", "render", "without_rules"]
 
@@ -54,9 +54,7 @@ def compile_rules(
     """
     for label in by:
         if label not in names.SLICES:
-            raise InputError(
-                f"minute counts have no label {label!r}", mend=f"known: {', '.join(names.SLICES)}"
-            )
+            raise InputError(f"minute counts have no label {label!r}", mend=did_you_mean(label, names.SLICES))
     groups = []
     gauges: set[str] = set()
     for objective in objectives:

@@ -18,7 +18,17 @@ from alerts.policy import MINUTE_MS
 from alerts.slo import CountRatio
 from metrics.errors import InputError
 
-__all__ = ["Clock", "Frame", "Minutes", "bounds", "minutes_of", "ratio_of", "slices_of", "window_sums"]
+__all__ = [
+    "Clock",
+    "Frame",
+    "Ints",
+    "Minutes",
+    "bounds",
+    "minutes_of",
+    "ratio_of",
+    "slices_of",
+    "window_sums",
+]
 
 Frame = pl.DataFrame | pl.LazyFrame
 Ints = NDArray[np.int64]

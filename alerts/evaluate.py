@@ -8,77 +8,21 @@ its factor and the effective number of bad events is not below the guard.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from alerts import names
-from alerts.counts import Clock, Frame, Minutes, bounds, minutes_of, ratio_of, slices_of, window_sums
+from alerts.counts import Clock, Frame, Ints, Minutes, bounds, minutes_of, ratio_of, slices_of, window_sums
+from alerts.evaluation import EPISODES, HOUR_MS, Evaluation, burn_down, is_kept, period_of
 from alerts.policy import MINUTE_MS, BurnPolicy, Pair, Policy, load_policies
 from alerts.slo import CountRatio, Objective
 from metrics.errors import InputError, did_you_mean
 
-__all__ = ["Clock", "Evaluation", "evaluate", "evaluate_all", "kept_by"]
+__all__ = ["Evaluation", "evaluate", "evaluate_all", "kept_by"]
 
-HOUR_MS = 60 * MINUTE_MS
-Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-EPISODES = pl.Schema(
-    {
-        "severity": pl.String,
-        "start_ts_ms": pl.Int64,
-        "end_ts_ms": pl.Int64,
-        "duration_ms": pl.Int64,
-        "peak_burn": pl.Float64,
-        "pairs": pl.String,
-    }
-)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What became of one objective.
-
-    Over the period ``start_ts_ms <= t < end_ts_ms``: ``bad`` and ``total`` events (weighted), ``attained``
-    share of good ones, ``budget_left`` (1 untouched, 0 gone, negative when broken), all null without traffic.
-
-    ``burn``: an hour a row: ``ts_ms, bad, total, burn`` (the hour's bad share ÷ budget) and ``budget_left``
-    of the period that ends with the hour. ``episodes``: an alert a row: ``severity, start_ts_ms, end_ts_ms``
-    (null while it fires), ``duration_ms, peak_burn`` (highest over the short window of a firing pair),
-    ``pairs``. ``spent``: ``dimension, value, bad, total, attained, budget_spent, excess_bad``: the share of
-    the whole budget that a region, device or CDN used up, and its bad events beyond its own allowance; worst
-    first.
-    """
-
-    objective: Objective
-    start_ts_ms: int
-    end_ts_ms: int
-    bad: int
-    total: int
-    burn: pl.DataFrame
-    episodes: pl.DataFrame
-    spent: pl.DataFrame
-
-    @property
-    def attained(self) -> float | None:
-        return 1 - self.bad / self.total if self.total else None
-
-    @property
-    def budget_left(self) -> float | None:
-        return 1 - self.bad / self.total / float(self.objective.budget) if self.total else None
-
-    @property
-    def kept(self) -> bool | None:
-        """Whether the promise was kept, in exact arithmetic; null without traffic."""
-        return _kept(self.objective, self.bad, self.total)
-
-    def firing(self, severity: str) -> bool:
-        """Whether that alert fires at the end of the data."""
-        still = self.episodes.filter((pl.col("severity") == severity) & pl.col("end_ts_ms").is_null())
-        return still.height > 0
 
 
 def evaluate(
@@ -124,7 +68,7 @@ def evaluate_all(
     columns = {names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED}
     columns |= {column for _, ratio, _ in ratios for column in ratio.columns}
     minutes = minutes_of(minute_counts, sorted(columns), end_ts_ms)
-    spans = [_period(o, minutes.start_ts_ms, minutes.end_ts_ms, start_ts_ms) for o in objectives]
+    spans = [period_of(o, minutes.start_ts_ms, minutes.end_ts_ms, start_ts_ms) for o in objectives]
     slices = slices_of(minute_counts, sorted(columns), spans)
     evaluations = []
     for (objective, ratio, policy), span in zip(ratios, spans, strict=True):
@@ -164,12 +108,12 @@ def kept_by(
     columns = sorted({column for ratio in ratios.values() for column in ratio.columns})
     first_ms, end_ms = bounds(minute_counts, end_ts_ms)
     counted = [objective for objective in objectives if objective.id in ratios]
-    spans = [_period(objective, first_ms, end_ms, start_ts_ms) for objective in counted]
+    spans = [period_of(objective, first_ms, end_ms, start_ts_ms) for objective in counted]
     slices = slices_of(minute_counts, columns, spans)
     frames = []
     for objective, span in zip(counted, spans, strict=True):
         rows = _attained(objective, ratios[objective.id], slices[span], by)
-        verdicts = [_kept(objective, bad, total) for bad, total in rows.select("bad", "total").iter_rows()]
+        verdicts = [is_kept(objective, bad, total) for bad, total in rows.select("bad", "total").iter_rows()]
         frames.append(
             rows.select(
                 pl.lit(objective.name).alias("objective"),
@@ -198,16 +142,6 @@ def _counted(objective: Objective, policies: Mapping[str, Policy]) -> tuple[Coun
             mend="evaluate it with its seasonal baseline",
         )
     return objective.indicator, policy
-
-
-def _period(objective: Objective, first_ms: int, end_ms: int, start_ts_ms: int | None) -> tuple[int, int]:
-    start = end_ms - objective.period_ms if start_ts_ms is None else start_ts_ms
-    return max(start - start % MINUTE_MS, first_ms), end_ms
-
-
-def _kept(objective: Objective, bad: int, total: int) -> bool | None:
-    # Integers and an exact decimal: attaining 0.99 exactly is kept, whatever floats make of it.
-    return bad <= objective.budget * total if total else None
 
 
 def _episodes(
@@ -274,29 +208,10 @@ def _runs(active: Bools, for_ms: int) -> Iterator[tuple[int, int]]:
 
 
 def _burn(objective: Objective, minutes: Minutes, bad: Ints, total: Ints) -> pl.DataFrame:
-    """By the hour: its burn rate, and the budget left of the period that ends with it."""
-    budget = float(objective.budget)
     start = minutes.start_ts_ms - minutes.start_ts_ms % HOUR_MS
-    bad_hour, total_hour = (
-        _hourly(counts, (minutes.start_ts_ms - start) // MINUTE_MS) for counts in (bad, total)
-    )
-    hours = len(bad_hour)
-    begin = np.maximum(np.arange(1, hours + 1) - max(objective.period_ms // HOUR_MS, 1), 0)
-
-    def trailing(counts: Ints) -> Ints:
-        running = np.concatenate(([0], np.cumsum(counts)))
-        sums: Ints = running[1:] - running[begin]
-        return sums
-
-    return pl.DataFrame(
-        {
-            "ts_ms": start + np.arange(hours, dtype=np.int64) * HOUR_MS,
-            "bad": bad_hour,
-            "total": total_hour,
-            "burn": ratio_of(bad_hour, total_hour) / budget,
-            "budget_left": 1 - ratio_of(trailing(bad_hour), trailing(total_hour)) / budget,
-        }
-    ).with_columns(pl.col("burn", "budget_left").fill_nan(None))
+    lead = (minutes.start_ts_ms - start) // MINUTE_MS
+    bad_hour, total_hour = _hourly(bad, lead), _hourly(total, lead)
+    return burn_down(objective, start + np.arange(len(bad_hour)) * HOUR_MS, bad_hour, total_hour)
 
 
 def _hourly(counts: Ints, lead: int) -> Ints:

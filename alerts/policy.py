@@ -112,10 +112,12 @@ class BurnPolicy(_Policy):
     bad_events_minimum: int = Field(ge=1)
     for_ms: Duration | None = Field(default=None, alias="for")
     page: tuple[Pair, ...] = ()
-    ticket: tuple[Pair, ...] = Field(min_length=1)
+    ticket: tuple[Pair, ...] = ()
 
     @model_validator(mode="after")
     def _windows_fit(self) -> BurnPolicy:
+        if not self.severities:
+            raise ValueError("no pair of windows, so it could never fire")
         for pair in (*self.page, *self.ticket):
             if pair.long_ms > self.period_ms:
                 raise ValueError(f"window {pair.text} is longer than the period")
@@ -136,7 +138,7 @@ class BaselinePolicy(_Policy):
     """
 
     kind: Literal["seasonal_baseline"]
-    grain: Literal["1h", "1d"]
+    grain: Literal["1h"]
     persistence: int = Field(ge=1)
     cohort_minimum: int = Field(ge=1)
     severity: Literal["page", "ticket"]

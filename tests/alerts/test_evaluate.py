@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,28 +15,11 @@ from alerts.evaluate import evaluate, evaluate_all, kept_by
 from alerts.policy import load_policies
 from alerts.slo import Objective, load
 from metrics.errors import InputError
-from metrics.telemetry import TABLES
+from tests.alerts.frames import DAY, T0, minute_counts
 
 POLICIES = load_policies()
 OBJECTIVES = {objective.name: objective for objective in load()}
 COUNTED = [o for o in OBJECTIVES.values() if o.name != "rec-driven-share"]
-T0 = 1_775_001_600_000  # 2026-04-01
-DAY = 1440
-
-
-def minute_counts(minutes: list[int] | np.ndarray, **columns: Any) -> pl.DataFrame:
-    """Rows of the table ``minute_count``, unnamed counts 0, every event its own (weight 1)."""
-    frame = pl.DataFrame({"ts_ms": T0 + np.asarray(minutes, dtype=np.int64) * 60_000}).with_columns(
-        **{name: pl.lit(None, pl.String) for name in ("region", "device", "cdn")},
-        **{c.name: pl.lit(0, pl.Int64) for c in TABLES["minute_count"].columns[4:-1]},
-        is_synthetic=pl.lit(value=True),
-    )
-    given = [pl.Series(name, values) if not np.isscalar(values) else pl.lit(values).alias(name)
-             for name, values in columns.items()]  # fmt: skip
-    frame = frame.with_columns(given)
-    if "attempts" not in columns:
-        frame = frame.with_columns(attempts="starts", attempts_weight_squared="starts")
-    return frame
 
 
 def incident(objective: Objective, error_rate: float, starts: int = 100_000) -> pl.DataFrame:

@@ -1,0 +1,118 @@
+"""What became of an objective: attained, budget left, alerts, and who spent the budget.
+
+The same answer whether events were counted by the minute or a ratio was compared with its season.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from alerts.counts import Ints, ratio_of
+from alerts.policy import MINUTE_MS
+from alerts.slo import Objective
+
+__all__ = ["EPISODES", "HOUR_MS", "SPENT", "Evaluation", "burn_down", "is_kept", "period_of"]
+
+HOUR_MS = 60 * MINUTE_MS
+
+EPISODES = pl.Schema(
+    {
+        "severity": pl.String,
+        "start_ts_ms": pl.Int64,
+        "end_ts_ms": pl.Int64,
+        "duration_ms": pl.Int64,
+        "peak_burn": pl.Float64,
+        "pairs": pl.String,
+    }
+)
+
+SPENT = pl.Schema(
+    {
+        "dimension": pl.String,
+        "value": pl.String,
+        "bad": pl.Int64,
+        "total": pl.Int64,
+        "attained": pl.Float64,
+        "budget_spent": pl.Float64,
+        "excess_bad": pl.Float64,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What became of one objective.
+
+    Over the period ``start_ts_ms <= t < end_ts_ms``: ``bad`` and ``total`` events (weighted), ``attained``
+    share of good ones, ``budget_left`` (1 untouched, 0 gone, negative when broken), all null without traffic.
+
+    ``burn``: an hour a row: ``ts_ms, bad, total, burn`` (the hour's bad share ÷ budget) and ``budget_left``
+    of the period that ends with the hour. ``episodes``: an alert a row: ``severity, start_ts_ms, end_ts_ms``
+    (null while it fires), ``duration_ms, peak_burn`` (highest over the short window of a firing pair),
+    ``pairs``. ``spent``: ``dimension, value, bad, total, attained, budget_spent, excess_bad``: the share of
+    the whole budget that a region, device or CDN used up, and its bad events beyond its own allowance; worst
+    first.
+    """
+
+    objective: Objective
+    start_ts_ms: int
+    end_ts_ms: int
+    bad: int
+    total: int
+    burn: pl.DataFrame
+    episodes: pl.DataFrame
+    spent: pl.DataFrame
+
+    @property
+    def attained(self) -> float | None:
+        return 1 - self.bad / self.total if self.total else None
+
+    @property
+    def budget_left(self) -> float | None:
+        return 1 - self.bad / self.total / float(self.objective.budget) if self.total else None
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the promise was kept, in exact arithmetic; null without traffic."""
+        return is_kept(self.objective, self.bad, self.total)
+
+    def firing(self, severity: str) -> bool:
+        """Whether that alert fires at the end of the data."""
+        still = self.episodes.filter((pl.col("severity") == severity) & pl.col("end_ts_ms").is_null())
+        return still.height > 0
+
+
+def is_kept(objective: Objective, bad: int, total: int) -> bool | None:
+    """Whether the promise was kept; null without traffic."""
+    # Integers and an exact decimal: attaining 0.99 exactly is kept, whatever floats make of it.
+    return bad <= objective.budget * total if total else None
+
+
+def period_of(objective: Objective, first_ms: int, end_ms: int, start_ts_ms: int | None) -> tuple[int, int]:
+    """Start and end of the period judged: the objective's own unless a start is given, within the data."""
+    start = end_ms - objective.period_ms if start_ts_ms is None else start_ts_ms
+    return max(start - start % MINUTE_MS, first_ms), end_ms
+
+
+def burn_down(objective: Objective, ts_ms: Ints, bad: Ints, total: Ints) -> pl.DataFrame:
+    """The frame :attr:`Evaluation.burn` of counts by the hour, none left out."""
+    budget = float(objective.budget)
+    begin = np.maximum(np.arange(1, len(bad) + 1) - max(objective.period_ms // HOUR_MS, 1), 0)
+
+    def trailing(counts: Ints) -> Ints:
+        running = np.concatenate(([0], np.cumsum(counts)))
+        sums: Ints = running[1:] - running[begin]
+        return sums
+
+    return pl.DataFrame(
+        {
+            "ts_ms": ts_ms,
+            "bad": bad,
+            "total": total,
+            "burn": ratio_of(bad, total) / budget,
+            "budget_left": 1 - ratio_of(trailing(bad), trailing(total)) / budget,
+        }
+    ).with_columns(pl.col("burn", "budget_left").fill_nan(None))

@@ -1,0 +1,235 @@
+"""Objectives and policies as files: what is read, what is refused, and on which line."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from alerts.policy import BurnPolicy, load_policies
+from alerts.slo import CountRatio, ObjectiveRefused, RawRatio, load, read
+from metrics.errors import InputError
+
+GOOD = """\
+apiVersion: openslo/v1
+kind: SLO
+metadata:
+  name: home
+  displayName: Home
+  labels: {team: web}
+spec:
+  description: Pages.
+  service: web
+  indicator:
+    metadata: {name: late}
+    spec:
+      ratioMetric:
+        counter: false
+        bad:
+          metricSource:
+            type: Prometheus
+            spec: {query: playhead_home_pages_late}
+        total:
+          metricSource:
+            type: Prometheus
+            spec: {query: playhead_home_pages}
+  timeWindow:
+    - duration: 30d
+      isRolling: true
+  budgetingMethod: Occurrences
+  objectives:
+    - target: 0.999
+  alertPolicies:
+    - alertPolicyRef: google-30d
+"""
+
+
+def _write(folder: Path, text: str, name: str = "slo.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_shipped_objectives_are_the_user_contract() -> None:
+    objectives = {objective.name: objective for objective in load()}
+    promised = {name: objective.target for name, objective in objectives.items() if objective.in_contract}
+    assert promised == {
+        "time-to-play-p99": Decimal("0.99"),
+        "time-to-play-p50": Decimal("0.5"),
+        "rebuffering-sessions": Decimal("0.999"),
+        "home-page-latency": Decimal("0.99"),
+        "rec-driven-share": Decimal("0.8"),
+    }
+    assert objectives["time-to-play-p99"].indicator == CountRatio(
+        bad=("starts_late", "exits_late"), total=("starts", "exits_before_start")
+    )
+    assert objectives["rec-driven-share"].indicator == RawRatio(metric="rec_driven_hours_ratio", of="success")
+
+
+def test_shares_are_exact(tmp_path: Path) -> None:
+    (objective,) = load([_write(tmp_path, GOOD)])
+    assert objective.budget == Decimal("0.001")
+    percent = GOOD.replace("target: 0.999", "targetPercent: 99.95")
+    (objective,) = load([_write(tmp_path, percent)])
+    assert objective.budget == Decimal("0.0005")
+
+
+def test_good_over_total_is_read_too(tmp_path: Path) -> None:
+    text = GOOD.replace("bad:", "good:").replace("playhead_home_pages_late", "playhead_starts")
+    (objective,) = load([_write(tmp_path, text)])
+    assert objective.indicator == CountRatio(good=("starts",), total=("home_pages",))
+
+
+def test_textbook_factors() -> None:
+    policy = load_policies()["google-30d"]
+    assert isinstance(policy, BurnPolicy)
+    factors = {pair.text: pair.factor(policy.period_ms) for pair in (*policy.page, *policy.ticket)}
+    assert factors == {"1h/5m": 14.4, "6h/30m": 6.0, "1d/2h": 3.0, "3d/6h": 1.0}
+
+
+def test_every_policy_cites_its_source() -> None:
+    assert all(policy.source and policy.grade for policy in load_policies().values())
+
+
+REFUSED = [
+    ("target: 0.999", "target: 0.8", 30, r"can never fire .* page 1h/5m asks for 14.4 × 0.2 = 2.88"),
+    ("target: 0.999", "target: 1", 28, "leaves no budget"),
+    ("target: 0.999", "target: 0", 28, "leaves nothing but budget"),
+    ("duration: 30d", "duration: 2d", 24, "window 3d of google-30d is longer than the period of 2d"),
+    ("duration: 30d", "duration: 28d", 24, "made for a period of 30d, not 28d"),
+    ("playhead_home_pages_late", "playhead_home_page_late", 18, "did you mean playhead_home_pages_late"),
+    ("playhead_home_pages_late", "playhead_starts - playhead_attempts", 18, "is not the name of a gauge"),
+    ("playhead_home_pages_late", "playhead_starts + playhead_starts", 18, "added twice"),
+    ("google-30d", "google-3d", 30, "no alert policy 'google-3d'; did you mean google-30d"),
+    ("google-30d", "seasonal-baseline", 30, "watches a ratio of the metric catalogue"),
+    ("team: web", "sloth_id: web", 6, "label 'sloth_id' is taken"),
+    ("team: web", "'te-am': web", 6, "not a Prometheus label name"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "said"), REFUSED)
+def test_what_nobody_could_keep_to_is_refused_on_its_line(
+    tmp_path: Path, old: str, new: str, line: int, said: str
+) -> None:
+    path = _write(tmp_path, GOOD.replace(old, new))
+    (refused,) = read([path])
+    assert isinstance(refused, ObjectiveRefused)
+    assert refused.where == f"{path}:{line}"
+    with pytest.raises(ObjectiveRefused, match=said):
+        load([path])
+
+
+MALFORMED = [
+    ("kind: SLO", "kind: Service", 2, "kind: Input should be 'SLO'"),
+    ("openslo/v1", "openslo/v1alpha", 1, "apiVersion"),
+    ("name: home", "name: Home", 4, "metadata.name"),
+    ("name: home", "name: hömé", 4, "metadata.name"),
+    ("service: web", "servce: web", 7, r"spec.service: Field required.*1 more"),
+    ("duration: 30d", "duration: 1M", 24, "not a duration such as"),
+    ("isRolling: true", "isRolling: false", 25, "isRolling"),
+    ("Occurrences", "Timeslices", 26, "budgetingMethod"),
+    ("target: 0.999", "target: 1.2", 28, "less than or equal to 1"),
+    ("target: 0.999", "target: .nan", 28, "not a plain decimal number"),
+    ("target: 0.999", "target: 0.9\n    - target: 0.8", 27, "exactly one is read here, 2 given"),
+    ("target: 0.999", "displayName: x", 28, "one of `target` and `targetPercent`"),
+    ("counter: false", "counter: true", 14, "counter"),
+    ("bad:", "bed:", 15, "unknown field"),
+    ("name: home", "name: home\n  name: away", 5, "key 'name' twice"),
+    ("name: home", "name: &a home\n  displayName: *a", 5, "an alias"),
+    ("name: home", "name: !!python/object/apply:os.getcwd []", 4, "metadata.name"),
+    ("name: home", "name: !secret home", 4, "tag '!secret' is not read here"),
+    ("name: home", "name: " + "[" * 50, 4, "nested deeper than"),
+    ("name: home", "? [a]\n  : b", 4, "a key must be plain text"),
+    ("name: home", "name: 'home", 0, "while scanning|found|expected"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "said"), MALFORMED)
+def test_what_cannot_be_read_is_said_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, said: str
+) -> None:
+    path = _write(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(InputError, match=said) as raised:
+        read([path])
+    assert not isinstance(raised.value, ObjectiveRefused)
+    assert "\n" not in str(raised.value)
+    if line:
+        assert raised.value.where == f"{path}:{line}"
+
+
+def test_a_bomb_of_aliases_is_refused_before_it_goes_off(tmp_path: Path) -> None:
+    layers = "\n".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 12))
+    with pytest.raises(InputError, match="an alias"):
+        read([_write(tmp_path, f"l0: &l0 [lol]\n{layers}")])
+    with pytest.raises(InputError, match="an alias"):
+        read([_write(tmp_path, "loop: &loop [*loop]")])
+
+
+def test_size_and_number_of_documents_are_bounded(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="longer than 256 KiB"):
+        read([_write(tmp_path, "#" * 300_000)])
+    with pytest.raises(InputError, match="more than 200 documents"):
+        read([_write(tmp_path, "---\nnull\n" * 300)])
+    with pytest.raises(InputError, match="no document in it"):
+        read([_write(tmp_path, "# nothing\n")])
+
+
+def test_bytes_that_are_not_text_and_files_that_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "slo.yaml").write_bytes(b"\xff\xfe\x00name: \x00")
+    with pytest.raises(InputError, match=r"slo\.yaml"):
+        read([tmp_path / "slo.yaml"])
+    with pytest.raises(InputError, match="No such file"):
+        read([tmp_path / "absent.yaml"])
+    with pytest.raises(InputError, match="Is a directory"):
+        read([tmp_path])
+
+
+def test_two_objectives_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = _write(tmp_path, GOOD + "---\n" + GOOD)
+    first, second = read([path])
+    assert not isinstance(first, ObjectiveRefused)
+    assert isinstance(second, ObjectiveRefused)
+    assert second.where == f"{path}:35"
+    assert "stands at" in second.what
+
+
+POLICY = """\
+name: mine
+kind: burn_rate
+about: Mine.
+source: Ours.
+grade: assumed
+period: 7d
+bad_events_minimum: 5
+ticket:
+  - {long: 1d, short: 2h, budget_share_ratio: 0.2}
+"""
+
+
+def test_a_policy_of_ones_own(tmp_path: Path) -> None:
+    policies = load_policies([_write(tmp_path, POLICY, "mine.yaml")])
+    text = GOOD.replace("google-30d", "mine").replace("30d", "7d")
+    (objective,) = load([_write(tmp_path, text)], policies)
+    assert objective.policy == "mine"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("long: 1d", "long: 8d", 1, "longer than the period"),
+        ("short: 2h", "short: 2d", 9, "not shorter than the long one"),
+        ("kind: burn_rate", "kind: guess", 2, "is no alert policy"),
+        ("name: mine", "name: google-30d", 1, "exists already"),
+        ("ticket:\n  - {long: 1d, short: 2h, budget_share_ratio: 0.2}", "ticket: []", 1, "never fire"),
+        ("grade: assumed", "grade: sure", 5, "grade"),
+        ("budget_share_ratio: 0.2", "budget_share_ratio: 20", 9, "less than or equal to 1"),
+    ],
+)
+def test_a_faulty_policy_is_said_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, said: str
+) -> None:
+    path = _write(tmp_path, POLICY.replace(old, new), "mine.yaml")
+    with pytest.raises(InputError, match=said) as raised:
+        load_policies([path])
+    assert raised.value.where == f"{path}:{line}"
