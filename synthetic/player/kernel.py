@@ -26,6 +26,7 @@ __all__ = ["Played", "Plays", "play", "stall_times"]
 
 LANES = 64
 _GIVE_UP_MS = 1200.0
+_START_MS = 1000.0  # how soon a player that promises a start in 2 s wants its first chunk; assumption
 F32: TypeAlias = npt.NDArray[np.float32]
 I32: TypeAlias = npt.NDArray[np.int32]
 U32: TypeAlias = npt.NDArray[np.uint32]
@@ -215,13 +216,15 @@ def _advance(h, base, sd, rho, cap, rtt, scale, top, x, estimate, buffer, bola, 
 def _start(h0, h1, base, sd, cap, rtt, scale, top, before, s, k, chunk):  # type: ignore[no-untyped-def]
     """The first chunk, over a new connection. Returns (x, estimate, bitrate, startup_ms).
 
-    The player remembers the throughput of an earlier session on this path and asks for half of it at most, up
-    to rung 5. Two round trips for the secure connection, then slow start from ten segments of 1,460 bytes.
+    The player remembers the throughput of an earlier session on this path and asks for the highest rung, up to
+    rung 5, whose chunk it expects within ``_START_MS`` at half of it. Two round trips for the secure connection,
+    then slow start from ten segments of 1,460 bytes.
     """
     x = _normal(h0) * sd
     throughput = min(base * _exp(x), cap)
     remembered = min(base * _exp(_normal(h1) * sd), cap)
-    bitrate = _by_rate(remembered * float32(0.5) / scale, min(top, float32(5.0)), s, k) * scale
+    budget = remembered * float32(0.5) * float32(_START_MS) / chunk
+    bitrate = _by_rate(budget / scale, min(top, float32(5.0)), s, k) * scale
     kbit = bitrate * chunk * float32(0.001)
     window = float32(116.8)
     left = kbit

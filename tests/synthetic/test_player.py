@@ -62,18 +62,18 @@ def test_a_steady_fast_network_plays_the_top_rung_without_a_stall() -> None:
 
 
 def test_startup_by_hand() -> None:
-    """Steady 8 Mbit/s, 25 ms: half of it asks rung 5 (1,750): 7,000 kbit.
+    """Steady 8 Mbit/s, 25 ms: half of it for 1 s is 4,000 kbit, so the rung of 750: 3,000 kbit.
 
     Slow start sends 116.8 kbit in the first round trip; the window of the second, 233.6, fills the path
-    (8,000 kbit/s x 25 ms = 200 kbit), so what is left goes at the line rate: 25 + (7000 - 116.8) / 8 = 885.4 ms,
+    (8,000 kbit/s x 25 ms = 200 kbit), so what is left goes at the line rate: 25 + (3000 - 116.8) / 8 = 385.4 ms,
     after 200 ms before and three round trips.
     """
     played = run(plays(np.array([8_000.0]), log_sd=0.0))
-    assert played.startup_ms[0] == pytest.approx(200 + 75 + 25 + (7000 - 116.8) / 8, rel=1e-5)
+    assert played.startup_ms[0] == pytest.approx(200 + 75 + 25 + (3000 - 116.8) / 8, rel=1e-5)
 
 
 def test_who_waits_longer_than_their_patience_leaves() -> None:
-    played = run(plays(np.array([300.0, 50_000.0]), patience_ms=2_000.0))
+    played = run(plays(np.array([200.0, 50_000.0]), patience_ms=2_000.0))
     assert played.started.tolist() == [False, True]
     assert played.startup_ms[0] == 2_000
     assert played.playing_ms[0] == 0
