@@ -28,7 +28,8 @@ from cost_model.uncertainty import DRAWS, Driver, Floats, Interval, drivers, int
 
 __all__ = [
     "FLEET_RATES", "POLICIES", "Breakeven", "CurvePoint", "Fleet", "Policy", "breakeven", "fleet_pools",
-    "monthly_gb", "own_marginal_usd_per_gb", "own_usd_per_month", "plan_fleet", "third_party_usd_per_month",
+    "monthly_gb", "own_marginal_usd_per_gb", "own_usd_per_month", "plan_fleet", "rate_names",
+    "third_party_usd_per_month",
 ]  # fmt: skip
 
 Policy = Literal["lean", "dense"]
@@ -250,6 +251,11 @@ def own_marginal_usd_per_gb(subscribers: Floats, rate: Mapping[str, Floats], pol
     fewer = dict(rate) | {"gb_per_hour": rate["gb_per_hour"] * 0.9}
     saved = own_usd_per_month(subscribers, rate, policy) - own_usd_per_month(subscribers, fewer, policy)
     return np.asarray(saved / (monthly_gb(subscribers, rate) * 0.1))
+
+
+def rate_names() -> tuple[str, ...]:
+    """Rates that the costs of both sides are computed from."""
+    return _RATES
 
 
 def _peak_gbps(subscribers: Floats, rate: Mapping[str, Floats]) -> Floats:

@@ -19,6 +19,7 @@ from cost_model.charges import bill_frame, charges, residual
 from cost_model.encoding import Delivery, Payback, payback
 from cost_model.margin import INCLUDED, unit_cost_tree, unit_costs
 from cost_model.rates import GLOBAL, Rates, load
+from cost_model.switches import margin_effects
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval
 from cost_model.usage import Quarter, Usage
 
@@ -46,7 +47,8 @@ class Statement:
     """Everything the quarter's report says. Frames are those of their modules; ``residual_usd`` must be 0.
 
     ``given`` are the rates that measurement replaced in break-even and payback, ``given_encoding`` those
-    replaced in the payback alone, with where each came from.
+    replaced in the payback alone, with where each came from. ``switches``: effect of each decision on margin,
+    USD a stream hour.
     """
 
     quarter: Quarter
@@ -64,6 +66,7 @@ class Statement:
     breakevens: Mapping[Policy, Breakeven]
     list_price_breakevens: Mapping[Policy, Interval]
     paybacks: Mapping[Delivery, Payback]
+    switches: Mapping[str, Interval]
     given: Mapping[str, tuple[float, str]]
     given_encoding: Mapping[str, tuple[float, str]]
     members: float
@@ -90,6 +93,7 @@ class Statement:
             "unit_cost_tree": dict(self.tree),
             "pools": _rows(_pools(self.bill)),
             **{f"by_{k}": _rows(frame) for k, frame in self.by.items()},
+            "margin_effect_usd_per_hour": {k: v.as_dict() for k, v in self.switches.items()},
             "breakeven_cdn": {k: v.as_dict() for k, v in self.breakevens.items()},
             "breakeven_cdn_at_list_price": {k: v.as_dict() for k, v in self.list_price_breakevens.items()},
             "payback_encoding": {k: v.as_dict() for k, v in self.paybacks.items()},
@@ -174,6 +178,15 @@ def state(
             )
             for delivery in _DELIVERIES
         },
+        switches=margin_effects(
+            usage,
+            rates,
+            members=members,
+            given=fixed,
+            given_encoding={name: value for name, (value, _) in given_encoding.items()},
+            draws=draws,
+            seed=seed,
+        ),
         given=given,
         given_encoding=given_encoding,
         members=members,

@@ -29,6 +29,10 @@ _NAMES = {
     "mena": "Middle East and North Africa", "sub-saharan-africa": "Sub-Saharan Africa",
     "asia-pacific": "Asia-Pacific",
 }  # fmt: skip
+_SWITCHES = {
+    "own_cdn": "Own CDN instead of a third party",
+    "av1_fgs": "AV1 with film grain instead of H.264 alone",
+}
 _MOST_BARS = 14
 
 
@@ -61,6 +65,7 @@ def render(statement: Statement, quality: Quality) -> str:
         curve=Markup(figures.breakeven_curve(breakevens, statement.members)),
         histogram=Markup(figures.breakeven_histogram(breakevens)),
         breakeven_drivers=_tornado(breakevens[0].drivers, breakevens[0].subscribers, numbers.count),
+        switches=_switches(statement),
         at_list=statement.list_price_breakevens,
         third_party=third_party,
         own=own,
@@ -83,6 +88,7 @@ def _template() -> Template:
     )
     environment.filters |= {
         "unit_usd": lambda v: numbers.unit_usd(_float(v)),
+        "signed_usd": lambda v: f"{'+' if v > 0 else ''}{numbers.unit_usd(v)}",
         "usd": lambda v: numbers.usd(_float(v)),
         "count": lambda v: numbers.count(_float(v)),
         "size": lambda v: numbers.size(float(v)),
@@ -183,6 +189,14 @@ def _slices(statement: Statement, name: str) -> list[Mapping[str, object]]:
             "bar": 0 if row["usd_per_hour"] is None else round(100 * float(row["usd_per_hour"]) / dearest, 1),
         }
         for row in frame.iter_rows(named=True)
+    ]
+
+
+def _switches(statement: Statement) -> list[dict[str, object]]:
+    hours = float(statement.usage.total_hours())
+    return [
+        {"name": _SWITCHES[name], "effect": effect, "period": effect.median * hours}
+        for name, effect in statement.switches.items()
     ]
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import polars as pl
 import pytest
 
+from cost_model.bill import bill, simulated
 from cost_model.charges import bill_frame, charges
 from cost_model.margin import revenue_usd, unit_cost_tree, unit_costs
 from cost_model.rates import load
+from cost_model.switches import margin_effects
+from cost_model.uncertainty import interval
 from cost_model.usage import Usage
 from metrics.errors import InputError
 from tests.cost_model.conftest import frame, usage
@@ -69,3 +73,27 @@ def test_revenue_is_no_charge(small: Usage) -> None:
 def test_an_unknown_dimension_is_refused(small: Usage) -> None:
     with pytest.raises(InputError, match="did you mean region"):
         unit_costs(charges(small, RATES), small, RATES, ["regoin"])
+
+
+def test_what_a_decision_does_to_margin_by_hand(small: Usage) -> None:
+    """With one price and one saving fixed: own bytes bought instead, less the fleet, over hours."""
+    fixed = {"third_party_price": 0.002, "av1_saving_ratio": 0.4, "gb_per_hour": 2.0}
+    av1 = usage(
+        hours=small.hours.with_columns(
+            codec=pl.when(pl.col("region") == "south-asia").then(pl.lit("av1_fgs")).otherwise("codec")
+        )
+    )
+    found = margin_effects(av1, RATES, members=1e8, given=fixed, given_encoding=fixed, draws=400)
+    rates = simulated(RATES, draws=400)
+    fleet = sum(line.effective for line in bill(av1, rates) if line.cdn == "own")
+    expected = interval((19e9 * 0.002 - fleet) / 9e9)
+    assert found["own_cdn"].median == pytest.approx(expected.median)
+    # 2 GB an hour over a ninth of the hours, 40 % saved, at no more than the third party's price
+    assert found["av1_fgs"].high < 2 / 9 * 0.4 * 0.002
+    assert found["av1_fgs"].low > -0.001
+
+
+def test_a_switch_that_was_off_states_no_effect() -> None:
+    bought = usage(fleet=frame("fleet"))
+    assert margin_effects(bought, RATES, members=1e8, draws=50) == {}
+    assert margin_effects(usage(hours=frame("hours")), RATES, members=1e8, draws=50) == {}

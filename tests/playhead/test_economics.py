@@ -17,7 +17,7 @@ from metrics.lake import Lake
 from metrics.telemetry import get_table
 from playhead.cli import main
 from playhead.economics import economics, statement
-from playhead.usage import measured_usage
+from playhead.usage import measured_usage, paired_worlds
 
 Q2 = Quarter.parse("2026Q2")
 
@@ -36,7 +36,7 @@ def rows(table: str, *given: dict[str, Any]) -> pl.DataFrame:
 
 
 def _plain(dtype: Any) -> Any:
-    return {pl.String: "", pl.Boolean: False}.get(dtype, 0)
+    return [] if isinstance(dtype, pl.List) else {pl.String: "", pl.Boolean: False}.get(dtype, 0)
 
 
 def session(month: int, day: int, **given: Any) -> dict[str, Any]:
@@ -211,3 +211,36 @@ def test_breakeven_commands(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "breakeven", "encoding")
     assert code == 0
     assert "12 months at third-party price take" in out
+
+
+def test_both_worlds_of_one_seed_price_av1(lake: Lake) -> None:
+    """H.264 alone needs 2 GB an hour; with a fifth of the hours in AV1, 1.88: it saves 30 % of their bytes."""
+    lake.append(
+        "playback_session",
+        rows("playback_session", session(4, 2, codec="av1", weight=500_000)),
+        application="more",
+        version=0,
+    )
+    worlds = rows(
+        "truth_counterfactual",
+        *(
+            {
+                "world": world,
+                "region": region,
+                "codec": "all",
+                "playing_ms": 3_600_000_000,
+                "edge_bytes": size,
+            }
+            for region in ("a", "b")
+            for world, size in (("factual", 1_880 * 10**9), ("h264_only", 2_000 * 10**9))
+        ),
+    )
+    assert paired_worlds(lake, measured_usage(lake, Q2, load())[0]) == {}
+    lake.append("truth_counterfactual", worlds, application="test", version=0)
+    found = paired_worlds(lake, measured_usage(lake, Q2, load())[0])
+    assert found["av1_device_ratio"][0] == pytest.approx(0.2)
+    assert found["av1_saving_ratio"][0] == pytest.approx(0.3)
+    assert found["gb_per_hour"][0] == pytest.approx(2.0)
+    assert statement(lake, Q2, load()).as_dict()["given_encoding"]["gb_per_hour"]["value"] == pytest.approx(
+        2.0
+    )
