@@ -25,10 +25,11 @@ __all__ = ["Quality", "render"]
 _POOLS = {"delivery": ("Delivery", 1), "encoding": ("Encoding", 2), "control_plane": ("Control plane", 3)}
 _NAMES = {
     "h264": "H.264", "hevc": "HEVC", "av1": "AV1", "av1_fgs": "AV1 + film grain",
-    "own": "Own CDN", "third_party": "Third-party CDN", None: "not sliced",
+    "own": "Own CDN", "third_party": "Third-party CDN",
     "mena": "Middle East and North Africa", "sub-saharan-africa": "Sub-Saharan Africa",
     "asia-pacific": "Asia-Pacific",
 }  # fmt: skip
+_DIMENSIONS = {"region": "region", "codec": "codec", "cdn": "CDN"}
 _SWITCHES = {
     "own_cdn": "Own CDN instead of a third party",
     "av1_fgs": "AV1 with film grain instead of H.264 alone",
@@ -161,18 +162,24 @@ def _pool_bars(statement: Statement) -> list[tuple[str, float, str, int]]:
         cost = float(row["effective_usd"])
         if cost:
             words = f"{numbers.usd(cost)} · {numbers.ratio(cost / total)}"
-            bars.append((_short(row["sku"]), cost, words, _POOLS[row["pool"]][1]))
+            bars.append((_short(row["sku"], row["pool"]), cost, words, _POOLS[row["pool"]][1]))
     return bars[:_MOST_BARS]
 
 
 def _pool_table(statement: Statement) -> list[dict[str, object]]:
     return [
-        {**row, "name": DESCRIPTIONS.get(row["sku"], _short(row["sku"])), "pool": _POOLS[row["pool"]][0]}
+        {
+            **row,
+            "name": DESCRIPTIONS.get(row["sku"], _short(row["sku"], row["pool"])),
+            "pool": _POOLS[row["pool"]][0],
+        }
         for row in statement.pools.iter_rows(named=True)
     ]
 
 
-def _short(sku: str) -> str:
+def _short(sku: str, pool: str) -> str:
+    if pool == "control_plane":
+        return f"Requests: {sku}"
     codec = sku.removeprefix("encode_")
     if codec != sku:
         return f"Encoding, {_NAMES.get(codec, codec)}"
@@ -200,7 +207,9 @@ def _switches(statement: Statement) -> list[dict[str, object]]:
     ]
 
 
-def _title(name: str, value: str) -> str:
+def _title(name: str, value: str | None) -> str:
+    if value is None:
+        return f"no {_DIMENSIONS[name]}"
     return value.replace("-", " ").title() if name == "region" else value
 
 

@@ -78,7 +78,7 @@ def breakeven_histogram(breakevens: Sequence[Breakeven]) -> str:
     x = _Log(2e6, 3e9, _LEFT, _END)
     edges = np.geomspace(x.low, x.high, 45)
     shares = [np.histogram(b.draws, edges)[0] / len(b.draws) for b in breakevens]
-    top = max(float(s.max()) for s in shares) * 1.12
+    top = max(float(s.max()) for s in shares) * 1.32
 
     def height(share: float) -> float:
         return round(_FLOOR - share / top * (_FLOOR - _TOP), 2)
@@ -95,7 +95,7 @@ def breakeven_histogram(breakevens: Sequence[Breakeven]) -> str:
         )
         median = result.subscribers.median
         if math.isfinite(median):
-            parts.append(_line(x(median), _TOP, x(median), _FLOOR, f"s{series} line dash"))
+            parts.append(_line(x(median), _TOP + 36, x(median), _FLOOR, f"s{series} line dash"))
         never = f", never in {numbers.ratio(result.never_ratio)}" if result.never_ratio else ""
         note = f"{result.policy}: median {numbers.count(median)}{never}"
         parts.append(_text(_END, _TOP + 18 * (series - 1) + 4, note, f"s{series} key", "end"))
