@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from synthetic.control_plane import steering
 from synthetic.data_plane.appliances import (
-    CONTENT_MISS, EDGE, HEALTH_MISS, HIT, STORAGE, THIRD_PARTY, make_footprint, resolve,
+    CONTENT_MISS,
+    EDGE,
+    HEALTH_MISS,
+    HIT,
+    STORAGE,
+    THIRD_PARTY,
+    make_footprint,
+    resolve,
 )  # fmt: skip
 from synthetic.data_plane.congestion import expected_streams, settle
 from synthetic.data_plane.fill import first_holdings, push

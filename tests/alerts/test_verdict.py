@@ -1,0 +1,41 @@
+"""The verdict sentence, on rows whose answer is plain."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from alerts.verdict import verdict
+
+SCHEMA = {
+    "title": pl.String, "in_contract": pl.Boolean, "region": pl.String, "attained": pl.Float64,
+    "budget_left": pl.Float64, "kept": pl.Boolean,
+}  # fmt: skip
+
+
+def rows(*values: tuple[object, ...]) -> pl.DataFrame:
+    return pl.DataFrame(values, schema=SCHEMA, orient="row")
+
+
+def test_where_it_breaks_worst_first() -> None:
+    found = verdict(
+        rows(
+            ("Time to play", True, "north", 0.999, 0.9, True),
+            ("Time to play", True, "south", 0.98, -1.0, False),
+            ("Time to play", True, "east", 0.95, -4.0, False),
+            ("Rebuffering", True, "south", 0.9, -9.0, False),
+            ("A companion", False, "north", 0.1, -99.0, False),
+        )
+    )
+    assert (found.kept, found.judged) == (1, 3)
+    assert found.sentence == "The promise is kept in 1 of 3 regions."
+    assert found.detail == (
+        "Rebuffering: broken in south (worst 10.00% bad); "
+        "Time to play: broken in east and 1 more (worst 5.00% bad)."
+    )
+
+
+def test_all_kept_no_traffic_and_no_regions() -> None:
+    assert verdict(rows(("T", True, "north", 1.0, 1.0, True))).sentence == "The promise is kept in north."
+    assert verdict(rows(("T", True, "north", None, None, None))).judged == 0
+    assert verdict(rows()).sentence == "There is nothing to judge yet."
+    assert verdict(rows(("T", True, None, 0.9, -1.0, False))).sentence == "The promise is broken."
