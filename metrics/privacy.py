@@ -38,7 +38,8 @@ _IPV4_PREFIX, _IPV6_PREFIX = 24, 48
 _ADDRESS = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)|(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])"
 )
-_SESSION_ID = re.compile(r"""(\bsid(?:"\s*:\s*|=|%3D)(?:"|'|%22)?)([\w.~-]{1,128})""")
+# As it stands in dictionaries, JSON and URLs, encoded once or twice.
+_SESSION_ID = re.compile(r"""(sid(?:\\?"\s*:\s*|=|%(?:25)?3D)(?:\\?["']|%(?:25)?22)?)([\w.~-]{1,128})""")
 _LOG_USER = re.compile(r"^(\S+ \S+) \S+ (\[\d)")
 
 _Strings = TypeVar("_Strings", pl.Series, pl.Expr)

@@ -29,6 +29,7 @@ __all__ = ["SESSION_TIMEOUT_MS", "Ingested", "ingest_cmcd"]
 
 SESSION_TIMEOUT_MS = 30 * 60 * 1000
 _QUARANTINED_CHARS = 2_000
+_LARGEST = 2**62
 # What sessions are made of; the other keys are checked and let go.
 _KEPT = frozenset(
     ["bl", "br", "bs", "bsa", "bsd", "bsda", "d", "e", "ec", "msd", "mtp", "ot", "pb", "sn", "sta", "su", "v"]
@@ -184,12 +185,17 @@ def _collect(group: _Group, record: Record, order: int) -> None:
 
 def _session_row(session_id: str, group: _Group, playback: Playback, key: bytes) -> dict[str, Any]:
     agent = group.user_agent
-    measured = {name: value for name, value in vars(playback).items() if name != "flags"}
+    # A sum beyond 64 bits comes of absurd values; as null it puts its row into quarantine.
+    measured = {
+        name: None if isinstance(value, int) and value > _LARGEST else value
+        for name, value in vars(playback).items()
+        if name != "flags"
+    }
     return measured | {
         "session_id": session_id,
         "viewer_id": hash_id(group.client, key) if group.client else None,
         "content_id": group.contents.most_common(1)[0][0] if group.contents else None,
-        "watched_ms": playback.watched_ms,
+        "watched_ms": min(playback.watched_ms, _LARGEST),
         "edge_bytes": 0,
         "storage_bytes": 0,
         "third_party_bytes": 0,
@@ -236,6 +242,5 @@ def _event_rows(session_id: str, reports: list[Report]) -> Iterator[dict[str, An
 def _frame(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     schema = dict(TABLES[table].schema)
     del schema["replicate"]
-    # Not strict: a sum beyond 64 bits becomes null, and its row is quarantined.
-    frame = pl.DataFrame(rows, schema=schema, strict=False)
+    frame = pl.DataFrame(rows, schema=schema)
     return frame.with_columns(replicate_of(pl.col("session_id")).alias("replicate"))

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ def decode_headers(headers: Mapping[str, str]) -> Decoded:
         for segment in _segments(text):
             segments.append(segment)
             key = KEYS.get(_member(segment).key)
-            if key and key.header and key.header.lower() != name.lower():
+            if key and key.header and name.lower() not in (key.header.lower(), key.v1_header.lower()):
                 misplaced.append(Issue(key.name, "warning", f"belongs in {key.header}, not in {name}"))
     decoded = _decode_segments(segments, "request")
     return Decoded(decoded.ok, decoded.raw, decoded.accepted, (*decoded.issues, *misplaced))
@@ -360,6 +361,8 @@ def _raw(value: Any) -> Any:
         return str(value)
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no such number
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, dt.datetime):

@@ -39,6 +39,7 @@ class Key:
     v2: Kind | None
     v1: Kind | None = None
     header: str = ""
+    v1_header: str = ""
     event_only: bool = False
     tokens: tuple[str, ...] = ()
     v1_tokens: tuple[str, ...] = ()
@@ -113,7 +114,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
             _status("bsda", "integers"),
             _status("ec", "strings"),
             _status("nr", "boolean"),
-            _status("pr", "decimal", "decimal"),
+            _status("pr", "decimal", "decimal", v1_header="CMCD-Session"),
             _status("pt", "integer"),
             _status("rtp", "integer", "integer", rounded=100),
             _event("cen", "string", max_chars=64),

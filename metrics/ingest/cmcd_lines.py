@@ -221,11 +221,7 @@ def header_fields(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for start, end in zip(starts, ends, strict=False):
         value = text[start.end() : end].strip()
-        quote = value[:1]
-        if quote in ("'", '"') and quote in value[1:]:
-            value = value[1 : value.rindex(quote)]
-        else:
-            value = value.rstrip(" \t,;}")
+        value = value.rstrip(" \t,;}") if value[:1] not in ("'", '"') else value[1 : value.rfind(value[0])]
         name = next(known for known in HEADERS if known.lower() == start.group(1).lower())
         fields[name] = f"{fields[name]},{value}" if name in fields else value
     return fields
