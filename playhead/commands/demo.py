@@ -1,0 +1,51 @@
+"""``playhead demo``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from playhead.commands._common import lake_option
+
+
+@click.command("demo")
+@click.option(
+    "--subscribers", "panel", type=int, help="Simulated subscribers, each standing for many.  [20000]"
+)
+@click.option("--days", type=int, help="Days from 2026-04-01.  [91]")
+@click.option("--seed", type=int, help="Another seed, another world.")
+@click.option("--port", type=int, default=8501, show_default=True, help="The dashboard's port on loopback.")
+@click.option("--serve/--no-serve", "serves", default=True, help="Serve the dashboard at the end.")
+@lake_option
+def command(
+    panel: int | None, days: int | None, seed: int | None, port: int, serves: bool, lake_path: Path
+) -> None:
+    """Synthesise a quarter, compute, evaluate, report; then open the dashboard.
+
+    A demo that was cut off goes on where it stopped; one that is complete is shown at once.
+    """
+    from metrics.lake import Lake
+    from playhead.demo import answer
+    from playhead.progress import progress, say
+    from playhead.synthesis import synthesise
+    from synthetic.scenario import load_scenario
+
+    began = time.monotonic()
+    scenario = load_scenario(None, panel=panel, days=days, seed=seed)
+    lake = Lake.create(lake_path)
+    with progress("synthesise") as tell:
+        synthesise(scenario, lake, tell=tell)
+    click.echo(answer(lake, scenario.start, say))
+    say(f"verdict after {time.monotonic() - began:.0f} s")
+
+    from metrics.quality import check
+
+    say("data quality: every table against its contract")
+    quality = check(lake)
+    say(f"quality: {quality.expectations - quality.failed} of {quality.expectations} expectations hold")
+    if serves:
+        from playhead.serving import serve
+
+        serve(lake_path, port)
