@@ -168,7 +168,8 @@ def interval_bar(interval: Interval, value: float) -> str:
     x = _Log(min(interval.low, value) / 1.5, max(top, value) * 1.5, 0, 160)
     length = round(x(top) - x(interval.low), 2)
     return (
-        '<svg class="interval" viewBox="0 0 160 12" preserveAspectRatio="xMinYMid" role="img" aria-label="90 % interval">'
+        '<svg class="interval" viewBox="0 0 160 12" preserveAspectRatio="xMinYMid" '
+        'role="img" aria-label="90 % interval">'
         '<rect class="rail" y="5" width="160" height="2" rx="1"/>'
         f'<rect class="s1 fill" x="{x(interval.low)}" y="3" width="{length}" height="6" rx="3"/>'
         f'<rect class="mark" x="{round(x(value) - 1.5, 2)}" width="3" height="12" rx="1.5"/></svg>'
