@@ -160,25 +160,30 @@ class Rates:
         return self.at(f"usd_per_{str(currency).lower()}", day).point()
 
     def differences(self, other: Rates) -> list[dict[str, str]]:
-        """What ``self`` has otherwise than ``other``: a row an entry with both figures and grounds."""
+        """What ``self`` has otherwise than ``other``: a row a rate and region, with both figures."""
+        mine, theirs = self._by_place(), other._by_place()
+        rows = []
+        for name, region in sorted(mine.keys() | theirs.keys()):
+            ours, others = mine.get((name, region), ()), theirs.get((name, region), ())
+            if ours != others:
+                rows.append(
+                    {
+                        "rate": name,
+                        "region": region,
+                        "figure": _periods(ours),
+                        "instead_of": _periods(others),
+                        "unit": (ours or others)[0].unit,
+                        "source": ours[0].source if ours else "",
+                    }
+                )
+        return rows
 
-        def key(rate: Rate) -> tuple[str, str, date]:
-            return rate.name, rate.region, rate.effective_from
-
-        mine, theirs = ({key(r): r for r in rates.entries} for rates in (self, other))
-        return [
-            {
-                "rate": k[0],
-                "region": k[1],
-                "from": str(k[2]),
-                "figure": mine[k].figure if k in mine else "–",
-                "instead_of": theirs[k].figure if k in theirs else "–",
-                "unit": (mine.get(k) or theirs[k]).unit,
-                "source": mine[k].source if k in mine else "",
-            }
-            for k in sorted(mine.keys() | theirs.keys())
-            if mine.get(k) != theirs.get(k)
-        ]
+    def _by_place(self) -> dict[tuple[str, str], tuple[Rate, ...]]:
+        places: dict[tuple[str, str], tuple[Rate, ...]] = {}
+        for rate in sorted(self.entries, key=lambda r: r.effective_from):
+            place = rate.name, rate.region
+            places[place] = (*places.get(place, ()), rate)
+        return places
 
 
 def load(path: Path | None = None) -> Rates:
@@ -270,6 +275,12 @@ def _refuse_overlaps(rates: list[Rate], where: str) -> None:
                 where=where,
                 mend="give the earlier one an effective_to",
             )
+
+
+def _periods(entries: tuple[Rate, ...]) -> str:
+    if len(entries) < 2:
+        return entries[0].figure if entries else "–"
+    return ", ".join(f"{rate.figure} from {rate.effective_from}" for rate in entries)
 
 
 def _without_currency(unit: str) -> str:

@@ -212,6 +212,5 @@ def check(file: Path, as_json: bool) -> None:
     click.echo(f"{file}: {len(loaded.overridden)} entries, all well-formed; {len(changed)} differences")
     for row in changed:
         click.echo(
-            f"  {row['rate']} ({row['region']}, from {row['from']}): {row['figure']} {row['unit']} "
-            f"instead of {row['instead_of']}"
+            f"  {row['rate']} ({row['region']}): {row['figure']} {row['unit']} instead of {row['instead_of']}"
         )

@@ -114,6 +114,7 @@ def test_overlapping_periods_are_refused(tmp_path: Path) -> None:
         "effective_from = 2026-01-01", "effective_from = 2026-01-01\neffective_to = 2026-06-01"
     )
     rates = load(written(tmp_path, ended + later.replace("0.0021", "0.0019")))
+    assert rates.differences(load())[0]["figure"] == "0.0021 from 2026-01-01, 0.0019 from 2026-06-01"
     assert rates.usd("third_party_price", date(2026, 5, 31)) == Decimal("0.0021")
     assert rates.usd("third_party_price", date(2026, 6, 1)) == Decimal("0.0019")
 
