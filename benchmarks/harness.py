@@ -44,6 +44,7 @@ def race(
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run()
+    gc.collect()  # what came before is not paid for here
     for _ in range(rounds):
         for name, run in runs.items():
             seconds[name].append(_seconds(run))
@@ -77,7 +78,6 @@ def milliseconds(seconds: float) -> str:
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    gc.collect()
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
