@@ -1,0 +1,221 @@
+"""The additive parts themselves: what is counted and summed, from which rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from types import MappingProxyType
+
+import narwhals as nw
+
+from metrics.parts import Part, Rows
+
+LATE_START_MS = 2_000
+QUALIFIED_MS = 120_000
+FIRST_SUCCESS_MS = 90_000
+DAYS_PER_MONTH = Fraction(487, 16)  # 30.4375: 365.25 / 12
+
+_MS_PER_HOUR = Fraction(3_600_000)
+_BYTES_PER_GB = Fraction(10**9)
+_S, _M, _D, _C = "playback_session", "membership", "delivery", "charge"
+_col = nw.col
+
+_started = _col("outcome").is_in(["played", "playback_failure"])
+# A log may prove that a session started and not when; it counts as a start, and not in time to play.
+_timed = ~_col("startup_ms").is_null()
+_failed_start = _col("outcome") == "start_failure"
+_exited = _col("outcome") == "exit_before_start"
+# 10 % of the title counts too, so that a short title can be a qualified play; playing * 10 >= duration
+# keeps the comparison in integers.
+_long_enough = _col("playing_ms") >= QUALIFIED_MS
+_tenth = (_col("content_duration_ms") > 0) & (_col("playing_ms") * 10 >= _col("content_duration_ms"))
+_qualified = (
+    nw.when(_col("content_duration_ms").is_null()).then(_long_enough).otherwise(_long_enough | _tenth)
+)
+
+DERIVED: Mapping[str, nw.Expr] = MappingProxyType(
+    {
+        f"previous_{name}": _col(name).shift(1).over("subscriber_id", order_by="ts_ms")
+        for name in ("status", "is_churned")
+    }
+)
+"""Columns computed on a whole table: a member-day's status on the day before."""
+
+ATTEMPTS = Rows("attempts", _S)
+STARTED = Rows("started", _S, _started)
+TIMED = Rows("timed", _S, _timed)
+TIMED_OR_EXITED = Rows("timed_or_exited", _S, _timed | _exited)
+QUALIFIED = Rows("qualified", _S, _qualified)
+UNQUALIFIED = Rows("unqualified", _S, ~_qualified)
+ATTRIBUTED_PLAYS = Rows("attributed_plays", _S, _qualified & ~_col("is_rec_driven").is_null())
+ATTRIBUTED = Rows("attributed", _S, ~_col("is_rec_driven").is_null())
+FIRST_SESSIONS = Rows("first_sessions", _S, _col("is_first_session"))
+BROWSED = Rows("browsed", _S, ~_col("browse_ms").is_null())
+PEAK_KNOWN = Rows("peak_known", _S, ~_col("peak_bitrate_kbps").is_null())
+PAYING = Rows("paying", _M, _col("status") == "paying")
+HOME_ANSWERED = Rows("home_answered", "control_request", (_col("service") == "home") & (_col("status") < 400))
+HOME_REQUESTS = Rows("home_requests", "control_request", _col("service") == "home")
+CONTROL_REQUESTS = Rows("control_requests", "control_request")
+EXAMINED = Rows("examined", "impression", _col("is_examined"))
+DELIVERED = Rows("delivered", _D)
+CLASSED = Rows("classed", _D, ~_col("miss_class").is_null())
+MINUTES = Rows("minutes", "minute_count")
+FILLS = Rows("fills", "fill")
+_in_usd = _col("BillingCurrency") == "USD"
+COST_POOLS = ("delivery", "encoding", "control_plane")
+CHARGES_USD = Rows("charges_usd", _C, _in_usd & _col("x_cost_pool").is_in(COST_POOLS))
+DELIVERY_CHARGES = Rows("delivery_charges", _C, _in_usd & (_col("x_cost_pool") == "delivery"))
+ENCODING_CHARGES = Rows("encoding_charges", _C, _in_usd & (_col("x_cost_pool") == "encoding"))
+
+
+def _flag(condition: nw.Expr) -> nw.Expr:
+    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0))
+
+
+def _count(name: str, of: Rows, condition: nw.Expr | None = None, unit: str = "sessions") -> Part:
+    return Part(name, of, None if condition is None else _flag(condition), unit)
+
+
+def _hours(name: str, of: Rows, value: nw.Expr) -> Part:
+    return Part(name, of, value, "h", _MS_PER_HOUR)
+
+
+def _ms(name: str, of: Rows, value: nw.Expr) -> Part:
+    return Part(name, of, value, "ms")
+
+
+# Sessions
+attempts = _count("attempts", ATTEMPTS)
+starts = _count("starts", STARTED)
+starts_timed = _count("starts_timed", TIMED)
+starts_late = _count("starts_late", TIMED, _col("startup_ms") >= LATE_START_MS)
+starts_and_exits = _count("starts_and_exits", TIMED_OR_EXITED)
+starts_and_exits_late = _count(
+    "starts_and_exits_late",
+    TIMED_OR_EXITED,
+    nw.when(_timed).then(_col("startup_ms") >= LATE_START_MS).otherwise(_col("waited_ms") >= LATE_START_MS),
+)
+startup_ms = _ms("startup_ms", TIMED, _col("startup_ms"))
+exits_before_start = _count("exits_before_start", ATTEMPTS, _exited)
+start_failures = _count("start_failures", ATTEMPTS, _failed_start)
+start_failures_technical = _count(
+    "start_failures_technical", ATTEMPTS, _failed_start & (_col("failure_class") == "technical")
+)
+start_failures_business = _count(
+    "start_failures_business", ATTEMPTS, _failed_start & (_col("failure_class") == "business")
+)
+start_failures_unclassed = _count(
+    "start_failures_unclassed", ATTEMPTS, _failed_start & _col("failure_class").is_null()
+)
+playback_failures = _count("playback_failures", STARTED, _col("outcome") == "playback_failure")
+any_failures = _count("any_failures", ATTEMPTS, _failed_start | (_col("outcome") == "playback_failure"))
+rebuffered = _count("rebuffered", STARTED, _col("stall_count") > 0)
+stalls = Part("stalls", STARTED, _col("stall_count"), "stalls")
+stalls_all = Part("stalls_all", ATTEMPTS, _col("stall_count"), "stalls")
+stall_ms = _ms("stall_ms", ATTEMPTS, _col("stall_ms"))
+stall_seconds = Part("stall_seconds", ATTEMPTS, _col("stall_ms"), "s", Fraction(1_000))
+watched_ms = _ms("watched_ms", ATTEMPTS, _col("watched_ms"))
+playing_ms = _ms("playing_ms", ATTEMPTS, _col("playing_ms"))
+playing_hours = _hours("playing_hours", ATTEMPTS, _col("playing_ms"))
+media_ms = _ms("media_ms", ATTEMPTS, _col("media_ms"))
+media_bits = Part("media_bits", ATTEMPTS, _col("media_bytes") * 8, "bits")
+peak_kbps = Part("peak_kbps", PEAK_KNOWN, _col("peak_bitrate_kbps"), "kbit/s")
+peak_sessions = _count("peak_sessions", PEAK_KNOWN)
+switches = Part("switches", ATTEMPTS, _col("switch_count"), "switches")
+seek_stalls = Part("seek_stalls", ATTEMPTS, _col("seek_stall_count"), "stalls")
+seek_stall_ms = _ms("seek_stall_ms", ATTEMPTS, _col("seek_stall_ms"))
+session_gigabytes = Part(
+    "session_gigabytes",
+    ATTEMPTS,
+    _col("edge_bytes") + _col("storage_bytes") + _col("third_party_bytes") + _col("unattributed_bytes"),
+    "GB",
+    _BYTES_PER_GB,
+)
+
+# Engagement and discovery
+qualified_plays = _count("qualified_plays", QUALIFIED, unit="plays")
+qualified_hours = _hours("qualified_hours", QUALIFIED, _col("playing_ms"))
+unqualified_hours = _hours("unqualified_hours", UNQUALIFIED, _col("playing_ms"))
+attributed_plays = _count("attributed_plays", ATTRIBUTED_PLAYS, unit="plays")
+rec_driven_plays = _count("rec_driven_plays", ATTRIBUTED_PLAYS, _col("is_rec_driven"), unit="plays")
+attributed_hours = _hours("attributed_hours", ATTRIBUTED, _col("playing_ms"))
+rec_driven_hours = _hours("rec_driven_hours", ATTRIBUTED, _flag(_col("is_rec_driven")) * _col("playing_ms"))
+first_sessions = _count("first_sessions", FIRST_SESSIONS)
+first_successes = _count(
+    "first_successes", FIRST_SESSIONS, _qualified & (_col("browse_ms") <= FIRST_SUCCESS_MS)
+)
+browse_ms = _ms("browse_ms", BROWSED, _col("browse_ms"))
+examined = _count("examined", EXAMINED, unit="impressions")
+examined_and_played = _count("examined_and_played", EXAMINED, _col("is_played"), unit="impressions")
+
+# Members
+average_members = Part("average_members", PAYING, unit="subscribers", is_level=True, is_whole=True)
+average_members_sliced = Part("average_members_sliced", PAYING, unit="subscribers", is_level=True)
+member_months = Part("member_months", PAYING, unit="subscriber-months", per=DAYS_PER_MONTH)
+member_months_whole = Part(
+    "member_months_whole", PAYING, unit="subscriber-months", per=DAYS_PER_MONTH, is_whole=True
+)
+AT_RISK = Rows(
+    "at_risk", _M, (_col("status") == "paying") | (_col("is_churned") & (_col("status") != "trial"))
+)
+churned = Part("churned", AT_RISK, _flag(_col("is_churned")), "subscribers")
+# Months at risk minus members lost, in 487ths of a month, since a month is 487/16 days: integers throughout.
+months_less_churned = Part(
+    "months_less_churned",
+    AT_RISK,
+    _flag(_col("status") == "paying") * 16 - _flag(_col("is_churned")) * 487,
+    "subscriber-months",
+    DAYS_PER_MONTH * 16,
+)
+_trial_paid = (_col("previous_status") == "trial") & (_col("status") == "paying")
+_trial_left = ((_col("status") == "trial") & _col("is_churned")) | (
+    (_col("previous_status") == "trial") & (_col("status") == "lapsed") & ~_col("previous_is_churned")
+)
+TRIALS_ENDED = Rows("trials_ended", _M, _trial_paid | _trial_left, ("previous_status", "previous_is_churned"))
+trials_ended = _count("trials_ended", TRIALS_ENDED, unit="subscribers")
+trials_converted = _count("trials_converted", TRIALS_ENDED, _trial_paid, unit="subscribers")
+
+# Control plane
+home_latency_ms = _ms("home_latency_ms", HOME_ANSWERED, _col("latency_ms"))
+home_requests = _count("home_requests", HOME_REQUESTS, unit="requests")
+home_degraded = _count("home_degraded", HOME_REQUESTS, _col("is_degraded"), unit="requests")
+control_requests = _count("control_requests", CONTROL_REQUESTS, unit="requests")
+control_errors = _count("control_errors", CONTROL_REQUESTS, _col("status") >= 500, unit="requests")
+home_pages = Part("home_pages", MINUTES, _col("home_pages"), "pages")
+home_pages_late = Part("home_pages_late", MINUTES, _col("home_pages_late"), "pages")
+
+# Event clock
+minute_starts_and_exits = Part(
+    "minute_starts_and_exits", MINUTES, _col("starts") + _col("exits_before_start"), "sessions"
+)
+minute_late = Part("minute_late", MINUTES, _col("starts_late") + _col("exits_late"), "sessions")
+stalled_viewer_minutes = Part(
+    "stalled_viewer_minutes", MINUTES, _col("stalled_viewer_minutes"), "viewer-minutes"
+)
+watched_viewer_minutes = Part(
+    "watched_viewer_minutes", MINUTES, _col("watched_viewer_minutes"), "viewer-minutes"
+)
+
+# Delivery
+delivered_gigabytes = Part("delivered_gigabytes", DELIVERED, _col("delivered_bytes"), "GB", _BYTES_PER_GB)
+edge_gigabytes = Part(
+    "edge_gigabytes", DELIVERED, _flag(_col("tier") == "edge") * _col("delivered_bytes"), "GB", _BYTES_PER_GB
+)
+classed_gigabytes = Part("classed_gigabytes", CLASSED, _col("delivered_bytes"), "GB", _BYTES_PER_GB)
+missed_gigabytes = {
+    kind: Part(
+        f"{kind}_gigabytes",
+        CLASSED,
+        _flag(_col("miss_class") == kind) * _col("delivered_bytes"),
+        "GB",
+        _BYTES_PER_GB,
+    )
+    for kind in ("content_miss", "health_miss", "other")
+}
+fill_planned = Part("fill_planned", FILLS, _col("planned_bytes"), "GB", _BYTES_PER_GB)
+fill_pushed = Part("fill_pushed", FILLS, _col("pushed_bytes"), "GB", _BYTES_PER_GB)
+
+# Money
+cost_usd = Part("cost_usd", CHARGES_USD, _col("EffectiveCost"), "USD")
+delivery_cost_usd = Part("delivery_cost_usd", DELIVERY_CHARGES, _col("EffectiveCost"), "USD")
+encoding_cost_usd = Part("encoding_cost_usd", ENCODING_CHARGES, _col("EffectiveCost"), "USD")

@@ -1,0 +1,62 @@
+"""What a metric is: a frozen declaration that tooltips, formats, glossary, tree and queries derive from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from metrics.parts import Clock, Part
+
+__all__ = ["Driver", "Metric"]
+
+
+@dataclass(frozen=True)
+class Driver:
+    """An edge of the north-star tree: an *identity* is arithmetic, an *influence* an estimate. Never mixed."""
+
+    metric: str
+    edge: Literal["identity", "influence"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: its parts, its one clock, and what people need to read it.
+
+    ``numerator / denominator`` where there is a denominator, the sum itself where there is none; where
+    ``quantile`` is given, that quantile of ``numerator.value`` over the numerator's rows. ``format`` is a
+    Python format string of the value; ``limit`` is the contract's bound (kept when the value lies on the
+    ``better`` side of it); ``source`` says where the definition comes from.
+    """
+
+    name: str
+    title: str
+    about: str
+    unit: str
+    format: str
+    clock: Clock
+    numerator: Part
+    denominator: Part | None = None
+    quantile: Fraction | None = None
+    better: Literal["higher", "lower"] = "higher"
+    limit: float | None = None
+    drivers: tuple[Driver, ...] = ()
+    source: str = ""
+
+    @property
+    def kind(self) -> Literal["ratio", "total", "quantile"]:
+        """How parts become the value."""
+        if self.quantile is not None:
+            return "quantile"
+        return "total" if self.denominator is None else "ratio"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The additive parts it needs; a quantile's is its sketch."""
+        return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
+
+    def keeps(self, value: float | None) -> bool | None:
+        """Whether ``value`` keeps the limit; null without a limit or a value."""
+        if value is None or self.limit is None:
+            return None
+        return value < self.limit if self.better == "lower" else value >= self.limit

@@ -1,0 +1,159 @@
+"""From metrics asked to rolled-up frames: each table is scanned once for a clock, grouped once.
+
+A plan knows which parts are needed, brings each table into the shape its parts need, and rolls it up. What
+the parts then mean for a metric is :mod:`metrics.query`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import narwhals as nw
+import polars as pl
+
+from metrics.charges import spread_charges
+from metrics.errors import InputError, did_you_mean
+from metrics.measures import DERIVED
+from metrics.metric import Metric
+from metrics.parts import Part, clock_column, dimensions_of, is_weighted
+from metrics.period import DAY_MS, bucket_start
+from metrics.quantiles import with_bucket
+from metrics.rollup import filter_rows, rollup
+from metrics.telemetry import TABLES
+
+__all__ = [
+    "BUCKET",
+    "DAY",
+    "REPLICATE",
+    "SKETCH",
+    "Cut",
+    "PartKey",
+    "check_dimensions",
+    "part_key",
+    "roll_up",
+]
+
+BUCKET, REPLICATE, SKETCH, DAY = "bucket_ts_ms", "replicate", "sketch_bucket", "day_ts_ms"
+
+# Filters that choose whose service is looked at, and not a slice of it: they narrow every part.
+_SERVICE_FILTERS = ("is_synthetic",)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the telemetry is cut: by which dimensions, which slice, which period, which buckets."""
+
+    by: tuple[str, ...] = ()
+    where: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
+    start_ts_ms: int | None = None
+    end_ts_ms: int | None = None
+    grain_ms: int | None = None
+    replicates: bool = False
+
+    @property
+    def bucket(self) -> tuple[str, ...]:
+        """The bucket column, if there is a grain."""
+        return (BUCKET,) if self.grain_ms else ()
+
+
+@dataclass(frozen=True)
+class PartKey:
+    """Parts with the same key are rolled up together. ``sketch`` names the part whose values are bucketed."""
+
+    table: str
+    clock: str
+    is_sliced: bool
+    is_level: bool
+    sketch: str | None
+
+
+def part_key(metric: Metric, part: Part, cut: Cut) -> PartKey:
+    """Which rollup holds ``part`` of ``metric``."""
+    clock = clock_column(part.table, metric.clock)
+    # Without a period and a grain no clock is looked at: one rollup of the table serves them all.
+    is_timed = cut.start_ts_ms is not None or cut.end_ts_ms is not None or cut.grain_ms is not None
+    default = clock_column(part.table, "end")
+    sketch = part.name if metric.quantile is not None else None
+    return PartKey(part.table, clock if is_timed else default, part.is_sliced, part.is_level, sketch)
+
+
+def check_dimensions(metrics: Sequence[Metric], names: Sequence[str]) -> None:
+    """Raise :class:`~metrics.errors.InputError` for a dimension that a metric cannot be cut by."""
+    known = {name for table in TABLES for name in dimensions_of(table)}
+    for name in names:
+        if name not in known:
+            raise InputError(f"no dimension {name!r}", mend=did_you_mean(name, known))
+        for metric in metrics:
+            for part in metric.parts:
+                if part.is_sliced and name not in dimensions_of(part.table):
+                    allowed = sorted(_dimensions(metric))
+                    raise InputError(
+                        f"{metric.name} cannot be cut by {name!r}",
+                        mend=f"table {part.table} does not tell it; it can be cut by {', '.join(allowed)}",
+                    )
+
+
+def roll_up(
+    frames: Mapping[str, pl.LazyFrame], metrics: Sequence[Metric], cut: Cut
+) -> dict[PartKey, pl.DataFrame]:
+    """The rolled-up parts of ``metrics``: columns are dimensions, bucket, replicate, sketch; then sums."""
+    wanted: dict[PartKey, list[Part]] = {}
+    for metric in metrics:
+        for part in metric.parts:
+            wanted.setdefault(part_key(metric, part, cut), []).append(part)
+    lazy = [_rolled(frames[key.table], key, parts, cut) for key, parts in wanted.items()]
+    return dict(zip(wanted, pl.collect_all(lazy, engine="streaming"), strict=True))
+
+
+def _rolled(frame: pl.LazyFrame, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.LazyFrame:
+    dimensions = dimensions_of(key.table)
+    where = {
+        dimensions[name]: values for name, values in cut.where if key.is_sliced or name in _SERVICE_FILTERS
+    }
+    by = cut.by if key.is_sliced else ()
+    if key.table == "charge":
+        frame = spread_charges(
+            frame,
+            [dimensions[name] for name in by] + list(where),
+            start_ts_ms=cut.start_ts_ms,
+            end_ts_ms=cut.end_ts_ms,
+            grain_ms=cut.grain_ms,
+            bucket=BUCKET,
+        )
+        rows = filter_rows(nw.from_native(frame), where=where)
+    else:
+        rows = nw.from_native(frame)
+        derived = {name: DERIVED[name] for part in parts for name in part.of.derived}
+        rows = rows.with_columns(**derived) if derived else rows
+        start = cut.start_ts_ms
+        if start is not None and key.table == "membership":
+            start = start // DAY_MS * DAY_MS  # a member-day belongs to the period that holds any of it
+        rows = filter_rows(rows, where=where, clock=key.clock, start_ts_ms=start, end_ts_ms=cut.end_ts_ms)
+        if key.table == "playback_session" and key.clock == "start_ts_ms" and start is not None:
+            # Files are by the day of the end: what started in the period did not end before it.
+            rows = rows.filter(nw.col("end_ts_ms") >= start)
+        if cut.grain_ms and not key.is_level:
+            rows = rows.with_columns(bucket_start(nw.col(key.clock), cut.grain_ms).alias(BUCKET))
+    # Dimensions under their public names, beside columns of the same name that parts read.
+    keys = [f"by:{name}" for name in by]
+    rows = rows.with_columns(nw.col(dimensions[name]).alias(f"by:{name}") for name in by) if by else rows
+    if key.is_level:
+        rows, keys = rows.with_columns(nw.col("ts_ms").alias(DAY)), [*keys, DAY]
+    elif cut.grain_ms:
+        keys = [*keys, BUCKET]
+    if cut.replicates and is_weighted(key.table):
+        keys = [*keys, REPLICATE]
+    if key.sketch is not None:
+        value = parts[0].value
+        assert value is not None, f"{parts[0].name} has no value to take a quantile of"
+        if parts[0].of.where is not None:
+            rows = rows.filter(parts[0].of.where)
+        rows, keys = with_bucket(rows, value, SKETCH), [*keys, SKETCH]
+    rolled: pl.LazyFrame = rollup(rows, parts, keys).to_native()
+    return rolled.rename({f"by:{name}": name for name in by})
+
+
+def _dimensions(metric: Metric) -> set[str]:
+    sliced = [set(dimensions_of(part.table)) for part in metric.parts if part.is_sliced]
+    return set.intersection(*sliced) if sliced else set()

@@ -1,0 +1,223 @@
+"""Metrics of a lake, by any dimensions, slice, period and grain: the one door for whoever asks.
+
+::
+
+    measure(lake, ["rebuffer_rate", "watch_hours_per_subscriber"], by=["region"], grain="1d", intervals=True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from metrics.catalog import Metric, get_metric
+from metrics.errors import InputError
+from metrics.intervals import jackknife
+from metrics.lake import Lake
+from metrics.parts import Part, is_weighted
+from metrics.period import DAY_MS, grain_ms
+from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, check_dimensions, part_key, roll_up
+from metrics.quantiles import quantile_of_buckets, quantile_without_each
+from metrics.rollup import n_columns
+from metrics.sides import EXACT, SAMPLE, join, side, total, without_each
+from metrics.telemetry import REPLICATES
+
+__all__ = ["measure", "measure_frames"]
+
+Where = Mapping[str, Sequence[str | None]]
+
+
+def measure(
+    lake: Lake,
+    names: Sequence[str],
+    *,
+    by: Sequence[str] = (),
+    where: Where | None = None,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+    grain: str | None = None,
+    intervals: bool = False,
+) -> pl.DataFrame:
+    """Metrics ``names`` of a lake, a row a metric and group.
+
+    Columns: ``by`` dimensions, ``bucket_ts_ms`` (with a grain), ``metric``, ``value`` (null where there is
+    nothing to divide by), ``numerator`` and ``denominator`` (``Decimal(38, 10)``, in the units of the
+    metric's parts; of a quantile the denominator is the weight of its rows), ``unit``, ``n`` (rows),
+    ``n_effective`` ((Σw)²/Σw²; null for tables that are no panel), and with ``intervals`` ``low`` and ``high``
+    (90 %). ``where`` keeps rows whose dimension is one of the values (None: unknown). The period is
+    ``[start_ts_ms, end_ts_ms)`` on each metric's own clock.
+
+    Raises :class:`~metrics.errors.InputError` for an unknown metric, dimension or grain, and for a dimension
+    that a metric's tables do not tell.
+    """
+    tables = {part.table for name in names for part in get_metric(name).parts}
+    frames = {table: lake.scan(table) for table in sorted(tables)}
+    return measure_frames(
+        frames,
+        names,
+        by=by,
+        where=where,
+        start_ts_ms=start_ts_ms,
+        end_ts_ms=end_ts_ms,
+        grain=grain,
+        intervals=intervals,
+    )
+
+
+def measure_frames(
+    frames: Mapping[str, pl.LazyFrame],
+    names: Sequence[str],
+    *,
+    by: Sequence[str] = (),
+    where: Where | None = None,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+    grain: str | None = None,
+    intervals: bool = False,
+) -> pl.DataFrame:
+    """:func:`measure` over tables given as frames of the contract's columns."""
+    metrics = [get_metric(name) for name in dict.fromkeys(names)]
+    if not metrics:
+        raise InputError("no metric asked for", mend="name at least one")
+    if start_ts_ms is not None and end_ts_ms is not None and start_ts_ms >= end_ts_ms:
+        raise InputError("the period ends before it starts", mend="give a start before the end")
+    cut = Cut(
+        tuple(dict.fromkeys(by)),
+        tuple((name, tuple(values)) for name, values in (where or {}).items()),
+        start_ts_ms,
+        end_ts_ms,
+        grain_ms(grain) if grain else None,
+        intervals,
+    )
+    check_dimensions(metrics, [*cut.by, *(name for name, _ in cut.where)])
+    _check_grain(metrics, cut, grain)
+    rolled = roll_up(frames, metrics, cut)
+    rows = [_measured(metric, rolled, cut) for metric in metrics]
+    order = {metric.name: place for place, metric in enumerate(metrics)}
+    place = pl.col("metric").replace_strict(order, return_dtype=pl.Int64)
+    return pl.concat(rows).sort(place, *cut.bucket, *cut.by, nulls_last=True)
+
+
+def _check_grain(metrics: Sequence[Metric], cut: Cut, grain: str | None) -> None:
+    if cut.grain_ms is None or cut.grain_ms % DAY_MS == 0:
+        return
+    for metric in metrics:
+        if any(part.table == "membership" and not part.is_level for part in metric.parts):
+            raise InputError(
+                f"{metric.name} is known by the day, not by {grain}", mend="give a grain of whole days"
+            )
+        if cut.grain_ms > DAY_MS and any(part.is_level for part in metric.parts):
+            raise InputError(f"{metric.name} is known by the day, not by {grain}", mend="give whole days")
+
+
+def _measured(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> pl.DataFrame:
+    keys = [*cut.by, *cut.bucket]
+    divide = _quantiles if metric.kind == "quantile" else _ratios
+    found = divide(metric, rolled, cut, keys)
+    weight = pl.col("w").cast(pl.Float64)
+    is_panel = pl.lit(is_weighted(_sample_part(metric).table)) & (pl.col("w2") > 0)
+    kish = pl.when(is_panel).then(weight * weight / pl.col("w2").cast(pl.Float64))
+    return found.select(
+        *cut.by,
+        *cut.bucket,
+        pl.lit(metric.name).alias("metric"),
+        "value",
+        "numerator",
+        "denominator",
+        pl.lit(metric.unit).alias("unit"),
+        pl.col("n").cast(pl.Int64),
+        kish.alias("n_effective"),
+        *(("low", "high") if cut.replicates else ()),
+    )
+
+
+def _ratios(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> pl.DataFrame:
+    sides = [side(rolled[part_key(metric, part, cut)], part, cut) for part in metric.parts]
+    totals = [total(one) for one in sides]
+    found = _divided(totals, keys)
+    sample = totals[metric.parts.index(_sample_part(metric))]
+    found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
+    found = found.with_columns(pl.col(SAMPLE).fill_null(0))
+    # Nothing was recorded, which is not the same as a zero that was.
+    is_silent = pl.col("n") == 0 if len(totals) == 1 else pl.lit(_is_absent(metric, totals[0]))
+    found = found.with_columns(pl.when(~is_silent).then("value").alias("value"))
+    if not cut.replicates:
+        return found
+    deleted = [without_each(one, whole) for one, whole in zip(sides, totals, strict=True)]
+    if not any(REPLICATE in frame.columns for frame in deleted):
+        none = pl.lit(None, pl.Float64)
+        return found.with_columns(none.alias("low"), none.alias("high"))
+    values = _divided(deleted, [*keys, REPLICATE])
+    return join(found, jackknife(found, values, keys, is_share=metric.unit == "ratio"), keys)
+
+
+def _is_absent(metric: Metric, numerator: pl.DataFrame) -> bool:
+    """Whether a numerator of another table than the denominator's has no rows at all: no charges known."""
+    assert metric.denominator is not None
+    return metric.numerator.table != metric.denominator.table and not numerator["n"].sum()
+
+
+def _divided(sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
+    """``keys, value, numerator, denominator`` of a ratio's two sides, or a total's one."""
+    top = sides[0].rename({"sum": "sum_0", "scale": "scale_0"}).drop(SAMPLE)
+    numerator, shown = pl.col("sum_0").cast(pl.Float64) * pl.col("scale_0"), _shown("0")
+    if len(sides) == 1:
+        return top.select(*keys, value=numerator, numerator=shown, denominator=pl.lit(None, EXACT))
+    bottom = sides[1].rename({"sum": "sum_1", "scale": "scale_1"}).drop(SAMPLE)
+    both = join(top, bottom, keys).with_columns(
+        pl.col("sum_0", "sum_1").fill_null(0), pl.col("scale_0", "scale_1").fill_null(0.0)
+    )
+    denominator = pl.col("sum_1").cast(pl.Float64) * pl.col("scale_1")
+    return both.select(
+        *keys,
+        value=pl.when(denominator != 0).then(numerator / denominator),
+        numerator=shown,
+        denominator=_shown("1"),
+    )
+
+
+def _shown(place: str) -> pl.Expr:
+    """The part in its unit; exact where the unit is what was summed."""
+    amount, scale = pl.col(f"sum_{place}"), pl.col(f"scale_{place}")
+    scaled = (amount.cast(pl.Float64) * scale).cast(EXACT)
+    return pl.when(scale == 1).then(amount.cast(EXACT)).otherwise(scaled)
+
+
+def _quantiles(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> pl.DataFrame:
+    assert metric.quantile is not None
+    part, quantile = metric.numerator, metric.quantile
+    frame = rolled[part_key(metric, part, cut)]
+    names = dict(zip(n_columns(part.of), SAMPLE, strict=True))
+    frame = frame.rename(names).select(
+        *keys, *(c for c in (REPLICATE,) if c in frame.columns), SKETCH, *SAMPLE
+    )
+    sample = frame.group_by(keys).agg(pl.col(SAMPLE).sum()) if keys else frame.select(pl.col(SAMPLE).sum())
+    value = quantile_of_buckets(frame, quantile, bucket=SKETCH, weight="w", by=keys)
+    # A group without rows has no row in `value`; nor has the whole, on an empty table.
+    value = (
+        value
+        if keys or not value.is_empty()
+        else pl.DataFrame({"value": [None]}, schema={"value": pl.Float64})
+    )
+    found = join(sample, value, keys).with_columns(
+        numerator=pl.lit(None, EXACT), denominator=pl.col("w").cast(EXACT)
+    )
+    if not cut.replicates:
+        return found
+    deleted = quantile_without_each(
+        frame, quantile, bucket=SKETCH, weight="w", group=REPLICATE, groups=REPLICATES, by=keys
+    )
+    return join(found, jackknife(found, deleted, keys, is_share=False), keys)
+
+
+def _sample_part(metric: Metric) -> Part:
+    """The part whose rows are the metric's sample: the denominator's, where those are a sliced panel."""
+    for part in reversed(metric.parts):
+        if part.is_sliced and is_weighted(part.table):
+            return part
+    return metric.numerator

@@ -1,0 +1,101 @@
+"""The two sides of a ratio as frames: ``keys…, [replicate], sum, scale, n, w, w2``; ``sum · scale`` is the part
+in its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import narwhals as nw
+import polars as pl
+
+from metrics.intervals import SCALE
+from metrics.parts import Part
+from metrics.period import DAY_MS, bucket_start
+from metrics.plan import BUCKET, DAY, REPLICATE, Cut
+from metrics.rollup import n_columns
+from metrics.telemetry import REPLICATES
+
+__all__ = ["EXACT", "GROUPS", "SAMPLE", "join", "side", "total", "without_each"]
+
+EXACT = pl.Decimal(38, 10)
+SAMPLE = ("n", "w", "w2")
+GROUPS = pl.DataFrame({REPLICATE: range(REPLICATES)}, schema={REPLICATE: pl.Int64})
+_SUMS = ("sum", *SAMPLE)
+
+
+def side(rolled: pl.DataFrame, part: Part, cut: Cut) -> pl.DataFrame:
+    """``part`` out of its rollup; a level averaged over the days of each bucket that have data."""
+    keys = [c for c in (*cut.by, BUCKET, DAY, REPLICATE) if c in rolled.columns]
+    sample = [pl.col(n).alias(name) for n, name in zip(n_columns(part.of), SAMPLE, strict=True)]
+    found = rolled.select(
+        *keys, pl.col(part.name).alias("sum"), pl.lit(float(1 / part.per)).alias("scale"), *sample
+    )
+    return _averaged(found, cut) if part.is_level else found
+
+
+def total(one: pl.DataFrame) -> pl.DataFrame:
+    """All jackknife groups together; one row of zeros where there is nothing to group by."""
+    keys = _keys(one)
+    sums = [pl.col(_SUMS).sum(), pl.col("scale").first()]
+    return (one.group_by(keys).agg(sums) if keys else one.select(sums)).select(*keys, "sum", "scale", *SAMPLE)
+
+
+def without_each(one: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+    """``whole`` without each of the 32 groups in turn, scaled up to stand for all; unpanelled sides as is."""
+    if REPLICATE not in one.columns:
+        return whole
+    keys = [*_keys(one), REPLICATE]
+    own = one.select(*keys, pl.col("sum").alias("own"))
+    left = join(whole.join(GROUPS, how="cross"), own, keys, how="left")
+    rest = (pl.col("sum") - pl.col("own").fill_null(0)).alias("sum")
+    return left.with_columns(rest, pl.col("scale") * SCALE).drop("own")
+
+
+def join(left: pl.DataFrame, right: pl.DataFrame, keys: Sequence[str], *, how: str = "full") -> pl.DataFrame:
+    """Join on those of ``keys`` that both have; unknown dimensions meet. Where ``right`` is known by fewer
+    keys, it repeats."""
+    on = [key for key in keys if key in left.columns and key in right.columns]
+    if not on:
+        return left.join(right, how="cross")
+    if len([key for key in keys if key in left.columns]) > len(on):
+        how = "left"
+    if how == "left":
+        return left.join(right, on=on, how="left", nulls_equal=True)
+    return left.join(right, on=on, how="full", nulls_equal=True, coalesce=True)
+
+
+def _keys(one: pl.DataFrame) -> list[str]:
+    return [c for c in one.columns if c not in (*_SUMS, "scale", REPLICATE)]
+
+
+def _averaged(one: pl.DataFrame, cut: Cut) -> pl.DataFrame:
+    by = [c for c in one.columns if c not in (*_SUMS, "scale", DAY, REPLICATE)]
+    own = [REPLICATE] if REPLICATE in one.columns else []
+    buckets: list[str] = []
+    if cut.grain_ms:
+        buckets = [BUCKET]
+        start = bucket_start(nw.col(DAY), max(cut.grain_ms, DAY_MS))
+        one = nw.from_native(one).with_columns(start.alias(BUCKET)).to_native()
+    known = one.filter(pl.col("sum") > 0)
+    day_count = pl.col(DAY).n_unique().alias("days")
+    days = known.group_by(buckets).agg(day_count) if buckets else known.select(day_count)
+    keys = [*by, *buckets, *own]
+    sums = [pl.col(_SUMS).sum(), pl.col("scale").first()]
+    summed = one.group_by(keys).agg(sums) if keys else one.select(sums)
+    averaged = summed.join(days, on=buckets, how="left") if buckets else summed.join(days, how="cross")
+    divided = pl.when(pl.col("days") > 0).then(pl.col("scale") / pl.col("days")).otherwise(0.0)
+    averaged = averaged.select(*keys, "sum", divided.alias("scale"), *SAMPLE)
+    return averaged if cut.grain_ms is None else _for_each_bucket(averaged, cut.grain_ms)
+
+
+def _for_each_bucket(daily: pl.DataFrame, grain_ms: int) -> pl.DataFrame:
+    """A day's level stands for every bucket that starts in the day."""
+    first, last = daily[BUCKET].min(), daily[BUCKET].max()
+    if grain_ms >= DAY_MS or not isinstance(first, int) or not isinstance(last, int):
+        return daily
+    starts = pl.int_range(
+        -(-first // grain_ms) * grain_ms, last + DAY_MS, grain_ms, dtype=pl.Int64, eager=True
+    )
+    days = starts.alias("start").to_frame().with_columns(pl.col("start") // DAY_MS * DAY_MS)
+    days = days.select(pl.col("start").alias(BUCKET), start=starts)
+    return daily.join(days, on=BUCKET).drop(BUCKET).rename({"start": BUCKET})
