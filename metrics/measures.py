@@ -10,6 +10,28 @@ import narwhals as nw
 
 from metrics.parts import Part, Rows
 
+__all__ = [
+    "ATTEMPTS", "ATTRIBUTED", "ATTRIBUTED_PLAYS", "AT_RISK", "BROWSED", "CHARGES_USD", "CLASSED",
+    "CONTROL_REQUESTS", "COST_POOLS", "DAYS_PER_MONTH", "DELIVERED", "DELIVERY_CHARGES", "DERIVED",
+    "ENCODING_CHARGES", "EXAMINED", "FILLS", "FIRST_SESSIONS", "FIRST_SUCCESS_MS", "HOME_ANSWERED",
+    "HOME_REQUESTS", "LATE_START_MS", "MINUTES", "PAYING", "PEAK_KNOWN", "QUALIFIED", "QUALIFIED_MS",
+    "STARTED", "TIMED", "TIMED_OR_EXITED", "TRIALS_ENDED", "UNQUALIFIED", "any_failures", "attempts",
+    "attributed_hours", "attributed_plays", "average_members", "average_members_sliced", "browse_ms",
+    "churned", "classed_gigabytes", "control_errors", "control_requests", "cost_usd",
+    "delivered_gigabytes", "delivery_cost_usd", "edge_gigabytes", "encoding_cost_usd", "examined",
+    "examined_and_played", "exits_before_start", "fill_planned", "fill_pushed", "first_sessions",
+    "first_successes", "home_degraded", "home_latency_ms", "home_pages", "home_pages_late",
+    "home_requests", "media_bits", "media_ms", "member_months", "member_months_whole", "minute_late",
+    "minute_starts_and_exits", "missed_gigabytes", "months_less_churned", "peak_kbps", "peak_sessions",
+    "playback_failures", "playing_hours", "playing_ms", "qualified_hours", "qualified_plays",
+    "rebuffered", "rec_driven_hours", "rec_driven_plays", "seek_stall_ms", "seek_stalls",
+    "session_gigabytes", "stall_ms", "stall_seconds", "stalled_viewer_minutes", "stalls", "stalls_all",
+    "start_failures", "start_failures_business", "start_failures_technical", "start_failures_unclassed",
+    "starts", "starts_and_exits", "starts_and_exits_late", "starts_late", "starts_timed", "startup_ms",
+    "switches", "trials_converted", "trials_ended", "unqualified_hours", "watched_ms",
+    "watched_viewer_minutes",
+]  # fmt: skip
+
 LATE_START_MS = 2_000
 QUALIFIED_MS = 120_000
 FIRST_SUCCESS_MS = 90_000

@@ -10,7 +10,7 @@ __all__ = ["tree_text"]
 
 ROOT = "watch_hours_per_subscriber"
 BESIDE = (
-    "time_to_play_p50_ms", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio", "home_p99_ms",
+    "time_to_play_p50_ms", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio", "home_latency_p99_ms",
     "edge_offload_ratio", "cost_per_stream_hour_usd",
 )  # fmt: skip
 _DEPTH = 3
