@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from metrics.lake import Lake
@@ -44,10 +45,22 @@ def synthesise(
         return Synthesised(application, {}, 0, 0, already=True)
     rows: dict[str, int] = {}
     quarantined = sessions = 0
-    for batch in emulator.run(scenario, partitions=partitions, tell=tell):
+
+    def append(batch: emulator.Batch) -> None:
+        nonlocal quarantined, sessions
         sessions += batch.sessions
         for name in sorted(batch.tables, key=lambda table: table == "playback_session"):
             done = lake.append(name, batch.tables[name], application=application, version=batch.index)
             rows[name] = rows.get(name, 0) + done.rows
             quarantined += done.quarantined
+
+    # One batch is written while the next is simulated; never more than one waits, so memory stays bounded.
+    with ThreadPoolExecutor(1) as writer:
+        pending = None
+        for batch in emulator.run(scenario, partitions=partitions, tell=tell):
+            if pending is not None:
+                pending.result()
+            pending = writer.submit(append, batch)
+        if pending is not None:
+            pending.result()
     return Synthesised(application, rows, quarantined, sessions, already=False)
