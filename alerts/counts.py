@@ -102,7 +102,7 @@ def minutes_of(frame: Frame, columns: Sequence[str], end_ts_ms: int | None) -> M
         frame.lazy()
         .filter(pl.col("ts_ms") < end)
         .group_by(((pl.col("ts_ms") - start) // MINUTE_MS).alias("minute"))
-        .agg(pl.col(columns).sum())
+        .agg(pl.col(columns).cast(pl.Int64).sum())
         .collect()
     )
     at = sums["minute"].to_numpy()
@@ -124,7 +124,7 @@ def slices_of(
             frame.lazy()
             .filter((pl.col("ts_ms") >= start) & (pl.col("ts_ms") < end))
             .group_by(names.SLICES)
-            .agg(pl.col(columns).sum())
+            .agg(pl.col(columns).cast(pl.Int64).sum())
             for start, end in distinct
         ]
     )

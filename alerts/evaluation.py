@@ -14,7 +14,16 @@ from alerts.counts import Ints, ratio_of
 from alerts.policy import MINUTE_MS
 from alerts.slo import Objective
 
-__all__ = ["EPISODES", "HOUR_MS", "SPENT", "Evaluation", "burn_down", "is_kept", "period_of"]
+__all__ = [
+    "EPISODES",
+    "HOUR_MS",
+    "SPENT",
+    "Evaluation",
+    "burn_down",
+    "incidents",
+    "is_kept",
+    "period_of",
+]
 
 HOUR_MS = 60 * MINUTE_MS
 
@@ -83,6 +92,33 @@ class Evaluation:
         """Whether that alert fires at the end of the data."""
         still = self.episodes.filter((pl.col("severity") == severity) & pl.col("end_ts_ms").is_null())
         return still.height > 0
+
+
+def incidents(episodes: pl.DataFrame, quiet_ms: int = HOUR_MS) -> pl.DataFrame:
+    """Episodes of one severity joined where less than ``quiet_ms`` lies between them.
+
+    An alert that flickers is one thing to whoever is woken by it. Same columns, and ``episode_count``.
+    """
+    joined = (
+        episodes.sort("severity", "start_ts_ms")
+        .with_columns(before=pl.col("end_ts_ms").shift(1).over("severity"))
+        .with_columns(
+            incident=(pl.col("start_ts_ms") - pl.col("before") >= quiet_ms)
+            .fill_null(value=True)
+            .cum_sum()
+            .over("severity")
+        )
+        .group_by("severity", "incident", maintain_order=True)
+        .agg(
+            pl.col("start_ts_ms").first(),
+            pl.col("end_ts_ms").last(),
+            pl.col("duration_ms").last() + pl.col("start_ts_ms").last() - pl.col("start_ts_ms").first(),
+            pl.col("peak_burn").max(),
+            pl.col("pairs").str.split(", ").explode().unique(maintain_order=True).str.join(", "),
+            episode_count=pl.len().cast(pl.Int64),
+        )
+    )
+    return joined.drop("incident").sort("start_ts_ms", "severity")
 
 
 def is_kept(objective: Objective, bad: int, total: int) -> bool | None:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import polars as pl
+    from rich.console import Console
 
-    from alerts.evaluate import Evaluation
+    from alerts.evaluation import Evaluation
     from alerts.slo import Objective
 
 __all__ = ["command"]
@@ -25,6 +26,7 @@ _FILES = click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 _POLICIES = click.option(
     "--windows", "windows", multiple=True, type=click.Path(path_type=Path), help="More alert policies."
 )
+_INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
 
 @click.group()
@@ -104,6 +106,10 @@ def compile_(
 @click.option(
     "--by", "by", type=click.Choice(["region", "device", "cdn"]), help="Verdicts by this dimension."
 )
+@click.option(
+    "--from", "start", type=_INSTANT, help="Judge from here, UTC; the objective's period by default."
+)
+@click.option("--to", "end", type=_INSTANT, help="Judge up to here, UTC, exclusive.")
 @click.option("--fail-on-breach", is_flag=True, help="Exit with 1 when a promise to viewers is broken.")
 @json_option
 def evaluate(
@@ -111,6 +117,8 @@ def evaluate(
     windows: tuple[Path, ...],
     lake_path: Path,
     by: str | None,
+    start: datetime | None,
+    end: datetime | None,
     fail_on_breach: bool,
     as_json: bool,
 ) -> int:
@@ -127,8 +135,13 @@ def evaluate(
     apart = {objective.id for objective in without_rules(objectives)}
     counted = [objective for objective in objectives if objective.id not in apart]
     minutes = lake.scan("minute_count")
-    evaluations = evaluate_all(counted, minutes, policies=policies) if counted else []
-    slices = kept_by(counted, minutes, by) if by and counted else None
+    since, until = _ts_ms(start), _ts_ms(end)
+    evaluations = (
+        evaluate_all(counted, minutes, policies=policies, start_ts_ms=since, end_ts_ms=until)
+        if counted
+        else []
+    )
+    slices = kept_by(counted, minutes, by, start_ts_ms=since, end_ts_ms=until) if by and counted else None
     if as_json:
         print_json(
             {
@@ -185,13 +198,15 @@ def _show(evaluations: Sequence[Evaluation], slices: pl.DataFrame | None, by: st
     from rich.console import Console
     from rich.table import Table
 
+    from alerts.evaluation import incidents
+
     console = Console(highlight=False)
     table = Table("objective", "promised", "attained", "budget left", "pages", "tickets", "kept", box=None)
     for evaluation in evaluations:
         objective = evaluation.objective
-        alerts = evaluation.episodes["severity"].to_list()
+        alerts = incidents(evaluation.episodes)["severity"].to_list()
         table.add_row(
-            objective.title + ("" if objective.in_contract else " (companion)"),
+            objective.name if objective.in_contract else f"({objective.name})",
             f"{float(objective.target):.3%}",
             _percent(evaluation.attained, 3),
             _percent(evaluation.budget_left, 0),
@@ -200,20 +215,29 @@ def _show(evaluations: Sequence[Evaluation], slices: pl.DataFrame | None, by: st
             _verdict(evaluation.kept),
         )
     console.print(table)
-    if evaluations:
-        first = min(evaluation.start_ts_ms for evaluation in evaluations)
-        console.print(f"{_instant(first)} to {_instant(evaluations[0].end_ts_ms)} UTC")
+    for start, end in sorted({(evaluation.start_ts_ms, evaluation.end_ts_ms) for evaluation in evaluations}):
+        console.print(f"{_instant(start)} to {_instant(end)} UTC; in brackets: watched, not promised")
     if slices is not None and by is not None:
-        worst = Table("objective", by, "attained", "budget left", "kept", box=None)
-        for row in slices.sort("objective", "budget_left", nulls_last=True).iter_rows(named=True):
-            worst.add_row(
-                row["objective"],
-                row[by] or "unknown",
-                _percent(row["attained"], 3),
-                _percent(row["budget_left"], 0),
-                _verdict(row["kept"]),
-            )
-        console.print(worst)
+        _show_slices(console, slices, by)
+
+
+def _show_slices(console: Console, slices: pl.DataFrame, by: str) -> None:
+    from rich.table import Table
+
+    from alerts.evaluate import contract_by
+
+    table = Table("objective", by, "attained", "budget left", "kept", box=None)
+    for row in slices.sort("objective", "budget_left", nulls_last=True).iter_rows(named=True):
+        table.add_row(
+            row["objective"] if row["in_contract"] else f"({row['objective']})",
+            row[by] or "unknown",
+            _percent(row["attained"], 3),
+            _percent(row["budget_left"], 0),
+            _verdict(row["kept"]),
+        )
+    console.print(table)
+    contract = contract_by(slices, by)
+    console.print(f"every promise kept: {contract['kept'].sum()} of {contract.height} by {by}")
 
 
 def _percent(share: float | None, digits: int) -> str:
@@ -222,6 +246,10 @@ def _percent(share: float | None, digits: int) -> str:
 
 def _verdict(kept: bool | None) -> str:
     return {True: "yes", False: "NO", None: "–"}[kept]
+
+
+def _ts_ms(instant: datetime | None) -> int | None:
+    return None if instant is None else int(instant.replace(tzinfo=UTC).timestamp()) * 1000
 
 
 def _instant(ts_ms: int) -> str:
