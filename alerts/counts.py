@@ -133,15 +133,25 @@ def slices_of(
 
 def window_sums(counts: Ints, clock: Clock, window_ms: int) -> Ints:
     """Sum of ``counts`` over the window that ends at each minute's evaluation."""
-    n = len(counts)
     first, last = clock.reach(window_ms)
     running = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
-    at = np.arange(n)
-    sums: Ints = running[np.clip(at + last + 1, 0, n)] - running[np.clip(at + first, 0, n)]
+    sums: Ints = _ahead(running, last + 1) - _ahead(running, first)
     return sums
 
 
-def ratio_of(bad: Ints, total: Ints) -> Floats:
+def _ahead(running: Ints, minutes: int) -> Ints:
+    """``running[k + minutes]`` for each minute k; before the data nothing has been counted, after it everything."""
+    n = len(running) - 1
+    begin = min(max(-minutes, 0), n)
+    end = max(min(n - minutes + 1, n), begin)
+    ahead = np.empty(n, dtype=np.int64)
+    ahead[:begin] = running[0]
+    ahead[begin:end] = running[begin + minutes : end + minutes]
+    ahead[end:] = running[n]
+    return ahead
+
+
+def ratio_of(bad: Ints | Floats, total: Ints | Floats) -> Floats:
     """bad ÷ total; NaN where there was no traffic, which no comparison lets through."""
     out = np.full(len(bad), np.nan)
     np.divide(bad, total, out=out, where=total > 0)

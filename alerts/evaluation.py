@@ -6,11 +6,12 @@ The same answer whether events were counted by the minute or a ratio was compare
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
 
-from alerts.counts import Ints, ratio_of
+from alerts.counts import Floats, Ints, ratio_of
 from alerts.policy import MINUTE_MS
 from alerts.slo import Objective
 
@@ -55,7 +56,8 @@ SPENT = pl.Schema(
 class Evaluation:
     """What became of one objective.
 
-    Over the period ``start_ts_ms <= t < end_ts_ms``: ``bad`` and ``total`` events (weighted), ``attained``
+    Over the period ``start_ts_ms <= t < end_ts_ms``: ``bad`` and ``total`` events (weighted; or hours, of a
+    ratio that is no count), ``attained``
     share of good ones, ``budget_left`` (1 untouched, 0 gone, negative when broken), all null without traffic.
 
     ``burn``: an hour a row: ``ts_ms, bad, total, burn`` (the hour's bad share ÷ budget) and ``budget_left``
@@ -69,19 +71,19 @@ class Evaluation:
     objective: Objective
     start_ts_ms: int
     end_ts_ms: int
-    bad: int
-    total: int
+    bad: int | Decimal
+    total: int | Decimal
     burn: pl.DataFrame
     episodes: pl.DataFrame
     spent: pl.DataFrame
 
     @property
     def attained(self) -> float | None:
-        return 1 - self.bad / self.total if self.total else None
+        return 1 - float(self.bad / self.total) if self.total else None
 
     @property
     def budget_left(self) -> float | None:
-        return 1 - self.bad / self.total / float(self.objective.budget) if self.total else None
+        return 1 - float(self.bad / self.total) / float(self.objective.budget) if self.total else None
 
     @property
     def kept(self) -> bool | None:
@@ -121,7 +123,7 @@ def incidents(episodes: pl.DataFrame, quiet_ms: int = HOUR_MS) -> pl.DataFrame:
     return joined.drop("incident").sort("start_ts_ms", "severity")
 
 
-def is_kept(objective: Objective, bad: int, total: int) -> bool | None:
+def is_kept(objective: Objective, bad: int | Decimal, total: int | Decimal) -> bool | None:
     """Whether the promise was kept; null without traffic."""
     # Integers and an exact decimal: attaining 0.99 exactly is kept, whatever floats make of it.
     return bad <= objective.budget * total if total else None
@@ -133,14 +135,14 @@ def period_of(objective: Objective, first_ms: int, end_ms: int, start_ts_ms: int
     return max(start - start % MINUTE_MS, first_ms), end_ms
 
 
-def burn_down(objective: Objective, ts_ms: Ints, bad: Ints, total: Ints) -> pl.DataFrame:
+def burn_down(objective: Objective, ts_ms: Ints, bad: Ints | Floats, total: Ints | Floats) -> pl.DataFrame:
     """The frame :attr:`Evaluation.burn` of counts by the hour, none left out."""
     budget = float(objective.budget)
     begin = np.maximum(np.arange(1, len(bad) + 1) - max(objective.period_ms // HOUR_MS, 1), 0)
 
-    def trailing(counts: Ints) -> Ints:
+    def trailing(counts: Ints | Floats) -> Ints | Floats:
         running = np.concatenate(([0], np.cumsum(counts)))
-        sums: Ints = running[1:] - running[begin]
+        sums: Ints | Floats = running[1:] - running[begin]
         return sums
 
     return pl.DataFrame(

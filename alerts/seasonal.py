@@ -23,6 +23,9 @@ __all__ = ["Detector", "watch"]
 Detector = Callable[[NDArray[np.int64], NDArray[np.float64]], pl.DataFrame]
 # Instants in rising order and their values, to a row each: `expected` and `is_anomaly`. Causal.
 
+# Weighted hours have a fraction, and the verdict is taken on exact sums.
+_EXACT = pl.Decimal(38, 10)
+
 
 def watch(
     objective: Objective,
@@ -45,10 +48,14 @@ def watch(
             f"{objective.name} has no seasonal baseline", where=objective.where, mend="evaluate its counts"
         )
     hours = _hours(ratios)
+    bad_part = pl.col("numerator")
+    if objective.indicator.of == "success":
+        bad_part = pl.col("denominator") - bad_part
+    hours = hours.with_columns(bad=bad_part)
     ts_ms = hours["ts_ms"].to_numpy()
-    total = hours["denominator"].to_numpy()
-    numerator = hours["numerator"].to_numpy()
-    bad = total - numerator if objective.indicator.of == "success" else numerator
+    numerator, bad, total = (
+        hours[name].cast(pl.Float64).to_numpy() for name in ("numerator", "bad", "denominator")
+    )
     judged = (total > 0) & (hours["n_effective"].to_numpy() >= policy.cohort_minimum)
     value, expected, off = _judge(ts_ms, numerator, total, judged, detect)
     worse = off & ((value < expected) if objective.indicator.of == "success" else (value > expected))
@@ -56,13 +63,13 @@ def watch(
         pl.Series("value", value, nan_to_null=True), pl.Series("expected", expected, nan_to_null=True)
     )
     start, end = period_of(objective, int(ts_ms[0]), int(ts_ms[-1]) + HOUR_MS, start_ts_ms)
-    inside = ts_ms >= start
+    inside = hours.filter(pl.col("ts_ms") >= start).select("bad", total="denominator").sum().row(0)
     return Evaluation(
         objective=objective,
         start_ts_ms=start,
         end_ts_ms=end,
-        bad=int(bad[inside].sum()),
-        total=int(total[inside].sum()),
+        bad=inside[0],
+        total=inside[1],
         burn=burn,
         episodes=_episodes(policy, ts_ms, worse, burn),
         spent=SPENT.to_frame(),
@@ -73,8 +80,8 @@ def _hours(ratios: pl.DataFrame) -> pl.DataFrame:
     """Every hour from the first to the last, those without a row with zeros."""
     rows = ratios.select(
         ts_ms="bucket_ts_ms",
-        numerator=pl.col("numerator").cast(pl.Int64),
-        denominator=pl.col("denominator").cast(pl.Int64),
+        numerator=pl.col("numerator").cast(_EXACT),
+        denominator=pl.col("denominator").cast(_EXACT),
         n_effective=pl.col("n_effective").cast(pl.Float64),
     )
     if rows.is_empty():
@@ -86,8 +93,8 @@ def _hours(ratios: pl.DataFrame) -> pl.DataFrame:
 
 def _judge(
     ts_ms: NDArray[np.int64],
-    numerator: NDArray[np.int64],
-    total: NDArray[np.int64],
+    numerator: NDArray[np.float64],
+    total: NDArray[np.float64],
     judged: NDArray[np.bool_],
     detect: Detector,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:

@@ -13,6 +13,7 @@ from playhead.commands._common import json_option, lake_option, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     import polars as pl
     from rich.console import Console
@@ -184,8 +185,8 @@ def _evaluated(evaluation: Evaluation) -> dict[str, Any]:
         "objective": float(objective.target),
         "start_ts_ms": evaluation.start_ts_ms,
         "end_ts_ms": evaluation.end_ts_ms,
-        "bad": evaluation.bad,
-        "total": evaluation.total,
+        "bad": _number(evaluation.bad),
+        "total": _number(evaluation.total),
         "attained": evaluation.attained,
         "budget_left": evaluation.budget_left,
         "kept": evaluation.kept,
@@ -238,6 +239,10 @@ def _show_slices(console: Console, slices: pl.DataFrame, by: str) -> None:
     console.print(table)
     contract = contract_by(slices, by)
     console.print(f"every promise kept: {contract['kept'].sum()} of {contract.height} by {by}")
+
+
+def _number(count: int | Decimal) -> int | float:
+    return count if isinstance(count, int) else float(count)
 
 
 def _percent(share: float | None, digits: int) -> str:
