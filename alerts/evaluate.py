@@ -20,7 +20,7 @@ from alerts.policy import MINUTE_MS, BurnPolicy, Pair, Policy, load_policies
 from alerts.slo import CountRatio, Objective
 from metrics.errors import InputError, did_you_mean
 
-__all__ = ["Evaluation", "contract_by", "evaluate", "evaluate_all", "kept_by"]
+__all__ = ["Evaluation", "evaluate", "evaluate_all", "kept_by"]
 
 Bools = NDArray[np.bool_]
 
@@ -131,23 +131,6 @@ def kept_by(
             )
         )
     return pl.concat(frames) if frames else pl.DataFrame()
-
-
-def contract_by(verdicts: pl.DataFrame, by: str = "region") -> pl.DataFrame:
-    """Where the whole contract was kept, from the rows of :func:`kept_by`.
-
-    A row a value of ``by`` with traffic: ``<by>, kept`` (no promise to viewers broken there), ``broken`` (the
-    names of those that were, worst first). Companions are not promised and do not count.
-    """
-    broken = (
-        pl.col("objective").filter(~pl.col("kept")).sort_by(pl.col("budget_left").filter(~pl.col("kept")))
-    )
-    return (
-        verdicts.filter(pl.col("in_contract") & pl.col("kept").is_not_null())
-        .group_by(by)
-        .agg(pl.col("kept").all(), broken=broken)
-        .sort(by, nulls_last=True)
-    )
 
 
 def _counted(objective: Objective, policies: Mapping[str, Policy]) -> tuple[CountRatio, BurnPolicy]:

@@ -34,6 +34,7 @@ def watch(
     *,
     policies: Mapping[str, Policy] | None = None,
     start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
 ) -> Evaluation:
     """The objective over hourly ``ratios``: ``bucket_ts_ms, numerator, denominator, n_effective``.
 
@@ -47,7 +48,7 @@ def watch(
         raise InputError(
             f"{objective.name} has no seasonal baseline", where=objective.where, mend="evaluate its counts"
         )
-    hours = _hours(ratios)
+    hours = _hours(ratios, end_ts_ms)
     bad_part = pl.col("numerator")
     if objective.indicator.of == "success":
         bad_part = pl.col("denominator") - bad_part
@@ -76,14 +77,16 @@ def watch(
     )
 
 
-def _hours(ratios: pl.DataFrame) -> pl.DataFrame:
-    """Every hour from the first to the last, those without a row with zeros."""
+def _hours(ratios: pl.DataFrame, end_ts_ms: int | None) -> pl.DataFrame:
+    """Every hour from the first to the last before the end, those without a row with zeros."""
     rows = ratios.select(
         ts_ms="bucket_ts_ms",
         numerator=pl.col("numerator").cast(_EXACT),
         denominator=pl.col("denominator").cast(_EXACT),
         n_effective=pl.col("n_effective").cast(pl.Float64),
     )
+    if end_ts_ms is not None:
+        rows = rows.filter(pl.col("ts_ms") < end_ts_ms)
     if rows.is_empty():
         raise InputError("no hours to compare with their season", mend="put telemetry into the lake first")
     first, last = rows.select(first=pl.col("ts_ms").min(), last=pl.col("ts_ms").max()).row(0)

@@ -225,7 +225,7 @@ def _show(evaluations: Sequence[Evaluation], slices: pl.DataFrame | None, by: st
 def _show_slices(console: Console, slices: pl.DataFrame, by: str) -> None:
     from rich.table import Table
 
-    from alerts.evaluate import contract_by
+    from alerts.verdict import verdict
 
     table = Table("objective", by, "attained", "budget left", "kept", box=None)
     for row in slices.sort("objective", "budget_left", nulls_last=True).iter_rows(named=True):
@@ -237,8 +237,8 @@ def _show_slices(console: Console, slices: pl.DataFrame, by: str) -> None:
             _verdict(row["kept"]),
         )
     console.print(table)
-    contract = contract_by(slices, by)
-    console.print(f"every promise kept: {contract['kept'].sum()} of {contract.height} by {by}")
+    found = verdict(slices, by)
+    console.print(f"{found.sentence} {found.detail}")
 
 
 def _number(count: int | Decimal) -> int | float:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.counts import Clock
-from alerts.evaluate import contract_by, evaluate, evaluate_all, kept_by
+from alerts.evaluate import evaluate, evaluate_all, kept_by
 from alerts.evaluation import EPISODES, incidents
 from alerts.policy import load_policies
 from alerts.slo import Objective, load
@@ -260,26 +260,6 @@ def test_no_rows_and_a_ratio_without_counts_are_refused() -> None:
         evaluate(OBJECTIVES["rebuffering-sessions"], minute_counts([]))
     with pytest.raises(InputError, match="does not count events"):
         evaluate(OBJECTIVES["rec-driven-share"], minute_counts([0]))
-
-
-def test_the_whole_contract_is_kept_where_no_promise_is_broken() -> None:
-    frame = pl.concat(
-        [
-            minute_counts([0], starts=1000, first_stalls=stalls, starts_late=late).with_columns(
-                region=pl.lit(region)
-            )
-            for region, stalls, late in (("a", 1, 10), ("b", 2, 10), ("c", 2, 100), ("d", 0, 0))
-        ]
-    )
-    # All stalled, which is a companion's business and breaks no promise.
-    frame = frame.with_columns(stalled_viewer_minutes=pl.lit(9), watched_viewer_minutes=pl.lit(9))
-    verdicts = contract_by(kept_by(COUNTED, frame, "region"), "region")
-    assert verdicts.rows() == [
-        ("a", True, []),
-        ("b", False, ["rebuffering-sessions"]),
-        ("c", False, ["time-to-play-p99", "rebuffering-sessions"]),
-        ("d", True, []),
-    ]
 
 
 def test_an_alert_that_flickers_is_one_incident() -> None:

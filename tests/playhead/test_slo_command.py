@@ -115,7 +115,7 @@ def test_evaluate_says_what_is_kept_and_where(lake: Lake, capsys: pytest.Capture
     assert kept == {"western-europe": True, "mena": False}
     code, out, _ = run(capsys, "evaluate", "--lake", lake.path, "--by", "region")
     assert code == 0
-    assert "every promise kept: 1 of 2 by region" in out
+    assert "The promise is kept in 1 of 2 regions." in out
 
 
 def test_a_breach_fails_only_when_asked(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
