@@ -208,6 +208,9 @@ def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
         name = _ENCODE_PRICE[codec]
         # Encodes from before the rates begin are priced as at the first month reported.
         at = max(encoded, usage.months[0])
+        life = price("encode_life_years", at, None) * 12
+        if _is_over(life - _months_between(encoded, usage.months[0])):
+            continue
         minute = (
             price(name, at, None)
             * price("ladder_1080p_equivalent", at, None)
@@ -216,9 +219,8 @@ def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
         if codec == "av1_fgs":
             minute = minute * price("film_grain_encode_factor", at, None)
         cost = minute * runtime / 60_000
-        life = price("encode_life_years", at, None) * 12
         for month in usage.months:
-            age = (month.year - encoded.year) * 12 + month.month - encoded.month
+            age = _months_between(encoded, month)
             if age == 0:
                 yield Line(
                     month, "encoding", f"encode_{codec}", name, cost, cost * 0, codec=codec,
@@ -231,7 +233,7 @@ def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
                 written_off = cost / life * left * part / whole
                 yield Line(
                     month, "encoding", f"encode_{codec}", name, cost * 0, written_off, codec=codec,
-                    quantity=(runtime, 60_000, "Minutes"),
+                    quantity=(runtime, 60_000, "Minutes in service"),
                 )  # fmt: skip
 
 
@@ -247,6 +249,14 @@ def _tiered(entry: Rate, quantity: Decimal) -> Decimal:
         ),
         Decimal(0),
     )
+
+
+def _months_between(first: date, later: date) -> int:
+    return (later.year - first.year) * 12 + later.month - first.month
+
+
+def _is_over(months_left: Amount) -> bool:
+    return bool(np.all(np.asarray(months_left) <= 0))
 
 
 def _clip(months_left: Amount) -> Amount:
