@@ -20,6 +20,7 @@ from alerts import names
 from alerts.openslo import RatioMetric, Slo
 from alerts.policy import BaselinePolicy, BurnPolicy, Policy, duration_text, load_policies
 from alerts.source import Document, read_documents
+from metrics.catalog import METRICS
 from metrics.errors import InputError, did_you_mean
 
 __all__ = ["CountRatio", "Objective", "ObjectiveRefused", "RawRatio", "load", "read", "shipped"]
@@ -167,7 +168,15 @@ _RATIO_LOC = ("spec", "indicator", "spec", "ratioMetric")
 
 def _indicator(ratio: RatioMetric, document: Document) -> CountRatio | RawRatio:
     if ratio.raw is not None and ratio.rawType is not None:
-        return RawRatio(metric=ratio.raw.metricSource.spec.metric, of=ratio.rawType)
+        metric = ratio.raw.metricSource.spec.metric
+        ratios = [name for name, known in METRICS.items() if known.kind == "ratio"]
+        if metric not in ratios:
+            raise ObjectiveRefused(
+                f"{metric!r} is no ratio of the metric catalogue",
+                where=document.where(*_RATIO_LOC, "raw", "metricSource", "spec", "metric"),
+                mend=did_you_mean(metric, ratios),
+            )
+        return RawRatio(metric=metric, of=ratio.rawType)
     parts = {"bad": ratio.bad, "good": ratio.good, "total": ratio.total}
     return CountRatio(
         **{

@@ -9,6 +9,7 @@ import pytest
 
 from alerts.policy import BurnPolicy, load_policies
 from alerts.slo import CountRatio, ObjectiveRefused, RawRatio, load, read
+from alerts.slo import shipped as slo_files
 from metrics.errors import InputError
 
 GOOD = """\
@@ -79,6 +80,29 @@ def test_good_over_total_is_read_too(tmp_path: Path) -> None:
     text = GOOD.replace("bad:", "good:").replace("playhead_home_pages_late", "playhead_starts")
     (objective,) = load([_write(tmp_path, text)])
     assert objective.indicator == CountRatio(good=("starts",), total=("home_pages",))
+
+
+def test_a_raw_ratio_must_be_in_the_catalogue(tmp_path: Path) -> None:
+    shipped = next(path for path in slo_files() if path.name == "rec-driven-share.yaml")
+    text = shipped.read_text(encoding="utf-8")
+    for metric, said in (
+        ("rec_driven_hour_ratio", "did you mean rec_driven_hours_ratio"),
+        ("watch_hours", "is no ratio"),
+    ):
+        path = _write(tmp_path, text.replace("rec_driven_hours_ratio", metric))
+        with pytest.raises(ObjectiveRefused, match=said) as raised:
+            load([path])
+        line = 1 + text[: text.index("metric: rec")].count("\n")
+        assert raised.value.where == f"{path}:{line}"
+
+
+def test_a_raw_ratio_has_no_counts_for_a_burn_rate(tmp_path: Path) -> None:
+    shipped = next(path for path in slo_files() if path.name == "rec-driven-share.yaml")
+    text = shipped.read_text(encoding="utf-8").replace("seasonal-baseline", "google-30d")
+    with pytest.raises(ObjectiveRefused, match="can never fire at an objective of 0.8"):
+        load([_write(tmp_path, text)])
+    with pytest.raises(ObjectiveRefused, match="a raw ratio has no counts to burn"):
+        load([_write(tmp_path, text.replace("target: 0.8", "target: 0.99"))])
 
 
 def test_textbook_factors() -> None:
