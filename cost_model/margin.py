@@ -10,7 +10,6 @@ less those; content, marketing and everything else is **not** in it, and it is l
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -18,8 +17,9 @@ from fractions import Fraction
 import polars as pl
 
 from cost_model.rates import GLOBAL, Rates
-from cost_model.usage import Usage
+from cost_model.usage import Usage, months_of
 from metrics.errors import InputError, did_you_mean
+from metrics.measures import DAYS_PER_MONTH
 
 __all__ = ["COST_POOLS", "INCLUDED", "revenue_usd", "unit_cost_tree", "unit_costs"]
 
@@ -84,13 +84,7 @@ def unit_cost_tree(cost_usd: Decimal, usage: Usage) -> dict[str, Fraction | None
     """
     gb = Fraction(usage.total_bytes(), _BYTES_PER_GB)
     hours = Fraction(int(usage.hours["playing_ms"].sum()), 3_600_000)
-    months = sum(
-        (
-            Fraction(int(days), calendar.monthrange(month.year, month.month)[1])
-            for month, days in usage.members.select("month", "member_days").iter_rows()
-        ),
-        Fraction(0),
-    )
+    months = Fraction(usage.member_days()) / DAYS_PER_MONTH
 
     def ratio(numerator: Fraction, denominator: Fraction) -> Fraction | None:
         return numerator / denominator if denominator else None
@@ -110,10 +104,7 @@ def revenue_usd(usage: Usage, rates: Rates) -> pl.DataFrame:
         (
             month,
             region,
-            _ratio(
-                Decimal(int(days)) * rates.usd("revenue_price", month, region or GLOBAL),
-                Decimal(calendar.monthrange(month.year, month.month)[1]),
-            ),
+            months_of(int(days)) * rates.usd("revenue_price", month, region or GLOBAL),
         )
         for month, region, days in usage.members.group_by("month", "region")
         .agg(pl.col("member_days").sum())
@@ -168,9 +159,7 @@ def _member_months(usage: Usage, keys: list[str]) -> dict[tuple[object, ...], De
     totals: dict[tuple[object, ...], Decimal] = {}
     for row in usage.members.iter_rows(named=True):
         key = tuple(row[k] for k in keys)
-        month = row["month"]
-        part = Decimal(int(row["member_days"])) / calendar.monthrange(month.year, month.month)[1]
-        totals[key] = totals.get(key, Decimal(0)) + part
+        totals[key] = totals.get(key, Decimal(0)) + months_of(int(row["member_days"]))
     return totals
 
 

@@ -22,6 +22,7 @@ from cost_model.rates import GLOBAL, Rates, load
 from cost_model.switches import margin_effects
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval
 from cost_model.usage import Quarter, Usage
+from metrics.measures import DAYS_PER_MONTH
 
 __all__ = ["CURVE_PRICES", "Figure", "Statement", "state"]
 
@@ -123,10 +124,7 @@ def state(
     """
     charged = charges(usage, rates, is_synthetic=is_synthetic)
     billed = bill_frame(usage, rates)
-    months = float(usage.member_months())
-    days = [usage.coverage(month) for month in usage.months]
-    covered = sum(part / whole for part, whole in days)
-    members = months / covered if covered else 0.0
+    members = usage.member_days() / int(usage.days["days"].sum()) if usage.days.height else 0.0
     given, given_encoding = dict(given or {}), dict(given_encoding or {})
     fixed = {name: value for name, (value, _) in given.items()}
     fixed_encoding = fixed | {name: value for name, (value, _) in given_encoding.items()}
@@ -207,7 +205,7 @@ def _figures(
         cost = cost + line.effective
     revenue: Floats = np.zeros(draws)
     for month, region, days in usage.members.select("month", "region", "member_days").iter_rows():
-        revenue = revenue + price("revenue_price", month, region) * int(days) / usage.coverage(month)[1]
+        revenue = revenue + price("revenue_price", month, region) * int(days) / float(DAYS_PER_MONTH)
     hours = float(usage.total_hours())
     outcomes: dict[str, tuple[Floats, float, str]] = {
         "usd_per_hour": (cost, hours, "USD/stream hour"),

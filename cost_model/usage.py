@@ -16,8 +16,9 @@ import polars as pl
 from cost_model.cdn import Fleet
 from cost_model.rates import GLOBAL, Rates
 from metrics.errors import InputError
+from metrics.measures import DAYS_PER_MONTH
 
-__all__ = ["USAGE_SCHEMAS", "Quarter", "Usage", "fleet"]
+__all__ = ["USAGE_SCHEMAS", "Quarter", "Usage", "fleet", "months_of"]
 
 _WHOLE = pl.Decimal(38, 0)
 _COLUMNS: Mapping[str, Sequence[str]] = {
@@ -165,13 +166,22 @@ class Usage:
         """All hours played."""
         return Decimal(int(self.hours["playing_ms"].sum())) / 3_600_000
 
+    def member_days(self) -> int:
+        """All paying member-days."""
+        return int(self.members["member_days"].sum())
+
     def member_months(self) -> Decimal:
-        """Σ over months of paying member-days ÷ days of the month."""
-        by_month = self.members.group_by("month").agg(pl.col("member_days").sum()).sort("month")
-        return sum(
-            (Decimal(int(n)) / calendar.monthrange(m.year, m.month)[1] for m, n in by_month.iter_rows()),
-            Decimal(0),
-        )
+        """Paying member-days ÷ 30.4375, the metrics catalogue's month."""
+        return months_of(self.member_days())
+
+
+def months_of(days: int) -> Decimal:
+    """Days in months of 30.4375 days (365.25 / 12).
+
+    >>> months_of(487)
+    Decimal('16')
+    """
+    return Decimal(days) * DAYS_PER_MONTH.denominator / DAYS_PER_MONTH.numerator
 
 
 def fleet(appliances: pl.DataFrame, peaks: pl.DataFrame, rates: Rates) -> pl.DataFrame:

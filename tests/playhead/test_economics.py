@@ -14,6 +14,7 @@ from cost_model.rates import load
 from cost_model.usage import Quarter
 from metrics.errors import InputError
 from metrics.lake import Lake
+from metrics.query import measure
 from metrics.telemetry import get_table
 from playhead.cli import main
 from playhead.economics import economics, statement
@@ -115,7 +116,7 @@ def test_usage_is_that_of_the_quarter(lake: Lake) -> None:
     assert usage.total_bytes() == 2 * 10**15
     assert usage.total_hours() == 2 * 10**6  # the excluded session and July's are not counted
     assert usage.days["days"].to_list() == [2, 1]
-    assert float(usage.member_months()) == pytest.approx(2 * 10**6 / 30)
+    assert float(usage.member_months()) == pytest.approx(2 * 10**6 / 30.4375)
     (row,) = usage.fleet.to_dicts()
     # 300 Gbit/s ÷ sqrt(90 · 200) = 134 Gbit/s a server is 3, the small site has 1; 300 ÷ 200 is 2
     assert (row["sites"], row["edge_servers"], row["exchange_sites"], row["storage_servers"]) == (2, 4, 1, 2)
@@ -244,3 +245,16 @@ def test_both_worlds_of_one_seed_price_av1(lake: Lake) -> None:
     assert statement(lake, Q2, load()).as_dict()["given_encoding"]["gb_per_hour"]["value"] == pytest.approx(
         2.0
     )
+
+
+def test_the_catalogue_says_the_same(lake: Lake) -> None:
+    """Unit costs here and the metrics of the catalogue are one definition, computed twice."""
+    result = economics(lake, "2026Q2")
+    start, end = Q2.ts_ms()
+    names = {
+        "cost_per_stream_hour_usd": "usd_per_hour",
+        "cost_per_subscriber_month_usd": "usd_per_member_month",
+    }
+    found = measure(lake, list(names), start_ts_ms=start, end_ts_ms=end)
+    for metric, value in found.select("metric", "value").iter_rows():
+        assert value == pytest.approx(float(result.total[names[metric]]), rel=1e-6)
