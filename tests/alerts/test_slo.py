@@ -99,7 +99,7 @@ def test_a_raw_ratio_must_be_in_the_catalogue(tmp_path: Path) -> None:
 def test_a_raw_ratio_has_no_counts_for_a_burn_rate(tmp_path: Path) -> None:
     shipped = next(path for path in slo_files() if path.name == "rec-driven-share.yaml")
     text = shipped.read_text(encoding="utf-8").replace("seasonal-baseline", "google-30d")
-    with pytest.raises(ObjectiveRefused, match="can never fire at an objective of 0.8"):
+    with pytest.raises(ObjectiveRefused, match=r"can never fire at an objective of 0\.8"):
         load([_write(tmp_path, text)])
     with pytest.raises(ObjectiveRefused, match="a raw ratio has no counts to burn"):
         load([_write(tmp_path, text.replace("target: 0.8", "target: 0.99"))])
