@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+# Imported only where a cluster has it.
+OPTIONAL = {"pyspark"}
+# Polars needs time zones on machines without any.
+USED_BY_OTHERS = {"tzdata"}
 
 # One import that each contract must refuse, and the contract's name.
 VIOLATIONS = {
@@ -183,3 +189,18 @@ def test_no_committed_file_names_an_index_or_a_machine() -> None:
         faults += [f"{name}: {host}" for host in INDEX_HOSTS if host in text]
         faults += [f"{name}: {match.group()}" for match in MACHINE_PATH.finditer(text)]
     assert faults == []
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
+    dists = {name: {d.lower().replace("_", "-") for d in of} for name, of in packages_distributions().items()}
+    imported: set[str] = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    third_party = imported - sys.stdlib_module_names - set(PACKAGES) - OPTIONAL
+    declared = {re.split(r"[<>=!~;\[ ]", line)[0].lower() for line in PROJECT["project"]["dependencies"]}
+    assert {name for name in third_party if not dists.get(name, set()) & declared} == set()
+    assert declared - set().union(*(dists.get(name, set()) for name in third_party)) == USED_BY_OTHERS
