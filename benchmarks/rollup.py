@@ -1,0 +1,139 @@
+"""How many session rows a rollup takes a second, beside the same sums written by hand in Polars and DuckDB.
+
+The peers get the same columns and give the same integers. They add in 64 bits (Polars) and 128 bits (DuckDB);
+ours adds in exact decimals, which is what keeps a quarter's weighted bytes from wrapping.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from benchmarks.harness import Row, race, rate
+from metrics import measures
+from metrics.rollup import rollup
+
+__all__ = ["rows"]
+
+ROWS = 2_000_000
+BY = ["region", "device"]
+PARTS = (
+    measures.attempts,
+    measures.starts,
+    measures.starts_late,
+    measures.rebuffered,
+    measures.stall_ms,
+    measures.watched_ms,
+    measures.playing_ms,
+)
+STARTED = ("played", "playback_failure")
+SQL = f"""
+WITH s AS (
+  SELECT *, outcome IN {STARTED} AS started, startup_ms IS NOT NULL AS timed
+  FROM sessions WHERE excluded_reason IS NULL
+)
+SELECT region, device,
+  SUM(weight) AS attempts,
+  SUM(CASE WHEN started THEN weight ELSE 0 END) AS starts,
+  SUM(CASE WHEN timed AND startup_ms >= {measures.LATE_START_MS} THEN weight ELSE 0 END) AS starts_late,
+  SUM(CASE WHEN started AND stall_count > 0 THEN weight ELSE 0 END) AS rebuffered,
+  SUM(stall_ms * weight) AS stall_ms,
+  SUM(watched_ms * weight) AS watched_ms,
+  SUM(playing_ms * weight) AS playing_ms,
+  COUNT(*) AS "n:attempts",
+  SUM(weight) AS "w:attempts",
+  SUM(weight * weight) AS "w2:attempts",
+  SUM(CASE WHEN started THEN 1 ELSE 0 END) AS "n:started",
+  SUM(CASE WHEN started THEN weight ELSE 0 END) AS "w:started",
+  SUM(CASE WHEN started THEN weight * weight ELSE 0 END) AS "w2:started",
+  SUM(CASE WHEN timed THEN 1 ELSE 0 END) AS "n:timed",
+  SUM(CASE WHEN timed THEN weight ELSE 0 END) AS "w:timed",
+  SUM(CASE WHEN timed THEN weight * weight ELSE 0 END) AS "w2:timed"
+FROM s GROUP BY region, device
+"""
+
+
+def rows() -> list[Row]:
+    """Seven parts with n, Σw and Σw² by region and device."""
+    sessions = _sessions(ROWS)
+    lazy = nw.from_native(sessions.lazy())
+    arrow = sessions.to_arrow()
+    duck = duckdb.connect(config={"threads": pl.thread_pool_size()})
+    duck.register("sessions", arrow)
+
+    def ours() -> pl.DataFrame:
+        rolled: pl.DataFrame = rollup(lazy, PARTS, BY).collect("polars").to_native()
+        return rolled
+
+    def polars() -> pl.DataFrame:
+        return _by_hand(sessions.lazy()).collect()
+
+    def duckdb_() -> pl.DataFrame:
+        return pl.DataFrame(duck.sql(SQL).arrow())
+
+    expected = _plain(ours())
+    for peer in (polars, duckdb_):
+        assert expected.equals(_plain(peer()).select(expected.columns)), f"{peer.__name__} differs"
+    peers = {"Polars by hand, 64-bit sums": polars, "DuckDB": duckdb_}
+    return race("rollup, 7 parts by region and device", ours, peers, rate(ROWS, "rows"))
+
+
+def _by_hand(sessions: pl.LazyFrame) -> pl.LazyFrame:
+    weight, startup = pl.col("weight"), pl.col("startup_ms")
+    of = {
+        "attempts": weight.is_not_null(),
+        "started": pl.col("outcome").is_in(STARTED),
+        "timed": startup.is_not_null(),
+    }
+    sizes: dict[str, pl.Expr] = {}
+    for name, rows in of.items():
+        counted = pl.when(rows).then(weight).otherwise(0)
+        sizes |= {f"n:{name}": pl.when(rows).then(1).otherwise(0).sum()}
+        sizes |= {f"w:{name}": counted.sum(), f"w2:{name}": (counted * weight).sum()}
+    return (
+        sessions.filter(pl.col("excluded_reason").is_null())
+        .group_by(BY)
+        .agg(
+            attempts=weight.sum(),
+            starts=weight.filter(of["started"]).sum(),
+            starts_late=weight.filter(startup >= measures.LATE_START_MS).sum(),
+            rebuffered=weight.filter(of["started"] & (pl.col("stall_count") > 0)).sum(),
+            stall_ms=(pl.col("stall_ms") * weight).sum(),
+            watched_ms=(pl.col("watched_ms") * weight).sum(),
+            playing_ms=(pl.col("playing_ms") * weight).sum(),
+            **sizes,
+        )
+    )
+
+
+def _plain(rolled: pl.DataFrame) -> pl.DataFrame:
+    return rolled.with_columns(pl.exclude(BY).cast(pl.Int64)).sort(BY)
+
+
+def _sessions(n: int) -> pl.DataFrame:
+    draw = np.random.default_rng(1)
+    playing = draw.lognormal(14, 1, n).astype(np.int64)
+    stall = np.where(draw.random(n) < 0.02, draw.integers(100, 20_000, n), 0)
+    startup = draw.lognormal(6, 0.8, n).astype(np.int64)
+    return pl.DataFrame(
+        {
+            "region": draw.integers(0, 8, n),
+            "device": draw.integers(0, 5, n),
+            "startup_ms": startup,
+            "stall_count": (stall > 0).astype(np.int64),
+            "stall_ms": stall,
+            "watched_ms": playing + stall + startup,
+            "playing_ms": playing,
+            "weight": draw.integers(10_000, 30_000, n),
+            "never": draw.random(n) < 0.02,
+        }
+    ).select(
+        pl.format("region-{}", "region").alias("region"),
+        pl.format("device-{}", "device").alias("device"),
+        pl.when(~pl.col("never")).then("startup_ms").alias("startup_ms"),
+        pl.when("never").then(pl.lit("start_failure")).otherwise(pl.lit("played")).alias("outcome"),
+        pl.exclude("region", "device", "startup_ms", "never"),
+        pl.lit(None, pl.String).alias("excluded_reason"),
+    )
