@@ -13,6 +13,14 @@ from playhead.commands._common import json_option, lake_option, print_json
 
 __all__ = ["command"]
 
+_FIGURES = {
+    "usd_per_hour": "cost per stream hour",
+    "usd_per_gb": "cost per GB",
+    "usd_per_member_month": "cost per subscriber-month",
+    "revenue_usd_per_hour": "revenue per stream hour",
+    "contribution_usd_per_hour": "contribution per stream hour",
+}
+
 rates_option = click.option(
     "--rates",
     "rates_path",
@@ -40,7 +48,7 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     """Compute a quarter's charges and unit costs, and write the report."""
     from cost_model.charges import neutralised
     from cost_model.rates import load
-    from cost_model.report.numbers import unit_usd, usd
+    from cost_model.report.numbers import count, months, unit_usd, usd
     from cost_model.usage import Quarter
     from metrics.lake import Lake
     from playhead.economics import statement, write_outputs
@@ -65,9 +73,18 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
         nl=False,
     )
     click.echo(f"residual ${result.residual_usd:,.2f}")
-    for name, figure in result.figures.items():
-        between = f"{unit_usd(figure.interval.low)} to {unit_usd(figure.interval.high)}"
-        click.echo(f"  {name.replace('_', ' '):<28} {unit_usd(figure.value):>10}  ({between})")
+    for name, title in _FIGURES.items():
+        if name in result.figures:
+            figure = result.figures[name]
+            between = f"{unit_usd(figure.interval.low)} to {unit_usd(figure.interval.high)}"
+            click.echo(f"  {title:<30} {unit_usd(figure.value):>10}  (90 %: {between})")
+    for policy, found in result.breakevens.items():
+        i = found.subscribers
+        between = f"{count(i.low)} to {count(i.high)} subscribers"
+        click.echo(f"  {f'own CDN breaks even, {policy}':<30} {count(i.median):>10}  (90 %: {between})")
+    i = result.paybacks["third_party"].at.months
+    between = f"{months(i.low)} to {months(i.high)} months"
+    click.echo(f"  {'AV1 + film grain pays back':<30} {months(i.median):>10}  (90 %: {between})")
     click.echo(f"report: {page}")
 
 
