@@ -216,6 +216,8 @@ def header_fields(text: str) -> dict[str, str]:
     >>> header_fields("{CMCD-Request: 'su', CMCD-Object: 'ot=m'}")
     {'CMCD-Request': 'su', 'CMCD-Object': 'ot=m'}
     """
+    if "cmcd-" not in text.lower():
+        return {}
     starts = list(_HEADER.finditer(text))
     ends = [*(start.start() for start in starts[1:]), len(text)]
     fields: dict[str, str] = {}
@@ -229,7 +231,12 @@ def header_fields(text: str) -> dict[str, str]:
 
 def _decoded(argument: str) -> str:
     """URL-decoded; once more where a CDN has encoded what was encoded already."""
-    once = unquote(argument)
+    once = argument
+    # The escapes that make up most of it; what they leave, if anything, is decoded the long way.
+    for escape, character in (("%2C", ","), ("%3D", "="), ("%22", '"')):
+        once = once.replace(escape, character)
+    if "%" in once:
+        once = unquote(once)
     return unquote(once) if "%" in once and "=" not in once and "%3D" in once.upper() else once
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from metrics.errors import InputError
-from metrics.ingest.table_file import digest, read_table
+from metrics.ingest.table_file import digest, instant_ms_of, read_table
 from metrics.lake import Appended, Lake
 from metrics.telemetry import TABLES
 
@@ -46,21 +46,12 @@ def to_contract(frame: pl.DataFrame, *, where: str = "") -> pl.DataFrame:
                 mend = "export FOCUS 1.0 or later with its mandatory columns"
                 raise InputError(f"no column {source!r}", where=where, mend=mend)
         elif column.name in _PERIOD:
-            exprs.append(_instant(source, frame.schema[source]).alias(column.name))
+            exprs.append(instant_ms_of(pl.col(source), frame.schema[source]).alias(column.name))
         elif column.name in _EMPTY_WHEN_NULL:
             exprs.append(pl.col(source).cast(pl.String).fill_null("").alias(column.name))
         else:
             exprs.append(pl.col(source).cast(column.dtype, strict=False).alias(column.name))
     return frame.select(exprs)
-
-
-def _instant(name: str, dtype: pl.DataType) -> pl.Expr:
-    here = pl.col(name)
-    if dtype == pl.String:
-        # `2024-09-18 23:00:00`, `2024-09-18T23:00:00Z`: FOCUS times are UTC however they are written.
-        plain = here.str.replace(" ", "T", literal=True).str.replace(r"(Z|\+00:00)$", "")
-        here = plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False)
-    return here.cast(pl.Datetime("ms")).dt.epoch("ms")
 
 
 def _snake(name: str) -> str:

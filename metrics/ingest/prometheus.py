@@ -119,14 +119,10 @@ def _minutes(
     if "attempts" not in config.counts:
         parts = ("starts", "exits_before_start", "start_failures")
         frame = frame.with_columns(attempts=pl.sum_horizontal(*parts))
-    each = pl.col("attempts").fill_null(0)
+    each = pl.col("attempts")
     # A server counts everything once: every attempt weighs 1.
-    return frame.with_columns(
-        pl.col(_COUNTS).fill_null(0),
-        attempts_n=each,
-        attempts_weight_squared=each,
-        is_synthetic=pl.lit(value=False),
-    ), reasons
+    unweighted = {"attempts_n": each, "attempts_weight_squared": each, "is_synthetic": pl.lit(value=False)}
+    return frame.with_columns(pl.col(_COUNTS).fill_null(0)).with_columns(**unweighted), reasons
 
 
 @dataclass

@@ -29,6 +29,8 @@ class Report:
         items = self.keys.get(name)
         if not isinstance(items, list) or not items:
             return None
+        if len(items) == 1 and isinstance(items[0], int):
+            return items[0]
         wanted = object_type or self.keys.get("ot")
         first: int | None = None
         for item in items:

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metrics.contract import Column, Validated
 from metrics.errors import InputError, did_you_mean
-from metrics.ingest.table_file import digest, read_table
+from metrics.ingest.table_file import digest, instant_ms_of, read_table
 from metrics.lake import Appended, Lake
 from metrics.privacy import keyed_hash, replicate_of
 from metrics.telemetry import TABLES
@@ -142,8 +142,7 @@ def _converted(column: Column, source: Source, dtype: pl.DataType) -> pl.Expr:
             return_dtype=pl.Boolean,
         )
     if column.unit == "UTC epoch ms" and (source.unit == _ISO or dtype.is_temporal()):
-        moment = here.str.to_datetime(time_zone="UTC", strict=False) if dtype == pl.String else here
-        return moment.cast(pl.Datetime("ms", "UTC")).dt.epoch("ms")
+        return instant_ms_of(here, dtype)
     if column.dtype == pl.Int64 and (dtype == pl.String or source.unit):
         factor = _FACTORS.get(column.unit, {}).get(source.unit or "", 1)
         number = here.cast(pl.Float64, strict=False) * factor

@@ -10,7 +10,7 @@ from polars.exceptions import PolarsError
 
 from metrics.errors import InputError
 
-__all__ = ["digest", "read_table"]
+__all__ = ["digest", "instant_ms_of", "read_table"]
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -32,6 +32,24 @@ def read_table(path: Path) -> pl.DataFrame:
         what = str(error).splitlines()[0]
         raise InputError(f"cannot be read as a table ({what})", where=str(path)) from error
     raise InputError("neither .csv nor .parquet", where=str(path), mend="convert or rename the file")
+
+
+def instant_ms_of(here: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """A column of dates or times (ISO 8601 text, or typed) as UTC epoch ms; without an offset it is UTC.
+
+    >>> texts = pl.Series("t", ["2026-04-01", "2026-04-01 12:00:00", "2026-04-01T14:00:00+02:00", "soon"])
+    >>> texts.to_frame().select(instant_ms_of(pl.col("t"), texts.dtype))["t"].to_list()
+    [1775001600000, 1775044800000, 1775044800000, None]
+    """
+    if dtype == pl.String:
+        text = here.str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d)$", "${1}T00:00:00")
+        text = text.str.replace(" ", "T", literal=True).str.replace(r"[Zz]$", "+00:00")
+        away = text.str.contains(r"[+-]\d\d:?\d\d$")
+        text = pl.when(away).then(text).otherwise(text + "+00:00")
+        here = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_zone="UTC", strict=False)
+    elif isinstance(dtype, pl.Datetime) and dtype.time_zone:
+        here = here.dt.convert_time_zone("UTC")
+    return here.cast(pl.Datetime("ms")).dt.epoch("ms")
 
 
 def digest(path: Path, *more: str) -> str:

@@ -1,0 +1,170 @@
+"""One's own sessions by a mapping, and FOCUS charges."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from metrics.errors import InputError
+from metrics.ingest import focus, sessions
+from metrics.lake import Lake
+from metrics.privacy import hash_id
+
+FOCUS_SAMPLE = Path(__file__).parent / "fixtures" / "focus" / "focus_1.0_sample.csv"
+MAPPING = """
+[columns]
+session_id = "SessionID"
+subscriber_id = "Account"
+start_ts_ms = {column = "StartedAt", unit = "iso"}
+startup_ms = {column = "TTFF", unit = "s"}
+playing_ms = {column = "Minutes", unit = "min"}
+stall_count = "Stalls"
+stall_ms = {column = "StallSeconds", unit = "s"}
+media_bytes = {column = "MB", unit = "MB"}
+outcome = {column = "State", values = {ok = "played", ebvs = "exit_before_start"}}
+device = {column = "Screen", values = {TV = "smart_tv"}}
+
+[defaults]
+region = "mena"
+weight = 3
+"""
+ROWS = """SessionID,Account,StartedAt,TTFF,Minutes,Stalls,StallSeconds,MB,State,Screen
+a,alice,2026-04-01T12:00:00Z,1.25,2.5,1,0.5,12.5,ok,TV
+b,bob,2026-04-01 12:00:00,,0,0,0,0,ebvs,TV
+c,carol,2026-04-01T14:00:00+02:00,0.5,1,0,0,1,ok,fridge
+d,dan,yesterday,0.5,1,0,0,1,ok,TV
+e,erin,2026-04-01T12:00:00Z,-1,1,0,0,1,ok,TV
+"""
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake.create(tmp_path / "lake")
+
+
+def _write(tmp_path: Path, rows: str = ROWS, mapping: str = MAPPING) -> tuple[Path, sessions.SessionMapping]:
+    (tmp_path / "own.csv").write_text(rows)
+    (tmp_path / "map.toml").write_text(mapping)
+    return tmp_path / "own.csv", sessions.load_mapping(tmp_path / "map.toml")
+
+
+def test_mapped_rows_are_converted_completed_and_hashed(lake: Lake, tmp_path: Path) -> None:
+    path, mapping = _write(tmp_path)
+    done = sessions.ingest(lake, path, mapping)
+    assert (done.rows, done.quarantined) == (2, 3)
+    assert set(done.reasons) == {
+        "device: not one of smart_tv, connected_tv, mobile, tablet, web",
+        "start_ts_ms: missing; end_ts_ms: missing",
+        "waited_ms: negative; startup_ms: negative; playing_ms longer than watched_ms",
+    }
+    a, b = lake.scan("playback_session").sort("outcome", descending=True).collect().iter_rows(named=True)
+    assert (a["start_ts_ms"], a["startup_ms"], a["playing_ms"]) == (1_775_044_800_000, 1250, 150_000)
+    assert (a["stall_count"], a["stall_ms"], a["media_bytes"]) == (1, 500, 12_500_000)
+    assert a["watched_ms"] == 1250 + 150_000 + 500
+    assert a["end_ts_ms"] == a["start_ts_ms"] + a["watched_ms"]
+    assert (a["subscriber_id"], a["region"], a["weight"]) == (hash_id("alice", lake.key), "mena", 3)
+    assert a["replicate"] == int(a["subscriber_id"][:2], 16) % 32
+    assert (a["end_reason"], a["flags"]) == ("stopped", "end_reason_assumed")
+    assert (b["outcome"], b["end_reason"], b["startup_ms"]) == (
+        "exit_before_start",
+        "exit_before_start",
+        None,
+    )
+    assert "carol" not in "".join(lake.scan("quarantine").collect()["row"])
+
+
+def test_the_same_file_and_mapping_are_taken_once(lake: Lake, tmp_path: Path) -> None:
+    path, mapping = _write(tmp_path)
+    sessions.ingest(lake, path, mapping)
+    assert sessions.ingest(lake, path, mapping).already
+    assert lake.scan("playback_session").collect().height == 2
+
+
+def test_parquet_in_epochs_and_without_outcomes(lake: Lake, tmp_path: Path) -> None:
+    moments = pl.Series([1_775_044_800, 1_775_044_860])
+    pl.DataFrame({"id": ["x", "y"], "t": moments, "ttff": [700, None], "live": [True, False]}).write_parquet(
+        tmp_path / "own.parquet"
+    )
+    _, mapping = _write(
+        tmp_path,
+        mapping="""[columns]
+session_id = "id"
+end_ts_ms = {column = "t", unit = "s"}
+startup_ms = "ttff"
+is_first_session = "live"
+""",
+    )
+    done = sessions.ingest(lake, tmp_path / "own.parquet", mapping)
+    assert (done.rows, done.quarantined) == (2, 0)
+    rows = lake.scan("playback_session").sort("end_ts_ms").collect()
+    assert rows["outcome"].to_list() == ["played", "exit_before_start"]
+    assert rows["start_ts_ms"].to_list() == [1_775_044_799_300, 1_775_044_860_000]
+    assert rows["is_first_session"].to_list() == [True, False]
+    assert set(rows["flags"][0].split(",")) == {"outcome_assumed", "end_reason_assumed", "playing_unknown"}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ("[columns]\nstart_up_ms = 'TTFF'", "no session column 'start_up_ms'; did you mean startup_ms"),
+        (
+            "[columns]\nstartup_ms = {column = 'TTFF', unit = 'hours'}",
+            "startup_ms: no unit 'hours'; known: ms, s",
+        ),
+        ("[columns]\nsession_id = {column = 'SessionID', unit = 's'}", "the column has no unit"),
+        ("[columns\n", "not TOML"),
+        ("[defaults]\nweight = 1", "columns: Field required"),
+        ("[columns]\nsession_id = {colum = 'x'}", "map.toml"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used(tmp_path: Path, mapping: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _write(tmp_path, mapping=mapping)
+
+
+def test_files_that_cannot_be_used(lake: Lake, tmp_path: Path) -> None:
+    path, mapping = _write(tmp_path, rows="Session,Account\n")
+    with pytest.raises(InputError, match=r"no column 'SessionID'.*did you mean Session"):
+        sessions.ingest(lake, path, mapping)
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
+    (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "empty.csv").write_text("")
+    for name, message in {
+        "broken.parquet": "cannot be read as a table",
+        "notes.txt": "neither .csv nor .parquet",
+        "empty.csv": "cannot be read as a table",
+        "absent.csv": "no such file",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            sessions.ingest(lake, tmp_path / name, mapping)
+
+
+def test_focus_charges_keep_every_cent(lake: Lake) -> None:
+    done = focus.ingest(lake, FOCUS_SAMPLE)
+    assert (done.rows, done.quarantined) == (40, 0)
+    raw = pl.read_csv(FOCUS_SAMPLE, infer_schema=False)
+    for name in ("BilledCost", "EffectiveCost", "ListCost"):
+        expected = sum(Decimal(text) for text in raw[name])
+        assert lake.scan("charge").select(pl.col(name).sum()).collect().item() == round(expected, 10)
+    first = lake.scan("charge").collect().row(by_predicate=pl.col("SkuId") == "G95FST5FTYV3JSRX", named=True)
+    assert first["x_period_start_ts_ms"] == 1_726_696_800_000  # 2024-09-18T22:00:00Z
+    assert first["ConsumedQuantity"] == 2
+    assert focus.ingest(lake, FOCUS_SAMPLE).already
+
+
+def test_focus_own_columns_iso_times_and_bad_rows(lake: Lake, tmp_path: Path) -> None:
+    raw = pl.read_csv(FOCUS_SAMPLE, infer_schema=False, null_values=["NULL"]).head(3)
+    raw = raw.with_columns(
+        x_CostPool=pl.lit("delivery"),
+        ChargePeriodStart=pl.Series(["2026-04-01T00:00:00Z", "2026-04-01T00:00:00Z", "sometime"]),
+        ChargePeriodEnd=pl.Series(["2026-05-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-05-01T00:00:00Z"]),
+    )
+    raw.write_csv(tmp_path / "own.csv")
+    done = focus.ingest(lake, tmp_path / "own.csv")
+    assert (done.rows, done.quarantined) == (1, 2)
+    assert set(done.reasons) == {"period ends before it starts", "x_period_start_ts_ms: missing"}
+    assert lake.scan("charge").collect()["x_cost_pool"].to_list() == ["delivery"]
+    raw.drop("BilledCost").write_csv(tmp_path / "less.csv")
+    with pytest.raises(InputError, match="no column 'BilledCost'"):
+        focus.ingest(lake, tmp_path / "less.csv")

@@ -1,0 +1,128 @@
+"""``playhead ingest``, ``cmcd`` and ``lake`` as a user calls them: exit status, one line, JSON."""
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from playhead.cli import main
+
+URL = "https://cdn.example/v.m4s?CMCD=bl%3D100%2Cbr%3D3000%2Cd%3D4000%2Cot%3Dv%2Csid%3D%22s%22\n"
+
+
+class Shell:
+    """Runs commands in this process: exit status, standard output and standard error."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *args: object, stdin: bytes = b"") -> tuple[int, str, str]:
+        self._monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as stop:
+            main([str(arg) for arg in args])
+        out, err = self._capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out, err
+
+    def json(self, *args: object, stdin: bytes = b"") -> Any:
+        status, out, _ = self(*args, "--json", stdin=stdin)
+        assert status == 0
+        return json.loads(out)
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    return Shell(capsys, monkeypatch)
+
+
+def test_ingest_cmcd_from_standard_input_then_again(shell: Shell, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    first = shell.json("ingest", "cmcd", "-", "--lake", lake, stdin=URL.encode() * 2)
+    assert (first["lines"], first["records"], first["sessions"], first["quarantined"]) == (2, 2, 1, 0)
+    again = shell.json("ingest", "cmcd", "-", "--lake", lake, stdin=URL.encode() * 2)
+    assert (again["sessions"], again["already"]) == (0, ["standard input"])
+    info = shell.json("lake", "info", "--lake", lake)
+    assert {table["table"]: table["rows"] for table in info["tables"]} == {
+        "playback_session": 1,
+        "playback_event": 0,
+    }
+
+
+def test_a_slip_in_one_name_takes_nothing_in(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "good.log").write_text(URL)
+    status, out, err = shell(
+        "ingest", "cmcd", tmp_path / "good.log", tmp_path / "slip.log", "--lake", tmp_path / "lake"
+    )
+    assert (status, out) == (2, "")
+    assert err == f"playhead: {tmp_path / 'slip.log'}: no such file; check the path\n"
+    assert not (tmp_path / "lake").exists()
+
+
+def test_what_was_received_when(shell: Shell, tmp_path: Path) -> None:
+    from metrics.lake import Lake
+
+    command = ("ingest", "cmcd", "-", "--lake", tmp_path / "lake", "--received-at")
+    assert shell(*command, "2026-04-01T12:00:00Z", stdin=URL.encode())[0] == 0
+    ends = Lake.open(tmp_path / "lake").scan("playback_session").collect()["end_ts_ms"]
+    assert ends.to_list() == [1_775_044_800_000]
+    status, _, err = shell(*command, "noon", stdin=URL.encode())
+    assert status == 2
+    assert "not a time: 'noon'; write 2026-04-01T12:00:00Z" in err
+
+
+def test_a_dry_run_writes_nothing(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("id,t,ttff\na,2026-04-01,0.5\nb,never,1\n")
+    (tmp_path / "map.toml").write_text(
+        "[columns]\nsession_id = 'id'\nstart_ts_ms = {column='t', unit='iso'}\n"
+        "startup_ms = {column='ttff', unit='s'}\n"
+    )
+    command = (
+        "ingest",
+        "sessions",
+        tmp_path / "own.csv",
+        "--map",
+        tmp_path / "map.toml",
+        "--lake",
+        tmp_path / "lake",
+    )
+    counts = shell.json(*command, "--dry-run")
+    assert (counts["rows"], counts["sessions"], counts["quarantined"]) == (2, 1, 1)
+    assert not (tmp_path / "lake").exists()
+    assert shell.json(*command)["sessions"] == 1
+
+
+def test_cmcd_decode_writes_an_object_a_line(shell: Shell) -> None:
+    status, out, _ = shell("cmcd", "decode", stdin=b'br=3000,zzz=1\r\n\xff\nsid="\xc3\xa9",su\nv=3\n')
+    assert status == 0
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["ok"] for answer in answers] == [True, False, False, True]
+    assert [answer["accepted"] for answer in answers] == [{"br": 3000}, {}, {"su": True}, {}]
+    assert answers[0]["issues"] == [
+        {"key": "zzz", "severity": "warning", "message": "unknown to version 1; ignored (6.3)"}
+    ]
+    assert answers[3]["raw"] == {"v": 3}
+
+
+def test_lake_upkeep(shell: Shell, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    for n in range(3):
+        line = URL.replace("%22s%22", f"%22s{n}%22")
+        shell("ingest", "cmcd", "-", "--lake", lake, "--received-at", "2026-04-01", stdin=line.encode())
+    assert shell.json("lake", "compact", "--lake", lake)["playback_session"] == {
+        "files_before": 3,
+        "files_after": 1,
+    }
+    assert shell.json("lake", "vacuum", "--lake", lake) == {"files_deleted": 0}
+    assert shell.json("lake", "vacuum", "--lake", lake, "--retention-hours", 0) == {"files_deleted": 3}
+    erased = shell.json("lake", "forget", "nobody", "--lake", lake)
+    assert erased == {"rows_erased": {"playback_event": 0, "playback_session": 0}, "files_deleted": 0}
+
+
+@pytest.mark.parametrize("verb", ["info", "compact", "vacuum"])
+def test_no_lake_is_one_line(shell: Shell, tmp_path: Path, verb: str) -> None:
+    status, out, err = shell("lake", verb, "--lake", tmp_path / "nowhere")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "no lake here; make one with" in err
