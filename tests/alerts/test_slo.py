@@ -6,12 +6,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerts.policy import BurnPolicy, load_policies
 from alerts.slo import CountRatio, ObjectiveRefused, RawRatio, load, read
 from alerts.slo import shipped as slo_files
 from metrics.errors import InputError
 
+POLICIES = load_policies()
 GOOD = """\
 apiVersion: openslo/v1
 kind: SLO
@@ -257,3 +260,23 @@ def test_a_faulty_policy_is_said_with_its_line(
     with pytest.raises(InputError, match=said) as raised:
         load_policies([path])
     assert raised.value.where == f"{path}:{line}"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    at=st.integers(0, len(GOOD)),
+    cut=st.integers(0, 30),
+    put=st.sampled_from(
+        ["&a ", "*a", "!!set ", "? ", ": ", "- ", "[", "{", "}", "\x00", "\t", "'", "|", "---\n", "%YAML 1.1\n",
+         ".inf", "1e999999999", "0x", "1:30", "~", "<<: ", "\u2028", "!<x> ", "yes", "2020-01-01", "1" * 60, "="]
+    ),
+)  # fmt: skip
+def test_any_damage_to_a_file_is_one_line_or_no_damage(
+    tmp_path_factory: pytest.TempPathFactory, at: int, cut: int, put: str
+) -> None:
+    path = _write(tmp_path_factory.getbasetemp(), GOOD[:at] + put + GOOD[at + cut :], "damaged.yaml")
+    try:
+        read([path], POLICIES)
+    except InputError as error:
+        assert "\n" not in str(error)
+        assert str(error).startswith(str(path))
