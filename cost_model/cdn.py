@@ -93,6 +93,18 @@ class Breakeven:
     own_cheaper_ratio: float
     saving_usd_per_year: Interval
 
+    def price_for(self, subscribers: float) -> float | None:
+        """Third-party price, USD/GB, at which the median break-even is ``subscribers``; None off the curve.
+
+        Read between the curve's points on logarithmic axes.
+        """
+        medians = [point.subscribers.median for point in self.curve]
+        finite = [(m, p.price_usd_per_gb) for m, p in zip(medians, self.curve, strict=True) if np.isfinite(m)]
+        if not finite or not finite[-1][0] <= subscribers <= finite[0][0]:
+            return None
+        sizes, prices = (np.log(values)[::-1] for values in zip(*finite, strict=True))
+        return float(np.exp(np.interp(np.log(subscribers), sizes, prices)))
+
     def as_dict(self) -> dict[str, object]:
         """For JSON, without the draws."""
         return {
@@ -109,6 +121,7 @@ class Breakeven:
                 }
                 for p in self.curve
             ],
+            "price_usd_per_gb_for_50_million": self.price_for(50e6),
             "at_subscribers": self.at_subscribers,
             "own_cheaper_ratio": self.own_cheaper_ratio,
             "saving_usd_per_year": self.saving_usd_per_year.as_dict(),

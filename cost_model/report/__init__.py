@@ -63,6 +63,7 @@ def render(statement: Statement, quality: Quality) -> str:
         pools=_pool_table(statement),
         slices={name: _slices(statement, name) for name in ("region", "codec", "cdn")},
         breakevens=breakevens,
+        familiar=[(b.policy, price) for b in breakevens if (price := b.price_for(50e6))],
         curve=Markup(figures.breakeven_curve(breakevens, statement.members)),
         histogram=Markup(figures.breakeven_histogram(breakevens)),
         breakeven_drivers=_tornado(breakevens[0].drivers, breakevens[0].subscribers, numbers.count),

@@ -130,7 +130,7 @@ def cdn(
     from cost_model.cdn import POLICIES
     from cost_model.cdn import breakeven as solve
     from cost_model.rates import load
-    from cost_model.report.numbers import count, ratio, usd
+    from cost_model.report.numbers import count, ratio, unit_usd, usd
     from cost_model.statement import CURVE_PRICES
 
     rates, day = load(rates_path), datetime.now(UTC).date()
@@ -147,6 +147,8 @@ def cdn(
         between = f"{count(r.subscribers.low)} to {count(r.subscribers.high)}"
         click.echo(f"{r.policy} footprint: {count(r.subscribers.median)} subscribers (90 %: {between})")
         click.echo(f"  never breaks even in {ratio(r.never_ratio)} of {len(r.draws):,} draws")
+        if (familiar := r.price_for(50e6)) is not None:
+            click.echo(f"  50 M is the median at {unit_usd(familiar)}/GB")
         saving = usd(r.saving_usd_per_year.median)
         cheaper = ratio(r.own_cheaper_ratio)
         click.echo(

@@ -77,6 +77,17 @@ def test_a_dearer_third_party_lowers_break_even() -> None:
         assert len(set(medians)) == len(medians)
 
 
+def test_where_a_familiar_figure_holds() -> None:
+    prices = [0.001 * 8 ** (i / 16) for i in range(17)]
+    result = breakeven(RATES, DAY, prices=prices, draws=FEW)
+    price = result.price_for(50e6)
+    assert price is not None
+    again = breakeven(RATES, DAY, given={"third_party_price": price}, draws=FEW)
+    assert again.subscribers.median == pytest.approx(50e6, rel=0.01)
+    assert result.price_for(1e12) is None
+    assert breakeven(RATES, DAY, draws=10).price_for(50e6) is None
+
+
 def test_a_dense_footprint_never_breaks_even_earlier() -> None:
     lean, dense = (breakeven(RATES, DAY, policy=policy, draws=FEW) for policy in POLICIES)
     assert (dense.draws >= lean.draws * (1 - 1e-9)).all()
