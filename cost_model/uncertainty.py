@@ -105,16 +105,16 @@ def drivers(outcome: Floats, inputs: Mapping[str, Floats], *, most: int = 8) -> 
     less the (bins − 1)/n that chance gives; ranks keep infinite outcomes in and heavy tails out of it.
     """
     ranks = _ranks(outcome)
-    total = ranks.var()
+    total, count = ranks.var(), max(1, min(_BINS, len(outcome) // 10))
     found = []
     for name, x in inputs.items():
         if np.ptp(x) == 0 or total == 0:
             continue
-        bins = np.array_split(np.argsort(x, kind="stable"), _BINS)
-        means = np.array([ranks[b].mean() for b in bins])
-        share = float(means.var() / total - (_BINS - 1) / len(x))
-        tenth = max(1, len(x) // 10)
         order = np.argsort(x, kind="stable")
+        bins = np.array_split(order, count)
+        means = np.array([ranks[b].mean() for b in bins])
+        share = float(means.var() / total - (count - 1) / len(x))
+        tenth = max(1, len(x) // 10)
         ends = (np.quantile(outcome[o], 0.5, method="lower") for o in (order[:tenth], order[-tenth:]))
         found.append(Driver(name, max(0.0, share), *(float(e) for e in ends)))
     return sorted(found, key=lambda d: (-d.first_order, d.rate))[:most]
