@@ -33,7 +33,7 @@ from synthetic.viewer import Browse, BrowseParameters, Market, MemberState, brow
 
 __all__ = [
     "CODEC_NAMES", "FACTUAL", "DayState", "Delivered", "Request", "Switches", "World", "deliver", "open_service",
-    "plays_of",
+    "plays_of", "session_keys",
 ]  # fmt: skip
 
 CODEC_NAMES = ("h264", "av1", "av1_fgs")
@@ -124,6 +124,11 @@ class Delivered:
     played: Played
 
 
+def session_keys(visits: Visits) -> Ints:
+    """A number of its own for each visit of the run, on which all draws of its browsing hang."""
+    return np.asarray(visits.member * (1 << 20) + visits.step)
+
+
 def open_service(world: World, state: DayState, rows: Ints) -> Request:
     """The first half: visits, home page, choice, and the control plane's answers."""
     scenario, members = world.scenario, world.members
@@ -143,7 +148,7 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
             refused = np.maximum(refused, level)
     found = browse(
         seed,
-        member * (1 << 20) + step,
+        session_keys(visits),
         member,
         subscriber=world.subscriber,
         region=members.region,

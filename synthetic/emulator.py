@@ -18,7 +18,7 @@ import polars as pl
 from synthetic import tables
 from synthetic.arrays import Floats, Ints, join, take
 from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.recommend import PlayLog, home_pages, popularity_pages, train
+from synthetic.control_plane.recommend import PlayLog, home_pages, on_sale, popularity_pages, train
 from synthetic.counterfactual import WORLDS, Counterfactuals
 from synthetic.data_plane.appliances import make_footprint
 from synthetic.data_plane.congestion import INTERVAL_MS, expected_streams, settle
@@ -34,13 +34,12 @@ from synthetic.random import Stream, uniforms
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
 from synthetic.titles import demand, make_titles, subscriber_taste
-from synthetic.viewer import BrowseParameters, MemberState, advance, browse, make_market
-from synthetic.warmup import warmup_plays
+from synthetic.viewer import BrowseParameters, MemberState, advance, make_market
+from synthetic.warmup import logged_starts, settle_in
 
 __all__ = ["Batch", "make_world", "run"]
 
 BATCH_DAYS = 7
-HISTORY_DAYS = 70  # how far back the recommender looks
 _DAY_MS = 86_400_000
 
 
@@ -128,37 +127,27 @@ class _Run:
         self.parts = [np.arange(p, members.count, partitions) for p in range(partitions)]
         self.incidents = resolve_incidents(scenario.incident, world.places)
         self.catalogue: Catalogue = publish(world.titles)
-        self.plays: PlayLog = warmup_plays(
-            scenario.seed,
-            subscriber=world.subscriber,
-            region=members.region,
-            taste=world.taste,
-            tenure_days=-members.join_day,
-            titles=world.titles,
-            params=world.params,
-        )
-        self.member_state = MemberState.empty(members.count)
+        settled = settle_in(world, self.catalogue)
+        self.plays: PlayLog = settled.plays
+        self.member_state: MemberState = settled.state
+        self.visits_per_member_day = settled.visits_per_member_day
         # Members who were there before the first day have had their first session.
         self.has_begun = members.join_day < 0
         self.sizes = _title_bytes(world)
         self.holdings: Holdings | None = None
         self.counterfactuals = Counterfactuals()
         self.stream_kbps = {s: _stream_kbps(world, s) for s in WORLDS.values()}
-        self.visits_per_member_day = 0.0
 
     def learn(self, day: int) -> None:
         """Train on what was logged and rank every member's page."""
         world = self.world
         seed, regions = world.scenario.seed, len(world.places.regions)
-        self.plays = self.plays.since(day - HISTORY_DAYS)
         model = train(
             self.plays, self.catalogue, region=world.members.region, regions=regions, today=day, seed=seed
         )
-        self.pages = home_pages(model, world.subscriber, world.members.region)
-        self.fallback_pages = popularity_pages(model)
+        self.ranked = home_pages(model, world.subscriber, world.members.region)
+        self.fallback_ranked = popularity_pages(model)
         self.predicted = np.exp(model.log_popularity.astype(np.float64))
-        if self.visits_per_member_day == 0.0:
-            self.visits_per_member_day = self._rate(day)
 
     def day(self, day: int) -> _Outcome:
         """One day: barrier, partitions, join."""
@@ -219,6 +208,8 @@ class _Run:
             np.round(scenario.members * share * growth),
         )
         edge_loss = _edge_loss(self.incidents, places.site_region.size, start, streams.shape[0], world)
+        self.pages = on_sale(self.ranked, self.catalogue.release_day, day)
+        self.fallback_pages = on_sale(self.fallback_ranked, self.catalogue.release_day, day)
         wanted = demand(world.titles, day)
         held = np.array(
             [wanted[r][h].sum() for r, h in zip(self.holdings.region, self.holdings.held, strict=True)]
@@ -272,17 +263,8 @@ class _Run:
             self.member_state, world.scenario.seed, request.visits.member, members_of(world, request),
             request.browse, watched, world.titles,
         )  # fmt: skip
-        title = request.browse.chosen[rows]
-        new = (request.browse.surface[rows] != 3) & (watched[rows] > 0)
-        whole = world.titles.runtime_ms[title] * world.titles.episode_count[title]
-        self.plays = self.plays + PlayLog(
-            member[new].astype(np.int32),
-            title[new],
-            np.full(int(new.sum()), state.day, np.int32),
-            # A start counts by how much of its first runtime was watched.
-            np.minimum(watched[rows][new] / np.minimum(whole, world.titles.runtime_ms[title])[new], 1).astype(
-                np.float32
-            ),
+        self.plays = self.plays + logged_starts(
+            request.visits.member, request.browse, watched, world.titles, state.day
         )
         other = {
             "playback_event": tables.playback_events(world, sessions, stalled, member),
@@ -300,23 +282,6 @@ class _Run:
             request.region, visits.device, members.weight[visits.member],
         )  # fmt: skip
         return _Outcome(sessions, stalled, other, minutes)
-
-    def _rate(self, day: int) -> float:
-        """Visits a member makes a day, so that what members mean to watch is the scenario's hours.
-
-        Measured by browsing once for every member, with every member's own page and nothing begun.
-        """
-        world = self.world
-        members = world.members
-        there = np.flatnonzero(members.join_day < 0)
-        found = browse(
-            world.scenario.seed, -1 - there, there, subscriber=world.subscriber, region=members.region,
-            taste=world.taste, pages=self.pages, fallback_pages=self.fallback_pages,
-            is_degraded=np.zeros(there.size, np.bool_), state=self.member_state, titles=world.titles,
-            market=make_market(world.titles, demand(world.titles, day), day, world.params), params=world.params,
-        )  # fmt: skip
-        mean_ms = float(np.average(found.watch_ms, weights=members.weight[there]))
-        return world.scenario.demand.hours_per_member_day * 3_600_000 / max(mean_ms, 1.0)
 
 
 def members_of(world: World, request: Request) -> Ints:

@@ -8,7 +8,7 @@ import polars as pl
 
 from metrics.telemetry import SURFACES
 from synthetic.browsing import ROWS, SLOTS, page_shift
-from synthetic.day import Request, World
+from synthetic.day import Request, World, session_keys
 from synthetic.jit import compiled
 from synthetic.members import DEVICE_NAMES
 from synthetic.random import Stream, uniform
@@ -30,7 +30,7 @@ def impressions(
     found, visits, members = request.browse, request.visits, world.members
     rows = np.flatnonzero(is_sampled(world, visits.member, ratio) & (found.examined > 0))
     member = visits.member[rows]
-    key = member * (1 << 20) + visits.step[rows]
+    key = session_keys(visits)[rows]
     page = np.where(request.is_degraded[rows, None], fallback_pages[request.region[rows]], pages[member])
     shown = np.empty_like(page)
     is_examined = np.zeros(page.shape, np.bool_)

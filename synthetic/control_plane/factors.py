@@ -55,22 +55,38 @@ def title_vectors(
     return np.asarray(((total + prior_plays * predicted) / (viewers + prior_plays)).astype(np.float32))
 
 
-def member_vectors(table: sparse.csr_array, title: Float32Array) -> Float32Array:
+def member_vectors(unaided: sparse.csr_array, shown: sparse.csr_array, title: Float32Array) -> Float32Array:
     """[members, rank]: posterior mean of a standard normal taste given the titles played.
 
+    ``unaided`` and ``shown`` [members, count] mark what members asked for and what a page brought about.
+
     To second order the log-likelihood of n plays is ``t . sum(v - mean v) - n/2 t' C t``, with C the
-    covariance of the vectors of all plays, so the posterior mean is ``(I + n C)^-1 sum(v - mean v)``.
+    covariance of the vectors of all plays, so the posterior mean is ``(I + n C)^-1 sum(v - mean v)``. A page
+    shows a title in proportion to the model's lift, so a play of it counts for 1 / lift of an unaided one; the
+    lift is that of the vector from unaided plays alone.
     """
-    plays = np.asarray(table.sum(axis=0), np.float64)
+    plays = np.asarray(unaided.sum(axis=0), np.float64)
     vectors = title.astype(np.float64)
     if plays.sum() == 0:
-        return np.zeros((table.shape[0], title.shape[1]), np.float32)
+        return np.zeros((unaided.shape[0], title.shape[1]), np.float32)
     centred = vectors - (plays @ vectors) / plays.sum()
     covariance = (centred * plays[:, None]).T @ centred / plays.sum()
     value, axis = np.linalg.eigh(covariance)
-    n = np.diff(table.indptr).astype(np.float64)[:, None]
-    along = table.astype(np.float64) @ (centred @ axis)
-    return np.asarray(((along / (1.0 + n * np.maximum(value, 0.0)[None, :])) @ axis.T).astype(np.float32))
+    value = np.maximum(value, 0.0)[None, :]
+    along = unaided.astype(np.float64) @ (centred @ axis)
+    n = np.diff(unaided.indptr).astype(np.float64)[:, None]
+    first = (along / (1.0 + n * value)) @ axis.T
+
+    row = np.repeat(np.arange(shown.shape[0]), np.diff(shown.indptr))
+    log_lift = (first[row] * vectors[shown.indices]).sum(axis=1) - 0.5 * (vectors[shown.indices] ** 2).sum(
+        axis=1
+    )
+    discounted = sparse.csr_array(
+        (np.exp(-np.maximum(log_lift, 0.0)), shown.indices, shown.indptr), shape=shown.shape
+    )
+    along += discounted @ (centred @ axis)
+    n += np.asarray(discounted.sum(axis=1), np.float64)[:, None]
+    return np.asarray(((along / (1.0 + n * value)) @ axis.T).astype(np.float32))
 
 
 def _genre_features(catalogue: Catalogue) -> npt.NDArray[np.float64]:

@@ -5,7 +5,10 @@ plus noise for exploration. All titles are scored for every member; there is no 
 is the title's share of recent plays, each region's own shrunk to the world's; its bonus is calibrated so that
 titles are shown as often as :class:`RecommendParameters` says, and no oftener.
 
-It learns from what was logged, and sees published metadata only.
+It learns from what was logged, and sees published metadata only. A play that the page itself brought about
+tells what was shown as much as what is wanted; a model that takes it at face value agrees with itself a
+little more each week, and knows less. So popularity and the titles' vectors are learned from unaided plays, and
+a page's plays enter a member's vector discounted by the model's own lift (inverse propensity).
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ from synthetic.control_plane.factors import member_vectors, title_vectors
 from synthetic.jit import compiled, prange
 from synthetic.random import Stream
 
-__all__ = ["Model", "PlayLog", "RecommendParameters", "home_pages", "popularity_pages", "train"]
+__all__ = [
+    "Model", "PlayLog", "RecommendParameters", "home_pages", "on_sale", "popularity_pages", "train",
+]  # fmt: skip
 
 Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
@@ -32,12 +37,17 @@ IntArray = npt.NDArray[np.integer]
 
 @dataclass(frozen=True)
 class PlayLog:
-    """Logged plays, one entry a start: member index, title index, day, share of the first runtime watched."""
+    """Logged plays, one entry a start: member index, title index, day, share of the first runtime watched.
+
+    ``is_unaided``: the member asked for the title (search, or before any page was shown); otherwise the page
+    brought it about.
+    """
 
     member: npt.NDArray[np.int32]
     title: npt.NDArray[np.int32]
     day: npt.NDArray[np.int32]
     watched_ratio: Float32Array
+    is_unaided: npt.NDArray[np.bool_]
 
     @property
     def count(self) -> int:
@@ -45,8 +55,17 @@ class PlayLog:
 
     def since(self, day: int) -> PlayLog:
         """The plays of that day and later."""
-        keep = self.day >= day
-        return PlayLog(self.member[keep], self.title[keep], self.day[keep], self.watched_ratio[keep])
+        return self.where(self.day >= day)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> PlayLog:
+        """The plays marked in ``keep`` [count]."""
+        return PlayLog(
+            self.member[keep],
+            self.title[keep],
+            self.day[keep],
+            self.watched_ratio[keep],
+            self.is_unaided[keep],
+        )
 
     def __add__(self, other: PlayLog) -> PlayLog:
         return PlayLog(
@@ -54,6 +73,7 @@ class PlayLog:
             np.concatenate([self.title, other.title]),
             np.concatenate([self.day, other.day]),
             np.concatenate([self.watched_ratio, other.watched_ratio]),
+            np.concatenate([self.is_unaided, other.is_unaided]),
         )
 
 
@@ -64,7 +84,7 @@ class RecommendParameters:
     rank: int = 16
     qualified_ratio: float = 0.1
     """A play counts as liking from this share watched."""
-    popularity_half_life_days: float = 21.0
+    popularity_half_life_days: float = 60.0
     regional_prior_plays: float = 8.0
     """A region's own count of a title weighs as much as the world's at this many expected plays."""
     title_prior_plays: float = 40.0
@@ -76,9 +96,10 @@ class RecommendParameters:
     """Share of places given to titles whatever their popularity, so that the long tail is known at all."""
     exploration: float = 0.2
     """Scale of Gumbel noise on the score: pages vary from week to week, and the long tail is tried."""
-    launch_days: int = 14
-    launch_plays_ratio: float = 1.0
-    """A title younger than launch_days is credited with this share of a recent launch's mean plays."""
+    horizon_days: int = 6
+    """A page lives a week: titles due within these days are ranked too (see :func:`on_sale`)."""
+    rest_days: int = 35
+    """A title is not shown again to a member who started it less than this many days ago."""
     cold_plays: int = 5
     """Below this many plays a member is new: the page is regional popularity, spread over genres."""
     cold_genre_cap: int = 4
@@ -103,7 +124,7 @@ class Model:
     """[regions, count] what popularity adds to a score; -inf where a title is not released."""
     seen_start: npt.NDArray[np.int64]
     seen_title: npt.NDArray[np.int32]
-    """Titles each member has played, one member after the other."""
+    """Titles each member has started lately, one member after the other."""
     genre: npt.NDArray[np.int64]
     seed: int
     parameters: RecommendParameters = field(default_factory=RecommendParameters)
@@ -121,30 +142,27 @@ def train(
 ) -> Model:
     """Learn from the plays before ``today``; ``region`` [members] is where each member lives."""
     p = parameters or RecommendParameters()
-    log = plays if plays.count == 0 or int(plays.day.max()) < today else _before(plays, today)
-    members, count = region.size, catalogue.count
-    liked = log.watched_ratio >= p.qualified_ratio
-    table = sparse.csr_array(
-        (np.ones(int(liked.sum()), np.float32), (log.member[liked], log.title[liked])), shape=(members, count)
-    )
-    table.data[:] = 1.0  # a title played twice is liked once
-    everything = sparse.csr_array(
-        (np.ones(log.count, np.int8), (log.member, log.title)), shape=(members, count)
-    )
+    log = plays.where(plays.day < today)
+    shape = (region.size, catalogue.count)
+    liked = log.where(log.watched_ratio >= p.qualified_ratio)
+    unaided = liked.where(liked.is_unaided)
     with threadpool_limits(limits=1):  # one thread: the order of a sum must not depend on the machine's load
-        title = title_vectors(table, catalogue, rank=p.rank, prior_plays=p.title_prior_plays, seed=seed)
-        member = member_vectors(table, title)
-    log_popularity = _log_popularity(log, catalogue, region, regions, today, p)
+        title = title_vectors(
+            _table(unaided, shape), catalogue, rank=p.rank, prior_plays=p.title_prior_plays, seed=seed
+        )
+        member = member_vectors(_table(unaided, shape), _table(liked.where(~liked.is_unaided), shape), title)
+    log_popularity = _log_popularity(log.where(log.is_unaided), catalogue, region, regions, today, p)
+    resting = _table(log.since(today - p.rest_days), shape)
     draft = Model(
         day=today,
         member=member,
-        member_plays=np.diff(table.indptr).astype(np.int32),
+        member_plays=np.bincount(liked.member, minlength=region.size).astype(np.int32),
         title=np.ascontiguousarray(title.T),
         title_norm=(0.5 * (title.astype(np.float64) ** 2).sum(axis=1)).astype(np.float32),
         log_popularity=log_popularity,
         prominence=(p.exposure_exponent * log_popularity).astype(np.float32),
-        seen_start=everything.indptr.astype(np.int64),
-        seen_title=everything.indices.astype(np.int32),
+        seen_start=resting.indptr.astype(np.int64),
+        seen_title=resting.indices.astype(np.int32),
         genre=catalogue.genre,
         seed=seed,
         parameters=p,
@@ -152,10 +170,11 @@ def train(
     return replace(draft, prominence=_calibrated_prominence(draft, np.asarray(region)))
 
 
-def home_pages(model: Model, members: IntArray, region: IntArray, *, size: int = 40) -> npt.NDArray[np.int32]:
+def home_pages(model: Model, members: IntArray, region: IntArray, *, size: int = 44) -> Int32Array:
     """The ``size`` best distinct titles for each of ``members``, best first, [n, size]; ``region`` is [n].
 
-    Titles already played are left out. Pages of new members hold few titles of any one genre.
+    Titles started lately are left out. Pages of new members hold few titles of any one genre. Titles due this
+    week are among them, so that :func:`on_sale` makes each day's page.
     """
     p = model.parameters
     count = model.title_norm.size
@@ -173,15 +192,31 @@ def home_pages(model: Model, members: IntArray, region: IntArray, *, size: int =
     return pages
 
 
-def popularity_pages(model: Model, *, size: int = 40) -> npt.NDArray[np.int32]:
+@compiled()
+def on_sale(ranked: Int32Array, release_day: npt.NDArray[np.int64], day: int, size: int = 40) -> Int32Array:
+    """[n, size] the first ``size`` titles of each ranking that are released by ``day``; -1 where there are none."""
+    pages = np.full((ranked.shape[0], size), -1, np.int32)
+    for i in range(ranked.shape[0]):
+        filled = 0
+        for k in range(ranked.shape[1]):
+            title = ranked[i, k]
+            if filled < size and title >= 0 and release_day[title] <= day:
+                pages[i, filled] = title
+                filled += 1
+    return pages
+
+
+def popularity_pages(model: Model, *, size: int = 44) -> Int32Array:
     """The page shown while the recommender is out: each region's most popular titles, [regions, size]."""
     order = np.argsort(-model.log_popularity, axis=1, kind="stable")
     return np.ascontiguousarray(order[:, :size]).astype(np.int32)
 
 
-def _before(plays: PlayLog, today: int) -> PlayLog:
-    keep = plays.day < today
-    return PlayLog(plays.member[keep], plays.title[keep], plays.day[keep], plays.watched_ratio[keep])
+def _table(log: PlayLog, shape: tuple[int, int]) -> sparse.csr_array:
+    """[members, count], 1 where a member played a title, however often."""
+    table = sparse.csr_array((np.ones(log.count, np.float32), (log.member, log.title)), shape=shape)
+    table.data[:] = 1.0
+    return table
 
 
 def _log_popularity(
@@ -192,21 +227,26 @@ def _log_popularity(
     weight = np.exp2((log.day - today) / p.popularity_half_life_days)
     cell = np.asarray(region)[log.member].astype(np.int64) * count + log.title
     own = np.bincount(cell, weights=weight, minlength=regions * count).reshape(regions, count)
-    world = own.sum(axis=0) + 0.5
-    age = today - catalogue.release_day
-    young = (age >= 0) & (age < p.launch_days)
-    launched = (age >= p.launch_days) & (age < 4 * p.launch_days)
-    if launched.any():
-        world = world + np.where(young, p.launch_plays_ratio * world[launched].mean(), 0.0)
+    # A title could be played since its release only: plays count for the share of (weighted) days it was there.
+    first = int(log.day.min()) if log.count else today
+    there = np.concatenate(
+        [[0.0], np.cumsum(np.exp2(-np.arange(1, today - first + 1) / p.popularity_half_life_days))]
+    )
+    since = np.clip(today - catalogue.release_day, 0, today - first)
+    available = there[since] / max(there[-1], 1e-9)
+    typical = max(own.sum() / max(available.sum(), 1.0), 1e-9)
+    world = (own.sum(axis=0) + _TITLE_SHAPE) / (available + _TITLE_SHAPE / typical)
     world_share = world / world.sum()
     # Gamma-Poisson: a region's taste for a title over the world's, shrunk to 1 when few plays are expected.
     expected = world_share[None, :] * own.sum(axis=1, keepdims=True)
     share = world_share * (own + p.regional_prior_plays) / (expected + p.regional_prior_plays)
     share /= share.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore"):
-        return np.where(catalogue.is_released(today)[None, :], np.log(share), -np.inf).astype(np.float32)
+        is_ranked = catalogue.is_released(today + p.horizon_days)
+        return np.where(is_ranked[None, :], np.log(share), -np.inf).astype(np.float32)
 
 
+_TITLE_SHAPE = 0.5  # a title of which nothing is known is taken for a typical one, loosely
 _BAND_RANKS = (10, 30, 100, 300, 1_000, 2_000, 4_000, 7_000, 11_000)
 _CALIBRATION_MEMBERS, _CALIBRATION_ROUNDS, _CALIBRATION_STEP = 1_000, 12, 0.35
 

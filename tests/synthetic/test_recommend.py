@@ -16,6 +16,7 @@ from synthetic.control_plane.recommend import (
     PlayLog,
     RecommendParameters,
     home_pages,
+    on_sale,
     popularity_pages,
     train,
 )
@@ -90,8 +91,11 @@ def test_its_pages_are_wanted_more_than_popularity(world: World) -> None:
 def test_pages_hold_distinct_released_titles_not_seen_before(world: World) -> None:
     assert world.pages.min() >= 0
     assert (np.diff(np.sort(world.pages, axis=1), axis=1) > 0).all()
-    assert world.catalogue.is_released(TODAY)[world.pages].all()
-    seen = set(zip(world.log.member.tolist(), world.log.title.tolist(), strict=True))
+    horizon = world.model.parameters.horizon_days
+    assert world.catalogue.is_released(TODAY + horizon)[world.pages].all()
+    lately = world.log.since(TODAY - world.model.parameters.rest_days)
+    assert lately.count > 10_000
+    seen = set(zip(lately.member.tolist(), lately.title.tolist(), strict=True))
     shown = {(m, int(t)) for m in range(0, 4_000, 7) for t in world.pages[m]}
     assert not shown & seen
 
@@ -99,7 +103,7 @@ def test_pages_hold_distinct_released_titles_not_seen_before(world: World) -> No
 def test_exposure_follows_plays_and_the_long_tail(world: World) -> None:
     p = world.model.parameters
     share = np.exp(world.model.log_popularity.astype(np.float64)).mean(axis=0)
-    shown = np.bincount(world.pages[: 4_000 - NEW_MEMBERS].ravel(), minlength=share.size) / 40
+    shown = np.bincount(world.pages[: 4_000 - NEW_MEMBERS].ravel(), minlength=share.size).astype(float)
     shown /= shown.sum()
     order = np.argsort(-share)
     released = np.count_nonzero(share)
@@ -126,6 +130,39 @@ def test_titles_launched_lately_are_shown(world: World) -> None:
     assert np.isin(world.pages, np.flatnonzero(fresh)).sum() > 100
 
 
+def test_each_day_shows_what_is_out_by_then(world: World) -> None:
+    release = world.catalogue.release_day
+    first, last = (on_sale(world.pages, release, day) for day in (TODAY, TODAY + 6))
+    assert (release[first] <= TODAY).all()
+    assert first.shape == last.shape == (4_000, 40)
+    due = (release > TODAY) & (release <= TODAY + 6)
+    assert due[last].any()
+    untouched = ~due[world.pages].any(axis=1)
+    assert (first[untouched] == world.pages[untouched, :40]).all()
+
+
+def test_pages_made_by_the_model_do_not_teach_it_to_agree_with_itself(world: World) -> None:
+    """Ten weeks in which everyone plays the top of their own page: what it knows of taste must not get worse."""
+    members = np.repeat(np.arange(4_000, dtype=np.int32), 20)
+    echo = PlayLog(
+        members,
+        world.pages[:, :20].reshape(-1).astype(np.int32),
+        np.full(members.size, TODAY - 1, np.int32),
+        np.ones(members.size, np.float32),
+        np.zeros(members.size, np.bool_),
+    )
+    again = train(world.log + echo, world.catalogue, region=world.region, regions=8, today=TODAY, seed=SEED)
+    assert again.title.tobytes() == world.model.title.tobytes()
+    assert again.log_popularity.tobytes() == world.model.log_popularity.tobytes()
+    some = np.arange(500)
+    hidden = (world.taste[some] @ world.titles.taste.T).ravel()
+
+    def knows(model: Model) -> float:
+        return float(np.corrcoef((model.member[some] @ model.title).ravel(), hidden)[0, 1])
+
+    assert knows(again) > knows(world.model) - 0.02
+
+
 def test_same_inputs_same_bytes_for_any_threads_and_any_part(world: World) -> None:
     threads = numba.get_num_threads()
     try:
@@ -148,6 +185,7 @@ def test_what_happens_today_is_not_known_yet(world: World) -> None:
         np.arange(50, dtype=np.int32),
         np.full(50, TODAY, np.int32),
         np.ones(50, np.float32),
+        np.ones(50, np.bool_),
     )
     model = train(world.log + future, world.catalogue, region=world.region, regions=8, today=TODAY, seed=SEED)
     assert model.member.tobytes() == world.model.member.tobytes()
@@ -155,9 +193,7 @@ def test_what_happens_today_is_not_known_yet(world: World) -> None:
 
 
 def test_without_a_single_play_everyone_gets_a_page(world: World) -> None:
-    nothing = PlayLog(
-        np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32)
-    )
+    nothing = world.log.where(np.zeros(world.log.count, np.bool_))
     model = train(nothing, world.catalogue, region=world.region[:20], regions=8, today=0, seed=SEED)
     pages = home_pages(model, np.arange(20), world.region[:20])
     assert pages.min() >= 0
