@@ -32,6 +32,7 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
+from polars.exceptions import PolarsError
 
 from metrics.contract import Column, Table
 from metrics.errors import LakeError
@@ -307,7 +308,12 @@ class Lake:
         delta = self.delta(contract.name) or self._new(contract)
         if _is_in(delta, application, version):
             return False
-        actions = self.write_files(contract, _with_day(contract, rows))
+        try:
+            actions = self.write_files(contract, _with_day(contract, rows))
+        except (OSError, PolarsError) as error:
+            what = f"cannot be written ({str(error).splitlines()[0]})"
+            mend = "free space or mend permissions and run the command again: nothing was added"
+            raise LakeError(what, where=str(self.table_path(contract.name)), mend=mend) from error
         for _ in range(_ATTEMPTS):
             try:
                 # An empty batch is committed too: that it is done must be known.

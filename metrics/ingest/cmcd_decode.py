@@ -41,7 +41,7 @@ __all__ = ["Decoded", "Issue", "Mode", "decode", "decode_headers", "decode_json"
 
 Mode = Literal["request", "event"]
 Severity = Literal["error", "warning"]
-_CACHED_MEMBERS = 1 << 16
+_CACHED_MEMBERS, _CACHED_CHARS = 1 << 16, 256
 _CUSTOM_MAX_CHARS = 64
 _LARGEST = 999_999_999_999_999  # of an RFC 8941 integer; JSON sets no limit
 
@@ -71,7 +71,7 @@ def decode(text: str, *, mode: Mode = "request") -> Decoded:
     >>> decode('br=3200,bs,ot=v,zzz=1').accepted
     {'br': 3200, 'bs': True, 'ot': 'v'}
     """
-    return _decode_segments(list(_segments(text)), mode)
+    return _decode_segments(_segments(text), mode)
 
 
 def decode_headers(headers: Mapping[str, str]) -> Decoded:
@@ -85,7 +85,7 @@ def decode_headers(headers: Mapping[str, str]) -> Decoded:
     for name, text in headers.items():
         for segment in _segments(text):
             segments.append(segment)
-            key = KEYS.get(_member(segment).key)
+            key = KEYS.get(segment.partition("=")[0].partition(";")[0])
             if key and key.header and name.lower() not in (key.header.lower(), key.v1_header.lower()):
                 misplaced.append(Issue(key.name, "warning", f"belongs in {key.header}, not in {name}"))
     decoded = _decode_segments(segments, "request")
@@ -140,9 +140,7 @@ class _Member:
     json: bool = False
 
 
-@lru_cache(maxsize=_CACHED_MEMBERS)
 def _member(segment: str) -> _Member:
-    # Players repeat most members (session, content, bitrate) on every request, so they are parsed once.
     try:
         parsed = http_sf.parse(segment.encode(errors="surrogateescape"), tltype="dict")
     except http_sf.StructuredFieldError as error:
@@ -154,28 +152,29 @@ def _member(segment: str) -> _Member:
     return _Member(name, value)
 
 
-def _segments(text: str) -> Iterator[str]:
+def _segments(text: str) -> list[str]:
     """Split at the commas between members, which are not those inside strings and inner lists."""
     text = text.strip(" ")
     if not text:
-        return
+        return []
     if text.startswith("\t"):
-        yield "\t"  # a tab may stand around a comma only
-        return
+        return [""]  # a tab may stand around a comma only
     parts = text.split(",")
-    whole = ""
-    for part in parts:
-        whole = f"{whole},{part}" if whole else part
-        # An odd number of quotes that are not escaped: the comma was inside a string.
-        if '"' in whole and _QUOTE.sub("", whole).count('"'):
-            continue
-        yield whole.strip(" \t")
-        whole = ""
-    if whole:
-        yield whole.strip(" \t")
+    if _NO_COMMA_IN_STRINGS.fullmatch(text):
+        return [part.strip(" \t") for part in parts]
+    segments: list[str] = []
+    at = -1
+    while at < len(text):
+        segment = _SEGMENT.match(text, at + 1)
+        assert segment is not None  # it matches nothing at all, too
+        segments.append(segment.group().strip(" \t"))
+        at = segment.end()
+    return segments
 
 
-_QUOTE = re.compile(r'"(?:[^"\\]|\\.)*"')
+# Possessive, so that a hostile line costs no more than its length.
+_NO_COMMA_IN_STRINGS = re.compile(r'[^"\\]*+(?:"[^",\\]*+"[^"\\]*+)*+')
+_SEGMENT = re.compile(r'(?:[^",]++|"(?:[^"\\]++|\\.)*+"?)*+')
 
 
 def _decode_segments(segments: list[str], mode: Mode) -> Decoded:
@@ -225,8 +224,14 @@ class _Judged:
     issues: tuple[Issue, ...] = ()
 
 
-@lru_cache(maxsize=_CACHED_MEMBERS)
 def _judge_segment(segment: str, version: int, mode: Mode) -> _Judged:
+    # Players repeat most members (session, content, bitrate) on every request, so those are judged once.
+    judge = _judge_cached if len(segment) <= _CACHED_CHARS else _judge_cached.__wrapped__
+    return judge(segment, version, mode)
+
+
+@lru_cache(maxsize=_CACHED_MEMBERS)
+def _judge_cached(segment: str, version: int, mode: Mode) -> _Judged:
     return _judge(_member(segment), version, mode)
 
 

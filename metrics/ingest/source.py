@@ -19,7 +19,7 @@ from metrics.errors import InputError
 __all__ = ["STDIN", "Source", "Unreadable", "open_source"]
 
 STDIN = "-"
-MAX_LINE_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 18
 _CHUNK_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
 

@@ -219,3 +219,12 @@ def test_no_text_breaks_it(line: str, mode: str) -> None:
     decoded = decode_line(line, mode)
     assert decoded.ok == (decoded.raw is not None)
     json.dumps({"raw": decoded.raw, "accepted": decoded.accepted})
+
+
+@pytest.mark.parametrize(
+    "text", ['sid="' + "," * 200_000, "," * 200_000, '"' * 200_001, "a=(" * 60_000, '\\",' * 60_000]
+)
+def test_a_hostile_line_costs_no_more_than_its_length(text: str) -> None:
+    # Quadratic work on these would take minutes.
+    assert not decode(text).ok
+    assert decode_line(text, "auto").accepted == {}

@@ -181,3 +181,17 @@ def test_day_is_the_utc_day_of_the_end(lake: Lake) -> None:
     lake.append("playback_session", late, application="test", version=0)
     days = lake.scan("playback_session").select("session_id", pl.col("day").cast(pl.String)).collect()
     assert dict(days.iter_rows()) == {"0": "2026-04-01", "1": "2026-04-02"}
+
+
+def test_a_disk_that_refuses_is_an_error_of_ours_and_adds_nothing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pl.DataFrame, "write_parquet", full)
+        with pytest.raises(LakeError, match="No space left on device"):
+            lake.append("playback_session", sessions(3), application="test", version=0)
+    assert lake.scan("playback_session").collect().height == 0
+    assert lake.append("playback_session", sessions(3), application="test", version=0).rows == 3
