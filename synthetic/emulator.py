@@ -18,7 +18,8 @@ import polars as pl
 from synthetic import tables
 from synthetic.arrays import Floats, Ints, join, take
 from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.recommend import PlayLog, home_pages, on_sale, popularity_pages, train
+from synthetic.control_plane.play_log import PlayLog
+from synthetic.control_plane.recommend import home_pages, on_sale, popularity_pages, train
 from synthetic.counterfactual import WORLDS, Counterfactuals
 from synthetic.data_plane.appliances import make_footprint
 from synthetic.data_plane.congestion import INTERVAL_MS, expected_streams, settle

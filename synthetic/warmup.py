@@ -15,7 +15,8 @@ import numpy.typing as npt
 from synthetic import random as draws
 from synthetic.browsing import target_ms, wish
 from synthetic.control_plane.catalogue import Catalogue
-from synthetic.control_plane.recommend import PlayLog, home_pages, on_sale, popularity_pages, train
+from synthetic.control_plane.play_log import PlayLog
+from synthetic.control_plane.recommend import home_pages, on_sale, popularity_pages, train
 from synthetic.day import World, session_keys
 from synthetic.demand import visits_of_day
 from synthetic.jit import compiled

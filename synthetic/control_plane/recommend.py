@@ -23,58 +23,17 @@ from threadpoolctl import threadpool_limits
 from synthetic import random as draws
 from synthetic.control_plane.catalogue import Catalogue
 from synthetic.control_plane.factors import member_vectors, title_vectors
+from synthetic.control_plane.play_log import PlayLog
 from synthetic.jit import compiled, prange
 from synthetic.random import Stream
 
 __all__ = [
-    "Model", "PlayLog", "RecommendParameters", "home_pages", "on_sale", "popularity_pages", "train",
+    "Model", "RecommendParameters", "home_pages", "on_sale", "popularity_pages", "train",
 ]  # fmt: skip
 
 Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 IntArray = npt.NDArray[np.integer]
-
-
-@dataclass(frozen=True)
-class PlayLog:
-    """Logged plays, one entry a start: member index, title index, day, share of the first runtime watched.
-
-    ``is_unaided``: the member asked for the title (search, or before any page was shown); otherwise the page
-    brought it about.
-    """
-
-    member: npt.NDArray[np.int32]
-    title: npt.NDArray[np.int32]
-    day: npt.NDArray[np.int32]
-    watched_ratio: Float32Array
-    is_unaided: npt.NDArray[np.bool_]
-
-    @property
-    def count(self) -> int:
-        return self.member.size
-
-    def since(self, day: int) -> PlayLog:
-        """The plays of that day and later."""
-        return self.where(self.day >= day)
-
-    def where(self, keep: npt.NDArray[np.bool_]) -> PlayLog:
-        """The plays marked in ``keep`` [count]."""
-        return PlayLog(
-            self.member[keep],
-            self.title[keep],
-            self.day[keep],
-            self.watched_ratio[keep],
-            self.is_unaided[keep],
-        )
-
-    def __add__(self, other: PlayLog) -> PlayLog:
-        return PlayLog(
-            np.concatenate([self.member, other.member]),
-            np.concatenate([self.title, other.title]),
-            np.concatenate([self.day, other.day]),
-            np.concatenate([self.watched_ratio, other.watched_ratio]),
-            np.concatenate([self.is_unaided, other.is_unaided]),
-        )
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from synthetic.control_plane.catalogue import Catalogue, publish
+from synthetic.control_plane.play_log import PlayLog
 from synthetic.control_plane.recommend import (
     Model,
-    PlayLog,
     RecommendParameters,
     home_pages,
     on_sale,
