@@ -1,13 +1,14 @@
-"""Files that appear whole or not at all, whoever is killed while writing them."""
+"""Files that appear whole or not at all, and locks that no killed process leaves behind."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["write_once"]
+__all__ = ["locked", "write_once"]
 
 
 def write_once(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -22,3 +23,16 @@ def write_once(path: Path, text: str, *, mode: int = 0o644) -> None:
             os.link(draft, path)
     finally:
         draft.unlink()
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, exclusive: bool) -> Iterator[None]:
+    """Hold the file as an advisory lock, which a killed process cannot leave behind."""
+    try:
+        import fcntl
+    except ImportError:  # a platform without it: appends are safe all the same, compaction needs care
+        yield
+        return
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield

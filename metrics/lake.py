@@ -36,7 +36,7 @@ from polars.exceptions import PolarsError
 
 from metrics.contract import Column, Table
 from metrics.errors import LakeError
-from metrics.files import write_once
+from metrics.files import locked, write_once
 from metrics.privacy import key_fingerprint, load_or_create_key
 from metrics.telemetry import CONTRACT_VERSION, TABLES, get_table
 
@@ -56,6 +56,7 @@ QUARANTINE = Table(
 
 _META = "_playhead.json"
 _KEY = "_key"
+_LOCK = "_playhead.lock"
 _ATTEMPTS = 20
 _COMPRESSION_LEVEL = 1
 
@@ -260,13 +261,13 @@ class Lake:
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """Hold the lake as one of many writers; whoever removes files waits."""
-        with _locked(self.path, exclusive=False):
+        with locked(self.path / _LOCK, exclusive=False):
             yield
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lake as its only writer, to remove files that no commit names."""
-        with _locked(self.path, exclusive=True):
+        with locked(self.path / _LOCK, exclusive=True):
             yield
 
     def write_files(self, contract: Table, frame: pl.DataFrame) -> list[AddAction]:
@@ -399,16 +400,3 @@ def _last_commit(path: Path) -> int:
     except (FileNotFoundError, NotADirectoryError):
         return -1
     return max((int(stem) for stem in stems if stem.isdigit()), default=-1)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, exclusive: bool) -> Iterator[None]:
-    """An advisory lock on the lake that a killed process cannot leave behind."""
-    try:
-        import fcntl
-    except ImportError:  # a platform without it: appends are safe all the same, compaction needs care
-        yield
-        return
-    with (path / "_playhead.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        yield

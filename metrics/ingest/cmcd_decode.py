@@ -1,6 +1,6 @@
 """One set of Common Media Client Data: structured field in, what a server may keep out.
 
-Syntax is RFC 8941/9651, parsed by ``http_sf``; meaning is CTA-5004-B. Section 6 asks a server to ignore
+Syntax is :mod:`metrics.ingest.structured_field`; meaning is CTA-5004-B. Section 6 asks a server to ignore
 what it does not know or what is badly typed "without affecting known key values", so a member that cannot
 be parsed costs that member and not its neighbours: ``ok`` says whether the whole field was well-formed, and
 ``accepted`` has what may be kept in either case.
@@ -23,19 +23,17 @@ one bad member                         drops the line                  ignores t
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
-import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import http_sf
 
 from metrics.ingest.cmcd_keys import KEYS, NEWEST_VERSION, OBJECT_TYPES, RESPONSE_KEYS, Key
+from metrics.ingest.structured_field import Member, as_json, bare, parse_member, split_members
 
 __all__ = ["Decoded", "Issue", "Mode", "decode", "decode_headers", "decode_json", "up_convert"]
 
@@ -71,7 +69,7 @@ def decode(text: str, *, mode: Mode = "request") -> Decoded:
     >>> decode('br=3200,bs,ot=v,zzz=1').accepted
     {'br': 3200, 'bs': True, 'ot': 'v'}
     """
-    return _decode_segments(_segments(text), mode)
+    return _decode_segments(split_members(text), mode)
 
 
 def decode_headers(headers: Mapping[str, str]) -> Decoded:
@@ -83,7 +81,7 @@ def decode_headers(headers: Mapping[str, str]) -> Decoded:
     segments: list[str] = []
     misplaced: list[Issue] = []
     for name, text in headers.items():
-        for segment in _segments(text):
+        for segment in split_members(text):
             segments.append(segment)
             key = KEYS.get(segment.partition("=")[0].partition(";")[0])
             if key and key.header and name.lower() not in (key.header.lower(), key.v1_header.lower()):
@@ -99,8 +97,8 @@ def decode_json(values: Mapping[str, Any]) -> Decoded:
     {'ot': 'v'}
     """
     mode: Mode = "event" if "e" in values or "ts" in values else "request"
-    members = [_Member(str(key), value, json=True) for key, value in values.items()]
-    version = _version(_Member("v", values.get("v"), json=True))
+    members = [Member(str(key), value, json=True) for key, value in values.items()]
+    version = _version(Member("v", values.get("v"), json=True))
     return _assemble([_judge(member, version, mode) for member in members], version, mode)
 
 
@@ -110,8 +108,6 @@ def up_convert(accepted: Mapping[str, Any]) -> dict[str, Any]:
     >>> up_convert({"br": 3000, "nor": "..%2Fseg.m4v", "nrr": "12323-48763"})
     {'br': [3000], 'nor': [{'value': '../seg.m4v', 'params': {'r': '12323-48763'}}]}
     """
-    from urllib.parse import unquote
-
     if accepted.get("v", 1) != 1:
         return dict(accepted)
     converted: dict[str, Any] = {}
@@ -130,58 +126,11 @@ def up_convert(accepted: Mapping[str, Any]) -> dict[str, Any]:
     return converted
 
 
-@dataclass(frozen=True)
-class _Member:
-    """A dictionary member: its value as a Python value, or what is wrong with its syntax."""
-
-    key: str
-    value: Any = None
-    fault: str = ""
-    json: bool = False
-
-
-def _member(segment: str) -> _Member:
-    try:
-        parsed = http_sf.parse(segment.encode(errors="surrogateescape"), tltype="dict")
-    except http_sf.StructuredFieldError as error:
-        key = re.match(r"[a-z*][a-z0-9_.*-]*", segment)
-        return _Member(key.group() if key else "", fault=f"not a structured field: {error}")
-    if not isinstance(parsed, dict) or len(parsed) != 1:
-        return _Member("", fault="not a structured field: a member is empty")
-    ((name, value),) = parsed.items()
-    return _Member(name, value)
-
-
-def _segments(text: str) -> list[str]:
-    """Split at the commas between members, which are not those inside strings and inner lists."""
-    text = text.strip(" ")
-    if not text:
-        return []
-    if text.startswith("\t"):
-        return [""]  # a tab may stand around a comma only
-    parts = text.split(",")
-    if _NO_COMMA_IN_STRINGS.fullmatch(text):
-        return [part.strip(" \t") for part in parts]
-    segments: list[str] = []
-    at = -1
-    while at < len(text):
-        segment = _SEGMENT.match(text, at + 1)
-        assert segment is not None  # it matches nothing at all, too
-        segments.append(segment.group().strip(" \t"))
-        at = segment.end()
-    return segments
-
-
-# Possessive, so that a hostile line costs no more than its length.
-_NO_COMMA_IN_STRINGS = re.compile(r'[^"\\]*+(?:"[^",\\]*+"[^"\\]*+)*+')
-_SEGMENT = re.compile(r'(?:[^",]++|"(?:[^"\\]++|\\.)*+"?)*+')
-
-
 def _decode_segments(segments: list[str], mode: Mode) -> Decoded:
     version = 1
     for segment in segments:
-        if segment.startswith("v") and _member(segment).key == "v":
-            version = _version(_member(segment))
+        if segment.startswith("v") and parse_member(segment).key == "v":
+            version = _version(parse_member(segment))
     return _assemble([_judge_segment(segment, version, mode) for segment in segments], version, mode)
 
 
@@ -208,7 +157,7 @@ def _assemble(judged: list[_Judged], version: int, mode: Mode) -> Decoded:
     return Decoded(ok, raw if ok else None, accepted, tuple(issues))
 
 
-def _version(member: _Member) -> int:
+def _version(member: Member) -> int:
     value = member.value[0] if isinstance(member.value, tuple) else member.value
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else 1
 
@@ -232,14 +181,14 @@ def _judge_segment(segment: str, version: int, mode: Mode) -> _Judged:
 
 @lru_cache(maxsize=_CACHED_MEMBERS)
 def _judge_cached(segment: str, version: int, mode: Mode) -> _Judged:
-    return _judge(_member(segment), version, mode)
+    return _judge(parse_member(segment), version, mode)
 
 
-def _judge(member: _Member, version: int, mode: Mode) -> _Judged:
+def _judge(member: Member, version: int, mode: Mode) -> _Judged:
     name = member.key
     if member.fault:
         return _Judged(name, ok=False, keep=False, issues=(Issue(name, "error", member.fault),))
-    raw = _raw(member.value)
+    raw = as_json(member.value)
     key = KEYS.get(name)
     kind = key.kind(version) if key else None
     issue: Issue | None = None
@@ -256,16 +205,16 @@ def _judge(member: _Member, version: int, mode: Mode) -> _Judged:
     return _Judged(name, ok=True, keep=issue is None, raw=raw, issues=(issue,) if issue else ())
 
 
-def _custom_issue(member: _Member, version: int) -> Issue | None:
-    bare = _bare(member.value)
+def _custom_issue(member: Member, version: int) -> Issue | None:
+    plain = bare(member.value)
     # Version 1 set no type for custom keys; version 2 allows strings and tokens of at most 64 characters.
-    if version == 1 or (isinstance(bare, (str, http_sf.Token)) and len(str(bare)) <= _CUSTOM_MAX_CHARS):
+    if version == 1 or (isinstance(plain, (str, http_sf.Token)) and len(str(plain)) <= _CUSTOM_MAX_CHARS):
         return None
     limit = f"a custom key is a string or token of at most {_CUSTOM_MAX_CHARS} characters"
     return Issue(member.key, "error", f"{limit} (4.1 item 5); ignored")
 
 
-def _type_fault(member: _Member, key: Key, kind: str, version: int) -> str:
+def _type_fault(member: Member, key: Key, kind: str, version: int) -> str:
     """What keeps the value from being what Table 1 says, or nothing."""
     value = member.value
     if kind in ("integers", "strings"):
@@ -275,23 +224,23 @@ def _type_fault(member: _Member, key: Key, kind: str, version: int) -> str:
         return next((fault for item in items if (fault := _item_fault(item, key, kind))), "")
     if isinstance(value, list) or (isinstance(value, tuple) and isinstance(value[0], list)):
         return f"must be {_A[kind]}, not a list"
-    bare = _bare(value)
+    plain = bare(value)
     right = {
-        "boolean": isinstance(bare, bool),
-        "integer": isinstance(bare, int) and not isinstance(bare, bool),
-        "decimal": isinstance(bare, (int, float, Decimal)) and not isinstance(bare, bool),
-        "string": isinstance(bare, str),
-        "token": isinstance(bare, http_sf.Token) or (member.json and isinstance(bare, str)),
+        "boolean": isinstance(plain, bool),
+        "integer": isinstance(plain, int) and not isinstance(plain, bool),
+        "decimal": isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool),
+        "string": isinstance(plain, str),
+        "token": isinstance(plain, http_sf.Token) or (member.json and isinstance(plain, str)),
     }[kind]
     if not right:
         return f"must be {_A[kind]}"
     if kind == "token":
         known = key.v1_tokens if version == 1 and key.v1_tokens else key.tokens
-        return "" if str(bare) in known else f"must be one of {', '.join(known)}"
+        return "" if str(plain) in known else f"must be one of {', '.join(known)}"
     longest = key.v1_max_chars if version == 1 else key.max_chars
-    if kind == "string" and longest is not None and len(bare) > longest:
+    if kind == "string" and longest is not None and len(plain) > longest:
         return f"longer than {longest} characters"
-    return _number_fault(bare, key) if kind in ("integer", "decimal") else ""
+    return _number_fault(plain, key) if kind in ("integer", "decimal") else ""
 
 
 def _number_fault(number: float, key: Key) -> str:
@@ -307,16 +256,16 @@ _A = {"boolean": "a boolean", "integer": "an integer", "decimal": "a decimal"} |
 
 
 def _item_fault(item: Any, key: Key, kind: str) -> str:
-    bare, params = item if isinstance(item, tuple) else (item, {})
+    plain, params = item if isinstance(item, tuple) else (item, {})
     if isinstance(item, dict):
-        bare, params = item.get("value"), item.get("params")
+        plain, params = item.get("value"), item.get("params")
         if not isinstance(params, dict):
             return "must give each value its params"
     if kind == "strings":
-        return "" if isinstance(bare, str) else "must be an inner list of strings"
-    if not isinstance(bare, int) or isinstance(bare, bool):
+        return "" if isinstance(plain, str) else "must be an inner list of strings"
+    if not isinstance(plain, int) or isinstance(plain, bool):
         return "must be an inner list of integers"
-    if fault := _number_fault(bare, key):
+    if fault := _number_fault(plain, key):
         return fault
     strange = [name for name in params if name not in OBJECT_TYPES]
     return f"{', '.join(strange)} is no object type" if strange else ""
@@ -325,7 +274,7 @@ def _item_fault(item: Any, key: Key, kind: str) -> str:
 def _advice(key: Key, value: Any) -> Iterator[Issue]:
     """What a player should have done; the value is kept."""
     if key.rounded > 1:
-        numbers = [_bare_json(item) for item in value] if isinstance(value, list) else [value]
+        numbers = [bare(item) for item in value] if isinstance(value, list) else [value]
         if any(isinstance(number, int) and number % key.rounded for number in numbers):
             yield Issue(key.name, "warning", f"should be rounded to the nearest {key.rounded}")
     if key.name in ("pr", "v") and value == 1:
@@ -343,33 +292,3 @@ def _event_issues(accepted: Mapping[str, Any]) -> Iterator[Issue]:
             yield Issue(name, "warning", "belongs on events of type rr only (Table 1)")
     if "cen" in accepted and event != "ce":
         yield Issue("cen", "warning", "belongs on events of type ce only (Table 1)")
-
-
-def _bare(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.get("value")
-    return value[0] if isinstance(value, tuple) else value
-
-
-def _bare_json(value: Any) -> Any:
-    return value.get("value") if isinstance(value, dict) else value
-
-
-def _raw(value: Any) -> Any:
-    """A structured-field value as JSON: ``{value, params}`` where it has parameters, lists as arrays."""
-    if isinstance(value, tuple):
-        plain = _raw(value[0])
-        return {"value": plain, "params": {k: _raw(v) for k, v in value[1].items()}} if value[1] else plain
-    if isinstance(value, list):
-        return [_raw(item) for item in value]
-    if isinstance(value, (http_sf.Token, http_sf.DisplayString)):
-        return str(value)
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no such number
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    return value
