@@ -23,6 +23,16 @@ from metrics.errors import InputError, did_you_mean
 __all__ = ["Evaluation", "evaluate", "evaluate_all", "kept_by"]
 
 Bools = NDArray[np.bool_]
+_KEPT = {
+    "objective": pl.String,
+    "title": pl.String,
+    "in_contract": pl.Boolean,
+    "bad": pl.Int64,
+    "total": pl.Int64,
+    "attained": pl.Float64,
+    "budget_left": pl.Float64,
+    "kept": pl.Boolean,
+}
 
 
 def evaluate(
@@ -100,11 +110,14 @@ def kept_by(
     """In which regions (devices, CDNs) each promise was kept.
 
     A row an objective and value of ``by``: ``objective, title, in_contract, <by>, bad, total, attained,
-    budget_left, kept``; null where there was no traffic. The period is as in :func:`evaluate_all`.
+    budget_left, kept``; null where there was no traffic, and no row for an objective that does not count
+    events. The period is as in :func:`evaluate_all`.
     """
     if by not in names.SLICES:
         raise InputError(f"minute counts have no dimension {by!r}", mend=did_you_mean(by, names.SLICES))
     ratios = {o.id: o.indicator for o in objectives if isinstance(o.indicator, CountRatio)}
+    if not ratios:
+        return pl.DataFrame(schema=_KEPT | {by: pl.String})
     columns = sorted({column for ratio in ratios.values() for column in ratio.columns})
     first_ms, end_ms = bounds(minute_counts, end_ts_ms)
     counted = [objective for objective in objectives if objective.id in ratios]
@@ -130,7 +143,7 @@ def kept_by(
                 pl.Series("kept", verdicts, dtype=pl.Boolean),
             )
         )
-    return pl.concat(frames) if frames else pl.DataFrame()
+    return pl.concat(frames)
 
 
 def _counted(objective: Objective, policies: Mapping[str, Policy]) -> tuple[CountRatio, BurnPolicy]:

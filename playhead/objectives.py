@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from alerts.compile import compile_rules, render, without_rules
 from alerts.evaluate import Evaluation, evaluate_all, kept_by
-from alerts.policy import load_policies
-from alerts.slo import load
+from alerts.policy import Policy, load_policies
+from alerts.seasonal import watch
+from alerts.slo import Objective, RawRatio, load
 from alerts.verdict import Verdict, verdict
+from metrics.baseline import seasonal_anomalies
 from metrics.lake import Lake
+from metrics.query import measure
 
-__all__ = ["Judged", "judge"]
+__all__ = ["Judged", "evaluate_objectives", "judge"]
 
 RULES = "rules.yaml"
 VERDICT = "verdict.json"
@@ -22,22 +26,44 @@ VERDICT = "verdict.json"
 
 @dataclass(frozen=True)
 class Judged:
-    """Every counted objective over the lake's last period, and in which regions each was kept."""
+    """Every objective over the lake's last period, and in which regions each was kept."""
 
     evaluations: list[Evaluation]
     by_region: pl.DataFrame
     verdict: Verdict
 
 
+def evaluate_objectives(
+    lake: Lake,
+    objectives: Sequence[Objective],
+    policies: Mapping[str, Policy],
+    *,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+) -> list[Evaluation]:
+    """Every objective on a lake: those that count events by the minute, then the rest by their season.
+
+    A ratio for which the lake has no rows at all is left out.
+    """
+    apart = without_rules(objectives)
+    counted = [objective for objective in objectives if objective not in apart]
+    evaluations = []
+    if counted:
+        minutes = lake.scan("minute_count")
+        evaluations = evaluate_all(
+            counted, minutes, policies=policies, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms
+        )
+    for objective in apart:
+        evaluations += _by_season(lake, objective, policies, start_ts_ms, end_ts_ms)
+    return evaluations
+
+
 def judge(lake: Lake) -> Judged:
     """Evaluate the shipped objectives; write ``rules.yaml`` and ``verdict.json`` among the lake's artefacts."""
     policies = load_policies()
     objectives = load((), policies)
-    apart = {objective.id for objective in without_rules(objectives)}
-    counted = [objective for objective in objectives if objective.id not in apart]
-    minutes = lake.scan("minute_count")
-    by_region = kept_by(counted, minutes)
-    judged = Judged(evaluate_all(counted, minutes, policies=policies), by_region, verdict(by_region))
+    by_region = kept_by(objectives, lake.scan("minute_count"))
+    judged = Judged(evaluate_objectives(lake, objectives, policies), by_region, verdict(by_region))
     rules = lake.artefact(RULES)
     rules.parent.mkdir(parents=True, exist_ok=True)
     rules.write_text(render(compile_rules(objectives, policies)), encoding="utf-8")
@@ -45,3 +71,26 @@ def judge(lake: Lake) -> Judged:
     said = {"sentence": found.sentence, "detail": found.detail, "kept": found.kept, "judged": found.judged}
     lake.artefact(VERDICT).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     return judged
+
+
+def _by_season(
+    lake: Lake,
+    objective: Objective,
+    policies: Mapping[str, Policy],
+    start_ts_ms: int | None,
+    end_ts_ms: int | None,
+) -> list[Evaluation]:
+    assert isinstance(objective.indicator, RawRatio)
+    hours = measure(lake, [objective.indicator.metric], grain="1h", end_ts_ms=end_ts_ms)
+    if hours.is_empty():
+        return []
+    return [
+        watch(
+            objective,
+            hours,
+            seasonal_anomalies,
+            policies=policies,
+            start_ts_ms=start_ts_ms,
+            end_ts_ms=end_ts_ms,
+        )
+    ]

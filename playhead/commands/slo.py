@@ -124,25 +124,18 @@ def evaluate(
     as_json: bool,
 ) -> int:
     """Budgets, burn and alerts of each objective, from the lake's minute counts."""
-    from alerts.compile import without_rules
-    from alerts.evaluate import evaluate_all, kept_by
+    from alerts.evaluate import kept_by
     from alerts.policy import load_policies
     from alerts.slo import load
     from metrics.lake import Lake
+    from playhead.objectives import evaluate_objectives
 
     policies = load_policies(windows)
     objectives = load(files, policies)
     lake = Lake.open(lake_path)
-    apart = {objective.id for objective in without_rules(objectives)}
-    counted = [objective for objective in objectives if objective.id not in apart]
-    minutes = lake.scan("minute_count")
-    since, until = _ts_ms(start), _ts_ms(end)
-    evaluations = (
-        evaluate_all(counted, minutes, policies=policies, start_ts_ms=since, end_ts_ms=until)
-        if counted
-        else []
-    )
-    slices = kept_by(counted, minutes, by, start_ts_ms=since, end_ts_ms=until) if by and counted else None
+    span = {"start_ts_ms": _ts_ms(start), "end_ts_ms": _ts_ms(end)}
+    evaluations = evaluate_objectives(lake, objectives, policies, **span)
+    slices = kept_by(objectives, lake.scan("minute_count"), by, **span) if by else None
     if as_json:
         print_json(
             {

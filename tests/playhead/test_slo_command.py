@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
+from numpy.typing import NDArray
 
+import alerts.slo
 from metrics.lake import Lake
+from metrics.telemetry import TABLES
 from playhead.cli import main
 from tests.alerts.frames import T0, minute_counts
 
@@ -131,6 +135,49 @@ def test_a_span_of_ones_own(lake: Lake, capsys: pytest.CaptureFixture[str]) -> N
     assert code == 0
     first = json.loads(out)["objectives"][0]
     assert (first["start_ts_ms"], first["end_ts_ms"]) == (T0 + 6 * 3_600_000, T0 + 12 * 3_600_000)
+
+
+def test_a_share_is_watched_by_its_season(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    """Five weeks at 80 %, and half a day at 30 % near the end of them."""
+    hours = np.arange(35 * 24)
+    share = np.where((hours >= 800) & (hours < 812), 30, 80)
+    sessions = pl.concat(
+        _session(T0 + hours * 3_600_000, driven, count)
+        for driven, count in ((True, share), (False, 100 - share))
+    )
+    assert lake.append("playback_session", sessions, application="test", version=0).reasons == {}
+    code, out, _ = run(capsys, "evaluate", "--lake", lake.path, "--json")
+    assert code == 0
+    said = {objective["name"]: objective for objective in json.loads(out)["objectives"]}
+    (episode,) = said["rec-driven-share"]["episodes"]
+    assert episode["severity"] == "ticket"
+    assert episode["start_ts_ms"] == T0 + 803 * 3_600_000
+    assert episode["end_ts_ms"] == T0 + 813 * 3_600_000
+    assert said["rec-driven-share"]["attained"] == pytest.approx(share[-720:].mean() / 100)
+    only = Path(alerts.slo.__file__).parent / "objectives" / "rec-driven-share.yaml"
+    code, out, _ = run(capsys, "evaluate", only, "--lake", lake.path, "--by", "region")
+    assert code == 0
+    assert "rec-driven-share" in out
+
+
+def _session(start_ts_ms: NDArray[np.int64], driven: bool, count: NDArray[np.int64]) -> pl.DataFrame:
+    """Three times ``count`` equal sessions of ten minutes in each hour, last attributed to a recommendation or not."""
+    contract = TABLES["playback_session"]
+    zero = {c.name: pl.lit(0) for c in contract.columns if not c.nullable and c.dtype == pl.Int64}
+    text = {
+        "session_id": "s", "end_reason": "completed", "outcome": "played", "flags": "", "subscriber_id": "m",
+        "surface": "home" if driven else "search",
+    }  # fmt: skip
+    times = {"startup_ms": 500, "playing_ms": 600_000, "watched_ms": 600_500, "weight": 1}
+    frame = pl.DataFrame({"start_ts_ms": np.repeat(start_ts_ms, 3 * count)})
+    return frame.with_columns(
+        **{name: value for name, value in zero.items() if name != "start_ts_ms"},
+    ).with_columns(
+        **{name: pl.lit(value) for name, value in (text | times).items()},
+        end_ts_ms=pl.col("start_ts_ms") + 600_500,
+        is_rec_driven=pl.lit(driven),
+        is_synthetic=pl.lit(value=True),
+    )
 
 
 @pytest.mark.parametrize(
