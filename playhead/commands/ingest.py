@@ -81,7 +81,19 @@ def cmcd(
 @lake_option
 @json_option
 def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json: bool) -> None:
-    """One's own table of sessions (CSV or Parquet), its columns mapped to the contract's."""
+    """One's own table of sessions (CSV or Parquet), its columns mapped to the contract's.
+
+    \b
+    [columns]
+    session_id = "SessionID"
+    start_ts_ms = {column = "started_at", unit = "iso"}
+    startup_ms = {column = "ttff", unit = "s"}
+    outcome = {column = "state", values = {ok = "played", ebvs = "exit_before_start"}}
+    [defaults]
+    region = "western-europe"
+
+    What is left out and follows from the rest is computed, and said in the column flags.
+    """
     from metrics.ingest import sessions as mapped
     from metrics.lake import Lake
 
@@ -115,7 +127,16 @@ def charges(file: Path, lake_path: Path, as_json: bool) -> None:
 @lake_option
 @json_option
 def prometheus(url: str, config_path: Path, lake_path: Path, as_json: bool) -> None:
-    """Counts a minute from a Prometheus server."""
+    """Counts a minute from a Prometheus server; hours that are in are not taken again.
+
+    \b
+    start = 2026-04-01T00:00:00Z
+    end = 2026-04-08T00:00:00Z
+    [labels]
+    region = "market"
+    [counts]
+    starts = 'sum by (market) (increase(playback_starts_total[1m]))'
+    """
     from metrics.ingest import prometheus as source
     from metrics.lake import Lake
 
