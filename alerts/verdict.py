@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -19,11 +20,14 @@ class Verdict:
     judged: int
 
 
-def verdict(kept: pl.DataFrame, by: str = "region") -> Verdict:
+def verdict(
+    kept: pl.DataFrame, by: str = "region", *, unsliced: Sequence[tuple[str, float, float]] = ()
+) -> Verdict:
     """The verdict on :func:`alerts.evaluate.kept_by`'s rows: a row an objective and value of ``by``.
 
     A slice keeps the promise when it keeps every objective of the contract that it has traffic for. The
-    detail names, for each broken objective, where it breaks, worst first by budget overspent.
+    detail names, for each broken objective, where it breaks, worst first by budget overspent. ``unsliced``:
+    (title, attained, target) of broken objectives that are known for the whole service alone.
     """
     if kept.is_empty():
         return Verdict("There is nothing to judge yet.", "No minute of traffic has been counted.", 0, 0)
@@ -40,6 +44,9 @@ def verdict(kept: pl.DataFrame, by: str = "region") -> Verdict:
         sentence = f"The promise is kept in {'all' if good == count else f'{good} of'} {count} {by}s."
     parts = [
         _where(objective, rows, by) for (objective,), rows in broken.group_by("title", maintain_order=True)
+    ]
+    parts += [
+        f"{title}: {attained:.1%} where {target:.1%} is promised" for title, attained, target in unsliced
     ]
     return Verdict(sentence, ("; ".join(parts) + ".") if parts else "Every objective is kept.", good, count)
 

@@ -39,3 +39,8 @@ def test_all_kept_no_traffic_and_no_regions() -> None:
     assert verdict(rows(("T", True, "north", None, None, None))).judged == 0
     assert verdict(rows()).sentence == "There is nothing to judge yet."
     assert verdict(rows(("T", True, None, 0.9, -1.0, False))).sentence == "The promise is broken."
+
+
+def test_what_is_known_for_the_whole_service_alone() -> None:
+    found = verdict(rows(("T", True, "north", 1.0, 1.0, True)), unsliced=[("Rec-driven share", 0.782, 0.8)])
+    assert found.detail == "Rec-driven share: 78.2% where 80.0% is promised."
