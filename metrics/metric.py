@@ -55,6 +55,10 @@ class Metric:
         """The additive parts it needs; a quantile's is its sketch."""
         return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
 
+    def show(self, value: float | None) -> str:
+        """The value as people read it: the one place that formats figures."""
+        return "no data" if value is None else self.format.format(value)
+
     def keeps(self, value: float | None) -> bool | None:
         """Whether ``value`` keeps the limit; null without a limit or a value."""
         if value is None or self.limit is None:

@@ -9,7 +9,7 @@ import narwhals as nw
 
 from metrics.errors import InputError
 
-__all__ = ["DAY_MS", "bucket_start", "grain_ms", "instant_ms"]
+__all__ = ["DAY_MS", "bucket_start", "grain_ms", "instant_ms", "period_ms"]
 
 DAY_MS = 86_400_000
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
@@ -48,3 +48,11 @@ def instant_ms(text: str, *, where: str = "") -> int:
     except (ValueError, OverflowError) as error:
         mend = "give a date or an instant in UTC, as 2026-04-01 or 2026-04-01T12:00"
         raise InputError(f"no instant {text!r}", where=where, mend=mend) from error
+
+
+def period_ms(start: str, end: str, *, where: str = "") -> tuple[int, int]:
+    """``[start, end)`` in epoch ms; raises :class:`~metrics.errors.InputError` where it is empty."""
+    period = instant_ms(start, where=where), instant_ms(end, where=where)
+    if period[0] >= period[1]:
+        raise InputError("the period ends before it starts", where=where, mend="give a start before the end")
+    return period

@@ -23,7 +23,7 @@ from metrics.rollup import n_columns
 from metrics.sides import EXACT, SAMPLE, join, side, total, without_each
 from metrics.telemetry import REPLICATES
 
-__all__ = ["measure", "measure_frames"]
+__all__ = ["check_cut", "measure", "measure_frames"]
 
 Where = Mapping[str, Sequence[str | None]]
 
@@ -90,8 +90,7 @@ def measure_frames(
         grain_ms(grain) if grain else None,
         intervals,
     )
-    check_dimensions(metrics, [*cut.by, *(name for name, _ in cut.where)])
-    _check_grain(metrics, cut, grain)
+    check_cut([metric.name for metric in metrics], [*cut.by, *(name for name, _ in cut.where)], grain)
     rolled = roll_up(frames, metrics, cut)
     rows = [_measured(metric, rolled, cut) for metric in metrics]
     order = {metric.name: place for place, metric in enumerate(metrics)}
@@ -99,16 +98,18 @@ def measure_frames(
     return pl.concat(rows).sort(place, *cut.bucket, *cut.by, nulls_last=True)
 
 
-def _check_grain(metrics: Sequence[Metric], cut: Cut, grain: str | None) -> None:
-    if cut.grain_ms is None or cut.grain_ms % DAY_MS == 0:
-        return
+def check_cut(names: Sequence[str], dimensions: Sequence[str], grain: str | None = None) -> None:
+    """Raise :class:`~metrics.errors.InputError` where a metric cannot be cut by a dimension or a grain."""
+    metrics = [get_metric(name) for name in names]
+    check_dimensions(metrics, dimensions)
+    length = grain_ms(grain) if grain else DAY_MS
     for metric in metrics:
-        if any(part.table == "membership" and not part.is_level for part in metric.parts):
+        daily = [part for part in metric.parts if part.table == "membership"]
+        # A level holds for every bucket of its day; what adds up by days cannot be cut finer.
+        if length % DAY_MS and any(not part.is_level or length > DAY_MS for part in daily):
             raise InputError(
                 f"{metric.name} is known by the day, not by {grain}", mend="give a grain of whole days"
             )
-        if cut.grain_ms > DAY_MS and any(part.is_level for part in metric.parts):
-            raise InputError(f"{metric.name} is known by the day, not by {grain}", mend="give whole days")
 
 
 def _measured(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> pl.DataFrame:
@@ -162,11 +163,11 @@ def _is_absent(metric: Metric, numerator: pl.DataFrame) -> bool:
 
 def _divided(sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
     """``keys, value, numerator, denominator`` of a ratio's two sides, or a total's one."""
-    top = sides[0].rename({"sum": "sum_0", "scale": "scale_0"}).drop(SAMPLE)
+    top = sides[0].rename({"sum": "sum_0", "scale": "scale_0"}).drop("days", *SAMPLE)
     numerator, shown = pl.col("sum_0").cast(pl.Float64) * pl.col("scale_0"), _shown("0")
     if len(sides) == 1:
         return top.select(*keys, value=numerator, numerator=shown, denominator=pl.lit(None, EXACT))
-    bottom = sides[1].rename({"sum": "sum_1", "scale": "scale_1"}).drop(SAMPLE)
+    bottom = sides[1].rename({"sum": "sum_1", "scale": "scale_1"}).drop("days", *SAMPLE)
     both = join(top, bottom, keys).with_columns(
         pl.col("sum_0", "sum_1").fill_null(0), pl.col("scale_0", "scale_1").fill_null(0.0)
     )

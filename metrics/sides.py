@@ -1,5 +1,8 @@
-"""The two sides of a ratio as frames: ``keys…, [replicate], sum, scale, n, w, w2``; ``sum · scale`` is the part
-in its unit."""
+"""The two sides of a ratio as frames: ``keys…, [replicate], sum, days, scale, n, w, w2``.
+
+``sum · scale`` is the part in its unit; ``days`` what a level was averaged over, 1 for all else, so that
+``sum / (part.per · days)`` is the same exactly.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,26 @@ EXACT = pl.Decimal(38, 10)
 SAMPLE = ("n", "w", "w2")
 GROUPS = pl.DataFrame({REPLICATE: range(REPLICATES)}, schema={REPLICATE: pl.Int64})
 _SUMS = ("sum", *SAMPLE)
+_FACTORS = ("days", "scale")
 
 
 def side(rolled: pl.DataFrame, part: Part, cut: Cut) -> pl.DataFrame:
     """``part`` out of its rollup; a level averaged over the days of each bucket that have data."""
     keys = [c for c in (*cut.by, BUCKET, DAY, REPLICATE) if c in rolled.columns]
     sample = [pl.col(n).alias(name) for n, name in zip(n_columns(part.of), SAMPLE, strict=True)]
-    found = rolled.select(
-        *keys, pl.col(part.name).alias("sum"), pl.lit(float(1 / part.per)).alias("scale"), *sample
-    )
-    return _averaged(found, cut) if part.is_level else found
+    found = rolled.select(*keys, pl.col(part.name).alias("sum"), pl.lit(1, pl.Int64).alias("days"), *sample)
+    found = _averaged(found, cut) if part.is_level else found
+    share = pl.lit(float(1 / part.per)) / pl.col("days")
+    return found.with_columns(pl.when(pl.col("days") > 0).then(share).otherwise(0.0).alias("scale"))
 
 
 def total(one: pl.DataFrame) -> pl.DataFrame:
     """All jackknife groups together; one row of zeros where there is nothing to group by."""
     keys = _keys(one)
-    sums = [pl.col(_SUMS).sum(), pl.col("scale").first()]
-    return (one.group_by(keys).agg(sums) if keys else one.select(sums)).select(*keys, "sum", "scale", *SAMPLE)
+    sums = [pl.col(_SUMS).sum(), pl.col("days", "scale").first()]
+    return (one.group_by(keys).agg(sums) if keys else one.select(sums)).with_columns(
+        pl.col("days").fill_null(0), pl.col("scale").fill_null(0.0)
+    )
 
 
 def without_each(one: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
@@ -65,26 +71,26 @@ def join(left: pl.DataFrame, right: pl.DataFrame, keys: Sequence[str], *, how: s
 
 
 def _keys(one: pl.DataFrame) -> list[str]:
-    return [c for c in one.columns if c not in (*_SUMS, "scale", REPLICATE)]
+    return [c for c in one.columns if c not in (*_SUMS, *_FACTORS, REPLICATE)]
 
 
 def _averaged(one: pl.DataFrame, cut: Cut) -> pl.DataFrame:
-    by = [c for c in one.columns if c not in (*_SUMS, "scale", DAY, REPLICATE)]
+    by = [c for c in one.columns if c not in (*_SUMS, *_FACTORS, DAY, REPLICATE)]
     own = [REPLICATE] if REPLICATE in one.columns else []
     buckets: list[str] = []
     if cut.grain_ms:
         buckets = [BUCKET]
         start = bucket_start(nw.col(DAY), max(cut.grain_ms, DAY_MS))
         one = nw.from_native(one).with_columns(start.alias(BUCKET)).to_native()
+    # Days with data are days of the whole, whatever slice a row is in.
     known = one.filter(pl.col("sum") > 0)
-    day_count = pl.col(DAY).n_unique().alias("days")
+    day_count = pl.col(DAY).n_unique().cast(pl.Int64).alias("days")
     days = known.group_by(buckets).agg(day_count) if buckets else known.select(day_count)
     keys = [*by, *buckets, *own]
-    sums = [pl.col(_SUMS).sum(), pl.col("scale").first()]
+    sums = pl.col(_SUMS).sum()
     summed = one.group_by(keys).agg(sums) if keys else one.select(sums)
     averaged = summed.join(days, on=buckets, how="left") if buckets else summed.join(days, how="cross")
-    divided = pl.when(pl.col("days") > 0).then(pl.col("scale") / pl.col("days")).otherwise(0.0)
-    averaged = averaged.select(*keys, "sum", divided.alias("scale"), *SAMPLE)
+    averaged = averaged.select(*keys, "sum", pl.col("days").fill_null(0), *SAMPLE)
     return averaged if cut.grain_ms is None else _for_each_bucket(averaged, cut.grain_ms)
 
 

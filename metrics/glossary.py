@@ -1,0 +1,57 @@
+"""The glossary: every metric's definition in Markdown, from the catalogue and from nothing else."""
+
+from __future__ import annotations
+
+from metrics.catalog import METRICS, Metric
+from metrics.parts import Part
+
+__all__ = ["glossary"]
+
+_CLOCKS = {
+    "start": "when the session starts",
+    "end": "when the session ends",
+    "delivery": "when it is delivered",
+    "day": "on the member's UTC day",
+    "event": "in the minute it happens",
+}
+_HEAD = """# Glossary
+
+Generated from the catalogue by `playhead glossary`; do not edit. A metric is a numerator over a denominator,
+both sums that add up over any slices and periods; it is divided last, and null where there is nothing to
+divide by. Sessions that the ledger excludes never count. Every metric has one clock, which says when it
+counts.
+"""
+
+
+def glossary() -> str:
+    """All metrics, in the catalogue's order."""
+    return _HEAD + "".join(_entry(metric) for metric in METRICS.values())
+
+
+def _entry(metric: Metric) -> str:
+    lines = [
+        f"**Computed as** {_formula(metric)}",
+        f"**Unit** {metric.unit}; {metric.better} is better; counted {_CLOCKS[metric.clock]}"
+        + (f"; limit {metric.show(metric.limit)}" if metric.limit is not None else ""),
+    ]
+    for edge, said in (("identity", "Made up of"), ("influence", "Influenced by (an estimate, not a sum)")):
+        names = [f"`{driver.metric}`" for driver in metric.drivers if driver.edge == edge]
+        if names:
+            lines.append(f"**{said}** {', '.join(names)}")
+    if metric.source:
+        lines.append(f"**Source** {metric.source}")
+    bullets = "".join(f"- {line}\n" for line in lines)
+    return f"\n## {metric.title}\n\n`{metric.name}`. {metric.about}\n\n{bullets}"
+
+
+def _formula(metric: Metric) -> str:
+    top = _part(metric.numerator)
+    if metric.quantile is not None:
+        return f"the {float(metric.quantile):.0%} quantile of {top}, from merged buckets (error at most 1 %)"
+    return top if metric.denominator is None else f"{top} ÷ {_part(metric.denominator)}"
+
+
+def _part(part: Part) -> str:
+    averaged = ", averaged over days" if part.is_level else ""
+    whole = ", not sliced" if part.is_whole else ""
+    return f"`{part.name}` ({part.unit}, from `{part.table}`{averaged}{whole})"

@@ -1,0 +1,77 @@
+"""The ledger: sessions in = counted + Σ excluded by reason. The residual is 0, always, and is shown.
+
+What came in is read off the lake's commit log and the quarantine; what was counted and excluded is read off
+the rows themselves, so that rows lost between the two would show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from metrics.lake import QUARANTINE, Lake
+
+__all__ = ["Ledger", "ledger"]
+
+_TABLE = "playback_session"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Session rows in, counted, and excluded by reason; and the real sessions (Σ weight) they stand for.
+
+    A quarantined row counts under ``quarantined: <reason>``, with its weight where it tells one, else 1.
+    """
+
+    sessions_in: int
+    counted: int
+    excluded: Mapping[str, int]
+    weight_counted: int
+    weight_excluded: Mapping[str, int]
+
+    @property
+    def residual(self) -> int:
+        """Rows that are neither counted nor excluded: 0, or something is lost."""
+        return self.sessions_in - self.counted - sum(self.excluded.values())
+
+    @property
+    def weight_in(self) -> int:
+        """Real sessions that the rows stand for."""
+        return self.weight_counted + sum(self.weight_excluded.values())
+
+
+def ledger(lake: Lake) -> Ledger:
+    """The ledger of a lake's sessions; of an empty lake, all zeros."""
+    by_reason, quarantined = pl.collect_all(
+        [
+            lake.scan(_TABLE)
+            .group_by(reason="excluded_reason")
+            .agg(rows=pl.len(), weight=pl.col("weight").sum()),
+            _quarantined(lake).group_by("reason").agg(rows=pl.len(), weight=pl.col("weight").sum()),
+        ],
+        engine="streaming",
+    )
+    counted = by_reason.filter(pl.col("reason").is_null())
+    excluded = pl.concat([by_reason.filter(pl.col("reason").is_not_null()), quarantined])
+    excluded = excluded.sort("rows", "reason", descending=[True, False])
+    return Ledger(
+        sessions_in=lake.snapshot(_TABLE).rows + int(quarantined["rows"].sum()),
+        counted=int(counted["rows"].sum()),
+        excluded=dict(excluded.select("reason", "rows").iter_rows()),
+        weight_counted=int(counted["weight"].sum()),
+        weight_excluded=dict(excluded.select("reason", "weight").iter_rows()),
+    )
+
+
+def _quarantined(lake: Lake) -> pl.LazyFrame:
+    told = pl.col("row").str.extract(r'"weight":\s*([0-9]{1,15})\b', 1).cast(pl.Int64)
+    return (
+        lake.scan(QUARANTINE.name)
+        .filter(pl.col("table") == _TABLE)
+        .select(
+            reason=pl.format("quarantined: {}", "reason"),
+            weight=pl.max_horizontal(told.fill_null(1), pl.lit(1)),
+        )
+    )

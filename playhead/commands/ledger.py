@@ -1,0 +1,48 @@
+"""``playhead ledger``: every session counted or excluded, by reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from playhead.commands._common import json_option, lake_option, print_json
+
+
+@click.command()
+@lake_option
+@json_option
+@click.pass_context
+def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
+    """Sessions in = counted + excluded by reason. Exit status 1 where they do not add up."""
+    from metrics.lake import Lake
+    from metrics.ledger import ledger
+
+    found = ledger(Lake.open(lake_path))
+    if as_json:
+        print_json(
+            {
+                "sessions_in": found.sessions_in,
+                "counted": found.counted,
+                "excluded": dict(found.excluded),
+                "residual": found.residual,
+                "weighted": {
+                    "sessions_in": found.weight_in,
+                    "counted": found.weight_counted,
+                    "excluded": dict(found.weight_excluded),
+                },
+            }
+        )
+    else:
+        _print(found.sessions_in, found.weight_in, "sessions in")
+        _print(found.counted, found.weight_counted, "counted")
+        for reason, rows in found.excluded.items():
+            _print(rows, found.weight_excluded[reason], f"excluded: {reason}")
+        _print(found.residual, None, "residual")
+    if found.residual:
+        context.exit(1)
+
+
+def _print(rows: int, weight: int | None, what: str) -> None:
+    standing_for = "" if weight is None or weight == rows else f"  (for {weight:,})"
+    click.echo(f"{rows:>14,}  {what}{standing_for}")

@@ -1,0 +1,155 @@
+"""``playhead metrics``: any metrics by any dimensions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from metrics.errors import InputError, PlayheadError
+from playhead.commands._common import json_option, lake_option, print_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Shown in a table by dimensions when no metric is named: more do not fit beside each other.
+_HEADLINE = (
+    "attempts", "watch_hours_per_subscriber", "time_to_play_p50_ms", "time_to_play_p99_ms", "rebuffer_rate",
+    "rec_driven_hours_ratio", "play_success_ratio",
+)  # fmt: skip
+
+
+@click.command()
+@click.option("-m", "--metric", "names", multiple=True, help="A metric; may be repeated. All by default.")
+@click.option("--by", default="", help="Dimensions, comma-separated: region,device.")
+@click.option(
+    "--where", "where", multiple=True, help="Keep a slice: region=mena,south-asia; may be repeated."
+)
+@click.option("--from", "start", help="Start of the period, UTC: 2026-04-01 or 2026-04-01T12:00.")
+@click.option("--to", "end", help="End of the period, exclusive.")
+@click.option("--grain", help="Length of buckets: 5m, 1h, 1d, 1w.")
+@click.option("--intervals", is_flag=True, help="90 % intervals (jackknife over subscribers).")
+@lake_option
+@json_option
+def command(
+    names: tuple[str, ...],
+    by: str,
+    where: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    grain: str | None,
+    intervals: bool,
+    lake_path: Path,
+    as_json: bool,
+) -> None:
+    """Compute metrics by any dimensions. `playhead glossary` says what they mean."""
+    from metrics.lake import Lake
+    from metrics.period import instant_ms
+    from metrics.query import measure
+
+    dimensions = [name.strip() for name in by.split(",") if name.strip()]
+    slices = _slices(where)
+    found = measure(
+        Lake.open(lake_path),
+        names or _answerable([*dimensions, *slices], grain, None if as_json or not by else _HEADLINE),
+        by=dimensions,
+        where=slices,
+        start_ts_ms=instant_ms(start, where="--from") if start else None,
+        end_ts_ms=instant_ms(end, where="--to") if end else None,
+        grain=grain,
+        intervals=intervals,
+    )
+    if as_json:
+        print_json(_grouped(found, intervals))
+    else:
+        _print_table(found)
+
+
+def _slices(where: tuple[str, ...]) -> dict[str, list[str | None]]:
+    slices: dict[str, list[str | None]] = {}
+    for text in where:
+        name, equals, values = text.partition("=")
+        if not equals:
+            raise InputError(f"no slice {text!r}", where="--where", mend="write DIMENSION=VALUE,VALUE")
+        # An empty value keeps rows where the dimension is unknown.
+        slices.setdefault(name.strip(), []).extend(v.strip() or None for v in values.split(","))
+    return slices
+
+
+def _answerable(dimensions: list[str], grain: str | None, among: tuple[str, ...] | None) -> list[str]:
+    """The metrics that can be cut this way; the dimensions' own error where there are none."""
+    from metrics.catalog import METRICS
+    from metrics.query import check_cut
+
+    kept = []
+    for name in among or METRICS:
+        try:
+            check_cut([name], dimensions, grain)
+        except PlayheadError:
+            continue
+        kept.append(name)
+    if not kept:
+        check_cut([*METRICS][:1], dimensions, grain)
+    return kept
+
+
+def _grouped(found: pl.DataFrame, intervals: bool) -> list[dict[str, Any]]:
+    keys = found.columns[: found.columns.index("metric")]
+    fields = ["value", "numerator", "denominator", "unit", "n", "n_effective"]
+    fields += ["low", "high"] if intervals else []
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in found.iter_rows(named=True):
+        key = tuple(row[name] for name in keys)
+        group = groups.setdefault(key, {name: row[name] for name in keys})
+        group[row["metric"]] = {name: _number(row[name]) for name in fields}
+    return list(groups.values())
+
+
+def _number(value: Any) -> Any:
+    """A decimal that is no whole number as a float: it came of a division by a unit."""
+    return float(value) if isinstance(value, Decimal) and value % 1 else value
+
+
+def _print_table(found: pl.DataFrame) -> None:
+    from datetime import UTC, datetime
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from metrics.catalog import get_metric
+
+    keys = found.columns[: found.columns.index("metric")]
+
+    def shown(row: dict[str, Any]) -> str:
+        metric = get_metric(row["metric"])
+        text = metric.show(row["value"])
+        if row.get("low") is not None:
+            text += f"  ({metric.show(row['low'])} to {metric.show(row['high'])})"
+        return text
+
+    if not keys:
+        table = Table("Metric", box=box.SIMPLE)
+        table.add_column("Value", justify="right")
+        table.add_column("Rows", justify="right")
+        for row in found.iter_rows(named=True):
+            table.add_row(get_metric(row["metric"]).title, shown(row), f"{row['n']:,}")
+    else:
+        names = found["metric"].unique(maintain_order=True).to_list()
+        table = Table(*["time (UTC)" if key == "bucket_ts_ms" else key for key in keys], box=box.SIMPLE)
+        for name in names:
+            table.add_column(get_metric(name).title, justify="right")
+        groups: dict[tuple[str, ...], dict[str, str]] = {}
+        for row in found.iter_rows(named=True):
+            when = row.get("bucket_ts_ms")
+            if when is not None:
+                row["bucket_ts_ms"] = f"{datetime.fromtimestamp(when / 1000, UTC):%Y-%m-%d %H:%M}"
+            key = tuple("unknown" if row[k] is None else str(row[k]) for k in keys)
+            groups.setdefault(key, {})[row["metric"]] = shown(row)
+        for key, values in groups.items():
+            table.add_row(*key, *(values.get(name, "no data") for name in names))
+    console = Console()
+    # A pipe has no width: enough for the headline's columns.
+    (console if console.is_terminal else Console(width=120)).print(table)
