@@ -60,7 +60,7 @@ def _sides(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> 
 def _sums(
     metric: Metric, part: Part, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut
 ) -> dict[Group, Fraction]:
-    found = total(side(rolled[part_key(metric, part, cut)], part, cut))
+    found = total(side(rolled[part_key(metric, part, cut)], part, cut), part)
     keys = [name for name in cut.by if name in found.columns]
     sums = {}
     for *group, amount, days in found.select(*keys, "sum", "days").iter_rows():

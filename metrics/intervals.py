@@ -19,9 +19,6 @@ CONFIDENCE = 0.90
 # Student's t at 95 %, 31 degrees of freedom: scipy.stats.t.ppf(0.95, 31).
 _T = 1.6955187889
 
-SCALE = REPLICATES / (REPLICATES - 1)
-"""What the sum over 31 groups is multiplied by, to stand for all 32."""
-
 
 def jackknife(
     values: pl.DataFrame, deleted: pl.DataFrame, keys: Sequence[str], *, is_share: bool

@@ -20,7 +20,7 @@ from metrics.period import DAY_MS, grain_ms
 from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, check_dimensions, part_key, roll_up
 from metrics.quantiles import quantile_of_buckets, quantile_without_each
 from metrics.rollup import n_columns
-from metrics.sides import EXACT, SAMPLE, join, side, total, without_each
+from metrics.sides import EXACT, SAMPLE, join, quotient, side, total, without_each
 from metrics.telemetry import REPLICATES
 
 __all__ = ["check_cut", "measure", "measure_frames"]
@@ -137,8 +137,8 @@ def _ratios(
     metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
 ) -> pl.DataFrame:
     sides = [side(rolled[part_key(metric, part, cut)], part, cut) for part in metric.parts]
-    totals = [total(one) for one in sides]
-    found = _divided(totals, keys)
+    totals = [total(one, part) for one, part in zip(sides, metric.parts, strict=True)]
+    found = _divided(metric, totals, keys)
     sample = totals[metric.parts.index(_sample_part(metric))]
     found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
     found = found.with_columns(pl.col(SAMPLE).fill_null(0))
@@ -147,11 +147,11 @@ def _ratios(
     found = found.with_columns(pl.when(~is_silent).then("value").alias("value"))
     if not cut.replicates:
         return found
-    deleted = [without_each(one, whole) for one, whole in zip(sides, totals, strict=True)]
+    deleted = [without_each(*these) for these in zip(sides, totals, metric.parts, strict=True)]
     if not any(REPLICATE in frame.columns for frame in deleted):
         none = pl.lit(None, pl.Float64)
         return found.with_columns(none.alias("low"), none.alias("high"))
-    values = _divided(deleted, [*keys, REPLICATE])
+    values = _divided(metric, deleted, [*keys, REPLICATE])
     return join(found, jackknife(found, values, keys, is_share=metric.unit == "ratio"), keys)
 
 
@@ -161,30 +161,35 @@ def _is_absent(metric: Metric, numerator: pl.DataFrame) -> bool:
     return metric.numerator.table != metric.denominator.table and not numerator["n"].sum()
 
 
-def _divided(sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
+def _divided(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
     """``keys, value, numerator, denominator`` of a ratio's two sides, or a total's one."""
-    top = sides[0].rename({"sum": "sum_0", "scale": "scale_0"}).drop("days", *SAMPLE)
-    numerator, shown = pl.col("sum_0").cast(pl.Float64) * pl.col("scale_0"), _shown("0")
-    if len(sides) == 1:
-        return top.select(*keys, value=numerator, numerator=shown, denominator=pl.lit(None, EXACT))
-    bottom = sides[1].rename({"sum": "sum_1", "scale": "scale_1"}).drop("days", *SAMPLE)
-    both = join(top, bottom, keys).with_columns(
-        pl.col("sum_0", "sum_1").fill_null(0), pl.col("scale_0", "scale_1").fill_null(0.0)
+    columns = {"sum": "sum_0", "amount": "amount_0"}
+    top = sides[0].rename(columns).drop("days", *SAMPLE)
+    if metric.denominator is None:
+        none = pl.lit(None, EXACT)
+        return top.select(*keys, value="amount_0", numerator=_shown("0", metric.numerator), denominator=none)
+    bottom = sides[1].rename({name: name + "_1" for name in columns}).drop("days", *SAMPLE)
+    # A denominator that no dimension slices goes with what was recorded, and adds no group of its own.
+    both = join(top, bottom, keys, how="full" if metric.denominator.is_sliced else "left")
+    both = both.with_columns(
+        pl.col("sum_0", "sum_1").fill_null(0), pl.col("amount_0", "amount_1").fill_null(0.0)
     )
-    denominator = pl.col("sum_1").cast(pl.Float64) * pl.col("scale_1")
+    # In the same unit of the same table, the exact sums are divided: one rounding, and none by a unit.
+    one, other = metric.numerator, metric.denominator
+    is_alike = one.per == other.per and one.table == other.table and not (one.is_level or other.is_level)
+    used = "sum" if is_alike else "amount"
     return both.select(
         *keys,
-        value=pl.when(denominator != 0).then(numerator / denominator),
-        numerator=shown,
-        denominator=_shown("1"),
+        quotient(both[f"{used}_0"], both[f"{used}_1"]).alias("value"),
+        _shown("0", metric.numerator).alias("numerator"),
+        _shown("1", metric.denominator).alias("denominator"),
     )
 
 
-def _shown(place: str) -> pl.Expr:
+def _shown(place: str, part: Part) -> pl.Expr:
     """The part in its unit; exact where the unit is what was summed."""
-    amount, scale = pl.col(f"sum_{place}"), pl.col(f"scale_{place}")
-    scaled = (amount.cast(pl.Float64) * scale).cast(EXACT)
-    return pl.when(scale == 1).then(amount.cast(EXACT)).otherwise(scaled)
+    is_exact = part.per == 1 and not part.is_level
+    return pl.col(f"sum_{place}" if is_exact else f"amount_{place}").cast(EXACT)
 
 
 def _quantiles(
@@ -199,12 +204,8 @@ def _quantiles(
     )
     sample = frame.group_by(keys).agg(pl.col(SAMPLE).sum()) if keys else frame.select(pl.col(SAMPLE).sum())
     value = quantile_of_buckets(frame, quantile, bucket=SKETCH, weight="w", by=keys)
-    # A group without rows has no row in `value`; nor has the whole, on an empty table.
-    value = (
-        value
-        if keys or not value.is_empty()
-        else pl.DataFrame({"value": [None]}, schema={"value": pl.Float64})
-    )
+    if not keys and value.is_empty():
+        value = pl.DataFrame({"value": [None]}, schema={"value": pl.Float64})
     found = join(sample, value, keys).with_columns(
         numerator=pl.lit(None, EXACT), denominator=pl.col("w").cast(EXACT)
     )

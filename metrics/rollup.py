@@ -64,7 +64,7 @@ def rollup(frame: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str] = 
         sums |= {
             n: _counted(of, nw.lit(1)).cast(_WIDE),
             w: _counted(of, weight).cast(_WIDE),
-            w2: _counted(of, weight * weight).cast(_WIDE),
+            w2: _counted(of, weight.cast(_WIDE) * weight.cast(_WIDE)).cast(_WIDE),
         }
     summands = frame.select(*by, *(expr.alias(name) for name, expr in sums.items()))
     totals = [nw.col(name).sum() for name in sums]
@@ -99,8 +99,11 @@ def _counted(of: Rows, value: nw.Expr) -> nw.Expr:
 
 
 def _summand(part: Part) -> nw.Expr:
-    value = nw.lit(1) if part.value is None else part.value
+    if part.value is None:
+        return _counted(part.of, _weight(part.table)).cast(_WIDE)
     if part.unit == "USD":
-        return _counted(part.of, value)
-    weighted = value * _weight(part.table) if is_weighted(part.table) else value
+        return _counted(part.of, part.value)
+    # Widened before it is multiplied: a heavy row alone can overflow 64 bits.
+    value = part.value.cast(_WIDE)
+    weighted = value * _weight(part.table).cast(_WIDE) if is_weighted(part.table) else value
     return _counted(part.of, weighted).cast(_WIDE)

@@ -1,7 +1,7 @@
-"""The two sides of a ratio as frames: ``keys…, [replicate], sum, days, scale, n, w, w2``.
+"""The two sides of a ratio as frames: ``keys…, [replicate], sum, days, amount, n, w, w2``.
 
-``sum · scale`` is the part in its unit; ``days`` what a level was averaged over, 1 for all else, so that
-``sum / (part.per · days)`` is the same exactly.
+``sum`` is the exact sum, ``days`` what a level was averaged over (1 for all else), and ``amount`` the part in
+its unit: ``sum / (part.per · days)``, in floating point.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 
-from metrics.intervals import SCALE
 from metrics.parts import Part
 from metrics.period import DAY_MS, bucket_start
 from metrics.plan import BUCKET, DAY, REPLICATE, Cut
 from metrics.rollup import n_columns
 from metrics.telemetry import REPLICATES
 
-__all__ = ["EXACT", "GROUPS", "SAMPLE", "join", "side", "total", "without_each"]
+__all__ = ["EXACT", "SAMPLE", "join", "quotient", "side", "total", "without_each"]
 
 EXACT = pl.Decimal(38, 10)
 SAMPLE = ("n", "w", "w2")
-GROUPS = pl.DataFrame({REPLICATE: range(REPLICATES)}, schema={REPLICATE: pl.Int64})
+_GROUPS = pl.DataFrame({REPLICATE: range(REPLICATES)}, schema={REPLICATE: pl.Int64})
 _SUMS = ("sum", *SAMPLE)
-_FACTORS = ("days", "scale")
+_FACTORS = ("days", "amount")
 
 
 def side(rolled: pl.DataFrame, part: Part, cut: Cut) -> pl.DataFrame:
@@ -32,29 +32,39 @@ def side(rolled: pl.DataFrame, part: Part, cut: Cut) -> pl.DataFrame:
     keys = [c for c in (*cut.by, BUCKET, DAY, REPLICATE) if c in rolled.columns]
     sample = [pl.col(n).alias(name) for n, name in zip(n_columns(part.of), SAMPLE, strict=True)]
     found = rolled.select(*keys, pl.col(part.name).alias("sum"), pl.lit(1, pl.Int64).alias("days"), *sample)
-    found = _averaged(found, cut) if part.is_level else found
-    share = pl.lit(float(1 / part.per)) / pl.col("days")
-    return found.with_columns(pl.when(pl.col("days") > 0).then(share).otherwise(0.0).alias("scale"))
+    return _averaged(found, cut) if part.is_level else found
 
 
-def total(one: pl.DataFrame) -> pl.DataFrame:
+def total(one: pl.DataFrame, part: Part) -> pl.DataFrame:
     """All jackknife groups together; one row of zeros where there is nothing to group by."""
     keys = _keys(one)
-    sums = [pl.col(_SUMS).sum(), pl.col("days", "scale").first()]
-    return (one.group_by(keys).agg(sums) if keys else one.select(sums)).with_columns(
-        pl.col("days").fill_null(0), pl.col("scale").fill_null(0.0)
-    )
+    sums = [pl.col(_SUMS).sum(), pl.col("days").first()]
+    summed = one.group_by(keys).agg(sums) if keys else one.select(sums)
+    return _with_amount(summed.with_columns(pl.col("days").fill_null(0)), part)
 
 
-def without_each(one: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+def without_each(one: pl.DataFrame, whole: pl.DataFrame, part: Part) -> pl.DataFrame:
     """``whole`` without each of the 32 groups in turn, scaled up to stand for all; unpanelled sides as is."""
     if REPLICATE not in one.columns:
         return whole
     keys = [*_keys(one), REPLICATE]
     own = one.select(*keys, pl.col("sum").alias("own"))
-    left = join(whole.join(GROUPS, how="cross"), own, keys, how="left")
+    left = join(whole.join(_GROUPS, how="cross"), own, keys, how="left")
     rest = (pl.col("sum") - pl.col("own").fill_null(0)).alias("sum")
-    return left.with_columns(rest, pl.col("scale") * SCALE).drop("own")
+    left = _with_amount(left.with_columns(rest).drop("own"), part)
+    return left.with_columns(pl.col("amount") * (REPLICATES / (REPLICATES - 1)))
+
+
+def quotient(top: pl.Series, bottom: pl.Series) -> pl.Series:
+    """``top / bottom`` in floating point, null where ``bottom`` is 0 or either is null.
+
+    By numpy, whose quotient of two floats does not depend on how many rows there are: a data frame of one
+    row would be divided by way of a reciprocal, and differ in the last digit.
+    """
+    x, y = top.cast(pl.Float64).to_numpy(), bottom.cast(pl.Float64).to_numpy()
+    found = np.full(len(x), np.nan)
+    np.divide(x, y, out=found, where=y != 0)
+    return pl.Series(found, nan_to_null=True)
 
 
 def join(left: pl.DataFrame, right: pl.DataFrame, keys: Sequence[str], *, how: str = "full") -> pl.DataFrame:
@@ -68,6 +78,11 @@ def join(left: pl.DataFrame, right: pl.DataFrame, keys: Sequence[str], *, how: s
     if how == "left":
         return left.join(right, on=on, how="left", nulls_equal=True)
     return left.join(right, on=on, how="full", nulls_equal=True, coalesce=True)
+
+
+def _with_amount(one: pl.DataFrame, part: Part) -> pl.DataFrame:
+    per = one["days"].cast(pl.Float64) * float(part.per)
+    return one.with_columns(quotient(one["sum"], per).fill_null(0.0).alias("amount"))
 
 
 def _keys(one: pl.DataFrame) -> list[str]:

@@ -183,7 +183,9 @@ def _whole(metric: Metric, groups: Mapping[Group, Sides], period: Period) -> Sid
     bottoms = [sides.denominator for sides in groups.values()]
     is_sliced = metric.denominator is not None and metric.denominator.is_sliced
     denominator = sum(bottoms, Fraction(0)) if is_sliced else next(iter(bottoms), Fraction(0))
-    if not denominator:
+    # Of another table than the denominator's: a numerator of nothing is one that nobody recorded.
+    is_absent = metric.denominator is not None and metric.numerator.table != metric.denominator.table
+    if not denominator or (is_absent and not numerator):
         raise InputError(
             f"{metric.name} has no data in a period", where=_said(period), mend="give a period with telemetry"
         )

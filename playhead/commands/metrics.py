@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # Shown in a table by dimensions when no metric is named: more do not fit beside each other.
 _HEADLINE = (
-    "attempts", "watch_hours_per_subscriber", "time_to_play_p50_ms", "time_to_play_p99_ms", "rebuffer_rate",
-    "rec_driven_hours_ratio", "play_success_ratio",
+    "watch_hours_per_subscriber", "time_to_play_p50_ms", "time_to_play_p99_ms", "time_to_play_bad_ratio",
+    "rebuffer_rate", "rec_driven_hours_ratio", "play_success_ratio",
 )  # fmt: skip
 
 
