@@ -51,6 +51,7 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     from cost_model.report.numbers import count, months, unit_usd, usd
     from cost_model.usage import Quarter
     from metrics.lake import Lake
+    from metrics.ledger import ledger
     from playhead.economics import statement, write_outputs
 
     period = Quarter.parse(quarter)
@@ -58,7 +59,7 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     result = statement(lake, period, load(rates_path))
     folder = out or lake.artefact("report.html").parent
     try:
-        page, _ = write_outputs(lake, result, folder)
+        page, _ = write_outputs(lake, result, folder, ledger_residual=ledger(lake).residual)
         if out:
             neutralised(result.charges).write_csv(out / "charges.csv")
     except OSError as error:
