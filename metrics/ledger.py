@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from metrics.engine import collect
 from metrics.lake import QUARANTINE, Lake
 
 __all__ = ["Ledger", "ledger"]
@@ -44,14 +45,13 @@ class Ledger:
 
 def ledger(lake: Lake) -> Ledger:
     """The ledger of a lake's sessions; of an empty lake, all zeros."""
-    by_reason, quarantined = pl.collect_all(
+    by_reason, quarantined = collect(
         [
             lake.scan(_TABLE)
             .group_by(reason="excluded_reason")
             .agg(rows=pl.len(), weight=pl.col("weight").sum()),
             _quarantined(lake).group_by("reason").agg(rows=pl.len(), weight=pl.col("weight").sum()),
-        ],
-        engine="streaming",
+        ]
     )
     counted = by_reason.filter(pl.col("reason").is_null())
     excluded = pl.concat([by_reason.filter(pl.col("reason").is_not_null()), quarantined])

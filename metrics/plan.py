@@ -13,6 +13,7 @@ import narwhals as nw
 import polars as pl
 
 from metrics.charges import spread_charges
+from metrics.engine import collect
 from metrics.errors import InputError, did_you_mean
 from metrics.measures import DERIVED
 from metrics.metric import Metric
@@ -103,7 +104,7 @@ def roll_up(
         for part in metric.parts:
             wanted.setdefault(part_key(metric, part, cut), []).append(part)
     lazy = [_rolled(frames[key.table], key, parts, cut) for key, parts in wanted.items()]
-    return dict(zip(wanted, pl.collect_all(lazy, engine="streaming"), strict=True))
+    return dict(zip(wanted, collect(lazy), strict=True))
 
 
 def _rolled(frame: pl.LazyFrame, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.LazyFrame:

@@ -1,0 +1,58 @@
+"""Where computation runs: Polars on this machine, its threads or its processes. Nothing else knows.
+
+The seam for a cluster: what is handed over are lazy frames and a pure function over partitions, and no caller
+sees what runs them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Literal, TypeVar
+
+import polars as pl
+
+__all__ = ["collect", "map_partitions"]
+
+P = TypeVar("P")
+R = TypeVar("R")
+Where = Literal["here", "threads", "processes"]
+
+
+def collect(frames: Iterable[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Compute lazy frames together: a table that several of them scan is read once."""
+    return pl.collect_all(list(frames), engine="streaming")
+
+
+def map_partitions(
+    function: Callable[[P], R], partitions: Iterable[P], *, where: Where = "here", workers: int = 2
+) -> Iterator[R]:
+    """``function`` of each partition, in their order, whatever runs them.
+
+    At most ``2 · workers`` results are held, so that a slow reader bounds memory. ``processes`` needs a
+    function and partitions that can be pickled. An error of the function is raised where its result is due.
+    """
+    if where == "here":
+        yield from map(function, partitions)
+        return
+    with _pool(where, workers) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for partition in partitions:
+                waiting.append(pool.submit(function, partition))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _pool(where: Where, workers: int) -> Executor:
+    if where == "threads":
+        return ThreadPoolExecutor(workers)
+    # Polars holds locks that a forked child would inherit held.
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
