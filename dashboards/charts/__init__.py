@@ -1,0 +1,24 @@
+"""Figures as pure functions: frames and numbers in, a plotly figure out. No Streamlit, no lake."""
+
+from dashboards.charts.budget import burn_down, regions_kept
+from dashboards.charts.economics import breakeven_curve, breakeven_draws, payback_by_size
+from dashboards.charts.series import Band, bars, trend
+from dashboards.charts.style import DARK, LIGHT, Palette, palette
+from dashboards.charts.tree import Edge, north_star_tree
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Band",
+    "Edge",
+    "Palette",
+    "bars",
+    "breakeven_curve",
+    "breakeven_draws",
+    "burn_down",
+    "north_star_tree",
+    "palette",
+    "payback_by_size",
+    "regions_kept",
+    "trend",
+]

@@ -1,0 +1,80 @@
+"""Error budgets: burned down over time, and spent by region."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboards.charts.series import Band, instant, instants, shade
+from dashboards.charts.style import Palette, faded, figure
+
+__all__ = ["burn_down", "regions_kept"]
+
+
+def burn_down(
+    burn: pl.DataFrame, colours: Palette, *, bands: Sequence[Band] = (), height: int = 260
+) -> go.Figure:
+    """Budget left of the rolling period, hour by hour, with a zero line; red where it is gone.
+
+    ``burn``: ``ts_ms, budget_left`` (1 untouched, 0 gone, negative when broken; null without traffic).
+    """
+    fig = figure(colours, height=height, hovermode="x unified")
+    left = burn["budget_left"].to_list()
+    when = instants(burn["ts_ms"])
+    fig.add_scatter(
+        x=when, y=[None if v is None else min(v, 0.0) for v in left], mode="lines", line={"width": 0},
+        fill="tozeroy", fillcolor=faded(colours.bad, 0.10), hoverinfo="skip",
+    )  # fmt: skip
+    fig.add_scatter(
+        x=when,
+        y=left,
+        name="budget left",
+        mode="lines",
+        line={"color": colours.series[0], "width": 2},
+        hovertemplate="%{y:.1%}",
+    )
+    fig.add_hline(y=0, line={"color": colours.bad, "width": 1.2})
+    shade(fig, colours, bands, burn)
+    end = _exhaustion(burn)
+    if end is not None:
+        fig.add_annotation(
+            x=instant(end), y=0, text="gone", showarrow=True, arrowhead=0, ax=0, ay=-24,
+            font={"color": colours.bad, "size": 12}, arrowcolor=colours.bad,
+        )  # fmt: skip
+    fig.update_yaxes(tickformat=".0%")
+    return fig
+
+
+def _exhaustion(burn: pl.DataFrame) -> int | None:
+    """The first hour in which nothing was left, if there was one before it in which something was."""
+    known = burn.drop_nulls("budget_left")
+    gone = known.filter(pl.col("budget_left") <= 0)
+    if gone.is_empty() or known["budget_left"][0] <= 0:
+        return None
+    return int(gone["ts_ms"][0])
+
+
+def regions_kept(rows: pl.DataFrame, by: str, target: float, colours: Palette) -> go.Figure:
+    """Attained share by ``by`` against the objective: ``<by>, attained, kept``, worst first.
+
+    Drawn as the share of bad events, so that a longer bar is worse and the allowance is a line.
+    """
+    known = rows.drop_nulls("attained").sort("attained", by)
+    bad = [1 - value for value in known["attained"].to_list()]
+    names = [value or "unknown" for value in known[by].to_list()]
+    broken = [kept is False for kept in known["kept"].to_list()]
+    fig = figure(colours, height=44 + 26 * max(len(bad), 1))
+    fig.add_bar(
+        x=bad, y=names, orientation="h",
+        marker={"color": [colours.bad if flag else colours.good for flag in broken]},
+        text=[f"{share:.3%} {'✕' if flag else '✓'}" for share, flag in zip(bad, broken, strict=True)],
+        textposition="outside", cliponaxis=False, textfont={"color": colours.text, "size": 12},
+        hovertemplate="%{y}: %{text} bad<extra></extra>",
+    )  # fmt: skip
+    allowance = 1 - target
+    fig.add_vline(x=allowance, line={"color": colours.bad, "width": 1, "dash": "dot"})
+    fig.update_yaxes(autorange="reversed", showgrid=False, nticks=len(names))
+    fig.update_xaxes(tickformat=".2~%", showgrid=True, nticks=5, range=[0, max([*bad, allowance]) * 1.25])
+    return fig

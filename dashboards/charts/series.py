@@ -1,0 +1,167 @@
+"""Values over time, and values side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboards.charts.style import Axis, Palette, faded, figure
+
+__all__ = ["Band", "bars", "instant", "instants", "shade", "trend"]
+
+_CROWDED = 0.25
+
+
+@dataclass(frozen=True)
+class Band:
+    """A span of time to shade: an incident, an alert. Instants in UTC epoch ms."""
+
+    start_ts_ms: int
+    end_ts_ms: int
+    label: str
+    severity: str = "page"
+
+
+def trend(
+    current: pl.DataFrame,
+    colours: Palette,
+    *,
+    axis: Axis,
+    name: str,
+    previous: pl.DataFrame | None = None,
+    limit: float | None = None,
+    bands: Sequence[Band] = (),
+    height: int = 260,
+) -> go.Figure:
+    """A metric over time.
+
+    ``current``: ``ts_ms, value`` and, where known, ``low, high`` (drawn as a ribbon). ``previous``: the same
+    of the period before, already shifted onto the current one; a quiet dashed line. ``limit``: the contract's
+    bound, dotted. A null value leaves a gap.
+    """
+    fig = figure(colours, height=height, hovermode="x unified")
+    when = instants(current["ts_ms"])
+    number = f"{axis.prefix}%{{y:{axis.spec}}}{axis.suffix}"
+    if {"low", "high"} <= set(current.columns) and current["low"].is_not_null().any():
+        ribbon = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "connectgaps": False}
+        fig.add_scatter(x=when, y=current["high"].to_list(), **ribbon)
+        fig.add_scatter(
+            x=when,
+            y=current["low"].to_list(),
+            fill="tonexty",
+            fillcolor=faded(colours.series[0], 0.14),
+            **ribbon,
+        )
+    if previous is not None and previous.height:
+        fig.add_scatter(
+            x=instants(previous["ts_ms"]),
+            y=previous["value"].to_list(),
+            name="period before",
+            mode="lines",
+            line={"color": colours.quiet, "width": 1.3, "dash": "dash"},
+            hovertemplate=number,
+        )
+    fig.add_scatter(
+        x=when,
+        y=current["value"].to_list(),
+        name=name,
+        # One day alone would be an invisible line.
+        mode="lines" if current.height > 1 else "markers",
+        line={"color": colours.series[0], "width": 2},
+        hovertemplate=number,
+    )
+    if limit is not None:
+        fig.add_hline(
+            y=limit,
+            line={"color": colours.bad, "width": 1, "dash": "dot"},
+            annotation={
+                "text": "promised",
+                "font": {"size": 11, "color": colours.bad},
+                "bgcolor": "rgba(0,0,0,0)",
+            },
+            annotation_position="top right",
+        )
+    shade(fig, colours, bands, current)
+    fig.update_yaxes(tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix, rangemode="tozero")
+    return fig
+
+
+def bars(
+    labels: Sequence[str],
+    values: Sequence[float | None],
+    colours: Palette,
+    *,
+    axis: Axis,
+    limit: float | None = None,
+    is_bad: Sequence[bool] | None = None,
+    height: int | None = None,
+) -> go.Figure:
+    """Horizontal bars, first on top; bars that break the limit in the colour of harm, and marked."""
+    bad = list(is_bad) if is_bad is not None else [False] * len(labels)
+    fig = figure(colours, height=height or 40 + 26 * len(labels))
+    written = [
+        _written(value, axis) + (" ✕" if flag else "") for value, flag in zip(values, bad, strict=True)
+    ]
+    fig.add_bar(
+        x=list(values),
+        y=list(labels),
+        orientation="h",
+        marker={"color": [colours.bad if flag else colours.series[0] for flag in bad]},
+        text=written,
+        textposition="outside",
+        textfont={"color": colours.text, "size": 12},
+        cliponaxis=False,
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    fig.update_yaxes(autorange="reversed", showgrid=False, nticks=len(labels))
+    known = [value for value in values if value is not None]
+    fig.update_xaxes(
+        tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix, showgrid=True, nticks=5,
+        range=[min(0.0, *known), max(0.0, *known) * 1.22] if len(known) > 1 else None,
+    )  # fmt: skip
+    if limit is not None:
+        fig.add_vline(x=limit, line={"color": colours.bad, "width": 1, "dash": "dot"})
+    return fig
+
+
+def shade(fig: go.Figure, colours: Palette, bands: Sequence[Band], frame: pl.DataFrame) -> None:
+    """Mark ``bands`` on the span of ``frame``'s ``ts_ms``: shaded, or a strip on top where they cover too much."""
+    if frame.is_empty():
+        return
+    first, last = int(frame["ts_ms"].min()), int(frame["ts_ms"].max())  # type: ignore[arg-type]
+    seen = [b for b in bands if b.end_ts_ms >= first and b.start_ts_ms <= last]
+    covered = sum(min(b.end_ts_ms, last) - max(b.start_ts_ms, first) for b in seen)
+    is_crowded = covered > _CROWDED * max(last - first, 1)
+    for band in seen:
+        colour = colours.bad if band.severity == "page" else colours.warn
+        fig.add_shape(
+            type="rect",
+            xref="x",
+            yref="paper",
+            x0=instant(max(band.start_ts_ms, first)),
+            x1=instant(min(band.end_ts_ms, last)),
+            y0=0.975 if is_crowded else 0.0,
+            y1=1.0,
+            fillcolor=faded(colour, 0.7 if is_crowded else 0.12),
+            line_width=0,
+            layer="below",
+            name=band.label,
+        )
+
+
+def _written(value: float | None, axis: Axis) -> str:
+    return "–" if value is None else f"{axis.prefix}{value:{axis.spec}}{axis.suffix}"
+
+
+def instant(ts_ms: int) -> datetime:
+    """A UTC instant as plotly's axes take it."""
+    return datetime.fromtimestamp(ts_ms / 1000, UTC).replace(tzinfo=None)
+
+
+def instants(column: pl.Series) -> list[datetime]:
+    """A column of UTC epoch ms as plotly's axes take it."""
+    return [instant(ts_ms) for ts_ms in column.to_list()]

@@ -1,0 +1,111 @@
+"""One look for every figure: two palettes that any colour vision can tell apart, and a quiet layout."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+__all__ = ["DARK", "LIGHT", "Axis", "Palette", "axis_of", "faded", "figure", "palette"]
+
+FONT = '"Source Sans", "Source Sans 3", "Segoe UI", sans-serif'
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours by what they mean; ``series`` after Okabe and Ito."""
+
+    text: str
+    quiet: str
+    line: str
+    panel: str
+    good: str
+    bad: str
+    warn: str
+    series: tuple[str, ...]
+
+
+LIGHT = Palette(
+    text="#17202a", quiet="#66727f", line="#e3e8ed", panel="#f4f6f8", good="#0b8a6c", bad="#c2413b",
+    warn="#b26a00", series=("#1f6fb5", "#0b8a6c", "#c77700", "#c2413b", "#7a52b3", "#3aa3d1", "#66727f"),
+)  # fmt: skip
+DARK = Palette(
+    text="#e6edf3", quiet="#8b97a4", line="#28313b", panel="#171e26", good="#3cc9a0", bad="#f07470",
+    warn="#e9ae4f", series=("#5aa9ec", "#3cc9a0", "#e9ae4f", "#f07470", "#b794f0", "#8fd0f0", "#8b97a4"),
+)  # fmt: skip
+
+
+def palette(theme: str | None) -> Palette:
+    """The palette of a theme named ``light`` or ``dark``; light where it is not known."""
+    return DARK if theme == "dark" else LIGHT
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How plotly writes the numbers of a metric."""
+
+    prefix: str
+    spec: str
+    suffix: str
+
+
+def axis_of(format_string: str) -> Axis:
+    """A Python format string of the catalogue as plotly writes it.
+
+    >>> axis_of("{:,.0f} ms")
+    Axis(prefix='', spec=',.0f', suffix=' ms')
+    """
+    found = re.fullmatch(r"([^{]*)\{:([^}]*)\}(.*)", format_string)
+    return Axis(*found.groups()) if found else Axis("", "", "")
+
+
+def faded(colour: str, opacity: float) -> str:
+    """``#rrggbb`` as a translucent ``rgba``.
+
+    >>> faded("#ff0080", 0.5)
+    'rgba(255,0,128,0.5)'
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def figure(colours: Palette, *, height: int, **layout: Any) -> go.Figure:
+    """An empty figure in the house style: transparent, a faint horizontal grid, no legend but where asked."""
+    fig = go.Figure()
+    axis = {
+        "gridcolor": colours.line,
+        "zeroline": False,
+        "linecolor": colours.line,
+        "tickfont": {"color": colours.quiet, "size": 12},
+        "title": {"font": {"color": colours.quiet, "size": 12}, "standoff": 8},
+        "automargin": True,
+        "fixedrange": True,
+    }
+    base: dict[str, Any] = {
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "color": colours.text, "size": 13},
+        "hoverlabel": {
+            "bgcolor": colours.panel,
+            "bordercolor": colours.line,
+            "font": {"color": colours.text},
+        },
+        "showlegend": False,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "font": {"color": colours.quiet},
+        },
+        "xaxis": axis | {"showgrid": False, "ticks": ""},
+        "yaxis": axis | {"nticks": 5},
+        "colorway": list(colours.series),
+    }
+    fig.update_layout(base)
+    fig.update_layout(layout)
+    return fig

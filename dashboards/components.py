@@ -1,0 +1,173 @@
+"""Pieces every page is made of: cards, tiles, charts with their data, the footer, what to do when empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+import polars as pl
+import streamlit as st
+
+from dashboards.charts import Palette, palette
+from dashboards.context import Filters, Span
+from dashboards.formats import change, compact, day, instant, written
+from dashboards.queries import Source
+from metrics.catalog import get_metric
+from metrics.metric import Metric
+
+DeltaColor = Literal["normal", "inverse", "off"]
+
+__all__ = ["card", "chart", "colours", "empty_lake", "footer", "missing", "tile", "view", "wordmark"]
+
+_MODEBAR = {
+    "displaylogo": False,
+    "displayModeBar": "hover",
+    "modeBarButtons": [["toImage"]],
+    "toImageButtonOptions": {"format": "png", "scale": 2},
+}
+
+
+def view() -> tuple[Source, Filters]:
+    """The lake and the filters that the frame of the application has put before its page."""
+    source, filters = st.session_state["_view"]
+    return source, filters
+
+
+def colours() -> Palette:
+    """The palette of the theme the reader has chosen."""
+    return palette(st.context.theme.type)
+
+
+@contextmanager
+def card(title: str, note: str = "", *, help: str | None = None) -> Iterator[None]:  # noqa: A002
+    """A bordered section under a quiet title."""
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{title}**" + (f" :gray[· {note}]" if note else ""), help=help)
+        yield
+
+
+def tile(
+    name: str,
+    now: float | None,
+    before: float | None,
+    daily: Sequence[float | None],
+    *,
+    interval: tuple[float | None, float | None] = (None, None),
+    note: str = "",
+) -> None:
+    """A metric: value, change against the period before, whether it keeps its limit, its days as a line."""
+    metric = get_metric(name)
+    low, high = interval
+    half = None if low is None or high is None else (high - low) / 2
+    spread = f"± {change(metric, half, 0.0).lstrip('+')}" if half is not None else ""
+    delta = change(metric, now, before)
+    colour: DeltaColor = "normal" if metric.better == "higher" else "inverse"
+    if now is not None and before is not None and half is not None and abs(now - before) <= half:
+        colour = "off"  # no further than the panel's own uncertainty: nothing to be alarmed at
+    with st.container(border=True, height="stretch", gap="xsmall"):
+        st.metric(
+            metric.title,
+            written(metric, now),
+            None if delta == "–" else 0 if delta == "0" else delta.replace("−", "-"),
+            delta_color=colour,
+            delta_description=spread or None,
+            help=f"{metric.about} Unit: {metric.unit}. Source: {metric.source or 'catalogue'}.",
+            chart_data=[value for value in daily if value is not None] or None,
+        )
+        words = " · ".join(part for part in (_promise(metric, now), note and f":gray[{note}]") if part)
+        st.markdown(f":small[{words or f':gray[{metric.unit}]'}]")
+
+
+def _promise(metric: Metric, value: float | None) -> str:
+    if metric.limit is None:
+        return ""
+    side = "under" if metric.better == "lower" else "at least"
+    limit = f"{side} {written(metric, metric.limit)}"
+    kept = metric.keeps(value)
+    if kept is None:
+        return f"promised {limit}"
+    return f":green[✓ {limit}]" if kept else f":red[✕ promised {limit}]"
+
+
+def chart(
+    figure: go.Figure,
+    alt: str,
+    data: pl.DataFrame,
+    *,
+    key: str,
+    caption: str = "",
+    on_select: Any = None,
+) -> Any:
+    """A figure with its alternative text, what it shows in a line, and its data to take away."""
+    selecting: dict[str, Any] = {}
+    if on_select is not None:
+        selecting = {"on_select": on_select, "selection_mode": "points"}
+    event = st.plotly_chart(figure, key=key, theme=None, config=_MODEBAR, alt=alt, **selecting)
+    words, button = st.columns([6, 1], vertical_alignment="center")
+    words.caption(caption or alt)
+    with button.container(horizontal=True, horizontal_alignment="right"):
+        st.download_button(
+            "CSV",
+            lambda: data.write_csv().encode(),
+            file_name=f"{key}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            type="tertiary",
+            key=f"{key}-csv",
+            on_click="ignore",
+        )
+    return event
+
+
+def wordmark(palette: Palette) -> str:
+    """The name, as a drawing in the theme's own colours."""
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="150" height="32" viewBox="0 0 150 32" role="img">'
+        f'<title>Playhead</title><path d="M6 7 L24 16 L6 25 Z" fill="{palette.series[0]}"/>'
+        f'<rect x="26" y="7" width="3" height="18" rx="1" fill="{palette.good}"/>'
+        f'<text x="40" y="22.5" font-family="Source Sans, Segoe UI, sans-serif" font-size="20" '
+        f'font-weight="600" fill="{palette.text}">Playhead</text></svg>'
+    )
+
+
+def missing(what: str, mend: str) -> None:
+    """A section without data says what is missing and how to have it."""
+    st.caption(f":material/info: {what} {mend}")
+
+
+def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = ()) -> None:
+    """What the page stands on: freshness, sessions, completeness, and where its figures are defined."""
+    sessions, weighted = source.sessions(filters.period, filters.where)
+    through = min(filters.period.end_ts_ms - 1, span.last_ts_ms)
+    verdict = source.artefact("quality.json")
+    parts = [
+        f"{day(filters.period.first)} to {day(filters.period.last)}",
+        f"{sessions:,} sessions"
+        + (f" in the panel, {compact(weighted)} weighted" if weighted != sessions else ""),
+        f"complete to {instant(through)} UTC",
+    ]
+    if isinstance(verdict, Mapping) and "expectations" in verdict:
+        good = verdict["expectations"] - verdict["failed"]
+        parts.append(f"quality checks {good} of {verdict['expectations']}")
+    titles = ", ".join(dict.fromkeys(get_metric(name).title.lower() for name in names))
+    st.caption(" · ".join(parts))
+    st.page_link(
+        "views/trust.py",
+        label="Definitions" + (f": {titles}" if titles else ""),
+        icon=":material/menu_book:",
+    )
+
+
+def empty_lake() -> None:
+    """A lake without sessions: two ways forward."""
+    st.header("No sessions here yet")
+    st.markdown("The lake has no playback sessions. There are two ways forward:")
+    left, right = st.columns(2)
+    with left, card("Look around first"):
+        st.markdown("Simulate a quarter of an emulated streaming service, about two minutes.")
+        st.code("playhead demo", language="bash")
+    with right, card("Bring your own telemetry"):
+        st.markdown("CMCD or access logs from a CDN, as they are; bad lines are set aside and counted.")
+        st.code("playhead ingest cmcd access.log.gz", language="bash")

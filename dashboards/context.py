@@ -1,0 +1,119 @@
+"""What a page looks at: a lake at a version, a period, a slice. Plain values, so that caches can be keyed on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from metrics.catalog import get_metric
+from metrics.errors import InputError
+from metrics.plan import check_dimensions
+
+__all__ = ["FILTERS", "PRESETS", "Filters", "Period", "Span", "Where", "lake_path", "period_of"]
+
+Where = tuple[tuple[str, tuple[str, ...]], ...]
+
+# The dimensions that can be filtered by, in the order of the filter row.
+FILTERS = ("region", "device", "isp", "codec", "cdn")
+PRESETS = ("7d", "30d", "all", "dates")
+_DAY_MS = 86_400_000
+
+
+def lake_path() -> Path:
+    """The lake to show: ``PLAYHEAD_LAKE``, or ``./lake``."""
+    return Path(os.environ.get("PLAYHEAD_LAKE") or "lake")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The days a lake has more than a few sessions of, both included, and the instant the last one ended."""
+
+    first: date
+    last: date
+    last_ts_ms: int
+
+
+@dataclass(frozen=True)
+class Period:
+    """Whole UTC days, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+    @property
+    def start_ts_ms(self) -> int:
+        return _ts_ms(self.first)
+
+    @property
+    def end_ts_ms(self) -> int:
+        """Exclusive."""
+        return _ts_ms(self.last) + _DAY_MS
+
+    def before(self) -> Period:
+        """The period of the same length that ends where this one starts."""
+        length = timedelta(days=self.days)
+        return Period(self.first - length, self.last - length)
+
+    def holds(self, ts_ms: int) -> bool:
+        return self.start_ts_ms <= ts_ms < self.end_ts_ms
+
+
+def period_of(preset: str, dates: tuple[date, ...], span: Span) -> Period:
+    """The period a preset means on this lake: the last so many days it has, or the dates given.
+
+    Dates outside the lake are drawn into it; an unfinished choice of dates is a single day.
+    """
+    if preset == "dates" and dates:
+        first, last = min(dates), max(dates)
+        first = min(max(first, span.first), span.last)
+        return Period(first, max(min(last, span.last), first))
+    if preset in ("7d", "30d"):
+        length = timedelta(days=int(preset[:-1]) - 1)
+        return Period(max(span.first, span.last - length), span.last)
+    return Period(span.first, span.last)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """A period, what it is compared with (null where there is nothing before it), and a slice."""
+
+    period: Period
+    versus: Period | None
+    where: Where = ()
+
+    @classmethod
+    def of(
+        cls, period: Period, where: Mapping[str, list[str]], span: Span, *, compare: bool = True
+    ) -> Filters:
+        """Compare with the period before, where the lake holds the whole of it."""
+        before = period.before()
+        versus = before if compare and before.first >= span.first else None
+        return cls(period, versus, tuple((k, tuple(sorted(v))) for k, v in where.items() if v))
+
+    def narrowed(self, **where: str) -> Filters:
+        """The same view of a smaller slice."""
+        kept = tuple((k, v) for k, v in self.where if k not in where)
+        return replace(self, where=kept + tuple((k, (v,)) for k, v in where.items()))
+
+    def slice_of(self, dimensions: frozenset[str] | set[str]) -> Where:
+        """The part of the slice that these dimensions can tell."""
+        return tuple((name, values) for name, values in self.where if name in dimensions)
+
+    def tells(self, metric: str, *by: str) -> bool:
+        """Whether ``metric`` can be cut by this slice, and by ``by`` besides."""
+        try:
+            check_dimensions([get_metric(metric)], [*by, *(name for name, _ in self.where)])
+        except InputError:
+            return False
+        return True
+
+
+def _ts_ms(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000

@@ -1,0 +1,109 @@
+"""The filter row: declared once, bound to the address, so that a pasted link shows the same view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import streamlit as st
+
+from dashboards.context import FILTERS, PRESETS, Filters, Span, period_of
+from dashboards.formats import day, named
+
+__all__ = ["filter_row"]
+
+_SHOWN = {"isp": "ISP", "cdn": "CDN"}
+
+
+def filter_row(span: Span, options: dict[str, list[str]]) -> Filters:
+    """Draw the chips and return what they say.
+
+    Period, comparison and slice live in the query parameters ``period``, ``dates``, ``compare`` and one a
+    dimension; a value the lake does not have is ignored.
+    """
+    where: dict[str, list[str]] = {}
+    with st.container(horizontal=True, gap="xsmall"):
+        preset = _chosen("period") or ["30d"]
+        dates = tuple(sorted(_dates(_chosen("dates"))))
+        period = period_of(preset[0], dates, span)
+        shown = f"{day(period.first)} → {day(period.last)}" if period.days > 1 else day(period.first)
+        with st.popover(f"{shown} :gray[UTC]", icon=":material/calendar_today:"):
+            picked = st.segmented_control(
+                "Period",
+                PRESETS,
+                default="30d",
+                required=True,
+                key="period",
+                bind="query-params",
+            )
+            given: tuple[date, ...] = ()
+            if picked == "dates":
+                given = _as_dates(
+                    st.date_input(
+                        "First and last day, UTC",
+                        value=(span.first, span.last),
+                        min_value=span.first,
+                        max_value=span.last,
+                        key="dates",
+                        bind="query-params",
+                    )
+                )
+            compare = st.toggle(
+                "Compare with the period before", value=True, key="compare", bind="query-params"
+            )
+        period = period_of(picked or "30d", given, span)
+        before = Filters.of(period, {}, span, compare=compare).versus
+        for name in FILTERS:
+            values = options.get(name, [])
+            if len(values) > 1:
+                where[name] = _dimension(name, values)
+    filters = Filters.of(period, where, span, compare=compare)
+    if compare and before is None:
+        st.caption(f"Nothing to compare with: the lake begins on {day(span.first)}.")
+    return filters
+
+
+def _dimension(name: str, values: Sequence[str]) -> list[str]:
+    # In the address a value stands as it is shown.
+    asked = set(_chosen(name))
+    chosen = [value for value in values if asked & {value, named(value)}]
+    what = (
+        "all" if not chosen else named(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} of {len(values)}"
+    )
+    label = _SHOWN.get(name, name)
+    with st.popover(f":gray[{label}] {what}", type="secondary"):
+        return st.multiselect(
+            label.capitalize() if label.islower() else label,
+            values,
+            format_func=named,
+            key=name,
+            bind="query-params",
+            placeholder="all",
+        )
+
+
+def _chosen(key: str) -> list[str]:
+    """What a widget is about to say: chips are labelled before their widgets are drawn."""
+    if key in st.session_state:
+        value = st.session_state[key]
+        if value is None:
+            return []
+        return [str(v) for v in value] if isinstance(value, (list, tuple)) else [str(value)]
+    return st.query_params.get_all(key)
+
+
+def _dates(texts: Sequence[str]) -> list[date]:
+    found = []
+    for text in texts:
+        for part in text.split(","):
+            try:
+                found.append(date.fromisoformat(part.strip()))
+            except ValueError:
+                continue
+    return found
+
+
+def _as_dates(value: object) -> tuple[date, ...]:
+    if isinstance(value, date):
+        return (value,)
+    return tuple(v for v in value if isinstance(v, date)) if isinstance(value, (tuple, list)) else ()

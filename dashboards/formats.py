@@ -1,0 +1,151 @@
+"""Figures as people read them: the catalogue's formats, changes with a sign, sizes with a unit."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from itertools import pairwise
+
+from metrics.metric import Metric
+
+__all__ = ["change", "compact", "day", "duration", "instant", "moment", "money", "named", "share", "written"]
+
+NOTHING = "–"
+_MINUS = "−"
+_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def written(metric: Metric, value: float | None) -> str:
+    """A value in the catalogue's format; a dash where there is none."""
+    return NOTHING if value is None else metric.format.format(value).replace("-", _MINUS)
+
+
+def change(metric: Metric, value: float | None, before: float | None) -> str:
+    """The difference with its sign, shares in percentage points.
+
+    A difference that its format rounds to nothing is written as 0.
+    """
+    if value is None or before is None:
+        return NOTHING
+    found = re.search(r"\.(\d)%", metric.format)
+    if found:
+        text = f"{100 * (value - before):+.{found[1]}f} pt"
+    else:
+        text = re.sub(r"\{:", "{:+", metric.format, count=1).format(value - before)
+        text = re.sub(r"^\$([+-])", r"\1$", text)
+    if not re.search(r"[1-9]", text.split()[0]):
+        return "0"
+    return text.replace("-", _MINUS)
+
+
+def compact(number: float | None) -> str:
+    """A count in three figures or so.
+
+    >>> compact(320_823_094), compact(1500), compact(7)
+    ('321 M', '1.5 k', '7')
+    """
+    if number is None:
+        return NOTHING
+    for size, unit in _SIZES:
+        if abs(number) >= size:
+            scaled = number / size
+            return f"{scaled:.0f} {unit}" if abs(scaled) >= 100 else f"{scaled:.3g} {unit}"
+    return f"{number:,.0f}" if number == int(number) else f"{number:,.2f}"
+
+
+def money(usd: float | None) -> str:
+    """Dollars in three significant figures: unit prices keep theirs, sums are compacted.
+
+    >>> money(0.00078721), money(35_409_882.65)
+    ('$0.000787', '$35.4 M')
+    """
+    if usd is None:
+        return NOTHING
+    sign, size = (_MINUS if usd < 0 else ""), abs(usd)
+    if size >= 1000:
+        return f"{sign}${compact(size)}"
+    if size >= 1 or size == 0:
+        return f"{sign}${size:.2f}"
+    digits = 2 - int(f"{size:e}".split("e")[1])
+    return f"{sign}${size:.{digits}f}"
+
+
+def share(ratio: float | None, digits: int = 1) -> str:
+    """A share of 1 as a percentage.
+
+    >>> share(0.174), share(-0.5, 0)
+    ('17.4 %', '−50 %')
+    """
+    return NOTHING if ratio is None else f"{100 * ratio:.{digits}f} %".replace("-", _MINUS)
+
+
+def duration(ms: float | None) -> str:
+    """A span of time in its two largest units.
+
+    >>> duration(9_000_000), duration(45_000)
+    ('2 h 30 min', '45 s')
+    """
+    if ms is None:
+        return NOTHING
+    seconds = round(ms / 1000)
+    for (name, size), (small_name, small) in pairwise(_SPANS):
+        if seconds >= size:
+            whole, rest = seconds // size, seconds % size // small
+            return f"{whole} {name} {rest} {small_name}" if rest else f"{whole} {name}"
+    return f"{seconds} s"
+
+
+_SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def instant(ts_ms: int | None) -> str:
+    """A UTC instant to the minute.
+
+    >>> instant(1_775_001_600_000)
+    '2026-04-01 00:00'
+    """
+    if ts_ms is None:
+        return NOTHING
+    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def moment(ts_ms: int) -> str:
+    """A UTC instant where the year is plain.
+
+    >>> moment(1_775_001_600_000)
+    '1 Apr 00:00'
+    """
+    when = datetime.fromtimestamp(ts_ms / 1000, UTC)
+    return f"{when.day} {when:%b %H:%M}"
+
+
+def day(value: date) -> str:
+    """A day, short.
+
+    >>> day(date(2026, 6, 1))
+    '1 Jun 2026'
+    """
+    return f"{value.day} {value:%b %Y}"
+
+
+def named(value: str | None) -> str:
+    """A dimension's value as a name: machine spelling is undone, anything else is left as it is.
+
+    >>> named("south-asia"), named("mena"), named("connected_tv"), named("sa-isp-1"), named(None)
+    ('South Asia', 'MENA', 'Connected TV', 'sa-isp-1', 'unknown')
+    """
+    if value is None:
+        return "unknown"
+    known = _NAMES.get(value)
+    if known:
+        return known
+    if re.fullmatch(r"[a-z]{4,}([-_][a-z]{4,})*", value):
+        return re.sub(r"[-_]", " ", value).title()
+    return value
+
+
+_NAMES = {
+    "mena": "MENA", "smart_tv": "Smart TV", "connected_tv": "Connected TV", "web": "Web", "h264": "H.264",
+    "hevc": "HEVC", "av1": "AV1", "av1_fgs": "AV1 + film grain", "own": "own CDN", "third_party": "third party",
+    "home": "Home", "direct": "Direct", "asia-pacific": "Asia-Pacific", "sub-saharan-africa": "Sub-Saharan Africa",
+}  # fmt: skip

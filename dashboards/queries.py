@@ -1,0 +1,206 @@
+"""What pages ask of a lake, cached by (lake version, question); never keyed on a frame.
+
+A cached answer is a small frame: rolled up by the lake's own engine, a row a group.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from alerts.evaluate import Evaluation, evaluate_all, kept_by
+from alerts.policy import load_policies
+from alerts.slo import CountRatio, Objective, load
+from dashboards.context import FILTERS, Period, Span, Where
+from metrics.errors import InputError
+from metrics.lake import Lake
+from metrics.ledger import Ledger, ledger
+from metrics.query import measure
+from metrics.tree import explain
+
+__all__ = ["Source", "objectives"]
+
+_MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """A lake at one version: the key of every cache, and the door to its figures."""
+
+    path: str
+    version: str
+
+    def measure(
+        self,
+        names: tuple[str, ...],
+        period: Period,
+        *,
+        where: Where = (),
+        by: tuple[str, ...] = (),
+        grain: str | None = None,
+        intervals: bool = False,
+    ) -> pl.DataFrame:
+        """:func:`metrics.query.measure` over a period."""
+        return _measured(self, names, by, where, period.start_ts_ms, period.end_ts_ms, grain, intervals)
+
+    def value(self, name: str, period: Period, where: Where = ()) -> float | None:
+        """One figure; null where there is none."""
+        found = self.measure((name,), period, where=where)["value"]
+        return found[0] if len(found) else None
+
+    def contributions(self, metric: str, period: Period, versus: Period, where: Where) -> pl.DataFrame:
+        """What moved ``metric``, by region and part; empty where a period has no data."""
+        return _contributions(self, metric, period, versus, where)
+
+    def ledger(self) -> Ledger:
+        """Sessions in, counted, excluded by reason."""
+        return _ledger(self)
+
+    def span(self) -> Span | None:
+        """The days with sessions; null for a lake without any."""
+        return _span(self)
+
+    def options(self) -> dict[str, list[str]]:
+        """The values of each dimension that can be filtered by, most sessions first."""
+        return _options(self)
+
+    def sessions(self, period: Period, where: Where) -> tuple[int, int]:
+        """Sessions in the panel and in the census (weighted)."""
+        found = self.measure(("attempts",), period, where=where)
+        return (int(found["n"][0]), int(found["numerator"][0])) if found.height else (0, 0)
+
+    def evaluations(self, where: Where, end_ts_ms: int | None = None) -> list[Evaluation]:
+        """Every objective that counts events, over the lake's minutes; empty where there are none."""
+        return _evaluations(self, _minute_slice(where), end_ts_ms)
+
+    def kept(self, period: Period, where: Where, by: str = "region") -> pl.DataFrame:
+        """Which objectives were kept, by ``by``; empty where no minutes were counted."""
+        return _kept(self, _minute_slice(where), period.start_ts_ms, period.end_ts_ms, by)
+
+    def rows(self) -> dict[str, int]:
+        """Rows of each table."""
+        return _rows(self)
+
+    def artefact(self, name: str) -> Any:
+        """A JSON artefact of the lake; null where there is none that can be read."""
+        try:
+            return json.loads(self.file(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def file(self, name: str) -> Path:
+        """Where an artefact would be."""
+        return Path(self.path) / "artefacts" / name
+
+
+def objectives() -> list[Objective]:
+    """The contract's objectives that count events on the event clock."""
+    return [objective for objective in load() if isinstance(objective.indicator, CountRatio)]
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def _measured(
+    source: Source,
+    names: tuple[str, ...],
+    by: tuple[str, ...],
+    where: Where,
+    start_ts_ms: int,
+    end_ts_ms: int,
+    grain: str | None,
+    intervals: bool,
+) -> pl.DataFrame:
+    return measure(
+        Lake.open(Path(source.path)),
+        names,
+        by=by,
+        where=dict(where),
+        start_ts_ms=start_ts_ms,
+        end_ts_ms=end_ts_ms,
+        grain=grain,
+        intervals=intervals,
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _contributions(source: Source, metric: str, period: Period, versus: Period, where: Where) -> pl.DataFrame:
+    now, then = ((p.start_ts_ms, p.end_ts_ms) for p in (period, versus))
+    try:
+        return explain(Lake.open(Path(source.path)), metric, now, then, ("region",), dict(where)).frame()
+    except InputError:
+        return pl.DataFrame()
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _ledger(source: Source) -> Ledger:
+    return ledger(Lake.open(Path(source.path)))
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _span(source: Source) -> Span | None:
+    days = (
+        Lake.open(Path(source.path))
+        .scan("playback_session")
+        .group_by(pl.from_epoch("end_ts_ms", time_unit="ms").dt.date().alias("day"))
+        .agg(pl.len(), pl.col("end_ts_ms").max())
+        .sort("day")
+        .collect()
+    )
+    if days.is_empty():
+        return None
+    # What ran on past the last midnight makes no day that could be compared with the others.
+    few = float(days["len"].median()) / 10  # type: ignore[arg-type]
+    whole = days.filter(pl.col("len") >= few)["day"]
+    return Span(whole[0], whole[-1], int(days["end_ts_ms"].max()))  # type: ignore[arg-type]
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _options(source: Source) -> dict[str, list[str]]:
+    sessions = Lake.open(Path(source.path)).scan("playback_session")
+    counts = pl.collect_all(
+        [
+            sessions.group_by(name).len().drop_nulls().sort("len", name, descending=[True, False])
+            for name in FILTERS
+        ]
+    )
+    return {name: frame[name].to_list() for name, frame in zip(FILTERS, counts, strict=True)}
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _evaluations(source: Source, where: Where, end_ts_ms: int | None) -> list[Evaluation]:
+    try:
+        return evaluate_all(
+            objectives(), _minutes(source, where), policies=load_policies(), end_ts_ms=end_ts_ms
+        )
+    except InputError:
+        return []
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _kept(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int, by: str) -> pl.DataFrame:
+    minutes = _minutes(source, where).filter(pl.col("ts_ms") >= start_ts_ms)
+    try:
+        return kept_by(objectives(), minutes, by, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
+    except InputError:
+        return pl.DataFrame()
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _rows(source: Source) -> dict[str, int]:
+    lake = Lake.open(Path(source.path))
+    return {name: lake.snapshot(name).rows for name in lake.tables()}
+
+
+def _minutes(source: Source, where: Where) -> pl.LazyFrame:
+    minutes = Lake.open(Path(source.path)).scan("minute_count")
+    for name, values in where:
+        minutes = minutes.filter(pl.col(name).is_in(values))
+    return minutes
+
+
+def _minute_slice(where: Where) -> Where:
+    return tuple((name, values) for name, values in where if name in _MINUTE_DIMENSIONS)

@@ -1,0 +1,211 @@
+"""Objectives: what was promised, what is left of the budget, when alerts fired, and the definition itself."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from alerts.policy import BurnPolicy, duration_text, load_policies
+from alerts.slo import shipped
+from dashboards.charts import Band, burn_down, regions_kept
+from dashboards.components import card, chart, colours, footer, missing, view
+from dashboards.formats import compact, duration, instant, named, share
+from dashboards.segments import episodes_in, merged
+
+source, filters = view()
+found = {
+    evaluation.objective.name: evaluation
+    for evaluation in source.evaluations(filters.where, filters.period.end_ts_ms)
+}
+
+if not found:
+    st.header("No objective can be judged here", anchor=False)
+    missing(
+        "The lake has no minute counts, so nothing stands on the event clock.",
+        "Logs with start times give them: `playhead ingest cmcd`; so does `playhead ingest prometheus`.",
+    )
+    st.stop()
+
+names = sorted(
+    found,
+    key=lambda n: (
+        not found[n].objective.in_contract,
+        found[n].budget_left if found[n].budget_left is not None else 9,
+    ),
+)
+chosen = st.segmented_control(
+    "Objective",
+    names,
+    default=names[0],
+    format_func=lambda n: (
+        found[n].objective.title + {True: " :green[✓]", False: " :red[✕]", None: ""}[found[n].kept]
+    ),
+    required=True,
+    key="objective",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+evaluation = found[chosen or names[0]]
+objective = evaluation.objective
+palette = colours()
+
+st.caption(
+    f"{objective.service} › {objective.name} · {duration_text(objective.period_ms)} rolling · "
+    + ("part of the promise to viewers" if objective.in_contract else "a companion: watched, not promised")
+    + f" · {objective.about}"
+)
+
+# --- three tiles ------------------------------------------------------------------------------------------
+
+left, middle, right = st.columns(3)
+with left:
+    st.metric(
+        "Objective",
+        share(float(objective.target), 2),
+        f"at most {share(float(objective.budget), 2)} bad",
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+with middle:
+    attained = evaluation.attained
+    st.metric(
+        "Attained",
+        share(attained, 3),
+        None if attained is None else f"{100 * (attained - float(objective.target)):+.3f} pt",
+        delta_description=f"{compact(float(evaluation.bad))} bad of {compact(float(evaluation.total))}",
+        border=True,
+        height="stretch",
+    )
+with right:
+    left_over = evaluation.budget_left
+    judged = f"{instant(evaluation.start_ts_ms)} to {instant(evaluation.end_ts_ms)} UTC"
+    st.metric(
+        "Budget left",
+        share(left_over, 0),
+        None if left_over is None else "kept" if evaluation.kept else "overspent",
+        delta_color="green" if evaluation.kept else "red",
+        delta_arrow="off",
+        delta_description=judged,
+        border=True,
+        height="stretch",
+    )
+
+# --- burn-down, and where ---------------------------------------------------------------------------------
+
+episodes = episodes_in([evaluation], filters.period)
+incidents = merged(episodes)
+wide, narrow = st.columns([3, 2])
+with wide, card("Error budget", f"share left of the rolling {duration_text(objective.period_ms)}"):
+    burn = evaluation.burn.filter(
+        (pl.col("ts_ms") >= filters.period.start_ts_ms) & (pl.col("ts_ms") < filters.period.end_ts_ms)
+    )
+    step = max(1, burn.height // 800)
+    bands = [
+        Band(
+            row["start_ts_ms"], row["end_ts_ms"] or filters.period.end_ts_ms, row["severity"], row["severity"]
+        )
+        for row in incidents.filter(pl.col("severity") == "page").head(12).iter_rows(named=True)
+    ]
+    chart(
+        burn_down(burn.gather_every(step), palette, bands=bands, height=300),
+        f"Budget left of {objective.title}, now {share(left_over, 0)}",
+        burn,
+        key=f"burn-{objective.name}",
+        caption="Below the line the promise is broken; shaded: pages. Share of the budget left, by hour, UTC",
+    )
+with narrow, card("Where it is broken", "share of bad events by region"):
+    kept = source.kept(filters.period, filters.where)
+    rows = kept.filter(pl.col("objective") == objective.name) if kept.height else kept
+    if rows.is_empty() or rows["region"].is_null().all():
+        missing("The telemetry tells no regions.", "Ingest logs that do.")
+    else:
+        labelled = rows.with_columns(pl.col("region").map_elements(named, pl.String, skip_nulls=False))
+        chart(
+            regions_kept(labelled, "region", float(objective.target), palette),
+            f"Share of bad events by region against the {share(float(objective.budget), 2)} allowed",
+            rows,
+            key=f"regions-{objective.name}",
+            caption="dotted: what is allowed",
+        )
+
+# --- alerts -----------------------------------------------------------------------------------------------
+
+with card("Alerts in the period", f"{incidents.height} incidents, {episodes.height} alerts"):
+    if incidents.is_empty():
+        st.caption("None fired.")
+    else:
+        st.dataframe(
+            incidents.head(50).select(
+                severity="severity",
+                began=pl.Series([instant(t) for t in incidents.head(50)["start_ts_ms"]]),
+                ended=pl.Series(
+                    ["still firing" if t is None else instant(t) for t in incidents.head(50)["end_ts_ms"]]
+                ),
+                fired=pl.Series([duration(ms) for ms in incidents.head(50)["duration_ms"]]),
+                burn="peak_burn",
+                alerts="alerts_count",
+            ),
+            column_config={
+                "began": st.column_config.TextColumn("began, UTC"),
+                "ended": st.column_config.TextColumn("ended, UTC"),
+                "fired": st.column_config.TextColumn("time firing"),
+                "burn": st.column_config.NumberColumn("peak burn rate", format="%.1f×"),
+                "alerts": st.column_config.NumberColumn("alerts joined"),
+            },
+            hide_index=True,
+            row_height=32,
+            height=min(38 + 32 * incidents.height, 330),
+            alt=f"Alerts of {objective.title}",
+        )
+
+left, right = st.columns(2)
+with left, card("When it alerts", objective.policy):
+    policy = load_policies()[objective.policy]
+    if isinstance(policy, BurnPolicy):
+        st.table(
+            [
+                {
+                    "severity": severity,
+                    "windows": f"{duration_text(pair.long_ms)} and {duration_text(pair.short_ms)}",
+                    "burn rate over": f"{pair.factor(policy.period_ms):g}×",
+                    "bad share over": share(pair.factor(policy.period_ms) * float(objective.budget), 2),
+                }
+                for severity, pairs in policy.severities.items()
+                for pair in pairs
+            ],
+            border="horizontal",
+            hide_index=True,
+            alt="Alert windows and burn rates",
+        )
+        st.caption(
+            f"{policy.about} No alert on fewer than {policy.bad_events_minimum} effective bad events. {policy.source}"
+        )
+with right, card("Budget spent by", "share of the whole budget"):
+    spent = evaluation.spent.filter(pl.col("excess_bad") > 0).head(12)
+    if spent.is_empty():
+        st.caption("No slice has spent more than its own allowance.")
+    else:
+        st.dataframe(
+            spent.select(
+                "dimension",
+                value=pl.Series([named(v) for v in spent["value"]]),
+                spent="budget_spent",
+                bad=1 - pl.col("attained"),
+            ),
+            column_config={
+                "spent": st.column_config.NumberColumn("budget spent", format="percent"),
+                "bad": st.column_config.NumberColumn("bad", format="percent"),
+            },
+            hide_index=True,
+            row_height=32,
+            alt="Budget spent by region, device and CDN",
+        )
+
+with st.expander("Definition", icon=":material/code:"):
+    file = next((path for path in shipped() if path.name in objective.where), None)
+    if file is not None:
+        st.code(file.read_text(encoding="utf-8"), language="yaml")
+
+footer(source, filters, st.session_state["_span"])

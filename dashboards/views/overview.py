@@ -1,0 +1,155 @@
+"""Overview: is the promise kept, what moved the north star, where it is worst, what each decision does."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from alerts.verdict import verdict
+from dashboards.components import card, chart, colours, footer, missing, tile, view
+from dashboards.decisions import decision_rows
+from dashboards.formats import duration, moment, money, named, share
+from dashboards.segments import HEADLINE, episodes_in, merged, worst_segments
+from dashboards.tree import tree_figure
+from metrics.catalog import get_metric
+
+TILES = ("watch_hours_per_subscriber", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio")
+
+source, filters = view()
+period, versus = filters.period, filters.versus
+shown = tuple(name for name in TILES if filters.tells(name))
+
+# --- the verdict ------------------------------------------------------------------------------------------
+
+kept = source.kept(period, filters.where)
+judged = verdict(kept.with_columns(pl.col("region").map_elements(named, pl.String)) if kept.height else kept)
+economics = source.artefact("economics.json")
+cost = ""
+if economics and economics.get("figures", {}).get("usd_per_hour"):
+    cost = f" · Cost per stream hour {money(economics['figures']['usd_per_hour']['value'])} in {economics['quarter']}"
+st.header(judged.sentence, anchor=False)
+st.caption(judged.detail.rstrip(".") + cost)
+
+# --- tiles ------------------------------------------------------------------------------------------------
+
+now = source.measure(shown, period, where=filters.where, intervals=True) if shown else pl.DataFrame()
+before = source.measure(shown, versus, where=filters.where) if shown and versus else None
+daily = source.measure(shown, period, where=filters.where, grain="1d") if shown else pl.DataFrame()
+beside = ("time_to_play_p50_ms", "time_to_play_late_ratio")
+startup = source.measure(beside, period, where=filters.where)
+
+for column, name in zip(st.columns(4), TILES, strict=True):
+    with column:
+        if name not in shown:
+            with card(get_metric(name).title):
+                missing("This metric cannot be narrowed to the slice chosen.", "Clear a filter to see it.")
+            continue
+        row = now.row(by_predicate=pl.col("metric") == name, named=True)
+        old = before.filter(pl.col("metric") == name)["value"][0] if before is not None else None
+        days = daily.filter(pl.col("metric") == name).sort("bucket_ts_ms")["value"].to_list()
+        note = ""
+        if name == "time_to_play_p99_ms":
+            p50, late = (startup.filter(pl.col("metric") == b)["value"][0] for b in beside)
+            note = (
+                f"p50 {get_metric(beside[0]).format.format(p50)} · {share(late)} late"
+                if p50 is not None
+                else ""
+            )
+        tile(name, row["value"], old, days, interval=(row["low"], row["high"]), note=note)
+
+# --- the tree, and where it is worst ----------------------------------------------------------------------
+
+left, right = st.columns([11, 9])
+with left, card("North-star tree", "what moved watch hours per subscriber"):
+    figure, table, alt = tree_figure(source, filters, colours())
+    if figure is None:
+        missing(alt, "")
+    else:
+        chart(figure, alt, table, key="north-star-tree")
+
+with (
+    right,
+    card(
+        "Worst segments",
+        "by hours exposed to late starts",
+        help="Watch hours per subscriber of the segment × its share of late starts and exits beyond the 1 % allowed. "
+        "An identity, not an estimate of hours lost.",
+    ),
+):
+    by = ("region", "isp")
+    options = source.options()
+    if not options["region"] or not all(filters.tells(name, *by) for name in HEADLINE):
+        missing(
+            "The telemetry tells no regions.", "Ingest logs with a region, or map one with `ingest sessions`."
+        )
+    else:
+        limit = get_metric("time_to_play_bad_ratio").limit or 0.0
+        segments = worst_segments(
+            source.measure(HEADLINE, period, where=filters.where, by=by),
+            source.measure(HEADLINE, versus, where=filters.where, by=by) if versus else None,
+            by,
+            allowance=limit,
+            most=8,
+        )
+        if segments.is_empty():
+            st.caption("No segment with enough sessions breaks its allowance.")
+        else:
+            places = [f"{named(r)} · {i or 'unknown ISP'}" for r, i in segments.select(by).iter_rows()]
+            st.dataframe(
+                segments.select(
+                    segment=pl.Series(places),
+                    p99=pl.col("p99_ms"),
+                    change=pl.col("p99_change_ms"),
+                    bad=pl.col("bad_ratio"),
+                    exposed=pl.col("exposed_hours"),
+                ),
+                column_config={
+                    "segment": st.column_config.TextColumn("segment", width=150),
+                    "p99": st.column_config.NumberColumn("p99, ms", format="%,.0f", width=62),
+                    "change": st.column_config.NumberColumn("change", format="%+,.0f", width=62),
+                    "bad": st.column_config.NumberColumn("late", format="percent", width=55),
+                    "exposed": st.column_config.ProgressColumn(
+                        "h / subscriber", format="%.2f", width=95, min_value=0.0,
+                        max_value=float(segments["exposed_hours"].max()), color="red",  # type: ignore[arg-type]
+                    ),
+                },
+                hide_index=True,
+                row_height=30,
+                alt="Segments with the most watch hours exposed to late starts",
+            )  # fmt: skip
+    st.markdown("**Incidents in view**", help="Alerts of the objectives, close ones joined; severest first.")
+    episodes = episodes_in(source.evaluations(filters.where), period)
+    incidents = merged(episodes)
+    if incidents.is_empty():
+        st.caption("No alert of any objective fired in this period.")
+    else:
+        rows = [
+            {
+                "": ":red[●]" if row["severity"] == "page" else ":orange[●]",
+                "began, UTC": moment(row["start_ts_ms"]),
+                "objective": row["objective"],
+                "fired": "still firing" if row["end_ts_ms"] is None else duration(row["duration_ms"]),
+                "burn": f"×{row['peak_burn']:.0f}",
+            }
+            for row in incidents.head(6).iter_rows(named=True)
+        ]
+        st.table(rows, border="horizontal", hide_index=True, alt="Incidents in the period, severest first")
+        st.caption(f"{incidents.height} incidents, {episodes.height} alerts; :red[●] page :orange[●] ticket")
+
+# --- decisions --------------------------------------------------------------------------------------------
+
+with card(
+    "Decision table", "true effect of each switch: both worlds on one seed, with 90 % jackknife intervals"
+):
+    decided = decision_rows(source.artefact("decision.json"), economics)
+    if not decided:
+        missing("Nobody ran both worlds on this lake.", "`playhead demo` and `playhead synthesize` do.")
+    else:
+        st.table(decided, border="horizontal", hide_index=True, alt="Effect of each system decision")
+        st.caption(
+            "Change from the alternative to what runs today, over the whole lake; :green[better] and :red[worse] "
+            "only where the interval excludes no effect. Cost: with the fleet as it stands. Margin: bytes priced at "
+            "the margin, over the rates' ranges."
+        )
+
+footer(source, filters, st.session_state["_span"], (*TILES, "time_to_play_bad_ratio"))

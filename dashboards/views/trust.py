@@ -1,0 +1,116 @@
+"""Trust: what the figures stand on. The ledger, quality checks, freshness, and every definition."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from dashboards.components import card, footer, missing, view
+from dashboards.formats import compact, instant
+from metrics.catalog import METRICS
+from metrics.telemetry import TABLES
+
+source, filters = view()
+span = st.session_state["_span"]
+ledger = source.ledger()
+quality = source.artefact("quality.json")
+
+st.header(
+    "Every session is accounted for."
+    if ledger.residual == 0
+    else f"{abs(ledger.residual):,} sessions are unaccounted for.",
+    anchor=False,
+)
+st.caption("sessions in = counted + excluded by reason; the residual must be 0.")
+
+cells = st.columns(4)
+cells[0].metric(
+    "Sessions in",
+    f"{ledger.sessions_in:,}",
+    border=True,
+    help="Rows written to the lake, quarantine included.",
+)
+cells[1].metric("Counted", f"{ledger.counted:,}", border=True)
+cells[2].metric("Excluded", f"{sum(ledger.excluded.values()):,}", border=True)
+cells[3].metric("Residual", f"{ledger.residual:,}", border=True, help="In less counted less excluded.")
+
+left, right = st.columns(2)
+with left, card("Excluded, by reason"):
+    if not ledger.excluded:
+        st.caption("Nothing was excluded.")
+    else:
+        st.dataframe(
+            pl.DataFrame({"reason": list(ledger.excluded), "rows": list(ledger.excluded.values())}),
+            hide_index=True,
+            row_height=32,
+            alt="Excluded sessions by reason",
+        )
+    st.caption(
+        f"Weighted: {compact(ledger.weight_in)} real sessions in, {compact(ledger.weight_counted)} counted."
+    )
+with right, card("Quality checks", "every table against its contract"):
+    if not quality or "tables" not in quality:
+        missing("No verdict for this lake yet.", "`playhead demo` checks at its end.")
+    else:
+        passed = quality["expectations"] - quality["failed"]
+        stale = "" if quality["lake_version"] == source.version else " :orange[The lake has changed since.]"
+        st.markdown(
+            f"**{passed} of {quality['expectations']}** expectations hold on {quality['rows_checked']:,} rows.{stale}"
+        )
+        st.dataframe(
+            pl.DataFrame(
+                [
+                    {"table": t["table"], "expectations": t["expectations"], "failed": t["failed"],
+                     "rows checked": t["rows_checked"], "sample": t["sample"]}
+                    for t in quality["tables"]
+                ]
+            ),
+            hide_index=True, row_height=32, height=250, alt="Quality checks by table",
+        )  # fmt: skip
+
+with card("Tables", f"last session ended {instant(span.last_ts_ms)} UTC"):
+    rows = source.rows()
+    st.dataframe(
+        pl.DataFrame(
+            [
+                {"table": name, "rows": rows.get(name, 0), "what it holds": table.about}
+                for name, table in TABLES.items()
+                if not name.startswith("truth_")
+            ]
+        ),
+        column_config={"rows": st.column_config.NumberColumn(format="localized")},
+        hide_index=True, row_height=32, alt="Rows of each table",
+    )  # fmt: skip
+    st.caption("A table with 0 rows was never written: figures that need it say so.")
+
+st.subheader("Definitions", anchor="definitions")
+wanted = st.text_input("Find a metric", key="find", bind="query-params", placeholder="rebuffer, hours, usd …")
+words = (wanted or "").lower().split()
+shown = [
+    m for m in METRICS.values() if all(w in f"{m.name} {m.title} {m.about} {m.unit}".lower() for w in words)
+]
+st.dataframe(
+    pl.DataFrame(
+        [
+            {
+                "metric": m.title,
+                "definition": m.about,
+                "unit": m.unit,
+                "clock": m.clock,
+                "better": m.better,
+                "promise": "" if m.limit is None else m.format.format(m.limit),
+                "source": m.source,
+                "name": m.name,
+            }
+            for m in shown
+        ],
+        schema=dict.fromkeys(
+            ("metric", "definition", "unit", "clock", "better", "promise", "source", "name"), pl.String
+        ),
+    ),
+    column_config={"definition": st.column_config.TextColumn(width="large")},
+    hide_index=True, row_height=32, height=460, alt="Glossary of metrics",
+)  # fmt: skip
+st.caption(f"{len(shown)} of {len(METRICS)} metrics, from the catalogue.")
+
+footer(source, filters, span)
