@@ -95,7 +95,7 @@ def _flag(condition: nw.Expr) -> nw.Expr:
 
 
 def _count(name: str, of: Rows, condition: nw.Expr | None = None, unit: str = "sessions") -> Part:
-    return Part(name, of, None if condition is None else _flag(condition), unit)
+    return Part(name, of, None if condition is None else _flag(condition), unit, is_flag=True)
 
 
 def _hours(name: str, of: Rows, value: nw.Expr) -> Part:

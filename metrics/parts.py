@@ -64,7 +64,7 @@ class Part:
     ``unit`` is what the sum is shown in, ``per`` how many of the summed unit make one of it (3,600,000 ms an
     hour). A part ``is_level`` when it is an average over the days of the period (paying members): its sum is
     divided by the days that have data. A part ``is_whole`` when dimensions do not slice it, so that slices of
-    a metric over it add up.
+    a metric over it add up. A part ``is_flag`` when its value is 0 or 1.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Part:
     per: Fraction = Fraction(1)
     is_level: bool = False
     is_whole: bool = False
-    about: str = ""
+    is_flag: bool = False
 
     @property
     def table(self) -> str:

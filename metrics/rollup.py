@@ -62,12 +62,14 @@ def rollup(frame: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str] = 
         n, w, w2 = n_columns(of)
         weight = _weight(of.table)
         sums |= {
-            n: _counted(of, nw.lit(1)).cast(_WIDE),
-            w: _counted(of, weight).cast(_WIDE),
-            w2: _counted(of, weight.cast(_WIDE) * weight.cast(_WIDE)).cast(_WIDE),
+            n: _counted(of, nw.lit(1)),
+            w: _counted(of, weight),
+            w2: _counted(of, weight.cast(_WIDE) * weight.cast(_WIDE)),
         }
     summands = frame.select(*by, *(expr.alias(name) for name, expr in sums.items()))
-    totals = [nw.col(name).sum() for name in sums]
+    money = {part.name for part in parts if part.unit == "USD"}
+    # Sums of weights fit 64 bits, being counts of real things, and are faster there; one type comes out.
+    totals = [nw.col(name).sum() if name in money else nw.col(name).sum().cast(_WIDE) for name in sums]
     return summands.group_by(*by).agg(*totals) if by else summands.select(*totals)
 
 
@@ -99,11 +101,13 @@ def _counted(of: Rows, value: nw.Expr) -> nw.Expr:
 
 
 def _summand(part: Part) -> nw.Expr:
+    weight = _weight(part.table)
     if part.value is None:
-        return _counted(part.of, _weight(part.table)).cast(_WIDE)
+        return _counted(part.of, weight)
     if part.unit == "USD":
         return _counted(part.of, part.value)
+    if part.is_flag:
+        return _counted(part.of, part.value * weight)
     # Widened before it is multiplied: a heavy row alone can overflow 64 bits.
     value = part.value.cast(_WIDE)
-    weighted = value * _weight(part.table).cast(_WIDE) if is_weighted(part.table) else value
-    return _counted(part.of, weighted).cast(_WIDE)
+    return _counted(part.of, value * weight.cast(_WIDE) if is_weighted(part.table) else value)

@@ -121,6 +121,24 @@ def test_where_keeps_values_and_the_unknown() -> None:
     assert measure_frames(tables, ["attempts"], where={"row": ["2"]})["value"].item() == 1
 
 
+def test_choosing_a_service_chooses_its_members_too() -> None:
+    tables = frames(
+        playback_session=rows(
+            "playback_session",
+            session(playing_ms=HOUR_MS, is_synthetic=True),
+            session(playing_ms=HOUR_MS, is_synthetic=False),
+        ),
+        membership=rows("membership", *member_days(1, members=4, is_synthetic=True)),
+    )
+    found = {
+        kind: measure_frames(tables, ["watch_hours_per_subscriber"], where={"is_synthetic": [kind]})[
+            "value"
+        ].item()
+        for kind in ("true", "false")
+    }
+    assert found == {"true": 0.25, "false": None}
+
+
 def test_several_metrics_of_several_tables_agree_with_each_alone() -> None:
     tables = frames(
         playback_session=rows(
