@@ -172,7 +172,10 @@ class _Run:
         sessions = pl.concat([o.sessions for o in outcomes])
         frames = {name: pl.concat([o.other[name] for o in outcomes]) for name in outcomes[0].other}
         frames["playback_session"] = sessions
-        frames["minute_count"] = minute_counts([o.minutes for o in outcomes], world.places.regions)
+        # The clock stops with the last day: of the night after it only leftovers would be known.
+        end = scenario.start_ts_ms + scenario.days * _DAY_MS
+        minutes = minute_counts([o.minutes for o in outcomes], world.places.regions)
+        frames["minute_count"] = minutes.filter(pl.col("ts_ms") < end)
         self.counterfactuals.fold()
         if index == 0:
             frames["encode"] = tables.encodes(world)
