@@ -102,11 +102,13 @@ def _child(lake_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen(
         server_command(port), env=environment, stdout=subprocess.DEVNULL, start_new_session=True
     )
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    # Both stop us, also where a shell has started us with interrupts ignored.
+    before = {number: signal.signal(number, _as_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield child
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         child.terminate()
         try:
             child.wait(_STOP_S)

@@ -58,7 +58,7 @@ def north_star_tree(
     for i, (edge, width) in enumerate(zip(edges, widths, strict=True)):
         middle = 1 - (i + 0.5) * step
         colour = _colour(edge, colours)
-        if edge.kind == "identity":
+        if width:
             fig.add_shape(
                 type="path",
                 path=_band(leaving - width / 2, middle, width),
@@ -68,10 +68,11 @@ def north_star_tree(
             )
             leaving -= width
         else:
+            dash = "dot" if edge.kind == "influence" else "solid"
             fig.add_shape(
                 type="path",
                 path=_line(0.5, middle),
-                line={"color": faded(colours.quiet, 0.7), "width": 1.2, "dash": "dot"},
+                line={"color": faded(colours.quiet, 0.7), "width": 1.2, "dash": dash},
                 layer="below",
             )
         _box(fig, _LEAF, middle, half, edge.title, _second_line(edge, colour), colours)

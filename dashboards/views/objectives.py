@@ -22,7 +22,7 @@ if not found:
     st.header("No objective can be judged here", anchor=False)
     missing(
         "The lake has no minute counts, so nothing stands on the event clock.",
-        "Logs with start times give them: `playhead ingest cmcd`; so does `playhead ingest prometheus`.",
+        "`playhead ingest prometheus` takes them from a server; an emulated lake has them.",
     )
     st.stop()
 

@@ -27,8 +27,22 @@ economics = source.artefact("economics.json")
 cost = ""
 if economics and economics.get("figures", {}).get("usd_per_hour"):
     cost = f" · Cost per stream hour {money(economics['figures']['usd_per_hour']['value'])} in {economics['quarter']}"
-st.header(judged.sentence, anchor=False)
-st.caption(judged.detail.rstrip(".") + cost)
+if judged.judged:
+    st.header(judged.sentence, anchor=False)
+    st.caption(judged.detail.rstrip(".") + cost)
+else:
+    told = source.measure(
+        tuple(n for n in shown if get_metric(n).limit is not None), period, where=filters.where
+    )
+    verdicts = [get_metric(m).keeps(v) for m, v in told.select("metric", "value").iter_rows()]
+    known = [verdict for verdict in verdicts if verdict is not None]
+    st.header(
+        f"{sum(known)} of {len(known)} promises that sessions can tell {'is' if len(known) == 1 else 'are'} kept."
+        if known
+        else judged.sentence,
+        anchor=False,
+    )
+    st.caption(f"No minutes were counted, so no budget is judged and no alert evaluated{cost}")
 
 # --- tiles ------------------------------------------------------------------------------------------------
 

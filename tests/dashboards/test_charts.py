@@ -1,0 +1,178 @@
+"""Figures with known answers: what is drawn is what was given."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import polars as pl
+import pytest
+
+from dashboards import charts
+from dashboards.charts import DARK, LIGHT, Band, Edge
+from dashboards.charts.style import axis_of, faded
+
+HOUR_MS = 3_600_000
+PERCENT = axis_of("{:.2%}")
+
+
+def series(*values: float | None) -> pl.DataFrame:
+    stamps = [i * HOUR_MS for i in range(len(values))]
+    return pl.DataFrame({"ts_ms": stamps, "value": values}, schema={"ts_ms": pl.Int64, "value": pl.Float64})
+
+
+def shapes(fig: go.Figure, kind: str) -> list[Any]:
+    return [shape for shape in fig.layout.shapes if shape.type == kind]
+
+
+@pytest.mark.parametrize(
+    ("text", "axis"),
+    [("{:,.0f} ms", ("", ",.0f", " ms")), ("${:,.4f}", ("$", ",.4f", "")), ("{:.2%}", ("", ".2%", ""))],
+)
+def test_the_catalogue_s_format_becomes_an_axis(text: str, axis: tuple[str, str, str]) -> None:
+    found = axis_of(text)
+    assert (found.prefix, found.spec, found.suffix) == axis
+
+
+def test_a_trend_shows_both_periods_and_the_limit() -> None:
+    fig = charts.trend(
+        series(0.1, None, 0.3), LIGHT, axis=PERCENT, name="late", previous=series(0.2, 0.2, 0.2), limit=0.25
+    )
+    before, now = fig.data
+    assert list(now.y) == [0.1, None, 0.3]
+    assert (now.line.dash, before.line.dash) == (None, "dash")
+    assert not now.connectgaps
+    assert [line.y0 for line in shapes(fig, "line")] == [0.25]
+    assert fig.layout.yaxis.tickformat == ".2%"
+
+
+def test_an_interval_is_a_ribbon_behind_the_line() -> None:
+    frame = series(2.0, 3.0).with_columns(low=pl.col("value") - 1, high=pl.col("value") + 1)
+    high, low, line = charts.trend(frame, DARK, axis=PERCENT, name="x").data
+    assert (list(high.y), list(low.y), list(line.y)) == ([3.0, 4.0], [1.0, 2.0], [2.0, 3.0])
+    assert low.fill == "tonexty"
+
+
+def test_one_day_alone_is_a_point() -> None:
+    (line,) = charts.trend(series(1.0), DARK, axis=PERCENT, name="x").data
+    assert line.mode == "markers"
+
+
+def test_incidents_are_shaded_where_they_are_in_view() -> None:
+    bands = [Band(HOUR_MS, 2 * HOUR_MS, "stall"), Band(90 * HOUR_MS, 91 * HOUR_MS, "later")]
+    fig = charts.trend(series(*[1.0] * 10), DARK, axis=PERCENT, name="x", bands=bands)
+    (band,) = shapes(fig, "rect")
+    assert (band.name, band.y0, band.y1) == ("stall", 0.0, 1.0)
+    assert (band.x0.hour, band.x1.hour) == (1, 2)
+
+
+def test_incidents_that_cover_the_view_become_a_strip() -> None:
+    fig = charts.trend(
+        series(*[1.0] * 10), DARK, axis=PERCENT, name="x", bands=[Band(0, 8 * HOUR_MS, "long")]
+    )
+    (band,) = shapes(fig, "rect")
+    assert band.y0 > 0.9
+
+
+def test_bars_say_which_break_the_limit_without_colour() -> None:
+    fig = charts.bars(["a", "b"], [0.5, None], LIGHT, axis=PERCENT, limit=0.1, is_bad=[True, False])
+    (bar,) = fig.data
+    assert list(bar.text) == ["50.00% ✕", "–"]
+    assert list(bar.marker.color) == [LIGHT.bad, LIGHT.series[0]]
+
+
+def heights(fig: go.Figure) -> list[float]:
+    """Widths of the bands where they leave the root."""
+    found = []
+    for path in shapes(fig, "path"):
+        if path.fillcolor:
+            ys = [float(pair.split(",")[1]) for pair in re.findall(r"[\d.e-]+,[\d.e-]+", path.path)]
+            found.append(ys[0] - ys[-1])
+    return found
+
+
+def test_edges_are_as_wide_as_what_they_carried() -> None:
+    edges = [
+        Edge("plays", "identity", "60", "+2", 2.0),
+        Edge("length", "identity", "0.7 h", "−1", -1.0),
+        Edge("time to play", "influence", "2 s", "+0.1", is_worse=True),
+    ]
+    fig = charts.north_star_tree("hours", "44 h", "+1", edges, DARK)
+    wide, narrow = heights(fig)
+    assert wide == pytest.approx(2 * narrow)
+    fills = [path.fillcolor for path in shapes(fig, "path") if path.fillcolor]
+    assert fills == [faded(DARK.good, 0.75), faded(DARK.bad, 0.75)]
+    (influence,) = [path for path in shapes(fig, "path") if not path.fillcolor]
+    assert influence.line.dash == "dot"
+    texts = [annotation.text for annotation in fig.layout.annotations]
+    assert any("44 h" in text for text in texts)
+    assert sum("time to play" in text for text in texts) == 1
+
+
+def test_a_tree_without_a_comparison_has_no_bands() -> None:
+    fig = charts.north_star_tree("hours", "44 h", "–", [Edge("plays", "identity", "60", "–")], DARK)
+    assert heights(fig) == []
+
+
+def test_the_budget_burns_down_through_zero() -> None:
+    burn = pl.DataFrame({"ts_ms": [0, HOUR_MS, 2 * HOUR_MS], "budget_left": [0.5, 0.0, -0.5]})
+    fig = charts.burn_down(burn, DARK)
+    below, line = fig.data
+    assert (list(below.y), list(line.y)) == ([0.0, 0.0, -0.5], [0.5, 0.0, -0.5])
+    assert [shape.y0 for shape in shapes(fig, "line")] == [0]
+    (gone,) = fig.layout.annotations
+    assert gone.x.hour == 1
+
+
+def test_a_budget_that_was_never_there_is_not_said_to_run_out() -> None:
+    burn = pl.DataFrame({"ts_ms": [0, HOUR_MS], "budget_left": [-0.5, -0.6]})
+    assert charts.burn_down(burn, DARK).layout.annotations == ()
+
+
+def test_regions_are_ranked_by_bad_events() -> None:
+    rows = pl.DataFrame(
+        {"region": ["a", "b", None], "attained": [0.999, 0.95, None], "kept": [True, False, None]}
+    )
+    (bar,) = charts.regions_kept(rows, "region", 0.99, LIGHT).data
+    assert list(bar.y) == ["b", "a"]
+    assert list(bar.text) == ["5.000% ✕", "0.100% ✓"]
+
+
+def test_break_even_counts_every_draw() -> None:
+    draws = np.array([1e6, 2e6, 2e6, np.inf])
+    fig = charts.breakeven_draws({"lean": draws}, DARK, at_subscribers=3e6)
+    (outline,) = fig.data
+    assert sum(outline.y) == pytest.approx(0.75)
+    assert outline.name == "lean footprint, never in 25%"
+
+
+def test_break_even_that_never_comes_is_an_empty_figure() -> None:
+    assert charts.breakeven_draws({"lean": np.array([np.inf])}, DARK).data == ()
+
+
+def test_the_curve_keeps_sizes_that_are_never_reached_at_its_upper_end() -> None:
+    points: list[dict[str, float | None]] = [
+        {"price_usd_per_gb": 0.001, "low": 1e7, "median": 2e7, "high": None},
+        {"price_usd_per_gb": 0.002, "low": 1e6, "median": 2e6, "high": 4e6},
+    ]
+    high, low, median = charts.breakeven_curve(points, DARK, price=0.0015, at_subscribers=5e6).data
+    assert list(high.y) == [1e10, 4e6]
+    assert (list(low.y), list(median.y)) == ([1e7, 1e6], [2e7, 2e6])
+
+
+def test_payback_shades_the_familiar_range() -> None:
+    points = [
+        {"subscribers": 1e7, "months": {"low": 20.0, "median": None, "high": None}},
+        {"subscribers": 1e8, "months": {"low": 4.0, "median": 9.0, "high": 30.0}},
+    ]
+    fig = charts.payback_by_size(points, DARK, at_subscribers=5e7)
+    (shade,) = shapes(fig, "rect")
+    assert (shade.y0, shade.y1) == (8, 12)
+    assert list(fig.data[-1].y) == [None, 9.0]
+
+
+def test_an_unknown_theme_is_light() -> None:
+    assert charts.palette(None) is LIGHT
+    assert charts.palette("dark") is DARK

@@ -1,0 +1,176 @@
+"""What pages make of frames: segments, incidents, breakdowns, the decision table; known answers."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+
+from dashboards.breakdown import breakdown, with_days
+from dashboards.context import Period
+from dashboards.decisions import decision_rows
+from dashboards.formats import change, written
+from dashboards.segments import HEADLINE, merged, worst_segments
+from metrics.catalog import get_metric
+
+HOUR_MS = 3_600_000
+
+
+def measured(rows: dict[str, tuple[float, float, float]], n: float = 1_000.0) -> pl.DataFrame:
+    """``region: (hours per subscriber, bad ratio, p99)`` as :func:`metrics.query.measure` has it."""
+    return pl.DataFrame(
+        [
+            {"region": region, "metric": name, "value": value, "n_effective": n}
+            for region, values in rows.items()
+            for name, value in zip(HEADLINE, values, strict=True)
+        ]
+    )
+
+
+def test_a_large_segment_stands_above_a_terrible_small_one() -> None:
+    now = measured(
+        {"large": (10.0, 0.03, 2_500.0), "small": (0.1, 0.50, 9_000.0), "good": (20.0, 0.005, 900.0)}
+    )
+    found = worst_segments(now, measured({"large": (9.0, 0.02, 2_000.0)}), ["region"], allowance=0.01)
+    assert found["region"].to_list() == ["large", "small"]
+    assert found["exposed_hours"].to_list() == pytest.approx([10.0 * 0.02, 0.1 * 0.49])
+    assert found["p99_change_ms"].to_list() == [500.0, None]
+
+
+def test_a_segment_with_few_sessions_is_not_ranked() -> None:
+    assert worst_segments(
+        measured({"a": (1.0, 1.0, 9_000.0)}, n=29.0), None, ["region"], allowance=0.01
+    ).is_empty()
+
+
+def episodes(*rows: tuple[str, int, int | None]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"objective": "o", "name": "o", "severity": severity, "start_ts_ms": start * HOUR_MS,
+             "end_ts_ms": None if end is None else end * HOUR_MS,
+             "duration_ms": ((end or 100) - start) * HOUR_MS, "peak_burn": float(start + 1)}
+            for severity, start, end in rows
+        ],
+        schema={
+            "objective": pl.String, "name": pl.String, "severity": pl.String, "start_ts_ms": pl.Int64,
+            "end_ts_ms": pl.Int64, "duration_ms": pl.Int64, "peak_burn": pl.Float64,
+        },
+    )  # fmt: skip
+
+
+def test_an_alert_that_flaps_is_one_incident() -> None:
+    found = merged(episodes(("page", 0, 1), ("page", 3, 4), ("page", 30, 31), ("ticket", 2, 3)))
+    assert found.select("severity", "alerts_count", "start_ts_ms", "end_ts_ms").rows() == [
+        ("page", 1, 30 * HOUR_MS, 31 * HOUR_MS),
+        ("page", 2, 0, 4 * HOUR_MS),
+        ("ticket", 1, 2 * HOUR_MS, 3 * HOUR_MS),
+    ]
+    assert found["duration_ms"].to_list()[1] == 2 * HOUR_MS
+
+
+def test_an_alert_still_firing_has_no_end() -> None:
+    (row,) = merged(episodes(("page", 0, 1), ("page", 2, None))).iter_rows(named=True)
+    assert (row["end_ts_ms"], row["alerts_count"]) == (None, 2)
+
+
+def test_nothing_fired_is_nothing_merged() -> None:
+    assert merged(episodes()).is_empty()
+
+
+def rows(name: str, *values: tuple[str, float, float]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {
+                "region": r,
+                "metric": name,
+                "value": v,
+                "numerator": v * d,
+                "denominator": d,
+                "n": 10,
+                "n_effective": 9.0,
+            }
+            for r, v, d in values
+        ]
+    )
+
+
+def test_impact_is_the_distance_from_the_whole_times_the_share() -> None:
+    name = "rebuffer_rate"
+    now = rows(name, ("bad", 0.03, 100.0), ("awful", 0.10, 10.0), ("good", 0.0, 90.0))
+    found = breakdown(get_metric(name), "region", now, rows(name, ("bad", 0.01, 1.0)), 0.02)
+    assert found["region"].to_list() == ["bad", "awful", "good"]
+    assert found["impact"].to_list() == pytest.approx([0.01 * 0.5, 0.08 * 0.05, -0.02 * 0.45])
+    assert found["change"].to_list() == pytest.approx([0.02, None, None])
+
+
+def test_where_higher_is_better_the_low_value_harms() -> None:
+    name = "rec_driven_hours_ratio"
+    found = breakdown(get_metric(name), "region", rows(name, ("a", 0.9, 1.0), ("b", 0.5, 1.0)), None, 0.7)
+    assert found["region"].to_list() == ["b", "a"]
+
+
+def test_a_total_is_ranked_by_what_it_lost() -> None:
+    name = "watch_hours"
+    now, before = rows(name, ("a", 5.0, 1.0), ("b", 9.0, 1.0)), rows(name, ("a", 8.0, 1.0), ("b", 1.0, 1.0))
+    found = breakdown(get_metric(name), "region", now, before, 14.0)
+    assert found.select("region", "impact").rows() == [("a", 3.0), ("b", -8.0)]
+
+
+def test_days_keep_their_order() -> None:
+    daily = pl.DataFrame({"region": ["a", "b", "a"], "bucket_ts_ms": [2, 1, 1], "value": [2.0, 5.0, 1.0]})
+    found = with_days(pl.DataFrame({"region": ["b", "a", "c"]}), daily, "region")
+    assert found["days"].to_list() == [[5.0], [1.0, 2.0], None]
+
+
+def test_a_change_is_written_in_the_metric_s_own_format() -> None:
+    late, p99, hours = (
+        get_metric(n) for n in ("rebuffer_rate", "time_to_play_p99_ms", "watch_hours_per_subscriber")
+    )
+    assert change(late, 0.0067, 0.0061) == "+0.060 pt"
+    assert change(p99, 1_900.0, 2_000.0) == "−100 ms"
+    assert change(hours, 1.0, 1.0001) == "0"
+    assert change(hours, None, 1.0) == "–"
+    assert written(p99, 1_234.0) == "1,234 ms"
+    cost = get_metric("cost_per_stream_hour_usd")
+    assert change(cost, 1.0, 3.0).startswith("−$2")
+
+
+def effect(
+    value: float, low: float | None, high: float | None, unit: str = "ratio", better: Any = None
+) -> dict[str, Any]:
+    return {"title": "t", "unit": unit, "effect": value, "low": low, "high": high, "is_better": better}
+
+
+@pytest.mark.parametrize(
+    ("given", "cell"),
+    [
+        (effect(-0.0037, -0.0038, -0.0036, better=True), ":green[−0.370 ± 0.010]"),
+        (effect(0.0021e-3, 0.0020e-3, 0.0022e-3, "USD/h", better=False), ":red[+0.0021 ± 0.0001]"),
+        (effect(-120.6, -130.0, -111.2, "ms"), ":gray[−121 ± 9]"),
+        (effect(0.0, None, None, "GB/h"), ":gray[0.0000]"),
+    ],
+)
+def test_an_effect_shows_the_digits_its_interval_allows(given: dict[str, Any], cell: str) -> None:
+    artefact = {"decisions": [{"world": "w", "switch": "S", "was": "W", "effects": [given]}]}
+    (row,) = decision_rows(artefact)
+    assert list(row.values()) == ["**S**, was W", cell]
+
+
+def test_margin_stands_beside_the_effects_where_there_is_a_statement() -> None:
+    artefact = {"decisions": [{"world": "third_party_cdn", "switch": "S", "was": "W", "effects": []}]}
+    economics = {"margin_effect_usd_per_hour": {"own_cdn": {"low": 0.001, "median": 0.0045, "high": 0.014}}}
+    (row,) = decision_rows(artefact, economics)
+    assert row["margin per 1,000 stream hours, $"] == ":green[+4.50] :gray[(+1.00 to +14.00)]"
+
+
+@pytest.mark.parametrize("artefact", [None, {}, {"decisions": []}, []])
+def test_no_decision_is_no_row(artefact: Any) -> None:
+    assert decision_rows(artefact) == []
+
+
+def test_the_period_of_episodes_is_that_of_the_page() -> None:
+    from dashboards.segments import episodes_in
+
+    assert episodes_in([], Period(date(2026, 4, 1), date(2026, 4, 2))).is_empty()
