@@ -97,9 +97,10 @@ def _thousands(figure: float) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished command took: wall time, and the peak memory of it and its children together."""
+    """What a finished command took: wall time, CPU time and peak memory, its children's included."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     output: str
 
@@ -111,6 +112,7 @@ def run_and_watch(argv: Sequence[str | Path], cwd: Path) -> Run:
     workers count once; without ``/proc`` it is the largest resident size of any one process.
     """
     peak = 0
+    cpu_before = _children_cpu_seconds()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         start = time.perf_counter()
         process = subprocess.Popen(list(map(str, argv)), cwd=cwd, stdout=log, stderr=subprocess.STDOUT)
@@ -121,11 +123,17 @@ def run_and_watch(argv: Sequence[str | Path], cwd: Path) -> Run:
         log.seek(0)
         output = log.read()
     if process.returncode:
+        sys.stderr.write(output)
         raise subprocess.CalledProcessError(process.returncode, list(map(str, argv)), output)
     if not peak:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    return Run(seconds, peak, output)
+    return Run(seconds, _children_cpu_seconds() - cpu_before, peak, output)
+
+
+def _children_cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _tree_bytes(pid: int) -> int:
