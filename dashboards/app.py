@@ -52,7 +52,7 @@ try:
     if span is None:
         empty_lake()
         st.stop()
-    filters = filter_row(span, source.options())
+    filters = filter_row(span, source.options(), page.title)
     st.session_state["_view"] = (source, filters)
     st.session_state["_span"] = span
     page.run()

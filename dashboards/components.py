@@ -60,7 +60,8 @@ def tile(
     """A metric: value, change against the period before, whether it keeps its limit, its days as a line."""
     metric = get_metric(name)
     low, high = interval
-    half = None if low is None or high is None else (high - low) / 2
+    # Ends that coincide are a panel too small to differ from itself, not certainty.
+    half = None if low is None or high is None or low == high else (high - low) / 2
     spread = f"± {change(metric, half, 0.0).lstrip('+')}" if half is not None else ""
     delta = change(metric, now, before)
     colour: DeltaColor = "normal" if metric.better == "higher" else "inverse"
@@ -87,7 +88,7 @@ def _promise(metric: Metric, value: float | None) -> str:
     limit = f"{side} {written(metric, metric.limit)}"
     kept = metric.keeps(value)
     if kept is None:
-        return f"promised {limit}"
+        return f":gray[promised {limit}]"
     return f":green[✓ {limit}]" if kept else f":red[✕ promised {limit}]"
 
 
@@ -143,7 +144,7 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
     through = min(filters.period.end_ts_ms - 1, span.last_ts_ms)
     verdict = source.artefact("quality.json")
     parts = [
-        f"{day(filters.period.first)} to {day(filters.period.last)}",
+        day(filters.period.first) + (f" to {day(filters.period.last)}" if filters.period.days > 1 else ""),
         f"{sessions:,} sessions"
         + (f" in the panel, {compact(weighted)} weighted" if weighted != sessions else ""),
         f"complete to {instant(through)} UTC",

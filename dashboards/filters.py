@@ -15,12 +15,13 @@ __all__ = ["filter_row"]
 _SHOWN = {"isp": "ISP", "cdn": "CDN"}
 
 
-def filter_row(span: Span, options: dict[str, list[str]]) -> Filters:
-    """Draw the chips and return what they say.
+def filter_row(span: Span, options: dict[str, list[str]], page: str) -> Filters:
+    """Draw the chips above ``page`` and return what they say.
 
     Period, comparison and slice live in the query parameters ``period``, ``dates``, ``compare`` and one a
     dimension; a value the lake does not have is ignored.
     """
+    _keep_address(page)
     where: dict[str, list[str]] = {}
     with st.container(horizontal=True, gap="xsmall"):
         preset = _chosen("period") or ["30d"]
@@ -61,6 +62,16 @@ def filter_row(span: Span, options: dict[str, list[str]]) -> Filters:
     if compare and before is None:
         st.caption(f"Nothing to compare with: the lake begins on {day(span.first)}.")
     return filters
+
+
+def _keep_address(page: str) -> None:
+    """Say the filters again on another page: the first step away from a pasted link drops them otherwise."""
+    if st.session_state.get("_page") == page:
+        return
+    st.session_state["_page"] = page
+    for key in ("period", "dates", "compare", *FILTERS):
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
 
 
 def _dimension(name: str, values: Sequence[str]) -> list[str]:

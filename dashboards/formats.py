@@ -76,7 +76,7 @@ def share(ratio: float | None, digits: int = 1) -> str:
     >>> share(0.174), share(-0.5, 0)
     ('17.4 %', '−50 %')
     """
-    return NOTHING if ratio is None else f"{100 * ratio:.{digits}f} %".replace("-", _MINUS)
+    return NOTHING if ratio is None else f"{100 * ratio:,.{digits}f} %".replace("-", _MINUS)
 
 
 def duration(ms: float | None) -> str:

@@ -14,7 +14,7 @@ import polars as pl
 import streamlit as st
 
 from alerts.evaluate import Evaluation, evaluate_all, kept_by
-from alerts.policy import load_policies
+from alerts.policy import BurnPolicy, load_policies
 from alerts.slo import CountRatio, Objective, load
 from dashboards.context import FILTERS, Period, Span, Where
 from metrics.errors import InputError
@@ -23,9 +23,9 @@ from metrics.ledger import Ledger, ledger
 from metrics.query import measure
 from metrics.tree import explain
 
-__all__ = ["Source", "objectives"]
+__all__ = ["MINUTE_DIMENSIONS", "Source", "objectives"]
 
-_MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
+MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,10 @@ class Source:
     def evaluations(self, where: Where, end_ts_ms: int | None = None) -> list[Evaluation]:
         """Every objective that counts events, over the lake's minutes; empty where there are none."""
         return _evaluations(self, _minute_slice(where), end_ts_ms)
+
+    def alerts(self, where: Where, period: Period) -> list[Evaluation]:
+        """Every objective's alerts in the period; cheaper than all of :meth:`evaluations`."""
+        return _alerts(self, _minute_slice(where), period)
 
     def kept(self, period: Period, where: Where, by: str = "region") -> pl.DataFrame:
         """Which objectives were kept, by ``by``; empty where no minutes were counted."""
@@ -181,6 +185,24 @@ def _evaluations(source: Source, where: Where, end_ts_ms: int | None) -> list[Ev
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
+def _alerts(source: Source, where: Where, period: Period) -> list[Evaluation]:
+    policies = load_policies()
+    # An alert looks back no further than its longest window.
+    past = max(
+        pair.long_ms
+        for policy in policies.values()
+        if isinstance(policy, BurnPolicy)
+        for pairs in policy.severities.values()
+        for pair in pairs
+    )
+    minutes = _minutes(source, where).filter(pl.col("ts_ms") >= period.start_ts_ms - past)
+    try:
+        return evaluate_all(objectives(), minutes, policies=policies, end_ts_ms=period.end_ts_ms)
+    except InputError:
+        return []
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
 def _kept(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int, by: str) -> pl.DataFrame:
     minutes = _minutes(source, where).filter(pl.col("ts_ms") >= start_ts_ms)
     try:
@@ -203,4 +225,4 @@ def _minutes(source: Source, where: Where) -> pl.LazyFrame:
 
 
 def _minute_slice(where: Where) -> Where:
-    return tuple((name, values) for name, values in where if name in _MINUTE_DIMENSIONS)
+    return tuple((name, values) for name, values in where if name in MINUTE_DIMENSIONS)

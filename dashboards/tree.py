@@ -18,31 +18,36 @@ __all__ = ["tree_figure"]
 ROOT = NORTH_STAR
 
 
+def tree_metrics(filters: Filters) -> tuple[str, ...]:
+    """The north star and those of its drivers that the slice can tell; none where it cannot tell the star."""
+    if not filters.tells(ROOT):
+        return ()
+    return (ROOT, *(edge.child for edge in TREE[ROOT] if filters.tells(edge.child)))
+
+
 def tree_figure(
-    source: Source, filters: Filters, colours: Palette
+    source: Source, filters: Filters, now: pl.DataFrame, before: pl.DataFrame | None, colours: Palette
 ) -> tuple[go.Figure | None, pl.DataFrame, str]:
     """The tree of the north star over the filters' period: figure, its table, its text.
 
-    The figure is null where the slice or the telemetry has no watch hours per subscriber; the text says why.
+    ``now`` and ``before``: :func:`metrics.query.measure` of :func:`tree_metrics`. The figure is null where the
+    slice or the telemetry has no watch hours per subscriber; the text says why.
     """
     root = get_metric(ROOT)
     if not filters.tells(ROOT):
         return None, pl.DataFrame(), "Watch hours per subscriber cannot be narrowed to this slice."
-    drivers = [edge for edge in TREE[ROOT] if filters.tells(edge.child)]
-    names = (ROOT, *(edge.child for edge in drivers))
-    now = _values(source.measure(names, filters.period, where=filters.where))
-    if now[ROOT] is None:
+    values, old_values = _values(now), _values(before) if before is not None else {}
+    if values[ROOT] is None:
         return None, pl.DataFrame(), "No memberships in this lake, so no watch hours per subscriber."
-    before: dict[str, float | None] = {}
+    drivers = [edge for edge in TREE[ROOT] if edge.child in values]
     parts = pl.DataFrame()
     if filters.versus:
-        before = _values(source.measure(names, filters.versus, where=filters.where))
         parts = source.contributions(ROOT, filters.period, filters.versus, filters.where)
     edges: list[Edge] = []
     rows: list[dict[str, object]] = []
     for driver in drivers:
         metric = get_metric(driver.child)
-        value, old = now[driver.child], before.get(driver.child)
+        value, old = values[driver.child], old_values.get(driver.child)
         moved = change(metric, value, old)
         carried: float | None = None
         notes: tuple[str, ...] = ()
@@ -57,8 +62,8 @@ def tree_figure(
         rows.append(
             {"driver": driver.child, "edge": driver.edge, "value": value, "before": old, "carried": carried}
         )
-    moved = change(root, now[ROOT], before.get(ROOT))
-    figure = north_star_tree("Watch hours / subscriber", written(root, now[ROOT]), moved, edges, colours)
+    moved = change(root, values[ROOT], old_values.get(ROOT))
+    figure = north_star_tree("Watch hours / subscriber", written(root, values[ROOT]), moved, edges, colours)
     return figure, pl.DataFrame(rows, infer_schema_length=None), _told(moved, rows, filters)
 
 

@@ -65,7 +65,7 @@ def regions_kept(rows: pl.DataFrame, by: str, target: float, colours: Palette) -
     bad = [1 - value for value in known["attained"].to_list()]
     names = [value or "unknown" for value in known[by].to_list()]
     broken = [kept is False for kept in known["kept"].to_list()]
-    fig = figure(colours, height=44 + 26 * max(len(bad), 1))
+    fig = figure(colours, height=max(150, 44 + 26 * len(bad)))
     fig.add_bar(
         x=bad, y=names, orientation="h",
         marker={"color": [colours.bad if flag else colours.good for flag in broken]},

@@ -15,8 +15,10 @@ __all__ = ["breakeven_curve", "breakeven_draws", "payback_by_size"]
 
 Floats = NDArray[np.float64]
 _BINS = 60
+_WORTH_SAYING = 0.005
 # Round figures for logarithmic axes, where automatic ticks crowd.
 _PRICES = (0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008)
+_ROUND_SIZES = tuple(figure * 10**power for power in range(5, 11) for figure in (1, 2, 5))
 _SIZES = (10e6, 25e6, 50e6, 100e6, 200e6, 325e6)
 _MONTHS = (1, 2, 4, 8, 12, 24, 60, 120, 600)
 
@@ -39,7 +41,7 @@ def breakeven_draws(
     for i, (name, values) in enumerate(draws.items()):
         counts, _ = np.histogram(values[np.isfinite(values)], bins=edges)
         never = float(np.isinf(values).mean())
-        label = f"{name} footprint" + (f", never in {never:.0%}" if never else "")
+        label = f"{name} footprint" + (f", never in {never:.0%}" if never >= _WORTH_SAYING else "")
         colour = colours.series[i % len(colours.series)]
         fig.add_scatter(
             x=middles, y=counts / len(values), name=label, mode="lines", fill="tozeroy",
@@ -48,7 +50,9 @@ def breakeven_draws(
         )  # fmt: skip
     if at_subscribers:
         _mark(fig, at_subscribers, "this service", colours)
-    fig.update_xaxes(type="log", title_text="subscribers at break-even", tickformat="~s", nticks=8)
+    fig.update_xaxes(
+        type="log", title_text="subscribers at break-even", tickvals=_ROUND_SIZES, tickformat="~s"
+    )
     fig.update_yaxes(tickformat=".0%", rangemode="tozero")
     return fig
 
@@ -79,7 +83,7 @@ def breakeven_curve(
     if at_subscribers:
         fig.add_hline(y=at_subscribers, line={"color": colours.quiet, "width": 1, "dash": "dash"})
     if price:
-        _mark(fig, price, f"${price:.4f}", colours)
+        _mark(fig, price, f"${price:.4f}", colours, y=0.0)
     shown = [p for p in _PRICES if min(x) <= p * 1.001 and p <= max(x) * 1.001]
     fig.update_xaxes(
         type="log", title_text="negotiated third-party price, USD/GB", tickvals=shown,
@@ -127,9 +131,10 @@ def payback_by_size(
     return fig
 
 
-def _mark(fig: go.Figure, x: float, text: str, colours: Palette) -> None:
+def _mark(fig: go.Figure, x: float, text: str, colours: Palette, *, y: float = 1.0) -> None:
     fig.add_vline(x=x, line={"color": colours.quiet, "width": 1, "dash": "dash"})
     fig.add_annotation(
-        x=np.log10(x), y=1, yref="paper", text=text, showarrow=False, xanchor="left", yanchor="top", xshift=4,
+        x=np.log10(x), y=y, yref="paper", text=text, showarrow=False, xanchor="left", xshift=4,
+        yanchor="top" if y else "bottom",
         font={"size": 12, "color": colours.quiet},
     )  # fmt: skip

@@ -35,13 +35,15 @@ def trend(
     previous: pl.DataFrame | None = None,
     limit: float | None = None,
     bands: Sequence[Band] = (),
+    view: tuple[int, int] | None = None,
     height: int = 260,
 ) -> go.Figure:
     """A metric over time.
 
     ``current``: ``ts_ms, value`` and, where known, ``low, high`` (drawn as a ribbon). ``previous``: the same
     of the period before, already shifted onto the current one; a quiet dashed line. ``limit``: the contract's
-    bound, dotted. A null value leaves a gap.
+    bound, dotted. ``view``: the period shown, in UTC epoch ms, where it is more than the values fill. A null
+    value leaves a gap.
     """
     fig = figure(colours, height=height, hovermode="x unified")
     when = instants(current["ts_ms"])
@@ -87,6 +89,8 @@ def trend(
         )
     shade(fig, colours, bands, current)
     fig.update_yaxes(tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix, rangemode="tozero")
+    if view is not None:
+        fig.update_xaxes(range=[instant(ts_ms) for ts_ms in view])
     return fig
 
 

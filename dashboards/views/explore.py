@@ -86,13 +86,13 @@ with card(
     help=f"{metric.about} Clock: {metric.clock}. Source: {metric.source or 'catalogue'}.",
 ):
     moved = change(metric, value, old)
-    worse = None if value is None or old is None else (value > old) == (metric.better == "lower")
-    tone = "gray" if worse is None or moved in ("0", "–") else "red" if worse else "green"
-    compared = f" :{tone}[{moved} against the period before]" if old is not None else ""
     low, high = (now["low"][0], now["high"][0]) if now.height else (None, None)
-    between = f" :gray[90 %: {written(metric, low)} to {written(metric, high)}]" if low is not None else ""
-    st.markdown(f"### {written(metric, value)}")
-    st.markdown(compared + between or ":gray[one period]")
+    tone = "gray"
+    if value is not None and old is not None and low is not None and abs(value - old) > (high - low) / 2 > 0:
+        tone = "red" if (value > old) == (metric.better == "lower") else "green"
+    compared = f":{tone}[{moved} against the period before]" if old is not None else ""
+    between = f":gray[90 %: {written(metric, low)} to {written(metric, high)}]" if low != high else ""
+    st.markdown(f"### {written(metric, value)} :small[{compared} {between}]")
     grain = (
         "1h"
         if period.days <= _HOURLY_DAYS and "day" not in metric.clock and metric.numerator.table != "charge"
@@ -108,7 +108,7 @@ with card(
         shift = period.start_ts_ms - versus.start_ts_ms
         dashed = past.select(ts_ms=pl.col("bucket_ts_ms") + shift, value="value")
     incidents = (
-        merged(episodes_in(source.evaluations(filters.where), period))
+        merged(episodes_in(source.alerts(filters.where, period), period))
         .filter(pl.col("severity") == "page")
         .head(12)
     )
@@ -124,6 +124,7 @@ with card(
         previous=dashed,
         limit=metric.limit,
         bands=bands,
+        view=(period.start_ts_ms, period.end_ts_ms),
     )
     parts = [f"{metric.title} by {'hour' if grain == '1h' else 'day'}, UTC"]
     if dashed is not None:
@@ -211,6 +212,8 @@ else:
                 st.session_state["by"] = below
 
         is_filter = by in source.options() and below is not None
+        if shown["change"].is_null().all():
+            shown = shown.drop("change")
         st.dataframe(
             shown,
             column_config=config,

@@ -182,7 +182,7 @@ with left, card("When it alerts", objective.policy):
         st.caption(
             f"{policy.about} No alert on fewer than {policy.bad_events_minimum} effective bad events. {policy.source}"
         )
-with right, card("Budget spent by", "share of the whole budget"):
+with right, card("Budget spent by", "1× is all of it"):
     spent = evaluation.spent.filter(pl.col("excess_bad") > 0).head(12)
     if spent.is_empty():
         st.caption("No slice has spent more than its own allowance.")
@@ -195,7 +195,7 @@ with right, card("Budget spent by", "share of the whole budget"):
                 bad=1 - pl.col("attained"),
             ),
             column_config={
-                "spent": st.column_config.NumberColumn("budget spent", format="percent"),
+                "spent": st.column_config.NumberColumn("budgets spent", format="%.2f×"),
                 "bad": st.column_config.NumberColumn("bad", format="percent"),
             },
             hide_index=True,

@@ -9,8 +9,9 @@ from alerts.verdict import verdict
 from dashboards.components import card, chart, colours, footer, missing, tile, view
 from dashboards.decisions import decision_rows
 from dashboards.formats import duration, moment, money, named, share
+from dashboards.queries import MINUTE_DIMENSIONS
 from dashboards.segments import HEADLINE, episodes_in, merged, worst_segments
-from dashboards.tree import tree_figure
+from dashboards.tree import tree_figure, tree_metrics
 from metrics.catalog import get_metric
 
 TILES = ("watch_hours_per_subscriber", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio")
@@ -46,11 +47,12 @@ else:
 
 # --- tiles ------------------------------------------------------------------------------------------------
 
-now = source.measure(shown, period, where=filters.where, intervals=True) if shown else pl.DataFrame()
-before = source.measure(shown, versus, where=filters.where) if shown and versus else None
-daily = source.measure(shown, period, where=filters.where, grain="1d") if shown else pl.DataFrame()
 beside = ("time_to_play_p50_ms", "time_to_play_late_ratio")
-startup = source.measure(beside, period, where=filters.where)
+# Asked for at once, so that the telemetry is read once: the tiles, what stands beside them, and the tree.
+asked = tuple(dict.fromkeys((*shown, *beside, *tree_metrics(filters))))
+now = source.measure(asked, period, where=filters.where, intervals=True)
+before = source.measure(asked, versus, where=filters.where) if versus else None
+daily = source.measure(shown, period, where=filters.where, grain="1d") if shown else pl.DataFrame()
 
 for column, name in zip(st.columns(4), TILES, strict=True):
     with column:
@@ -63,7 +65,7 @@ for column, name in zip(st.columns(4), TILES, strict=True):
         days = daily.filter(pl.col("metric") == name).sort("bucket_ts_ms")["value"].to_list()
         note = ""
         if name == "time_to_play_p99_ms":
-            p50, late = (startup.filter(pl.col("metric") == b)["value"][0] for b in beside)
+            p50, late = (now.filter(pl.col("metric") == b)["value"][0] for b in beside)
             note = (
                 f"p50 {get_metric(beside[0]).format.format(p50)} · {share(late)} late"
                 if p50 is not None
@@ -75,7 +77,7 @@ for column, name in zip(st.columns(4), TILES, strict=True):
 
 left, right = st.columns([11, 9])
 with left, card("North-star tree", "what moved watch hours per subscriber"):
-    figure, table, alt = tree_figure(source, filters, colours())
+    figure, table, alt = tree_figure(source, filters, now, before, colours())
     if figure is None:
         missing(alt, "")
     else:
@@ -131,8 +133,9 @@ with (
                 row_height=30,
                 alt="Segments with the most watch hours exposed to late starts",
             )  # fmt: skip
+    blind = [name for name, _ in filters.where if name not in MINUTE_DIMENSIONS]
     st.markdown("**Incidents in view**", help="Alerts of the objectives, close ones joined; severest first.")
-    episodes = episodes_in(source.evaluations(filters.where), period)
+    episodes = episodes_in(source.alerts(filters.where, period), period)
     incidents = merged(episodes)
     if incidents.is_empty():
         st.caption("No alert of any objective fired in this period.")
@@ -149,6 +152,8 @@ with (
         ]
         st.table(rows, border="horizontal", hide_index=True, alt="Incidents in the period, severest first")
         st.caption(f"{incidents.height} incidents, {episodes.height} alerts; :red[●] page :orange[●] ticket")
+    if blind:
+        st.caption(f"Minutes are counted by region, device and CDN: {', '.join(blind)} does not narrow them.")
 
 # --- decisions --------------------------------------------------------------------------------------------
 

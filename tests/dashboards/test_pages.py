@@ -130,7 +130,7 @@ def test_a_value_that_the_lake_does_not_have_is_ignored(show: Open, emulated: Pa
 
 
 def test_explore_ranks_regions_and_leads_to_their_isps(show: Open, emulated: Path) -> None:
-    app = drawn(show(emulated, "explore"))
+    app = drawn(show(emulated, "explore", period="7d"))
     table = app.dataframe[0].value
     assert list(table.columns[:5]) == [
         "name",
