@@ -63,7 +63,7 @@ except Exception:
     # A fault of ours: the reader gets one line, whoever runs the server gets the trace.
     logging.getLogger("playhead").exception("the page %s failed", page.title)
     st.error(
-        "The terminal that serves the dashboard has the details; the other pages still work.",
+        "The terminal that serves the dashboard has the details.",
         title="This page could not be drawn",
         icon=":material/error:",
     )

@@ -8,6 +8,7 @@ from typing import Any
 __all__ = ["decision_rows"]
 
 _MINUS = "−"
+_PLUS_MINUS = "\u00a0±\u00a0"  # kept on one line
 # Shares in percentage points; an hour's dollars by the thousand, since one costs a fraction of a cent.
 _SCALES = {"ratio": 100, "USD/h": 1_000}
 
@@ -59,7 +60,7 @@ def _cell(effect: dict[str, Any]) -> str:
     digits = _digits(unit, half or abs(effect["effect"]))
     text = _amount(effect["effect"], unit, digits)
     sign = "" if not text.strip("0.") else "+" if effect["effect"] > 0 else _MINUS
-    spread = "" if half is None else f" ± {_amount(half, unit, digits)}"
+    spread = "" if half is None else f"{_PLUS_MINUS}{_amount(half, unit, digits)}"
     colour = {True: "green", False: "red"}.get(effect["is_better"], "gray")
     return f":{colour}[{sign}{text}{spread}]"
 

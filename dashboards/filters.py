@@ -8,7 +8,7 @@ from datetime import date
 import streamlit as st
 
 from dashboards.context import FILTERS, PRESETS, Filters, Span, period_of
-from dashboards.formats import day, named
+from dashboards.formats import day, escaped, named
 
 __all__ = ["filter_row"]
 
@@ -78,9 +78,9 @@ def _dimension(name: str, values: Sequence[str]) -> list[str]:
     # In the address a value stands as it is shown.
     asked = set(_chosen(name))
     chosen = [value for value in values if asked & {value, named(value)}]
-    what = (
-        "all" if not chosen else named(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} of {len(values)}"
-    )
+    what = "all" if not chosen else f"{len(chosen)} of {len(values)}"
+    if len(chosen) == 1:
+        what = escaped(named(chosen[0]))
     label = _SHOWN.get(name, name)
     with st.popover(f":gray[{label}] {what}", type="secondary"):
         return st.multiselect(

@@ -8,7 +8,19 @@ from itertools import pairwise
 
 from metrics.metric import Metric
 
-__all__ = ["change", "compact", "day", "duration", "instant", "moment", "money", "named", "share", "written"]
+__all__ = [
+    "change",
+    "compact",
+    "day",
+    "duration",
+    "escaped",
+    "instant",
+    "moment",
+    "money",
+    "named",
+    "share",
+    "written",
+]
 
 NOTHING = "–"
 _MINUS = "−"
@@ -126,6 +138,15 @@ def day(value: date) -> str:
     '1 Jun 2026'
     """
     return f"{value.day} {value:%b %Y}"
+
+
+def escaped(text: str) -> str:
+    """Text of the telemetry as Markdown shows it: what somebody named a region is no markup of ours.
+
+    >>> escaped("a_b [c](d)")
+    'a\\\\_b \\\\[c\\\\](d)'
+    """
+    return re.sub(r"([\\`*_\[\]$:<>~#|])", r"\\\1", text)
 
 
 def named(value: str | None) -> str:

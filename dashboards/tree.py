@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import plotly.graph_objects as go
 import polars as pl
 
@@ -95,7 +97,7 @@ def _carried(parts: pl.DataFrame, driver: str, root: Metric) -> tuple[float | No
     most = own.drop_nulls("region").sort(pl.col("contribution").abs(), descending=True).row(0, named=True)
     share = change(root, most["contribution"], 0.0)
     if own.height > 1 and share != "0":
-        notes.append(f"{named(most['region'])} {share.split()[0]}")
+        notes.append(f"{html.escape(named(most['region']))} {share.split()[0]}")
     return total, tuple(notes)
 
 

@@ -11,7 +11,7 @@ from dashboards.breakdown import DRILL, breakdown, with_days
 from dashboards.charts import Band, trend
 from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, footer, missing, view
-from dashboards.formats import change, named, written
+from dashboards.formats import change, escaped, named, written
 from dashboards.segments import episodes_in, merged
 from metrics.catalog import METRICS, get_metric
 from metrics.parts import dimensions_of
@@ -64,7 +64,7 @@ if chosen:
         st.caption("Slice", width="content")
         for dimension, values in chosen:
             st.button(
-                f"{titled(dimension)}: {named(values[0])}",
+                f"{titled(dimension)}: {escaped(named(values[0]))}",
                 icon=":material/close:",
                 type="tertiary",
                 key=f"up-{dimension}",

@@ -8,7 +8,7 @@ import streamlit as st
 from alerts.verdict import verdict
 from dashboards.components import card, chart, colours, footer, missing, tile, view
 from dashboards.decisions import decision_rows
-from dashboards.formats import duration, moment, money, named, share
+from dashboards.formats import duration, escaped, moment, money, named, share
 from dashboards.queries import MINUTE_DIMENSIONS
 from dashboards.segments import HEADLINE, episodes_in, merged, worst_segments
 from dashboards.tree import tree_figure, tree_metrics
@@ -20,10 +20,15 @@ source, filters = view()
 period, versus = filters.period, filters.versus
 shown = tuple(name for name in TILES if filters.tells(name))
 
+
+def _place(region: str) -> str:
+    return escaped(named(region))
+
+
 # --- the verdict ------------------------------------------------------------------------------------------
 
 kept = source.kept(period, filters.where)
-judged = verdict(kept.with_columns(pl.col("region").map_elements(named, pl.String)) if kept.height else kept)
+judged = verdict(kept.with_columns(pl.col("region").map_elements(_place, pl.String)) if kept.height else kept)
 economics = source.artefact("economics.json")
 cost = ""
 if economics and economics.get("figures", {}).get("usd_per_hour"):
@@ -120,12 +125,12 @@ with (
                     exposed=pl.col("exposed_hours"),
                 ),
                 column_config={
-                    "segment": st.column_config.TextColumn("segment", width=150),
-                    "p99": st.column_config.NumberColumn("p99, ms", format="%,.0f", width=62),
-                    "change": st.column_config.NumberColumn("change", format="%+,.0f", width=62),
+                    "segment": st.column_config.TextColumn("segment", width=168),
+                    "p99": st.column_config.NumberColumn("p99, ms", format="%,.0f", width=58),
+                    "change": st.column_config.NumberColumn("change", format="%+,.0f", width=58),
                     "bad": st.column_config.NumberColumn("late", format="percent", width=55),
                     "exposed": st.column_config.ProgressColumn(
-                        "h / subscriber", format="%.2f", width=95, min_value=0.0,
+                        "h / subscriber", format="%.2f", width=82, min_value=0.0,
                         max_value=float(segments["exposed_hours"].max()), color="red",  # type: ignore[arg-type]
                     ),
                 },

@@ -45,6 +45,8 @@ def _show(found: list[Decision], label: str) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH)
     console.print(
         f"{label}; 90 % intervals from a paired jackknife; change from the alternative to what runs"
     )
@@ -67,6 +69,7 @@ def _show(found: list[Decision], label: str) -> None:
 
 
 _UNITS = {"ratio": "%"}
+_WIDTH = 110
 
 
 def _figure(value: float, unit: str, *, signed: bool = False) -> str:

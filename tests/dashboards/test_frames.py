@@ -155,7 +155,7 @@ def effect(
 def test_an_effect_shows_the_digits_its_interval_allows(given: dict[str, Any], cell: str) -> None:
     artefact = {"decisions": [{"world": "w", "switch": "S", "was": "W", "effects": [given]}]}
     (row,) = decision_rows(artefact)
-    assert list(row.values()) == ["**S**, was W", cell]
+    assert list(row.values()) == ["**S**, was W", cell.replace(" ± ", "\u00a0±\u00a0")]
 
 
 def test_margin_stands_beside_the_effects_where_there_is_a_statement() -> None:

@@ -95,6 +95,17 @@ def test_a_missing_lake_is_one_line(show: Open, tmp_path: Path) -> None:
     assert "\n" not in error.value
 
 
+def test_a_damaged_table_is_one_line(show: Open, tmp_path: Path) -> None:
+    lake = lakes.logged(tmp_path / "lake")
+    file = next(lake.glob("tables/playback_session/**/*.parquet"))
+    file.write_bytes(file.read_bytes()[:100])
+    app = show(lake)
+    assert not app.exception
+    (error,) = app.error
+    assert "\n" not in error.value
+    assert str(tmp_path) not in words(app)
+
+
 def test_the_overview_answers_the_questions(show: Open, emulated: Path) -> None:
     app = drawn(show(emulated))
     assert app.header[0].value.startswith("The promise is")
