@@ -40,7 +40,9 @@ _ADDRESS = re.compile(
 )
 # As it stands in dictionaries, JSON and URLs, encoded once or twice.
 _SESSION_ID = re.compile(r"""(sid(?:\\?"\s*:\s*|=|%(?:25)?3D)(?:\\?["']|%(?:25)?22)?)([\w.~-]{1,128})""")
-_LOG_USER = re.compile(r"^(\S+ \S+) \S+ (\[\d)")
+# Up to the bracket of the time, whatever is in it: it may be the time that is broken.
+_LOG_USER = re.compile(r"^(\S+ \S+) [^\[\"]+ (\[)")
+_EMAIL = re.compile(r"[\w.+-]+(?:@|%(?:25)?40)[\w-]+(?:\.[\w-]+)+")
 
 _Strings = TypeVar("_Strings", pl.Series, pl.Expr)
 
@@ -105,9 +107,11 @@ def scrub_addresses(text: str) -> str:
 def scrub(text: str, key: bytes) -> str:
     """A line of a log as it may be kept in quarantine.
 
-    Addresses are truncated, CMCD session ids hashed as in the tables, and the user of an access log is gone.
+    Addresses are truncated, CMCD session ids and e-mail addresses hashed as in the tables, and the user of an
+    access log is gone.
     """
     named = _SESSION_ID.sub(lambda match: match.group(1) + hash_id(match.group(2), key), text)
+    named = _EMAIL.sub(lambda match: hash_id(match.group(), key), named)
     return scrub_addresses(_LOG_USER.sub(r"\1 - \2", named, count=1))
 
 

@@ -13,6 +13,7 @@ from metrics.privacy import (
     keyed_hash,
     load_or_create_key,
     replicate_of,
+    scrub,
     scrub_addresses,
     truncate_address,
 )
@@ -86,3 +87,23 @@ def test_replicate_is_the_first_byte_modulo_32_on_series_and_expressions() -> No
     expected = [0, 31, 0, 31, None, None]
     assert replicate_of(ids).to_list() == expected
     assert ids.to_frame().select(replicate_of(pl.col("id")))["id"].to_list() == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ('203.0.113.78 - bob [xx] "GET /a" 200', '203.0.113.0 - - [xx] "GET /a" 200'),
+        ('203.0.113.78 - bob smith [01/May/2026] "GET /a"', '203.0.113.0 - - [01/May/2026] "GET /a"'),
+        ('203.0.113.78 - - [01/May/2026] "GET /a"', '203.0.113.0 - - [01/May/2026] "GET /a"'),
+        ('sent "to bob" of [12] things', 'sent "to bob" of [12] things'),
+    ],
+)
+def test_scrub_drops_the_user_even_where_the_time_is_broken(line: str, kept: str) -> None:
+    assert scrub(line, b"k" * 32) == kept
+
+
+@pytest.mark.parametrize("at", ["@", "%40", "%2540"])
+def test_scrub_hashes_email_addresses(at: str) -> None:
+    scrubbed = scrub(f"user=carol.x+tv{at}mail.example.com&br=3200", b"k" * 32)
+    assert "carol" not in scrubbed
+    assert scrubbed.endswith("&br=3200")
