@@ -7,7 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import polars as pl
+
+from metrics.errors import LakeError
 from metrics.lake import Lake
+from metrics.telemetry import TABLES
 from synthetic.scenario import Scenario
 
 __all__ = ["Synthesised", "synthesise"]
@@ -33,6 +37,8 @@ def synthesise(
 
     A scenario is known by its content: the same one again adds nothing, and one that was cut off goes on with
     the first batch that is missing (earlier weeks are simulated again, since later ones hang on them).
+    Raises :class:`~metrics.errors.LakeError` for a lake that holds another scenario: two services in one lake
+    would be added up as if they were one.
     """
     from synthetic import emulator
 
@@ -43,6 +49,7 @@ def synthesise(
     appended = lake.appended_version("playback_session", application)
     if appended is not None and appended >= last:
         return Synthesised(application, {}, 0, 0, already=True)
+    _refuse_another(lake, application)
     rows: dict[str, int] = {}
     quarantined = sessions = 0
 
@@ -64,3 +71,18 @@ def synthesise(
         if pending is not None:
             pending.result()
     return Synthesised(application, rows, quarantined, sessions, already=False)
+
+
+def _refuse_another(lake: Lake, application: str) -> None:
+    written = [name for name in lake.tables() if name in TABLES and name != "charge"]
+    if any(lake.appended_version(name, application) is not None for name in written):
+        return
+    for name in written:
+        if "is_synthetic" not in TABLES[name].schema:
+            continue
+        if lake.scan(name).filter(pl.col("is_synthetic")).head(1).collect().height:
+            raise LakeError(
+                "the lake holds another emulated service already",
+                where=str(lake.path),
+                mend="name another folder with --lake, or remove this one",
+            )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from metrics.errors import LakeError
 from metrics.lake import Lake
 from playhead.synthesis import synthesise
 from synthetic.scenario import load_scenario
@@ -31,6 +32,10 @@ def test_a_killed_run_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
     first = synthesise(scenario, whole)
     assert first.quarantined == 0
     assert synthesise(scenario, whole).already
+    before = counts(whole)
+    with pytest.raises(LakeError, match="another emulated service"):
+        synthesise(load_scenario(path, seed=7), whole)
+    assert counts(whole) == before
 
     folder = tmp_path / "cut"
     command = [sys.executable, "-m", "playhead", "synthesize", "--lake", str(folder), "--scenario", str(path)]
