@@ -23,10 +23,10 @@ PARTS = (
     measures.attempts,
     measures.starts,
     measures.starts_late,
-    measures.rebuffered,
-    measures.stall_ms,
+    measures.playback_failures,
+    measures.seek_stall_ms,
     measures.watched_ms,
-    measures.playing_ms,
+    measures.playing_hours,
 )
 STARTED = ("played", "playback_failure")
 SQL = f"""
@@ -38,10 +38,10 @@ SELECT region, device,
   SUM(weight) AS attempts,
   SUM(CASE WHEN started THEN weight ELSE 0 END) AS starts,
   SUM(CASE WHEN timed AND startup_ms >= {measures.LATE_START_MS} THEN weight ELSE 0 END) AS starts_late,
-  SUM(CASE WHEN started AND stall_count > 0 THEN weight ELSE 0 END) AS rebuffered,
-  SUM(stall_ms * weight) AS stall_ms,
+  SUM(CASE WHEN outcome = 'playback_failure' THEN weight ELSE 0 END) AS playback_failures,
+  SUM(seek_stall_ms * weight) AS seek_stall_ms,
   SUM(watched_ms * weight) AS watched_ms,
-  SUM(playing_ms * weight) AS playing_ms,
+  SUM(playing_ms * weight) AS playing_hours,
   COUNT(*) AS "n:attempts",
   SUM(weight) AS "w:attempts",
   SUM(weight * weight) AS "w2:attempts",
@@ -99,10 +99,10 @@ def _by_hand(sessions: pl.LazyFrame) -> pl.LazyFrame:
             attempts=weight.sum(),
             starts=weight.filter(of["started"]).sum(),
             starts_late=weight.filter(startup >= measures.LATE_START_MS).sum(),
-            rebuffered=weight.filter(of["started"] & (pl.col("stall_count") > 0)).sum(),
-            stall_ms=(pl.col("stall_ms") * weight).sum(),
+            playback_failures=weight.filter(pl.col("outcome") == "playback_failure").sum(),
+            seek_stall_ms=(pl.col("seek_stall_ms") * weight).sum(),
             watched_ms=(pl.col("watched_ms") * weight).sum(),
-            playing_ms=(pl.col("playing_ms") * weight).sum(),
+            playing_hours=(pl.col("playing_ms") * weight).sum(),
             **sizes,
         )
     )
@@ -122,18 +122,23 @@ def _sessions(n: int) -> pl.DataFrame:
             "region": draw.integers(0, 8, n),
             "device": draw.integers(0, 5, n),
             "startup_ms": startup,
-            "stall_count": (stall > 0).astype(np.int64),
-            "stall_ms": stall,
+            "seek_stall_ms": stall,
             "watched_ms": playing + stall + startup,
             "playing_ms": playing,
             "weight": draw.integers(10_000, 30_000, n),
             "never": draw.random(n) < 0.02,
+            "fails": draw.random(n) < 0.01,
         }
     ).select(
         pl.format("region-{}", "region").alias("region"),
         pl.format("device-{}", "device").alias("device"),
         pl.when(~pl.col("never")).then("startup_ms").alias("startup_ms"),
-        pl.when("never").then(pl.lit("start_failure")).otherwise(pl.lit("played")).alias("outcome"),
-        pl.exclude("region", "device", "startup_ms", "never"),
+        pl.when("never")
+        .then(pl.lit("start_failure"))
+        .when("fails")
+        .then(pl.lit("playback_failure"))
+        .otherwise(pl.lit("played"))
+        .alias("outcome"),
+        pl.exclude("region", "device", "startup_ms", "never", "fails"),
         pl.lit(None, pl.String).alias("excluded_reason"),
     )

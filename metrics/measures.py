@@ -15,21 +15,23 @@ __all__ = [
     "CONTROL_REQUESTS", "COST_POOLS", "DAYS_PER_MONTH", "DELIVERED", "DELIVERY_CHARGES", "DERIVED",
     "ENCODING_CHARGES", "EXAMINED", "FILLS", "FIRST_SESSIONS", "FIRST_SUCCESS_MS", "HOME_ANSWERED",
     "HOME_REQUESTS", "LATE_START_MS", "MINUTES", "PAYING", "PEAK_KNOWN", "QUALIFIED", "QUALIFIED_MS",
-    "STARTED", "TIMED", "TIMED_OR_EXITED", "TRIALS_ENDED", "UNQUALIFIED", "any_failures", "attempts",
+    "STALLS_TOLD", "STALL_MS_TOLD", "STARTED", "STARTED_STALLS_TOLD", "STARTED_STALL_MS_TOLD", "TIMED",
+    "TIMED_OR_EXITED", "TRIALS_ENDED", "UNQUALIFIED", "any_failures", "attempts", "attempts_stalls_told",
     "attributed_hours", "attributed_plays", "average_members", "average_members_sliced", "browse_ms",
-    "churned", "classed_gigabytes", "control_errors", "control_requests", "cost_usd",
-    "delivered_gigabytes", "delivery_cost_usd", "edge_gigabytes", "encoding_cost_usd", "examined",
-    "examined_and_played", "exits_before_start", "fill_planned", "fill_pushed", "first_sessions",
-    "first_successes", "home_degraded", "home_latency_ms", "home_pages", "home_pages_late",
-    "home_requests", "media_bits", "media_ms", "member_months", "member_months_whole", "minute_late",
-    "minute_starts_and_exits", "missed_gigabytes", "months_less_churned", "peak_kbps", "peak_sessions",
-    "playback_failures", "playing_hours", "playing_ms", "qualified_hours", "qualified_plays",
-    "rebuffered", "rec_driven_hours", "rec_driven_plays", "seek_stall_ms", "seek_stalls",
-    "session_gigabytes", "stall_ms", "stall_seconds", "stalled_viewer_minutes", "stalls", "stalls_all",
-    "start_failures", "start_failures_business", "start_failures_technical", "start_failures_unclassed",
-    "starts", "starts_and_exits", "starts_and_exits_late", "starts_late", "starts_timed", "startup_ms",
-    "switches", "trials_converted", "trials_ended", "unqualified_hours", "watched_ms",
-    "watched_viewer_minutes",
+    "churned", "classed_gigabytes", "control_errors", "control_requests", "cost_usd", "delivered_gigabytes",
+    "delivery_cost_usd", "edge_gigabytes", "encoding_cost_usd", "examined", "examined_and_played",
+    "exits_before_start", "fill_planned", "fill_pushed", "first_sessions", "first_successes",
+    "home_degraded", "home_latency_ms", "home_pages", "home_pages_late", "home_requests",
+    "hours_stall_ms_told", "hours_stalls_told", "media_bits", "media_ms", "member_months",
+    "member_months_whole", "minute_late", "minute_starts_and_exits", "missed_gigabytes",
+    "months_less_churned", "peak_kbps", "peak_sessions", "playback_failures", "playing_hours",
+    "playing_ms_stall_ms_told", "qualified_hours", "qualified_plays", "rebuffered", "rec_driven_hours",
+    "rec_driven_plays", "seek_stall_ms", "seek_stalls", "session_gigabytes", "stall_ms", "stall_seconds",
+    "stalled_viewer_minutes", "stalls", "stalls_all", "start_failures", "start_failures_business",
+    "start_failures_technical", "start_failures_unclassed", "starts", "starts_and_exits",
+    "starts_and_exits_late", "starts_late", "starts_stall_ms_told", "starts_stalls_told", "starts_timed",
+    "startup_ms", "switches", "trials_converted", "trials_ended", "unqualified_hours", "watched_ms",
+    "watched_ms_stall_ms_told", "watched_viewer_minutes",
 ]  # fmt: skip
 
 LATE_START_MS = 2_000
@@ -45,6 +47,9 @@ _col = nw.col
 _started = _col("outcome").is_in(["played", "playback_failure"])
 # A log may prove that a session started and not when; it counts as a start, and not in time to play.
 _timed = ~_col("startup_ms").is_null()
+# Nor are stalls that nobody told 0 stalls: such sessions are left out, numerator and denominator.
+_stalls_told = ~_col("flags").str.contains("stalls_unknown", literal=True)
+_stall_ms_told = _stalls_told & ~_col("flags").str.contains("stall_ms_unknown", literal=True)
 _failed_start = _col("outcome") == "start_failure"
 _exited = _col("outcome") == "exit_before_start"
 # 10 % of the title counts too, so that a short title can be a qualified play; playing * 10 >= duration
@@ -65,6 +70,10 @@ DERIVED: Mapping[str, nw.Expr] = MappingProxyType(
 
 ATTEMPTS = Rows("attempts", _S)
 STARTED = Rows("started", _S, _started)
+STALLS_TOLD = Rows("stalls_told", _S, _stalls_told)
+STARTED_STALLS_TOLD = Rows("started_stalls_told", _S, _started & _stalls_told)
+STALL_MS_TOLD = Rows("stall_ms_told", _S, _stall_ms_told)
+STARTED_STALL_MS_TOLD = Rows("started_stall_ms_told", _S, _started & _stall_ms_told)
 TIMED = Rows("timed", _S, _timed)
 TIMED_OR_EXITED = Rows("timed_or_exited", _S, _timed | _exited)
 QUALIFIED = Rows("qualified", _S, _qualified)
@@ -131,13 +140,20 @@ start_failures_unclassed = _count(
 )
 playback_failures = _count("playback_failures", STARTED, _col("outcome") == "playback_failure")
 any_failures = _count("any_failures", ATTEMPTS, _failed_start | (_col("outcome") == "playback_failure"))
-rebuffered = _count("rebuffered", STARTED, _col("stall_count") > 0)
-stalls = Part("stalls", STARTED, _col("stall_count"), "stalls")
-stalls_all = Part("stalls_all", ATTEMPTS, _col("stall_count"), "stalls")
-stall_ms = _ms("stall_ms", ATTEMPTS, _col("stall_ms"))
-stall_seconds = Part("stall_seconds", ATTEMPTS, _col("stall_ms"), "s", Fraction(1_000))
+# What stalls are counted against is of the same sessions, those that tell their stalls.
+rebuffered = _count("rebuffered", STARTED_STALLS_TOLD, _col("stall_count") > 0)
+starts_stalls_told = _count("starts_stalls_told", STARTED_STALLS_TOLD)
+starts_stall_ms_told = _count("starts_stall_ms_told", STARTED_STALL_MS_TOLD)
+attempts_stalls_told = _count("attempts_stalls_told", STALLS_TOLD)
+stalls = Part("stalls", STARTED_STALLS_TOLD, _col("stall_count"), "stalls")
+stalls_all = Part("stalls_all", STALLS_TOLD, _col("stall_count"), "stalls")
+hours_stalls_told = _hours("hours_stalls_told", STALLS_TOLD, _col("playing_ms"))
+stall_ms = _ms("stall_ms", STALL_MS_TOLD, _col("stall_ms"))
+stall_seconds = Part("stall_seconds", STALL_MS_TOLD, _col("stall_ms"), "s", Fraction(1_000))
+watched_ms_stall_ms_told = _ms("watched_ms_stall_ms_told", STALL_MS_TOLD, _col("watched_ms"))
+playing_ms_stall_ms_told = _ms("playing_ms_stall_ms_told", STALL_MS_TOLD, _col("playing_ms"))
+hours_stall_ms_told = _hours("hours_stall_ms_told", STALL_MS_TOLD, _col("playing_ms"))
 watched_ms = _ms("watched_ms", ATTEMPTS, _col("watched_ms"))
-playing_ms = _ms("playing_ms", ATTEMPTS, _col("playing_ms"))
 playing_hours = _hours("playing_hours", ATTEMPTS, _col("playing_ms"))
 media_ms = _ms("media_ms", ATTEMPTS, _col("media_ms"))
 media_bits = Part("media_bits", ATTEMPTS, _col("media_bytes") * 8, "bits")

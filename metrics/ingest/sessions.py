@@ -12,8 +12,9 @@
     region = "western-europe"
 
 What the mapping leaves out and can be told from the rest is computed (``watched_ms``, ``outcome``, …) and
-said in ``flags``; counts and bytes nobody has are 0. Viewer and subscriber ids are hashed with the lake's
-key.
+said in ``flags``; counts and bytes nobody has are 0. Stalls that nobody told are flagged besides
+(``stalls_unknown``, ``stall_ms_unknown``), and metrics of stalls leave such sessions out: a figure of 0 would
+be a promise kept. Viewer and subscriber ids are hashed with the lake's key.
 """
 
 from __future__ import annotations
@@ -165,6 +166,10 @@ def _completed(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
         flags.append(pl.lit("outcome_assumed"))
     started = pl.col("outcome").is_in(["played", "playback_failure"])
     flags.append(pl.when(started & pl.col("startup_ms").is_null()).then(pl.lit("startup_unknown")))
+    if "stall_count" not in given:
+        flags.append(pl.lit("stalls_unknown"))
+    elif "stall_ms" not in given:
+        flags.append(pl.lit("stall_ms_unknown"))
     if "end_reason" not in given:
         by_outcome = {"played": "stopped", "exit_before_start": "exit_before_start"}
         frame = frame.with_columns(end_reason=pl.col("outcome").replace_strict(by_outcome, default="failed"))

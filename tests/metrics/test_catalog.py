@@ -101,6 +101,31 @@ def test_a_late_exit_breaks_the_promise_like_a_late_start() -> None:
     assert of_sessions("exit_before_start_ratio", *attempts) == 2 / 5
 
 
+STALL_COUNTS = (
+    "rebuffer_rate", "stalls_per_session", "stalls_per_hour", "cta_average_stall_count", "brightcove_stalls_per_hour",
+)  # fmt: skip
+STALL_TIMES = (
+    "rebuffer_ratio", "cta_stalled_time_ratio", "new_relic_rebuffer_ratio", "brightcove_stall_seconds_per_hour",
+    "media3_rebuffer_ratio", "mux_smoothness_score",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*STALL_COUNTS, *STALL_TIMES])
+def test_stalls_nobody_told_are_not_zero_stalls(name: str) -> None:
+    told, untold = session(stall_count=2, stall_ms=17_000), session(flags="a,stalls_unknown")
+    assert of_sessions(name, untold) is None
+    assert of_sessions(name, told, untold) == of_sessions(name, told)
+
+
+def test_a_stall_whose_length_is_unknown_counts_as_a_stall_alone() -> None:
+    told, counted = session(stall_count=2, stall_ms=17_000), session(stall_count=1, flags="stall_ms_unknown")
+    assert of_sessions("rebuffer_rate", told, counted) == 1
+    assert of_sessions("stalls_per_session", told, counted) == 3 / 2
+    for name in STALL_TIMES:
+        assert of_sessions(name, counted) is None
+        assert of_sessions(name, told, counted) == of_sessions(name, told)
+
+
 def test_a_start_nobody_timed_is_a_start_without_a_time() -> None:
     attempts = (session(startup_ms=3_000), session(startup_ms=None, flags="startup_unknown"))
     assert of_sessions("play_success_ratio", *attempts) == 1

@@ -10,6 +10,7 @@ from metrics.errors import InputError
 from metrics.ingest import focus, sessions
 from metrics.lake import Lake
 from metrics.privacy import hash_id
+from metrics.query import measure
 
 FOCUS_SAMPLE = Path(__file__).parent / "fixtures" / "focus" / "focus_1.0_sample.csv"
 MAPPING = """
@@ -101,7 +102,10 @@ is_first_session = "live"
     assert rows["outcome"].to_list() == ["played", "exit_before_start"]
     assert rows["start_ts_ms"].to_list() == [1_775_044_799_300, 1_775_044_860_000]
     assert rows["is_first_session"].to_list() == [True, False]
-    assert set(rows["flags"][0].split(",")) == {"outcome_assumed", "end_reason_assumed", "playing_unknown"}
+    assert set(rows["flags"][0].split(",")) == {
+        "outcome_assumed", "end_reason_assumed", "playing_unknown", "stalls_unknown",
+    }  # fmt: skip
+    assert measure(lake, ["rebuffer_rate"])["value"].to_list() == [None]
 
 
 @pytest.mark.parametrize(
