@@ -9,7 +9,7 @@ import polars as pl
 from alerts.evaluate import Evaluation
 from dashboards.context import Period
 
-__all__ = ["HEADLINE", "episodes_in", "merged", "worst_segments"]
+__all__ = ["HEADLINE", "episodes_in", "merged", "objectives_of", "varied", "worst_segments"]
 
 HEADLINE = ("watch_hours_per_subscriber", "time_to_play_bad_ratio", "time_to_play_p99_ms")
 
@@ -82,6 +82,32 @@ def episodes_in(evaluations: Sequence[Evaluation], period: Period) -> pl.DataFra
         pl.col("end_ts_ms").is_null() | (pl.col("end_ts_ms") > period.start_ts_ms)
     )
     return pl.concat(frames).filter(touches).sort("start_ts_ms", "objective", descending=[True, False])
+
+
+def varied(incidents: pl.DataFrame, *, most: int, each: int = 2) -> pl.DataFrame:
+    """The first ``most`` incidents in their order, at most ``each`` of one objective: one that flaps hides none."""
+    return incidents.filter(pl.int_range(pl.len()).over("name") < each).head(most)
+
+
+# What a metric's name begins with, and the objectives whose alerts explain its days.
+_OBJECTIVES_OF = {
+    "time_to_play": ("time-to-play-p99", "time-to-play-p50"),
+    "exit_before_start": ("time-to-play-p99", "start-failures"),
+    "play_success": ("start-failures",),
+    "start_failure": ("start-failures",),
+    "rebuffer": ("rebuffering-sessions", "stalled-viewing"),
+    "stall": ("rebuffering-sessions", "stalled-viewing"),
+    "home": ("home-page-latency",),
+}
+
+
+def objectives_of(metric: str) -> tuple[str, ...]:
+    """Names of the objectives that watch what ``metric`` measures; none for most.
+
+    >>> objectives_of("time_to_play_late_ratio")
+    ('time-to-play-p99', 'time-to-play-p50')
+    """
+    return next((names for prefix, names in _OBJECTIVES_OF.items() if metric.startswith(prefix)), ())
 
 
 _EPISODE_SCHEMA = pl.Schema(

@@ -12,7 +12,7 @@ from dashboards.charts import Band, trend
 from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, footer, missing, view
 from dashboards.formats import change, escaped, named, written
-from dashboards.segments import episodes_in, merged
+from dashboards.segments import episodes_in, merged, objectives_of
 from metrics.catalog import METRICS, get_metric
 from metrics.parts import dimensions_of
 
@@ -107,14 +107,15 @@ with card(
     if past is not None and versus is not None:
         shift = period.start_ts_ms - versus.start_ts_ms
         dashed = past.select(ts_ms=pl.col("bucket_ts_ms") + shift, value="value")
-    incidents = (
-        merged(episodes_in(source.alerts(filters.where, period), period))
-        .filter(pl.col("severity") == "page")
-        .head(12)
-    )
+    watched = objectives_of(name)
+    alerts = episodes_in(source.alerts(filters.where, period), period) if watched else None
+    incidents = []
+    if alerts is not None:
+        pages = merged(alerts.filter(pl.col("name").is_in(watched), pl.col("severity") == "page"))
+        incidents = pages.head(12).to_dicts()
     bands = [
         Band(row["start_ts_ms"], row["end_ts_ms"] or period.end_ts_ms, row["objective"], row["severity"])
-        for row in incidents.iter_rows(named=True)
+        for row in incidents
     ]
     figure = trend(
         line,
@@ -130,7 +131,7 @@ with card(
     if dashed is not None:
         parts.append("dashed: the period before")
     if bands:
-        parts.append("shaded: pages of the objectives")
+        parts.append("shaded: pages of its objectives")
     chart(figure, f"{metric.title} over time, {written(metric, value)} over the period", line, key=f"trend-{name}",
           caption="; ".join(parts))  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 import streamlit as st
 
@@ -10,7 +12,7 @@ from dashboards.components import card, chart, colours, footer, missing, tile, v
 from dashboards.decisions import decision_rows
 from dashboards.formats import duration, escaped, moment, money, named, share
 from dashboards.queries import MINUTE_DIMENSIONS
-from dashboards.segments import HEADLINE, episodes_in, merged, worst_segments
+from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
 from dashboards.tree import tree_figure, tree_metrics
 from metrics.catalog import get_metric
 
@@ -23,6 +25,22 @@ shown = tuple(name for name in TILES if filters.tells(name))
 
 def _place(region: str) -> str:
     return escaped(named(region))
+
+
+def began(start_ts_ms: int) -> str:
+    """Only the period and what its alerts look back on was read: what was firing before has no known start."""
+    return (
+        moment(start_ts_ms)
+        if start_ts_ms >= period.start_ts_ms
+        else f"before {moment(period.start_ts_ms)[:-6]}"
+    )
+
+
+def fired(row: dict[str, Any]) -> str:
+    if row["end_ts_ms"] is None:
+        return "still firing"
+    sure = row["start_ts_ms"] >= period.start_ts_ms
+    return duration(row["duration_ms"]) if sure else f"until {moment(row['end_ts_ms'])}"
 
 
 # --- the verdict ------------------------------------------------------------------------------------------
@@ -148,12 +166,12 @@ with (
         rows = [
             {
                 "": ":red[●]" if row["severity"] == "page" else ":orange[●]",
-                "began, UTC": moment(row["start_ts_ms"]),
+                "began, UTC": began(row["start_ts_ms"]),
                 "objective": row["objective"],
-                "fired": "still firing" if row["end_ts_ms"] is None else duration(row["duration_ms"]),
+                "fired": fired(row),
                 "burn": f"×{row['peak_burn']:.0f}",
             }
-            for row in incidents.head(6).iter_rows(named=True)
+            for row in varied(incidents, most=6).iter_rows(named=True)
         ]
         st.table(rows, border="horizontal", hide_index=True, alt="Incidents in the period, severest first")
         st.caption(f"{incidents.height} incidents, {episodes.height} alerts; :red[●] page :orange[●] ticket")

@@ -8,12 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from alerts.slo import load
 from dashboards.breakdown import breakdown, with_days
 from dashboards.context import Period
 from dashboards.decisions import decision_rows
 from dashboards.formats import change, written
-from dashboards.segments import HEADLINE, merged, worst_segments
-from metrics.catalog import get_metric
+from dashboards.segments import HEADLINE, merged, objectives_of, varied, worst_segments
+from metrics.catalog import METRICS, get_metric
 
 HOUR_MS = 3_600_000
 
@@ -73,6 +74,18 @@ def test_an_alert_that_flaps_is_one_incident() -> None:
 def test_an_alert_still_firing_has_no_end() -> None:
     (row,) = merged(episodes(("page", 0, 1), ("page", 2, None))).iter_rows(named=True)
     assert (row["end_ts_ms"], row["alerts_count"]) == (None, 2)
+
+
+def test_no_objective_hides_the_others() -> None:
+    names = pl.DataFrame({"name": ["a", "a", "a", "b", "a", "c"], "rank": range(6)})
+    assert varied(names, most=4)["rank"].to_list() == [0, 1, 3, 5]
+
+
+def test_every_objective_that_explains_a_metric_exists() -> None:
+    known = {objective.name for objective in load()}
+    explained = {name for metric in METRICS for name in objectives_of(metric)}
+    assert explained
+    assert explained <= known
 
 
 def test_nothing_fired_is_nothing_merged() -> None:
