@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from metrics.lake import Lake
+
+if TYPE_CHECKING:
+    from alerts.evaluation import Evaluation
 
 __all__ = ["answer"]
 
@@ -33,7 +37,9 @@ def answer(lake: Lake, start: date, say: Say) -> str:
             "",
             found.sentence,
             found.detail,
+            *_judged_over(judged.evaluations),
             "",
+            "The whole lake:",
             tree_text(lake),
             "",
             f"ledger: {counted.sessions_in:,} sessions in, {counted.counted:,} counted, "
@@ -42,3 +48,12 @@ def answer(lake: Lake, start: date, say: Say) -> str:
             f"rules:  {lake.artefact('rules.yaml')}",
         ]
     )
+
+
+def _judged_over(evaluations: list[Evaluation]) -> list[str]:
+    """A verdict without its period cannot be compared with the tree, which is of the whole lake."""
+    if not evaluations:
+        return []
+    first, last = min(e.start_ts_ms for e in evaluations), min(e.end_ts_ms for e in evaluations)
+    start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (first, last - 1))
+    return [f"Objectives are judged over their own window, here {start:%Y-%m-%d} to {end:%Y-%m-%d} UTC."]
