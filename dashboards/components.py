@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
+from cost_model.report.numbers import count
 from dashboards.charts import Palette, palette
 from dashboards.context import Filters, Span
-from dashboards.formats import change, compact, day, instant, written
+from dashboards.formats import change, day, instant, written
 from dashboards.queries import Source
 from metrics.catalog import get_metric
 from metrics.metric import Metric
@@ -99,13 +100,9 @@ def chart(
     *,
     key: str,
     caption: str = "",
-    on_select: Any = None,
-) -> Any:
+) -> None:
     """A figure with its alternative text, what it shows in a line, and its data to take away."""
-    selecting: dict[str, Any] = {}
-    if on_select is not None:
-        selecting = {"on_select": on_select, "selection_mode": "points"}
-    event = st.plotly_chart(figure, key=key, theme=None, config=_MODEBAR, alt=alt, **selecting)
+    st.plotly_chart(figure, key=key, theme=None, config=_MODEBAR, alt=alt)
     words, button = st.columns([6, 1], vertical_alignment="center")
     words.caption(caption or alt)
     with button.container(horizontal=True, horizontal_alignment="right"):
@@ -119,7 +116,6 @@ def chart(
             key=f"{key}-csv",
             on_click="ignore",
         )
-    return event
 
 
 def wordmark(palette: Palette) -> str:
@@ -146,7 +142,7 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
     parts = [
         day(filters.period.first) + (f" to {day(filters.period.last)}" if filters.period.days > 1 else ""),
         f"{sessions:,} sessions"
-        + (f" in the panel, {compact(weighted)} weighted" if weighted != sessions else ""),
+        + (f" in the panel, {count(weighted)} weighted" if weighted != sessions else ""),
         f"complete to {instant(through)} UTC",
     ]
     if isinstance(verdict, Mapping) and "expectations" in verdict:

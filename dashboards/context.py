@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -61,9 +61,6 @@ class Period:
         length = timedelta(days=self.days)
         return Period(self.first - length, self.last - length)
 
-    def holds(self, ts_ms: int) -> bool:
-        return self.start_ts_ms <= ts_ms < self.end_ts_ms
-
 
 def period_of(preset: str, dates: tuple[date, ...], span: Span) -> Period:
     """The period a preset means on this lake: the last so many days it has, or the dates given.
@@ -96,15 +93,6 @@ class Filters:
         before = period.before()
         versus = before if compare and before.first >= span.first else None
         return cls(period, versus, tuple((k, tuple(sorted(v))) for k, v in where.items() if v))
-
-    def narrowed(self, **where: str) -> Filters:
-        """The same view of a smaller slice."""
-        kept = tuple((k, v) for k, v in self.where if k not in where)
-        return replace(self, where=kept + tuple((k, (v,)) for k, v in where.items()))
-
-    def slice_of(self, dimensions: frozenset[str] | set[str]) -> Where:
-        """The part of the slice that these dimensions can tell."""
-        return tuple((name, values) for name, values in self.where if name in dimensions)
 
     def tells(self, metric: str, *by: str) -> bool:
         """Whether ``metric`` can be cut by this slice, and by ``by`` besides."""

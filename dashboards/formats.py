@@ -10,13 +10,11 @@ from metrics.metric import Metric
 
 __all__ = [
     "change",
-    "compact",
     "day",
     "duration",
     "escaped",
     "instant",
     "moment",
-    "money",
     "named",
     "share",
     "written",
@@ -24,7 +22,6 @@ __all__ = [
 
 NOTHING = "–"
 _MINUS = "−"
-_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def written(metric: Metric, value: float | None) -> str:
@@ -48,38 +45,6 @@ def change(metric: Metric, value: float | None, before: float | None) -> str:
     if not re.search(r"[1-9]", text.split()[0]):
         return "0"
     return text.replace("-", _MINUS)
-
-
-def compact(number: float | None) -> str:
-    """A count in three figures or so.
-
-    >>> compact(320_823_094), compact(1500), compact(7)
-    ('321 M', '1.5 k', '7')
-    """
-    if number is None:
-        return NOTHING
-    for size, unit in _SIZES:
-        if abs(number) >= size:
-            scaled = number / size
-            return f"{scaled:.0f} {unit}" if abs(scaled) >= 100 else f"{scaled:.3g} {unit}"
-    return f"{number:,.0f}" if number == int(number) else f"{number:,.2f}"
-
-
-def money(usd: float | None) -> str:
-    """Dollars in three significant figures: unit prices keep theirs, sums are compacted.
-
-    >>> money(0.00078721), money(35_409_882.65)
-    ('$0.000787', '$35.4 M')
-    """
-    if usd is None:
-        return NOTHING
-    sign, size = (_MINUS if usd < 0 else ""), abs(usd)
-    if size >= 1000:
-        return f"{sign}${compact(size)}"
-    if size >= 1 or size == 0:
-        return f"{sign}${size:.2f}"
-    digits = 2 - int(f"{size:e}".split("e")[1])
-    return f"{sign}${size:.{digits}f}"
 
 
 def share(ratio: float | None, digits: int = 1) -> str:

@@ -48,11 +48,6 @@ class Source:
         """:func:`metrics.query.measure` over a period."""
         return _measured(self, names, by, where, period.start_ts_ms, period.end_ts_ms, grain, intervals)
 
-    def value(self, name: str, period: Period, where: Where = ()) -> float | None:
-        """One figure; null where there is none."""
-        found = self.measure((name,), period, where=where)["value"]
-        return found[0] if len(found) else None
-
     def contributions(self, metric: str, period: Period, versus: Period, where: Where) -> pl.DataFrame:
         """What moved ``metric``, by region and part; empty where a period has no data."""
         return _contributions(self, metric, period, versus, where)

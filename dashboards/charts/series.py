@@ -94,41 +94,29 @@ def trend(
     return fig
 
 
-def bars(
-    labels: Sequence[str],
-    values: Sequence[float | None],
-    colours: Palette,
-    *,
-    axis: Axis,
-    limit: float | None = None,
-    is_bad: Sequence[bool] | None = None,
-    height: int | None = None,
-) -> go.Figure:
-    """Horizontal bars, first on top; bars that break the limit in the colour of harm, and marked."""
-    bad = list(is_bad) if is_bad is not None else [False] * len(labels)
-    fig = figure(colours, height=height or 40 + 26 * len(labels))
-    written = [
-        _written(value, axis) + (" ✕" if flag else "") for value, flag in zip(values, bad, strict=True)
-    ]
+def bars(labels: Sequence[str], values: Sequence[float], colours: Palette, *, axis: Axis) -> go.Figure:
+    """Horizontal bars with their figures written out, first on top."""
+    fig = figure(colours, height=40 + 26 * len(labels))
     fig.add_bar(
         x=list(values),
         y=list(labels),
         orientation="h",
-        marker={"color": [colours.bad if flag else colours.series[0] for flag in bad]},
-        text=written,
+        marker={"color": colours.series[0]},
+        text=[f"{axis.prefix}{value:{axis.spec}}{axis.suffix}" for value in values],
         textposition="outside",
         textfont={"color": colours.text, "size": 12},
         cliponaxis=False,
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     fig.update_yaxes(autorange="reversed", showgrid=False, nticks=len(labels))
-    known = [value for value in values if value is not None]
     fig.update_xaxes(
-        tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix, showgrid=True, nticks=5,
-        range=[min(0.0, *known), max(0.0, *known) * 1.22] if len(known) > 1 else None,
-    )  # fmt: skip
-    if limit is not None:
-        fig.add_vline(x=limit, line={"color": colours.bad, "width": 1, "dash": "dot"})
+        tickformat=axis.spec,
+        tickprefix=axis.prefix,
+        ticksuffix=axis.suffix,
+        showgrid=True,
+        nticks=5,
+        range=[0, max(values, default=0.0) * 1.22],
+    )
     return fig
 
 
@@ -155,10 +143,6 @@ def shade(fig: go.Figure, colours: Palette, bands: Sequence[Band], frame: pl.Dat
             layer="below",
             name=band.label,
         )
-
-
-def _written(value: float | None, axis: Axis) -> str:
-    return "–" if value is None else f"{axis.prefix}{value:{axis.spec}}{axis.suffix}"
 
 
 def instant(ts_ms: int) -> datetime:

@@ -7,9 +7,10 @@ import streamlit as st
 
 from alerts.policy import BurnPolicy, duration_text, load_policies
 from alerts.slo import shipped
+from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, view
-from dashboards.formats import compact, duration, instant, named, share
+from dashboards.formats import duration, instant, named, share
 from dashboards.segments import episodes_in, merged
 
 source, filters = view()
@@ -74,7 +75,7 @@ with middle:
         "Attained",
         share(attained, 3),
         None if attained is None else f"{100 * (attained - float(objective.target)):+.3f} pt",
-        delta_description=f"{compact(float(evaluation.bad))} bad of {compact(float(evaluation.total))}",
+        delta_description=f"{count(float(evaluation.bad))} bad of {count(float(evaluation.total))}",
         border=True,
         height="stretch",
     )

@@ -8,9 +8,10 @@ import polars as pl
 import streamlit as st
 
 from alerts.verdict import verdict
+from cost_model.report.numbers import unit_usd
 from dashboards.components import card, chart, colours, footer, missing, tile, view
 from dashboards.decisions import decision_rows
-from dashboards.formats import duration, escaped, moment, money, named, share
+from dashboards.formats import duration, escaped, moment, named, share
 from dashboards.queries import MINUTE_DIMENSIONS
 from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
 from dashboards.tree import tree_figure, tree_metrics
@@ -48,9 +49,8 @@ def fired(row: dict[str, Any]) -> str:
 kept = source.kept(period, filters.where)
 judged = verdict(kept.with_columns(pl.col("region").map_elements(_place, pl.String)) if kept.height else kept)
 economics = source.artefact("economics.json")
-cost = ""
-if economics and economics.get("figures", {}).get("usd_per_hour"):
-    cost = f" · Cost per stream hour {money(economics['figures']['usd_per_hour']['value'])} in {economics['quarter']}"
+per_hour = (economics or {}).get("figures", {}).get("usd_per_hour")
+cost = f" · Cost per stream hour {unit_usd(per_hour['value'])} in {economics['quarter']}" if per_hour else ""
 if judged.judged:
     st.header(judged.sentence, anchor=False)
     st.caption(judged.detail.rstrip(".") + cost)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
+from cost_model.report.numbers import count
 from dashboards.components import card, footer, missing, view
-from dashboards.formats import compact, instant
+from dashboards.formats import instant
 from metrics.catalog import METRICS
 from metrics.telemetry import TABLES
 
@@ -46,7 +47,7 @@ with left, card("Excluded, by reason"):
             alt="Excluded sessions by reason",
         )
     st.caption(
-        f"Weighted: {compact(ledger.weight_in)} real sessions in, {compact(ledger.weight_counted)} counted."
+        f"Weighted: {count(ledger.weight_in)} real sessions in, {count(ledger.weight_counted)} counted."
     )
 with right, card("Quality checks", "every table against its contract"):
     if not quality or "tables" not in quality:
