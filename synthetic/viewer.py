@@ -35,7 +35,7 @@ from synthetic.browsing import (
 from synthetic.titles import Titles
 
 __all__ = [
-    "CONTINUE", "HOME", "NONE", "ROWS", "SEARCH", "SLOTS", "SURFACE_NAMES", "Browse", "BrowseParameters",
+    "CONTINUE", "HOME", "NONE", "ROWS", "SEARCH", "SLOTS", "Browse", "BrowseParameters",
     "Market", "MemberState", "advance", "browse", "make_market", "shown_page",
 ]  # fmt: skip
 
@@ -46,8 +46,6 @@ Int32Array = npt.NDArray[np.int32]
 Float32Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-SURFACE_NAMES = {HOME: "home", SEARCH: "search", CONTINUE: "continue"}
 
 _OPEN_TITLES = 4  # unfinished titles a member keeps in mind
 _RECENT_TITLES = 32  # started titles that are not started again

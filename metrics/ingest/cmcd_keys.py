@@ -19,7 +19,6 @@ EVENTS = (
     "abs", "abe", "ae", "as", "b", "bc", "c", "ce", "e", "h", "m", "pc", "pe", "pr", "ps", "rr", "sk", "t",
     "um",
 )  # fmt: skip
-FORMATS = ("e", "d", "h", "s", "o")  # HESP came with version 2
 STATES = ("s", "p", "k", "r", "a", "w", "e", "f", "q", "d")
 # Only an event of type rr (response received) may carry these.
 RESPONSE_KEYS = ("cmsdd", "cmsds", "rc", "smrt", "ttfb", "ttfbb", "ttlb")

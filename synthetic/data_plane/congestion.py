@@ -35,12 +35,11 @@ class Load:
 @dataclass(frozen=True)
 class Congestion:
     """``edge_room_ppm`` [intervals, sites] and ``storage_room_ppm`` [intervals, exchanges]: share of requests, in
-    millionths, that a cluster accepts; ``stream_kbps`` [intervals, sites]: the bitrate streams settle at."""
+    millionths, that a cluster accepts."""
 
     load: Load
     edge_room_ppm: Ints
     storage_room_ppm: Ints
-    stream_kbps: Ints
 
 
 def expected_streams(scenario: Scenario, places: Places, weekday: int, members: Ints) -> Ints:
@@ -90,7 +89,6 @@ def settle(
         load=Load(served, np.minimum(to_storage, storage_kbps)),
         edge_room_ppm=_ratio_ppm(edge_kbps, np.maximum(at_edge, 1)),
         storage_room_ppm=_ratio_ppm(storage_kbps, np.maximum(to_storage, 1)),
-        stream_kbps=asked,
     )
 
 

@@ -11,7 +11,6 @@ Practice* (2018) for DYNAMIC and its 10 s switch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,8 +52,3 @@ class Ladder:
         kbps = np.asarray(self.kbps, np.float32)
         steps = np.diff(kbps, prepend=np.float32(0.0))
         return np.stack([kbps, steps, bola_thresholds(self.kbps, self.target_ms)])
-
-
-def rung_of(ladder: Ladder, kbps: float) -> int:
-    """Highest rung at or below ``kbps``; 0 when none is."""
-    return max(math.floor(np.searchsorted(np.asarray(ladder.kbps), kbps, side="right")) - 1, 0)
