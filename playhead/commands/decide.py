@@ -48,7 +48,8 @@ def _show(found: list[Decision], label: str) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
     console.print(
-        f"{label}; 90 % intervals from a paired jackknife; change from the alternative to what runs"
+        f"{label}; 90 % intervals from a paired jackknife; change from the alternative to what runs. Cost is at the "
+        "rates' middle values: what prices may be is not in its interval (`playhead cost report` draws them)."
     )
     for decision in found:
         table = Table("", "with it", f"with {decision.was}", "effect", "90 % interval", "", box=None)
