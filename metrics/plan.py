@@ -81,7 +81,8 @@ def part_key(metric: Metric, part: Part, cut: Cut) -> PartKey:
 
 def check_dimensions(metrics: Sequence[Metric], names: Sequence[str]) -> None:
     """Raise :class:`~metrics.errors.InputError` for a dimension that a metric cannot be cut by."""
-    known = {name for table in TABLES for name in dimensions_of(table)}
+    telemetry = (table for table in TABLES if table != "score" and not table.startswith("truth_"))
+    known = {name for table in telemetry for name in dimensions_of(table)}
     for name in names:
         if name not in known:
             raise InputError(f"no dimension {name!r}", mend=did_you_mean(name, known))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
@@ -262,7 +263,8 @@ def _complement(
 
 
 def _said(period: Period) -> str:
-    return f"{period[0]} to {period[1]}"
+    start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in period)
+    return f"{start:%Y-%m-%dT%H:%M} to {end:%Y-%m-%dT%H:%M} UTC"
 
 
 def _float(value: Fraction | None) -> float | None:

@@ -229,6 +229,8 @@ def test_tables_that_are_no_panel_have_no_effective_n_and_no_interval() -> None:
     ("names", "options", "said"),
     [
         (["attempts"], {"by": ["regoin"]}, "no dimension 'regoin'; did you mean region?"),
+        # The truth's columns are no dimensions of telemetry.
+        (["attempts"], {"by": ["scope"]}, "no dimension 'scope'"),
         (["home_late_ratio"], {"by": ["isp"]}, "home_late_ratio cannot be cut by 'isp'"),
         (["attempts"], {"where": {"tier": ["edge"]}}, "attempts cannot be cut by 'tier'"),
         (["attempts"], {"grain": "1y"}, "no grain '1y'"),
