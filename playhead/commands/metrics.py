@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metrics.errors import InputError, PlayheadError
+from metrics.errors import InputError, PlayheadError, did_you_mean
 from playhead.commands._common import json_option, lake_option, print_json
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from metrics.lake import Lake
 
 # Shown in a table by dimensions when no metric is named: more do not fit beside each other.
 _HEADLINE = (
@@ -51,8 +53,9 @@ def command(
 
     dimensions = [name.strip() for name in by.split(",") if name.strip()]
     slices = _slices(where)
+    lake = Lake.open(lake_path)
     found = measure(
-        Lake.open(lake_path),
+        lake,
         names or _answerable([*dimensions, *slices], grain, None if as_json or not by else _HEADLINE),
         by=dimensions,
         where=slices,
@@ -61,6 +64,7 @@ def command(
         grain=grain,
         intervals=intervals,
     )
+    _check_values(lake, slices)
     if as_json:
         print_json(_grouped(found, intervals))
     else:
@@ -76,6 +80,23 @@ def _slices(where: tuple[str, ...]) -> dict[str, list[str | None]]:
         # An empty value keeps rows where the dimension is unknown.
         slices.setdefault(name.strip(), []).extend(v.strip() or None for v in values.split(","))
     return slices
+
+
+def _check_values(lake: Lake, slices: dict[str, list[str | None]]) -> None:
+    """Refuse a value that occurs nowhere in the lake: a slip, which would otherwise narrow in silence."""
+    import polars as pl
+
+    for name, values in slices.items():
+        known: set[str] = set()
+        for table in lake.tables():
+            rows = lake.scan(table)
+            if name in rows.collect_schema():
+                found = rows.select(pl.col(name).drop_nulls().unique().cast(pl.String)).collect()
+                known.update(found.to_series())
+        for value in values:
+            if value is not None and value not in known:
+                mend = did_you_mean(value, known) if known else f"the telemetry tells no {name}"
+                raise InputError(f"no {name} {value!r} in the lake", where="--where", mend=mend)
 
 
 def _answerable(dimensions: list[str], grain: str | None, among: tuple[str, ...] | None) -> list[str]:

@@ -148,3 +148,15 @@ def test_bad_usage_is_one_line(
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert said in err
+
+
+def test_a_value_that_occurs_nowhere_is_a_slip(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("metrics", "--lake", lake, "-m", "attempts", "--where")
+    status, out, err = run(capsys, *command, "region=mena,south-asai")
+    assert (status, out) == (2, "")
+    assert err == "playhead: --where: no region 'south-asai' in the lake; did you mean south-asia?\n"
+    status, _, err = run(capsys, *command, "appliance=oca-1")
+    assert (status, err) == (
+        2, "playhead: --where: no appliance 'oca-1' in the lake; the telemetry tells no appliance\n",
+    )  # fmt: skip
+    assert run(capsys, *command, "region=")[0] == 0
