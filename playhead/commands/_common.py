@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-__all__ = ["json_option", "lake_option", "print_json"]
+__all__ = ["json_option", "lake_option", "print_json", "world_options"]
 
 lake_option = click.option(
     "--lake",
@@ -24,6 +24,25 @@ lake_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Machine-readable output on standard output."
 )
+
+
+def world_options(function: Any) -> Any:
+    """What is said of the emulated world on the command line, within what a scenario allows."""
+    for option in (
+        click.option("--seed", type=click.IntRange(0, 2**62 - 1), help="Another seed, another world."),
+        click.option(
+            "--days", type=click.IntRange(1, 3660), help="Days from the scenario's start; 91 as shipped."
+        ),
+        click.option(
+            "--subscribers",
+            "panel",
+            type=click.IntRange(min=64),
+            help="Simulated subscribers, each standing for many; 20,000 as shipped.",
+        ),
+    ):
+        function = option(function)
+    return function
+
 
 _EXACT = 2**53
 

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import click
 
-from playhead.commands._common import lake_option
+from playhead.commands._common import lake_option, world_options
 
 
 @click.command("demo")
+@world_options
 @click.option(
-    "--subscribers", "panel", type=int, help="Simulated subscribers, each standing for many.  [20000]"
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=8501,
+    show_default=True,
+    help="The dashboard's port on loopback; the next free one if it is taken.",
 )
-@click.option("--days", type=int, help="Days from 2026-04-01.  [91]")
-@click.option("--seed", type=int, help="Another seed, another world.")
-@click.option("--port", type=int, default=8501, show_default=True, help="The dashboard's port on loopback.")
 @click.option("--serve/--no-serve", "serves", default=True, help="Serve the dashboard at the end.")
 @lake_option
 def command(

@@ -21,7 +21,7 @@ def command() -> None:
     """Take real telemetry in. What is in already is not taken twice."""
 
 
-@command.command()
+@command.command(short_help="CMCD from players and access logs.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @lake_option
 @json_option
@@ -74,10 +74,18 @@ def cmcd(
             click.echo(f"  {name}: {count} x {reason}")
 
 
-@command.command()
+@command.command(short_help="One's own table of sessions, by a mapping.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--map", "map_path", type=click.Path(path_type=Path), required=True, help="TOML mapping.")
 @click.option("--dry-run", is_flag=True, help="Say what would come of it; write nothing.")
+@click.option(
+    "--columns",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda ctx, _, asked: _print_columns(ctx) if asked else None,
+    help="List the columns that can be mapped, and exit.",
+)
 @lake_option
 @json_option
 def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json: bool) -> None:
@@ -92,7 +100,8 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
     [defaults]
     region = "western-europe"
 
-    What is left out and follows from the rest is computed, and said in the column flags.
+    What is left out and follows from the rest is computed, and said in the column flags. --columns lists
+    what can be mapped.
     """
     from metrics.ingest import sessions as mapped
     from metrics.lake import Lake
@@ -100,13 +109,14 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
     mapping = mapped.load_mapping(map_path)
     if dry_run:
         validated = mapped.validate(file, mapping, key=b"dry run")
-        counts = {
+        counts: dict[str, Any] = {
             "rows": validated.good.height + validated.quarantined.height,
             "sessions": validated.good.height,
         }
-        _say({**counts, "quarantined": validated.quarantined.height, "reasons": validated.reasons}, as_json)
+        counts |= {"quarantined": validated.quarantined.height, "reasons": validated.reasons}
+        _say(counts, file.name, as_json)
         return
-    _report(mapped.ingest(Lake.create(lake_path), file, mapping), "sessions", as_json)
+    _report(mapped.ingest(Lake.create(lake_path), file, mapping), file.name, "sessions", as_json)
 
 
 @command.command()
@@ -118,10 +128,10 @@ def charges(file: Path, lake_path: Path, as_json: bool) -> None:
     from metrics.ingest import focus
     from metrics.lake import Lake
 
-    _report(focus.ingest(Lake.create(lake_path), file), "charges", as_json)
+    _report(focus.ingest(Lake.create(lake_path), file), file.name, "charges", as_json)
 
 
-@command.command()
+@command.command(short_help="Counts a minute from a Prometheus server.")
 @click.argument("url")
 @click.option("--config", "config_path", type=click.Path(path_type=Path), required=True, help="TOML queries.")
 @lake_option
@@ -141,28 +151,38 @@ def prometheus(url: str, config_path: Path, lake_path: Path, as_json: bool) -> N
     from metrics.lake import Lake
 
     config = source.load_config(config_path)
-    _report(source.ingest(Lake.create(lake_path), url, config), "minutes", as_json)
+    _report(source.ingest(Lake.create(lake_path), url, config), url, "minutes", as_json)
 
 
 def _counters(total: Any) -> dict[str, Any]:
     return {"reasons": total.reasons, "ignored": total.ignored, "noted": total.noted}
 
 
-def _report(appended: Appended, what: str, as_json: bool) -> None:
+def _print_columns(ctx: click.Context) -> None:
+    from metrics.telemetry import TABLES
+
+    for column in TABLES["playback_session"].columns:
+        known = f": {', '.join(column.one_of)}" if column.one_of else ""
+        click.echo(f"{column.name:<24}{column.about}{known}")
+    ctx.exit()
+
+
+def _report(appended: Appended, source: str, what: str, as_json: bool) -> None:
     if appended.already:
-        click.echo("in the lake already, nothing added", err=True)
+        click.echo(f"{source}: in the lake already, nothing added", err=True)
+        if not as_json:
+            return
     rows = appended.rows + appended.quarantined
     counts = {"rows": rows, what: appended.rows, "quarantined": appended.quarantined}
-    _say({**counts, "reasons": appended.reasons, "already": appended.already}, as_json)
+    known = {"reasons": appended.reasons} | ({"already": appended.already} if as_json else {})
+    _say(counts | known, source, as_json)
 
 
-def _say(counts: dict[str, Any], as_json: bool) -> None:
+def _say(counts: dict[str, Any], source: str, as_json: bool) -> None:
     if as_json:
         print_json(counts)
         return
-    for name, value in counts.items():
-        if isinstance(value, dict):
-            for reason, count in value.items():
-                click.echo(f"  {count} x {reason}")
-        else:
-            click.echo(f"{name}: {value}")
+    whole = {name: value for name, value in counts.items() if name != "reasons"}
+    click.echo(f"{source}: " + ", ".join(f"{value:,} {name}" for name, value in whole.items()))
+    for reason, count in counts["reasons"].items():
+        click.echo(f"  reasons: {count:,} x {reason}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._common import json_option, lake_option, print_json, world_options
 
 
 @click.command("synthesize")
@@ -17,9 +17,7 @@ from playhead.commands._common import json_option, lake_option, print_json
     type=click.Path(path_type=Path),
     help="Scenario TOML; the shipped quarter when absent.",
 )
-@click.option("--subscribers", "panel", type=int, help="Simulated subscribers; each stands for many.")
-@click.option("--days", type=int, help="Days to simulate.")
-@click.option("--seed", type=int, help="Another seed, another world.")
+@world_options
 @click.option(
     "--partitions",
     type=click.IntRange(1, 4096),

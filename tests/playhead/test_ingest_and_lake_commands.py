@@ -126,3 +126,49 @@ def test_no_lake_is_one_line(shell: Shell, tmp_path: Path, verb: str) -> None:
     status, out, err = shell("lake", verb, "--lake", tmp_path / "nowhere")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "no lake here; make one with" in err
+
+
+def test_a_table_of_sessions_in_one_line_then_again(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("id,from,s\na,2026-04-01T12:00:00Z,60\nb,noon,60\n")
+    (tmp_path / "m.toml").write_text(
+        '[columns]\nsession_id = "id"\nstart_ts_ms = {column = "from", unit = "iso"}\n'
+        'playing_ms = {column = "s", unit = "s"}\n'
+    )
+    command = (
+        "ingest",
+        "sessions",
+        tmp_path / "s.csv",
+        "--map",
+        tmp_path / "m.toml",
+        "--lake",
+        tmp_path / "l",
+    )
+    status, out, _ = shell(*command)
+    assert status == 0
+    assert out.splitlines()[0] == "s.csv: 2 rows, 1 sessions, 1 quarantined"
+    assert out.splitlines()[1].startswith("  reasons: 1 x start_ts_ms: missing")
+    assert shell(*command) == (0, "", "s.csv: in the lake already, nothing added\n")
+    assert shell.json(*command)["already"] is True
+
+
+def test_the_columns_that_can_be_mapped(shell: Shell) -> None:
+    status, out, err = shell("ingest", "sessions", "--columns")
+    assert (status, err) == (0, "")
+    assert "\nplaying_ms  " in out
+    assert "connected_tv, " in out
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("demo", "--port", 99_999), "'--port': 99999 is not in the range 1<=x<=65535."),
+        (("demo", "--days", 0), "'--days': 0 is not in the range 1<=x<=3660."),
+        (("synthesize", "--subscribers", 63), "'--subscribers': 63 is not in the range x>=64."),
+    ],
+)
+def test_what_no_world_allows_is_said_before_it_is_built(
+    shell: Shell, tmp_path: Path, command: tuple[object, ...], said: str
+) -> None:
+    lake = tmp_path / "lake"
+    assert shell(*command, "--lake", lake) == (2, "", f"playhead: Invalid value for {said}\n")
+    assert not lake.exists()
