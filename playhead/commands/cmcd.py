@@ -17,7 +17,7 @@ def command() -> None:
     """Look at raw CMCD."""
 
 
-@command.command()
+@command.command(short_help="Decode CMCD, a line each, to JSON.")
 @click.option(
     "--mode",
     type=click.Choice(MODES),

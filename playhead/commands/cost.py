@@ -34,7 +34,7 @@ def command() -> None:
     """Unit economics, break-even and the quarterly report."""
 
 
-@command.command()
+@command.command(short_help="A quarter's charges and unit costs, and the report.")
 @click.option("--quarter", required=True, help="A calendar quarter in UTC, as 2026Q2.")
 @click.option(
     "--out",
@@ -147,7 +147,10 @@ def cdn(
     for r in results:
         between = f"{count(r.subscribers.low)} to {count(r.subscribers.high)}"
         click.echo(f"{r.policy} footprint: {count(r.subscribers.median)} subscribers (90 %: {between})")
-        click.echo(f"  never breaks even in {ratio(r.never_ratio)} of {len(r.draws):,} draws")
+        ever = (
+            f"never breaks even in {ratio(r.never_ratio)} of" if r.never_ratio else "breaks even in each of"
+        )
+        click.echo(f"  {ever} {len(r.draws):,} draws")
         if (familiar := r.price_for(50e6)) is not None:
             click.echo(f"  50 M is the median at {unit_usd(familiar)}/GB")
         saving = usd(r.saving_usd_per_year.median)

@@ -53,10 +53,16 @@ def compact(lake_path: Path, as_json: bool) -> None:
         click.echo(f"{name}: {before} -> {after} files")
 
 
-@command.command()
+@command.command(short_help="Delete old files that no table names any more.")
 @lake_option
 @json_option
-@click.option("--retention-hours", type=click.FloatRange(min=0), default=168.0, show_default=True)
+@click.option(
+    "--retention-hours",
+    type=click.FloatRange(min=0),
+    default=168.0,
+    show_default=True,
+    help="Age from which a file may go.",
+)
 def vacuum(lake_path: Path, as_json: bool, retention_hours: float) -> None:
     """Delete files that no table names any more, once they are older than the retention."""
     from metrics.lake import Lake
@@ -69,7 +75,7 @@ def vacuum(lake_path: Path, as_json: bool, retention_hours: float) -> None:
         click.echo(f"{deleted} files deleted")
 
 
-@command.command()
+@command.command(short_help="Erase a subscriber, and the history that held them.")
 @click.argument("subscriber")
 @lake_option
 @json_option

@@ -100,7 +100,7 @@ def compile_(
         click.echo(text, nl=False)
 
 
-@command.command()
+@command.command(short_help="Budgets, burn and alerts of each objective.")
 @_FILES
 @_POLICIES
 @lake_option
