@@ -34,6 +34,7 @@ from synthetic.places import make_places
 from synthetic.random import Stream, uniforms
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
+from synthetic.sessions import playback_events, playback_sessions, stalls
 from synthetic.titles import demand, make_titles, subscriber_taste
 from synthetic.viewer import BrowseParameters, MemberState, advance, make_market
 from synthetic.warmup import logged_starts, settle_in
@@ -259,8 +260,8 @@ class _Run:
         is_first = np.zeros(rows.size, np.bool_)
         is_first[first] = True
         self.has_begun[member[first]] = True
-        sessions = tables.playback_sessions(world, request, delivered, is_first)
-        stalled = tables.stalls(world, delivered, sessions)
+        sessions = playback_sessions(world, request, delivered, is_first)
+        stalled = stalls(world, delivered, sessions)
         watched = np.zeros(request.visits.member.size, np.int64)
         watched[rows] = sessions["playing_ms"].to_numpy()
         advance(
@@ -271,7 +272,7 @@ class _Run:
             request.visits.member, request.browse, watched, world.titles, state.day
         )
         other = {
-            "playback_event": tables.playback_events(world, sessions, stalled, member),
+            "playback_event": playback_events(world, sessions, stalled, member),
             "control_request": tables.control_requests(world, request),
             "impression": impressions(world, request, self.pages, self.fallback_pages),
             "delivery": tables.deliveries(world, request, delivered, sessions),
