@@ -85,14 +85,18 @@ class Minutes:
 
 
 def bounds(frame: Frame, end_ts_ms: int | None) -> tuple[int, int]:
-    """First minute of the data and end of its last one, no later than ``end_ts_ms``."""
+    """First minute of the data and end of its last one, or ``end_ts_ms`` where that is sooner."""
     rows = frame.lazy() if end_ts_ms is None else frame.lazy().filter(pl.col("ts_ms") < end_ts_ms)
     ends = rows.select(first=pl.col("ts_ms").min(), last=pl.col("ts_ms").max()).collect()
     first, last = ends.row(0)
     if first is None:
-        raise InputError("no minute counts", mend="put telemetry into the lake first")
+        raise InputError(
+            "no minute counts" + ("" if end_ts_ms is None else " in that period"),
+            mend="the emulator and `ingest prometheus` write them; logs of requests alone tell no minutes",
+        )
     first -= first % MINUTE_MS
-    return first, end_ts_ms if end_ts_ms is not None else last - last % MINUTE_MS + MINUTE_MS
+    after = last - last % MINUTE_MS + MINUTE_MS
+    return first, after if end_ts_ms is None else min(after, end_ts_ms)
 
 
 def minutes_of(frame: Frame, columns: Sequence[str], end_ts_ms: int | None) -> Minutes:

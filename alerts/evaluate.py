@@ -78,6 +78,8 @@ def evaluate_all(
     columns = {names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED}
     columns |= {column for _, ratio, _ in ratios for column in ratio.columns}
     minutes = minutes_of(minute_counts, sorted(columns), end_ts_ms)
+    if start_ts_ms is not None and start_ts_ms >= minutes.end_ts_ms:
+        raise InputError("no minute counts in that period", mend="give a period that the lake has counts of")
     spans = [period_of(o, minutes.start_ts_ms, minutes.end_ts_ms, start_ts_ms) for o in objectives]
     slices = slices_of(minute_counts, sorted(columns), spans)
     evaluations = []

@@ -24,6 +24,7 @@ __all__ = [
     "incidents",
     "is_kept",
     "period_of",
+    "within",
 ]
 
 HOUR_MS = 60 * MINUTE_MS
@@ -121,6 +122,12 @@ def incidents(episodes: pl.DataFrame, quiet_ms: int = HOUR_MS) -> pl.DataFrame:
         )
     )
     return joined.drop("incident").sort("start_ts_ms", "severity")
+
+
+def within(episodes: pl.DataFrame, start_ts_ms: int, end_ts_ms: int) -> pl.DataFrame:
+    """The episodes that fired at some time of ``start_ts_ms <= t < end_ts_ms``."""
+    ended_before = (pl.col("end_ts_ms") <= start_ts_ms).fill_null(value=False)
+    return episodes.filter(pl.col("start_ts_ms") < end_ts_ms, ~ended_before)
 
 
 def is_kept(objective: Objective, bad: int | Decimal, total: int | Decimal) -> bool | None:

@@ -57,19 +57,33 @@ def _playhead() -> None:
 
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line. Exit status: 0 done, 1 a check did not hold, 2 bad input or usage."""
+    sys.exit(_status(argv))
+
+
+def _status(argv: list[str] | None) -> int:
     try:
         result = _playhead.main(args=argv, prog_name="playhead", standalone_mode=False)
-        sys.exit(result if isinstance(result, int) else 0)
+        return result if isinstance(result, int) else 0
     except PlayheadError as error:
-        click.echo(f"playhead: {error}", err=True)
-        sys.exit(2)
+        return _refuse(str(error))
+    except click.exceptions.NoArgsIsHelpError as bare:
+        click.echo(bare.format_message(), err=True)
+        return 2
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except click.ClickException as error:
-        click.echo(f"playhead: {' '.join(error.format_message().split())}", err=True)
-        sys.exit(2)
+        return _refuse(error.format_message())
     except (KeyboardInterrupt, click.Abort):
         click.echo("playhead: interrupted; run the command again to go on", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
+        return 130
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output has closed it (rich says so by leaving); nothing is wrong.
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _refuse(f"{where}{error.strerror or error}; make room, or write elsewhere")
+
+
+def _refuse(message: str) -> int:
+    click.echo(f"playhead: {' '.join(message.split())}", err=True)
+    return 2

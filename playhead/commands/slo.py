@@ -192,13 +192,14 @@ def _show(evaluations: Sequence[Evaluation], slices: pl.DataFrame | None, by: st
     from rich.console import Console
     from rich.table import Table
 
-    from alerts.evaluation import incidents
+    from alerts.evaluation import incidents, within
 
     console = Console(highlight=False)
     table = Table("objective", "promised", "attained", "budget left", "pages", "tickets", "kept", box=None)
     for evaluation in evaluations:
         objective = evaluation.objective
-        alerts = incidents(evaluation.episodes)["severity"].to_list()
+        fired = within(evaluation.episodes, evaluation.start_ts_ms, evaluation.end_ts_ms)
+        alerts = incidents(fired)["severity"].to_list()
         table.add_row(
             objective.name if objective.in_contract else f"({objective.name})",
             f"{float(objective.target):.3%}",

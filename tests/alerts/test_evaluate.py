@@ -284,3 +284,16 @@ def test_an_alert_that_flickers_is_one_incident() -> None:
         ("page", 3 * hour, None, hour, 8.0, "6h/30m", 1),
     ]
     assert incidents(episodes.clear()).is_empty()
+
+
+def test_episodes_of_a_period_are_those_that_fired_in_it() -> None:
+    from alerts.evaluation import EPISODES, within
+
+    rows = [
+        {"severity": "page", "start_ts_ms": start, "end_ts_ms": end}
+        for start, end in ((0, 10), (5, 20), (15, None), (30, 40))
+    ]
+    episodes = pl.DataFrame(
+        rows, schema={name: EPISODES[name] for name in ("severity", "start_ts_ms", "end_ts_ms")}
+    )
+    assert within(episodes, 10, 30)["start_ts_ms"].to_list() == [5, 15]
