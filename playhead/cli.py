@@ -28,6 +28,7 @@ COMMANDS = {
     "decide": "The decision table: what each switch does to viewers and margin.",
     "slo": "Check, compile and evaluate objectives.",
     "cost": "Unit economics, break-even and the quarterly report.",
+    "replay": "A video over recorded networks, by a rule of adaptation.",
     "lake": "Look at a lake and keep it small.",
     "dashboard": "Serve the dashboard on loopback.",
     "glossary": "Every metric's definition, from the catalogue.",
