@@ -44,7 +44,7 @@ __all__ = ["download", "download_watched"]
 _GRACE_MS, _TOO_LONG_SEGMENTS = 500.0, 1.8
 
 
-@compiled()
+@compiled(counted=False)
 def download(state: Floats, trace: Floats, size_bits: float) -> None:
     """Fetch all of a segment; what it took is in the state."""
     state[FIRST_BYTE_MS] = first_byte(state, trace)
@@ -53,7 +53,7 @@ def download(state: Floats, trace: Floats, size_bits: float) -> None:
     state[FALLBACK] = NONE
 
 
-@compiled()
+@compiled(counted=False)
 def download_watched(
     rule: int,
     state: Floats,

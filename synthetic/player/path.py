@@ -57,7 +57,7 @@ def here(state: Floats, trace: Floats) -> tuple[float, float, float]:
     return trace[int(state[PERIOD]), _KBPS], state[LEFT_MS], state[NETWORK_MS]
 
 
-@compiled()
+@compiled(counted=False)
 def pass_time(state: Floats, trace: Floats, ms: float) -> None:
     """Let ``ms`` pass without a request."""
     while ms > state[LEFT_MS]:
@@ -65,7 +65,7 @@ def pass_time(state: Floats, trace: Floats, ms: float) -> None:
     _spend(state, ms)
 
 
-@compiled()
+@compiled(counted=False)
 def first_byte(state: Floats, trace: Floats) -> float:
     """Wait one latency; the ms it took."""
     taken, share = 0.0, 1.0
@@ -81,7 +81,7 @@ def first_byte(state: Floats, trace: Floats) -> float:
     return float(taken)
 
 
-@compiled()
+@compiled(counted=False)
 def fetch(state: Floats, trace: Floats, bits: float) -> float:
     """Fetch all of ``bits``; the ms it took."""
     taken = 0.0
@@ -97,7 +97,7 @@ def fetch(state: Floats, trace: Floats, bits: float) -> float:
     return float(taken)
 
 
-@compiled()
+@compiled(counted=False)
 def fetch_some(
     state: Floats, trace: Floats, bits: float, least_bits: float, least_ms: float
 ) -> tuple[float, float]:

@@ -99,12 +99,15 @@ def replay(
     ladder = ladder_table(manifest.bitrates_kbps, settings[BUFFER_MS])
     unseen = new_averages(half_lives_s, len(manifest.sizes_bits), manifest.segment_ms)
     sizes, rule = manifest.sizes_bits, RULES[abr][0]
+    rungs, options = np.zeros(len(sizes)), np.zeros((2, len(manifest.bitrates_kbps)))
     rows = []
     for name, trace in traces.items():
         averages = unseen.copy()
         state = new_state()
         try:
-            startup_ms = _play(state, settings, ladder, averages, sizes, trace, rule, abandon, as_published)
+            startup_ms = _play(
+                state, settings, ladder, averages, rungs, options, sizes, trace, rule, abandon, as_published
+            )
         except OverflowError:
             mend = (
                 "the network is too slow for this video, or the rule keeps giving up: try without abandoning"
@@ -148,19 +151,21 @@ def _settings(
     return settings
 
 
-@compiled()
+@compiled(counted=False)
 def _play(
     state: Floats,
     settings: Floats,
     ladder: Floats,
     averages: Floats,
+    rungs: Floats,
+    options: Floats,
     sizes: Floats,
     trace: Floats,
     rule: int,
     abandon: bool,
     as_published: bool,
 ) -> float:
-    """Play the video into ``state``; the startup time in ms.
+    """Play the video into ``state``; the startup time in ms. ``rungs`` and ``options`` are overwritten.
 
     Raises ``OverflowError`` where the session has no end in sight: a rule asked again may begin the same
     download for ever.
@@ -168,8 +173,6 @@ def _play(
     segments = sizes.shape[0]
     segment_ms = settings[SEGMENT_MS]
     kbps = ladder[KBPS]
-    rungs = np.zeros(segments, np.float64)
-    options = np.zeros((2, ladder.shape[1]), np.float64)
 
     given_up = 0
 

@@ -102,7 +102,7 @@ def ladder_table(bitrates_kbps: Sequence[float], buffer_size_ms: float) -> Float
     return table
 
 
-@compiled()
+@compiled(counted=False)
 def decide(rule: int, state: Floats, settings: Floats, ladder: Floats, segments: int) -> tuple[int, float]:
     """The next segment's rung, and how many ms to wait before asking for it."""
     if rule == BOLA:
@@ -130,14 +130,14 @@ def decide(rule: int, state: Floats, settings: Floats, ladder: Floats, segments:
     return _throughput(state, settings, ladder), 0.0
 
 
-@compiled()
+@compiled(counted=False)
 def after_wait(rule: int, state: Floats, ms: float) -> None:
     """Take note of a wait for room in the buffer: to BOLA-E the buffer would have grown by it."""
     if rule in (BOLA_E, DYNAMIC_DASH):
         state[PLACEHOLDER_MS] += ms
 
 
-@compiled()
+@compiled(counted=False)
 def after_download(rule: int, state: Floats, settings: Floats, ladder: Floats, rung: int) -> None:
     """Take note of a download that ended or was given up, the buffer being what it is after it."""
     if rule not in (BOLA_E, DYNAMIC_DASH):
@@ -185,13 +185,13 @@ def _bearable(state: Floats, settings: Floats, ladder: Floats, rung: int, safety
     return rung
 
 
-@compiled()
+@compiled(counted=False)
 def _throughput(state: Floats, settings: Floats, ladder: Floats) -> int:
     rung = sustained(state, settings, ladder, state[THROUGHPUT_KBPS] * SPENT_SHARE)
     return int(_bearable(state, settings, ladder, rung, SAFETY))
 
 
-@compiled()
+@compiled(counted=False)
 def _bola(state: Floats, settings: Floats, ladder: Floats, segments: int) -> tuple[int, float]:
     top = ladder.shape[1] - 1
     size_ms = settings[BUFFER_MS]
@@ -225,7 +225,7 @@ def _bola(state: Floats, settings: Floats, ladder: Floats, segments: int) -> tup
     return rung, wait_ms
 
 
-@compiled()
+@compiled(counted=False)
 def _bola_e(state: Floats, settings: Floats, ladder: Floats) -> tuple[int, float]:
     level = buffer_ms(state, settings)
     steady = sustained(state, settings, ladder, state[THROUGHPUT_KBPS])

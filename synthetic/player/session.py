@@ -63,7 +63,7 @@ def buffer_ms(state: Floats, settings: Floats) -> float:
     return float(settings[SEGMENT_MS] * (state[NEXT] - state[HEAD]) - state[HEAD_PLAYED_MS])
 
 
-@compiled()
+@compiled(counted=False)
 def play_out(state: Floats, ms: float, rungs: Floats, kbps: Floats, segment_ms: float) -> None:
     """Let ``ms`` pass at the screen: play from the buffer, and stall where it runs dry.
 
@@ -120,7 +120,7 @@ def new_averages(half_lives_s: Sequence[float], segments: int, segment_ms: float
     return averages
 
 
-@compiled()
+@compiled(counted=False)
 def observe(state: Floats, averages: Floats, half: float) -> None:
     """Take the last download into the estimate: the lowest throughput and highest latency of the averages.
 
