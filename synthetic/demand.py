@@ -10,7 +10,7 @@ from synthetic.arrays import Floats, Ints
 from synthetic.members import DEVICE_NAMES, Members, pick
 from synthetic.places import Places
 from synthetic.player.network import NETWORKS, load_networks
-from synthetic.random import Stream, uniforms
+from synthetic.random import Stream, poisson, uniforms
 from synthetic.scenario import Scenario
 
 __all__ = ["VISITS_A_DAY", "Visits", "expected_stream_kbps", "local_peak_ratio", "visits_of_day"]
@@ -46,7 +46,7 @@ def visits_of_day(
     rows = rows[(members.join_day[rows] <= day) & (members.leave_day[rows] > day)]
     weekday = (scenario.start.weekday() + day) % 7
     rate = visits_per_member_day * demand.weekly[weekday] * members.activity[rows]
-    count = _poisson(uniforms(seed, rows, day, Stream.VISIT_COUNT), rate)
+    count = poisson(uniforms(seed, rows, day, Stream.VISIT_COUNT), rate, VISITS_A_DAY)
     member = np.repeat(rows, count)
     ordinal = np.arange(member.size) - np.repeat(np.cumsum(count) - count, count)
     step = day * VISITS_A_DAY + ordinal
@@ -99,15 +99,3 @@ def expected_stream_kbps(scenario: Scenario, codec_ratio: Floats) -> Ints:
                 total += region.access.get(name, 0.0) * spec.share * kbps
         out.append(round(total))
     return np.array(out)
-
-
-def _poisson(u: Floats, rate: Floats) -> Ints:
-    """Poisson counts by inversion, at most ``VISITS_A_DAY``."""
-    count = np.zeros(u.size, np.int64)
-    term = np.exp(-rate)
-    cumulated = term.copy()
-    for k in range(1, VISITS_A_DAY + 1):
-        count += u > cumulated
-        term = term * rate / k
-        cumulated = cumulated + term
-    return count

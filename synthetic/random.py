@@ -28,6 +28,7 @@ __all__ = [
     "log",
     "normal",
     "normals",
+    "poisson",
     "uniform",
     "uniforms",
 ]
@@ -309,3 +310,15 @@ def exponentials(seed: int, entities: Counters, step: Counters, stream: int) -> 
 def gumbels(seed: int, entities: Counters, step: Counters, stream: int) -> npt.NDArray[np.float64]:
     """:func:`gumbel` of every entity."""
     return _draw(seed, entities, step, stream, 3)
+
+
+def poisson(u: npt.NDArray[np.float64], rate: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.int64]:
+    """Poisson counts with mean ``rate`` by inversion of the uniforms ``u``, shape (n,), at most ``most``."""
+    count = np.zeros(u.size, np.int64)
+    term = np.exp(-rate)
+    cumulated = term.copy()
+    for k in range(1, most + 1):
+        count += u > cumulated
+        term = term * rate / k
+        cumulated = cumulated + term
+    return count

@@ -7,17 +7,18 @@ import numpy.typing as npt
 import polars as pl
 
 from metrics.telemetry import CDNS, SURFACES
-from synthetic.arrays import Bools, Floats, Ints
+from synthetic.arrays import Bools, Ints
 from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
 from synthetic.day import CODEC_NAMES, Delivered, Request, World, plays_of
 from synthetic.members import DEVICE_NAMES
 from synthetic.player.abr import Ladder
 from synthetic.player.kernel import stall_times
-from synthetic.random import Stream, exponentials, normals, uniforms
+from synthetic.random import Stream, exponentials, normals, poisson, uniforms
 from synthetic.tables import HOUR_MS, is_sampled, names
 
 __all__ = ["playback_events", "playback_sessions", "stalls"]
 
+_INTERRUPTIONS = 8  # most seeks, and most pauses, of a session
 _SEEK_MEDIAN_MS, _SEEK_LOG_SD = 450.0, 0.5  # refilling the buffer after a seek; assumption
 
 
@@ -217,23 +218,15 @@ def _interruptions(world: World, member: Ints, step: Ints, playing: Ints) -> tup
     """Seeks, time seeking and time paused of each session, by hours played."""
     seed, player = world.scenario.seed, world.scenario.player
     hours = playing / HOUR_MS
-    seeks = _count(uniforms(seed, member, step * 2, Stream.VISIT_SEEK), player.seeks_per_hour * hours)
+    seeks = poisson(
+        uniforms(seed, member, step * 2, Stream.VISIT_SEEK), player.seeks_per_hour * hours, _INTERRUPTIONS
+    )
     each = _SEEK_MEDIAN_MS * np.exp(_SEEK_LOG_SD * normals(seed, member, step * 2 + 1, Stream.VISIT_SEEK))
-    pauses = _count(uniforms(seed, member, step * 2, Stream.VISIT_PAUSE), player.pauses_per_hour * hours)
+    pauses = poisson(
+        uniforms(seed, member, step * 2, Stream.VISIT_PAUSE), player.pauses_per_hour * hours, _INTERRUPTIONS
+    )
     length = player.pause_median_ms * exponentials(seed, member, step * 2 + 1, Stream.VISIT_PAUSE)
     return seeks, (seeks * each).astype(np.int64), (pauses * length).astype(np.int64)
-
-
-def _count(u: Floats, rate: Floats) -> Ints:
-    """Poisson counts by inversion, at most 8."""
-    count = np.zeros(u.size, np.int64)
-    term = np.exp(-rate)
-    cumulated = term.copy()
-    for k in range(1, 9):
-        count += u > cumulated
-        term = term * rate / k
-        cumulated = cumulated + term
-    return count
 
 
 def _os_labels(world: World, device: Ints, u16: Ints) -> tuple[list[str], Ints]:

@@ -86,3 +86,12 @@ def test_log_and_exp_are_within_an_ulp_or_two() -> None:
 
 def test_streams_are_distinct() -> None:
     assert len({int(stream) for stream in Stream}) == len(Stream)
+
+
+def test_poisson_counts_have_the_moments_of_the_law_and_its_inverse() -> None:
+    from scipy.stats import poisson as law
+
+    u = draws.uniforms(5, np.arange(50_000), 0, 1)
+    found = draws.poisson(u, np.full(u.size, 2.5), 30)
+    assert (found == law.ppf(u, 2.5)).mean() > 0.9999
+    assert draws.poisson(np.array([0.999999]), np.array([9.0]), 4).tolist() == [4]
