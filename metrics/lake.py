@@ -40,7 +40,7 @@ from metrics.files import locked, write_once
 from metrics.privacy import key_fingerprint, load_or_create_key
 from metrics.telemetry import CONTRACT_VERSION, TABLES, get_table
 
-__all__ = ["QUARANTINE", "Appended", "Lake", "Snapshot"]
+__all__ = ["LINES", "QUARANTINE", "Appended", "Lake", "Snapshot"]
 
 QUARANTINE = Table(
     "quarantine",
@@ -55,6 +55,8 @@ QUARANTINE = Table(
 )
 
 _META = "_playhead.json"
+# What quarantines lines that never became a row names itself so: a line is not a session.
+LINES = "lines/"
 _KEY = "_key"
 _LOCK = "_playhead.lock"
 _ATTEMPTS = 20
@@ -119,6 +121,11 @@ class Lake:
             except OSError as error:
                 raise LakeError(f"cannot make a lake ({error.strerror})", where=str(path)) from error
         return cls.open(path)
+
+    @staticmethod
+    def is_at(path: Path | str) -> bool:
+        """Whether there is a lake at ``path``, of whatever version."""
+        return (Path(path) / _META).exists()
 
     @classmethod
     def open(cls, path: Path | str) -> Lake:

@@ -1,29 +1,32 @@
-"""The ledger: sessions in = counted + Σ excluded by reason. The residual is 0, always, and is shown.
+"""The ledger: sessions in = counted + Σ excluded + Σ quarantined by reason. The residual is 0, and is shown.
 
 What came in is read off the lake's commit log and the quarantine; what was counted and excluded is read off
-the rows themselves, so that rows lost between the two would show.
+the rows themselves, so that rows lost between the two would show. Lines of a log that never became a session
+are no sessions: they are told beside the sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from metrics.engine import collect
-from metrics.lake import QUARANTINE, Lake
+from metrics.lake import LINES, QUARANTINE, Lake
 
 __all__ = ["Ledger", "ledger"]
 
 _TABLE = "playback_session"
+_IS_LINE = pl.col("application").str.starts_with(LINES)
 
 
 @dataclass(frozen=True)
 class Ledger:
     """Session rows in, counted, and excluded by reason; and the real sessions (Σ weight) they stand for.
 
-    A quarantined row counts under ``quarantined: <reason>``, with its weight where it tells one, else 1.
+    A quarantined session counts under ``quarantined: <reason>``, with its weight where it tells one, else 1.
+    ``lines_quarantined`` are lines by reason; they are no part of ``sessions_in``.
     """
 
     sessions_in: int
@@ -31,6 +34,7 @@ class Ledger:
     excluded: Mapping[str, int]
     weight_counted: int
     weight_excluded: Mapping[str, int]
+    lines_quarantined: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def residual(self) -> int:
@@ -45,12 +49,13 @@ class Ledger:
 
 def ledger(lake: Lake) -> Ledger:
     """The ledger of a lake's sessions; of an empty lake, all zeros."""
-    by_reason, quarantined = collect(
+    by_reason, quarantined, lines = collect(
         [
             lake.scan(_TABLE)
             .group_by(reason="excluded_reason")
             .agg(rows=pl.len(), weight=pl.col("weight").sum()),
             _quarantined(lake).group_by("reason").agg(rows=pl.len(), weight=pl.col("weight").sum()),
+            _out_of(lake).filter(_IS_LINE).group_by("reason").agg(rows=pl.len()),
         ]
     )
     counted = by_reason.filter(pl.col("reason").is_null())
@@ -62,14 +67,19 @@ def ledger(lake: Lake) -> Ledger:
         excluded=dict(excluded.select("reason", "rows").iter_rows()),
         weight_counted=int(counted["weight"].sum()),
         weight_excluded=dict(excluded.select("reason", "weight").iter_rows()),
+        lines_quarantined=dict(lines.sort("rows", "reason", descending=[True, False]).iter_rows()),
     )
+
+
+def _out_of(lake: Lake) -> pl.LazyFrame:
+    return lake.scan(QUARANTINE.name).filter(pl.col("table") == _TABLE)
 
 
 def _quarantined(lake: Lake) -> pl.LazyFrame:
     told = pl.col("row").str.extract(r'"weight":\s*([0-9]{1,15})\b', 1).cast(pl.Int64)
     return (
-        lake.scan(QUARANTINE.name)
-        .filter(pl.col("table") == _TABLE)
+        _out_of(lake)
+        .filter(~_IS_LINE)
         .select(
             reason=pl.format("quarantined: {}", "reason"),
             weight=pl.max_horizontal(told.fill_null(1), pl.lit(1)),

@@ -22,14 +22,14 @@ st.header(
     else f"{abs(ledger.residual):,} sessions are unaccounted for.",
     anchor=False,
 )
-st.caption("sessions in = counted + excluded by reason; the residual must be 0.")
+st.caption("sessions in = counted + excluded or quarantined by reason; the residual must be 0.")
 
 cells = st.columns(4)
 cells[0].metric(
     "Sessions in",
     f"{ledger.sessions_in:,}",
     border=True,
-    help="Rows written to the lake, quarantine included.",
+    help="Sessions written to the lake, quarantined ones included; lines that never became one are not.",
 )
 cells[1].metric("Counted", f"{ledger.counted:,}", border=True)
 cells[2].metric("Excluded", f"{sum(ledger.excluded.values()):,}", border=True)
@@ -49,6 +49,9 @@ with left, card("Excluded, by reason"):
     st.caption(
         f"Weighted: {count(ledger.weight_in)} real sessions in, {count(ledger.weight_counted)} counted."
     )
+    if ledger.lines_quarantined:
+        whys = " · ".join(f"{n:,} × {why}" for why, n in list(ledger.lines_quarantined.items())[:3])
+        st.caption(f"Beside them, {sum(ledger.lines_quarantined.values()):,} lines quarantined: {whys}")
 with right, card("Quality checks", "every table against its contract"):
     if not quality or "tables" not in quality:
         missing("No verdict for this lake yet.", "`playhead demo` checks at its end.")

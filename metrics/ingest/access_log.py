@@ -21,7 +21,10 @@ __all__ = ["CLOUDFRONT_FIELDS", "Request", "instant_ms", "parse_combined", "pars
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as a log has it. ``target`` is the URL or path with its query, not decoded."""
+    """One request as a log has it. ``target`` is the URL or path with its query, not decoded.
+
+    ``unread_time`` names the place of a time that is written there and cannot be read.
+    """
 
     target: str
     ts_ms: int | None = None
@@ -29,6 +32,7 @@ class Request:
     user_agent: str | None = None
     status: int | None = None
     sent_bytes: int | None = None
+    unread_time: str | None = None
 
 
 # The order in which CloudFront writes standard logs; a `#Fields:` line overrides it.
@@ -38,7 +42,8 @@ CLOUDFRONT_FIELDS: tuple[str, ...] = (
 )  # fmt: skip
 
 _COMBINED = re.compile(
-    r'^(?P<address>\S+) \S+ \S+ \[(?P<time>[^\]]{10,40})\] "(?:[A-Z]{3,10}) (?P<target>\S+)[^"]*" '
+    r"^(?:[A-Za-z0-9.-]+:\d+ )?(?P<address>\S+) \S+ \S+ \[(?P<time>[^\]]*)\] "
+    r'"(?:[A-Z]{3,10} (?P<target>\S+)[^"]*|(?P<request>(?:[^"\\]|\\.)*))" '
     r'(?P<status>\d{3}) (?P<bytes>\d+|-)(?: "(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
 _JSON_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -56,7 +61,7 @@ _JSON_NAMES: Mapping[str, tuple[str, ...]] = {
 
 
 def parse_combined(line: str) -> Request | None:
-    """A line of the common or combined log format, or None.
+    """A line of the common or combined log format, or None; a virtual host may stand before it.
 
     >>> parse_combined('203.0.113.7 - - [01/Apr/2026:12:00:01 +0000] "GET /a?x=1 HTTP/1.1" 200 17').ts_ms
     1775044801000
@@ -64,13 +69,16 @@ def parse_combined(line: str) -> Request | None:
     match = _COMBINED.match(line)
     if match is None:
         return None
+    ts_ms = instant_ms(match["time"])
     return Request(
-        target=match["target"],
-        ts_ms=instant_ms(match["time"]),
+        # What a client sent that speaks no HTTP is no URL, but the line is one of this format.
+        target=match["target"] or match["request"],
+        ts_ms=ts_ms,
         address=match["address"],
         user_agent=_given(match["agent"]),
         status=int(match["status"]),
         sent_bytes=_integer(match["bytes"]),
+        unread_time="[day/month/year:time zone]" if ts_ms is None else None,
     )
 
 
@@ -82,7 +90,7 @@ def parse_w3c(line: str, fields: tuple[str, ...] = CLOUDFRONT_FIELDS) -> Request
     row = dict(zip(fields, values, strict=False))
     ts_ms = instant_ms(f"{row.get('date', '')}T{row.get('time', '')}Z")
     stem = row.get("cs-uri-stem")
-    if ts_ms is None or stem is None:
+    if stem is None:
         return None
     query = _given(row.get("cs-uri-query"))
     agent = _given(row.get("cs(User-Agent)"))
@@ -93,6 +101,7 @@ def parse_w3c(line: str, fields: tuple[str, ...] = CLOUDFRONT_FIELDS) -> Request
         user_agent=unquote(agent) if agent else None,
         status=_integer(row.get("sc-status")),
         sent_bytes=_integer(row.get("sc-bytes")),
+        unread_time="date and time" if ts_ms is None else None,
     )
 
 
@@ -105,13 +114,16 @@ def parse_json(row: Mapping[str, Any]) -> Request:
     target = str(found["target"] or "")
     if found["query"] and "?" not in target:
         target = f"{target}?{str(found['query']).removeprefix('?')}"
+    times = [name for name in _JSON_NAMES["time"] if row.get(name) not in (None, "")]
+    ts_ms = next((ms for ms in (instant_ms(row[name]) for name in times) if ms is not None), None)
     return Request(
         target=target,
-        ts_ms=instant_ms(found["time"]),
+        ts_ms=ts_ms,
         address=_given(found["address"]),
         user_agent=_given(found["agent"]),
         status=_integer(found["status"]),
         sent_bytes=_integer(found["bytes"]),
+        unread_time=times[0] if times and ts_ms is None else None,
     )
 
 

@@ -16,16 +16,16 @@ import polars as pl
 
 from metrics.contract import EARLIEST_TS_MS, LATEST_TS_MS
 from metrics.ingest.cmcd_decode import up_convert
-from metrics.ingest.cmcd_lines import LineReader, Record, Rejected
+from metrics.ingest.cmcd_lines import LineReader, Record, Rejected, Skipped
 from metrics.ingest.report import Report
 from metrics.ingest.sessionise import Playback, fold, split_at_silence
 from metrics.ingest.source import Source, Unreadable
 from metrics.ingest.user_agent import device_of, os_of
-from metrics.lake import Lake
+from metrics.lake import LINES, Lake
 from metrics.privacy import hash_id, replicate_of, scrub
 from metrics.telemetry import TABLES
 
-__all__ = ["SESSION_TIMEOUT_MS", "Ingested", "ingest_cmcd"]
+__all__ = ["SESSION_TIMEOUT_MS", "Ingested", "Log", "ingest_cmcd", "is_in", "read_cmcd", "write_cmcd"]
 
 SESSION_TIMEOUT_MS = 30 * 60 * 1000
 _QUARANTINED_CHARS = 2_000
@@ -83,53 +83,106 @@ class _Group:
     flags: set[str] = field(default_factory=set)
 
 
-def ingest_cmcd(
-    lake: Lake, source: Source, *, received_ts_ms: int | None = None, timeout_ms: int = SESSION_TIMEOUT_MS
-) -> Ingested:
-    """Take one log in. Lines that cannot be used go to quarantine with a reason.
+@dataclass
+class Log:
+    """One log, read and not yet written: its counts, its sessions' reports, and the lines it could not use."""
 
-    ``received_ts_ms`` is when a log without timestamps was received, by default when the file was last
-    changed. ``timeout_ms`` of silence end a session that was never closed.
-    """
-    application = f"ingest/cmcd/{source.digest[:32]}"
-    done = Ingested()
-    if lake.appended_version("playback_session", application) is not None:
-        done.already.append(source.name)
-        return done
-    key = lake.key
-    groups: dict[str, _Group] = {}
-    rejected: list[tuple[str, str]] = []
-    reader = LineReader()
-    for order, line in enumerate(source.lines()):
-        done.lines += 1
-        outcome = Rejected(line.reason) if isinstance(line, Unreadable) else reader.read(line)
+    source: Source
+    done: Ingested = field(default_factory=Ingested)
+    groups: dict[str, _Group] = field(default_factory=dict)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    is_dated: bool = False
+    """Some line tells its time."""
+
+    def take(self, outcome: Record | Skipped | Rejected, line: str) -> None:
+        """Count one line under what came of it."""
+        done = self.done
         if isinstance(outcome, Record) and (name := _session_name(outcome)):
             done.records += 1
             done.noted.update(f"{i.key}: {i.message.partition(': ')[0]}" for i in outcome.issues)
-            _collect(groups.setdefault(name, _Group()), outcome, order)
+            _collect(self.groups.setdefault(name, _Group()), outcome, done.lines)
+            self.is_dated |= self.groups[name].reports[-1].ts_ms is not None
         elif isinstance(outcome, (Record, Rejected)):
             missing = "no sid, and no client to tell the session by"
             reason = outcome.reason if isinstance(outcome, Rejected) else missing
+            done.quarantined += 1
             done.reasons[reason] += 1
-            text = line.shown if isinstance(line, Unreadable) else line
-            rejected.append((reason, scrub(text[:_QUARANTINED_CHARS], key)))
+            self.rejected.append((reason, line[:_QUARANTINED_CHARS]))
         else:
             done.ignored[outcome.kind] += 1
-    done.quarantined = len(rejected)
-    received = source.modified_ts_ms if received_ts_ms is None else received_ts_ms
+
+
+def read_cmcd(source: Source) -> Log:
+    """Read one log whole; nothing is written. Without a usable record its ``done.records`` is 0."""
+    log = Log(source)
+    reader = LineReader()
+    # Words above the first record, until that record tells whether they are a player's banner.
+    above: list[tuple[Skipped, str]] = []
+    for line in source.lines():
+        log.done.lines += 1
+        if isinstance(line, Unreadable):
+            log.take(Rejected(line.reason), line.shown)
+            continue
+        outcome = reader.read(line)
+        if isinstance(outcome, Skipped) and outcome.kind == "banner":
+            above.append((outcome, line))
+            continue
+        if isinstance(outcome, Record):
+            for words, text in above:
+                log.take(words if outcome.is_dump else words.otherwise, text)
+            above.clear()
+        log.take(outcome, line)
+    for words, text in above:
+        log.take(words.otherwise, text)
+    return log
+
+
+def application_of(source: Source) -> str:
+    """What a log's batch is called: by its content."""
+    return f"ingest/cmcd/{source.digest[:32]}"
+
+
+def is_in(lake: Lake, source: Source) -> bool:
+    """Whether the lake holds this log, under whatever name."""
+    return lake.appended_version("playback_session", application_of(source)) is not None
+
+
+def ingest_cmcd(
+    lake: Lake, source: Source, *, received_ts_ms: int | None = None, timeout_ms: int = SESSION_TIMEOUT_MS
+) -> Ingested:
+    """Take one log in, unless it is in already. Lines that cannot be used go to quarantine with a reason."""
+    if is_in(lake, source):
+        return Ingested(already=[source.name])
+    return write_cmcd(lake, read_cmcd(source), received_ts_ms=received_ts_ms, timeout_ms=timeout_ms)
+
+
+def write_cmcd(
+    lake: Lake, log: Log, *, received_ts_ms: int | None = None, timeout_ms: int = SESSION_TIMEOUT_MS
+) -> Ingested:
+    """Write a log that was read.
+
+    ``received_ts_ms`` is when lines without a time were received, by default when the file was last changed;
+    but where other lines of the log tell their time, that default would be a guess, and a session without
+    any time goes to quarantine. ``timeout_ms`` of silence end a session that was never closed.
+    """
+    application, done, key = application_of(log.source), log.done, lake.key
+    received = received_ts_ms
+    if received is None and not log.is_dated:
+        received = log.source.modified_ts_ms
     sessions: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
-    for name, group in groups.items():
+    for name, group in log.groups.items():
         for index, reports in enumerate(split_at_silence(group.reports, timeout_ms)):
             session_id = hash_id(f"{name}#{index}" if index else name, key)
             playback = fold(reports, received_ts_ms=received)
             sessions.append(_session_row(session_id, group, playback, key))
             events.extend(_event_rows(session_id, reports))
     # The sessions commit last: that they are in means that the rest is.
-    if rejected:
-        quarantine = pl.DataFrame(rejected, schema=["reason", "row"], orient="row")
+    if log.rejected:
+        kept = [(reason, scrub(line, key)) for reason, line in log.rejected]
+        quarantine = pl.DataFrame(kept, schema=["reason", "row"], orient="row")
         named = quarantine.with_columns(table=pl.lit("playback_session"))
-        lake.quarantine(named, application=f"lines/{application}", version=0)
+        lake.quarantine(named, application=f"{LINES}{application}", version=0)
     lake.append("playback_event", _frame("playback_event", events), application=application, version=0)
     appended = lake.append(
         "playback_session", _frame("playback_session", sessions), application=application, version=0

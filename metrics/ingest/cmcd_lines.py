@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import unquote
 
+from metrics.contract import EARLIEST_TS_MS, LATEST_TS_MS
 from metrics.ingest.access_log import (
     CLOUDFRONT_FIELDS,
     Request,
@@ -31,7 +32,11 @@ _HEADER = re.compile(r"(?i)\b(CMCD-(?:Object|Request|Session|Status))[\"']?\s*[:
 _ARGUMENT = re.compile(r"(?:[?&]|^)CMCD=([^&#\s\"'<>]*)")
 _DICTIONARY = re.compile(r"^\s*[a-z*][a-z0-9_.*-]*\s*(?:[=,;]|$)")
 _PLAYER_VERSION = re.compile(r"(?i)\bplayer version[:\s]+(\S{1,64})")
+# A URL, a query string or the first line of a request: nothing else that a time could stand in.
+_URL_LINE = re.compile(r"""["']?(?:[A-Z]{3,10} )?[^\s]*(?: HTTP/[\d.]+)?["']?""")
+_LIKE_ACCESS_LOG = re.compile(r"^\S+ \S+ [^\"=]*\[")
 _BANNER_CHARS = 300
+_NO_RECORD = "not a CMCD record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,22 @@ class Record:
     request: Request
     issues: tuple[Issue, ...]
     player_version: str | None = None
+    is_dump: bool = False
+    """Headers that a player wrote down, not a request that a server did."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A line that is no report and not meant to be: blank, comment, banner, or a request without CMCD."""
+    """A line that is no report and not meant to be: blank, comment, banner, or a request without CMCD.
+
+    A ``banner`` is words above the first record. Whether they are a player's, that record tells: they are
+    where it is a dump of headers, and else they are no CMCD record.
+    """
+
+    @property
+    def otherwise(self) -> Rejected:
+        """What a banner is that stands above no dump of headers."""
+        return Rejected(_NO_RECORD)
 
     kind: Literal["blank", "comment", "banner", "without CMCD"]
 
@@ -65,6 +81,7 @@ class LineReader:
     def __init__(self) -> None:
         self._fields = CLOUDFRONT_FIELDS
         self._player_version: str | None = None
+        self._begun = False
 
     def read(self, line: str) -> Record | Skipped | Rejected:
         """One line, without its line feed."""
@@ -81,11 +98,16 @@ class LineReader:
             return self._read_json(text)
         # Only a tab-separated line may need its edges: an empty last field.
         request = parse_combined(text) or (parse_w3c(line, self._fields) if "\t" in line else None)
+        if request and request.unread_time:
+            return _unread(request.unread_time)
+        # A line that is cut off within its time, or before its end, must not pass for one without a time.
+        if request is None and _LIKE_ACCESS_LOG.match(text):
+            return Rejected(_NO_RECORD)
         headers = header_fields(text)
         if headers:
-            return self._record(decode_headers(headers), "request", request)
+            return self._record(decode_headers(headers), "request", request, is_dump=request is None)
         argument = cmcd_argument(request.target if request else text)
-        if argument is not None:
+        if argument is not None and (request or _URL_LINE.fullmatch(text)):
             return self._record(decode(argument), "request", request)
         if request:
             return Skipped("without CMCD")
@@ -100,12 +122,16 @@ class LineReader:
         if _is_flat(row):
             moment = row.get("timestamp", row.get("time"))
             request = Request("", ts_ms=instant_ms(moment))
+            if request.ts_ms is None and moment not in (None, ""):
+                return _unread("timestamp")
             values = {k: v for k, v in row.items() if k not in ("timestamp", "time")}
             return self._record(decode_json(values), _json_mode(values), request)
         request = parse_json(row)
+        if request.unread_time:
+            return _unread(request.unread_time)
         headers = _json_headers(row)
         if headers:
-            return self._record(decode_headers(headers), "request", request)
+            return self._record(decode_headers(headers), "request", request, is_dump=not request.target)
         cmcd = next((row[name] for name in ("CMCD", "cmcd") if row.get(name)), None)
         if isinstance(cmcd, dict):
             return self._record(decode_json(cmcd), _json_mode(cmcd), request)
@@ -121,27 +147,44 @@ class LineReader:
         if _DICTIONARY.match(text) and ("=" in text or text.split(",")[0].strip() in KEYS):
             mode: Mode = "event" if _is_event(text) else "request"
             return self._record(decode(text, mode=mode), mode, None)
-        if "=" in text or "CMCD" in text or len(text) > _BANNER_CHARS:
-            return Rejected("neither CMCD nor a line of an access log")
+        if self._begun or "=" in text or "CMCD" in text or len(text) > _BANNER_CHARS:
+            return Rejected(_NO_RECORD)
         version = _PLAYER_VERSION.search(text)
         if version:
             self._player_version = version.group(1)
         return Skipped("banner")
 
-    def _record(self, decoded: Decoded, mode: Mode, request: Request | None) -> Record | Rejected:
+    def _record(
+        self, decoded: Decoded, mode: Mode, request: Request | None, *, is_dump: bool = False
+    ) -> Record | Rejected:
         if not decoded.accepted:
             first = next((i for i in decoded.issues if i.severity == "error"), None)
             first = first or next(iter(decoded.issues), None)
             return Rejected(
                 f"{first.key}: {first.message}".removeprefix(": ") if first else "CMCD without a key"
             )
+        request = request or Request("")
+        sent_ts_ms = decoded.accepted.get("ts")
+        if (
+            request.ts_ms is None
+            and sent_ts_ms is not None
+            and not EARLIEST_TS_MS <= sent_ts_ms <= LATEST_TS_MS
+        ):
+            return _unread("ts")
+        self._begun = True
         return Record(
             keys=decoded.accepted,
             mode=mode,
-            request=request or Request(""),
+            request=request,
             issues=decoded.issues,
-            player_version=self._player_version,
+            player_version=self._player_version if is_dump else None,
+            is_dump=is_dump,
         )
+
+
+def _unread(place: str) -> Rejected:
+    """By the place and not by what stands there, so that reasons stay few; the line itself is kept."""
+    return Rejected(f"time not readable: {place}")
 
 
 def decode_line(text: str, mode: str = "auto") -> Decoded:

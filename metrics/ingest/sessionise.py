@@ -34,8 +34,8 @@ _TERMINAL = {"e": "completed", "f": "failed", "q": "stopped"}
 class Playback:
     """What is known of one playback, in the units of the table ``playback_session``."""
 
-    start_ts_ms: int = 0
-    end_ts_ms: int = 0
+    start_ts_ms: int | None = None
+    end_ts_ms: int | None = None
     outcome: str = "played"
     end_reason: str = "timeout"
     failure_class: str | None = None
@@ -79,10 +79,11 @@ def split_at_silence(reports: Sequence[Report], timeout_ms: int) -> Iterator[lis
         yield part
 
 
-def fold(reports: Sequence[Report], *, received_ts_ms: int) -> Playback:
+def fold(reports: Sequence[Report], *, received_ts_ms: int | None) -> Playback:
     """One session's reports, in order, as a playback.
 
-    ``received_ts_ms`` stands in for the end of a session whose log has no timestamps.
+    ``received_ts_ms`` stands in for the end of a session whose log has no timestamps; where it is None, such
+    a session has neither start nor end.
     """
     known = [report.ts_ms for report in reports if report.ts_ms is not None]
     playback = Playback()
@@ -104,6 +105,7 @@ def fold(reports: Sequence[Report], *, received_ts_ms: int) -> Playback:
             playback.start_ts_ms = playback.end_ts_ms - needed
     else:
         playback.flags.add("no_timestamps")
+    if not known and received_ts_ms is not None:
         playback.end_ts_ms = received_ts_ms
         playback.start_ts_ms = received_ts_ms - playback.watched_ms - playback.paused_ms
     return playback

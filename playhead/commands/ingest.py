@@ -11,6 +11,7 @@ from metrics.errors import InputError
 from playhead.commands._common import json_option, lake_option, print_json
 
 if TYPE_CHECKING:
+    from metrics.ingest.cmcd import Ingested
     from metrics.lake import Appended
 
 __all__ = ["command"]
@@ -38,9 +39,10 @@ def cmcd(
 
     The form is told line by line: query strings, URLs, header dumps, JSON, event bodies, and combined,
     CloudFront and JSON access logs. A file is known by its content, so taking it in again adds nothing.
+    Where no file has a usable record, nothing is written, and the exit status is 2.
     """
     from metrics.ingest.access_log import instant_ms
-    from metrics.ingest.cmcd import Ingested, ingest_cmcd
+    from metrics.ingest.cmcd import Ingested, Log, is_in, read_cmcd, write_cmcd
     from metrics.ingest.source import open_source
     from metrics.lake import Lake
 
@@ -53,19 +55,31 @@ def cmcd(
         raise InputError("must be positive", where="--session-timeout")
     # Every file is looked at before the first is taken in, so that a slip in a name changes nothing.
     sources = [open_source(name) for name in files]
-    lake = Lake.create(lake_path)
+    lake = Lake.open(lake_path) if Lake.is_at(lake_path) else None
     total = Ingested()
+    # Logs of nothing usable wait for one that is: alone they neither make nor change a lake.
+    waiting: list[Log] = []
+    usable = False
     for source in sources:
-        done = ingest_cmcd(lake, source, received_ts_ms=received_ts_ms, timeout_ms=session_timeout * 1000)
-        total.add(done)
-        if done.already:
+        if lake is not None and is_in(lake, source):
+            usable = True
+            total.already.append(source.name)
             click.echo(f"{source.name}: in the lake already, nothing added", err=True)
         else:
-            click.echo(
-                f"{source.name}: {done.lines} lines, {done.records} records, {done.sessions} sessions, "
-                f"{done.quarantined} quarantined",
-                err=True,
-            )
+            waiting.append(read_cmcd(source))
+            usable = usable or waiting[-1].done.records > 0
+        while usable and waiting:
+            lake = lake or Lake.create(lake_path)
+            log = waiting.pop(0)
+            done = write_cmcd(lake, log, received_ts_ms=received_ts_ms, timeout_ms=session_timeout * 1000)
+            total.add(done)
+            click.echo(f"{log.source.name}: {_told(done)}", err=True)
+            del log  # its reports are not to be held beside the next one's
+    if not usable:
+        for log in waiting:
+            total.add(log.done)
+        where = sources[0].name if len(sources) == 1 else f"{len(sources)} files"
+        raise InputError(_told(total), where=where, mend="nothing was written")
     if as_json:
         print_json({**vars(total), **{n: dict(c.most_common()) for n, c in _counters(total).items()}})
         return
@@ -152,6 +166,17 @@ def prometheus(url: str, config_path: Path, lake_path: Path, as_json: bool) -> N
 
     config = source.load_config(config_path)
     _report(source.ingest(Lake.create(lake_path), url, config), url, "minutes", as_json)
+
+
+def _told(done: Ingested) -> str:
+    """What came of the lines of one log, on one line."""
+    if done.records:
+        return (
+            f"{done.lines} lines, {done.records} records, {done.sessions} sessions, "
+            f"{done.quarantined} quarantined"
+        )
+    whys = [f"{n} x {why}" for why, n in (done.reasons + done.ignored).most_common(3)]
+    return f"no usable CMCD record in {done.lines} lines" + (f" ({', '.join(whys)})" if whys else "")
 
 
 def _counters(total: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``playhead ledger``: every session counted or excluded, by reason."""
+"""``playhead ledger``: every session counted, excluded or quarantined, by reason; lines beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from playhead.commands._common import json_option, lake_option, print_json
 @json_option
 @click.pass_context
 def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
-    """Sessions in = counted + excluded by reason. Exit status 1 where they do not add up."""
+    """Sessions in = counted + excluded + quarantined, by reason. Exit status 1 where they do not add up.
+
+    Lines of a log that never became a session are told beside the sum.
+    """
     from metrics.lake import Lake
     from metrics.ledger import ledger
 
@@ -26,6 +29,7 @@ def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
                 "counted": found.counted,
                 "excluded": dict(found.excluded),
                 "residual": found.residual,
+                "lines_quarantined": dict(found.lines_quarantined),
                 "weighted": {
                     "sessions_in": found.weight_in,
                     "counted": found.weight_counted,
@@ -37,8 +41,12 @@ def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
         _print(found.sessions_in, found.weight_in, "sessions in")
         _print(found.counted, found.weight_counted, "counted")
         for reason, rows in found.excluded.items():
-            _print(rows, found.weight_excluded[reason], f"excluded: {reason}")
+            what = reason if reason.startswith("quarantined: ") else f"excluded: {reason}"
+            _print(rows, found.weight_excluded[reason], what)
         _print(found.residual, None, "residual")
+        _print(sum(found.lines_quarantined.values()), None, "lines quarantined")
+        for reason, lines in found.lines_quarantined.items():
+            _print(lines, None, f"  {reason}")
     if found.residual:
         context.exit(1)
 

@@ -43,7 +43,7 @@ def test_w3c_in_cloudfront_s_order_and_in_a_log_s_own() -> None:
     )
     own = ("time", "date", "cs-uri-stem")
     assert parse_w3c("12:00:01\t2026-04-01\t/x", own) == Request("/x", NOON_MS)
-    assert parse_w3c("soon\tnever\t/x", own) is None
+    assert parse_w3c("soon\tnever\t/x", own) == Request("/x", unread_time="date and time")
     assert parse_w3c("a\tb", own) is None
 
 
@@ -58,6 +58,22 @@ def test_json_under_common_names() -> None:
         "/s?CMCD=su", NOON_MS, "203.0.113.7", None, 200, 5
     )
     assert parse_json({}) == Request("")
+
+
+def test_a_time_that_cannot_be_read_is_not_a_time_that_is_not_there() -> None:
+    line = '203.0.113.7 - - [99/Foo/2026:18:06:00 +0000] "GET /a HTTP/1.1" 200 1'
+    assert parse_combined(line) == Request(
+        "/a", None, "203.0.113.7", None, 200, 1, "[day/month/year:time zone]"
+    )
+    assert parse_json({"url": "/a", "time": "soon"}).unread_time == "time"
+    # A duration beside it is no time of day.
+    assert parse_json({"url": "/a", "time": 0.03, "ts": 1_775_044_801}) == Request("/a", NOON_MS)
+
+
+@pytest.mark.parametrize("request_line", ["-", "\\x16\\x03\\x01", "get /a"])
+def test_what_is_no_request_is_still_a_line_of_the_log(request_line: str) -> None:
+    line = f'cdn.example:443 203.0.113.7 - - [01/Apr/2026:12:00:01 +0000] "{request_line}" 408 -'
+    assert parse_combined(line) == Request(request_line, NOON_MS, "203.0.113.7", None, 408, None)
 
 
 @pytest.mark.parametrize(

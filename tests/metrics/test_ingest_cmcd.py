@@ -152,6 +152,70 @@ def test_forms_are_told_line_by_line_and_event_bodies_too(lake: Lake, tmp_path: 
     assert events["event"].to_list() == ["play", "started", "end"]
 
 
+BAD_DATE = _combined(5, 'sid="bad",br=1,d=1,ot=v').replace("01/Apr/2026", "99/Foo/2026")
+
+
+def test_a_line_whose_time_cannot_be_read_is_never_dated_otherwise(lake: Lake, tmp_path: Path) -> None:
+    lines = [
+        _combined(0, 'sid="s",br=1,d=1,ot=v'),
+        BAD_DATE,
+        '{"timestamp": "soon", "url": "/v?CMCD=sid%3D%22j%22"}',
+        '{"sid": "f", "br": 1, "timestamp": "soon"}',
+        'e=ps,sid="e",sta=p,ts=12,v=2',
+        "\t".join(
+            ["then", "soon", "FRA2", "50", "203.0.113.7", "GET", "h", "/v", "200", "-", "-", "CMCD=su"]
+        ),
+    ]
+    done = _ingest(lake, tmp_path / "log", "\n".join(lines))
+    assert (done.records, done.sessions, done.sessions_quarantined) == (1, 1, 0)
+    assert done.reasons == {
+        "time not readable: [day/month/year:time zone]": 1,
+        "time not readable: timestamp": 2,
+        "time not readable: ts": 1,
+        "time not readable: date and time": 1,
+    }
+    assert _session(lake)["end_ts_ms"] == RECEIVED_MS
+
+
+def test_when_the_file_changed_dates_no_session_among_dated_ones(tmp_path: Path) -> None:
+    undated = '{"sid": "u", "br": 1, "ot": "v"}'
+    (tmp_path / "mixed.log").write_text(undated + "\n" + _combined(0, 'sid="s",br=1,d=1,ot=v'))
+    (tmp_path / "undated.log").write_text(undated)
+    mixed, told, alone = (Lake.create(tmp_path / name) for name in ("mixed", "told", "alone"))
+    source = open_source(str(tmp_path / "mixed.log"))
+    done = ingest_cmcd(mixed, source)
+    assert (done.records, done.sessions, done.sessions_quarantined) == (2, 1, 1)
+    assert ["start_ts_ms: missing" in reason for reason in done.reasons] == [True]
+    # What the user says of it is no guess.
+    assert ingest_cmcd(told, source, received_ts_ms=RECEIVED_MS).sessions == 2
+    undated_source = open_source(str(tmp_path / "undated.log"))
+    assert ingest_cmcd(alone, undated_source).sessions == 1
+    assert _session(alone)["end_ts_ms"] == undated_source.modified_ts_ms
+
+
+CUT_OFF = "203.0.113.50 - carol [10/Jun/2026:18:06:00"
+DUMP = "{CMCD-Session: 'sid=\"s-1\"', CMCD-Object: 'ot=v'}"
+
+
+def test_only_a_player_s_words_above_its_dump_are_a_banner(lake: Lake, tmp_path: Path) -> None:
+    whole = _combined(0, 'sid="s",br=1,d=1,ot=v')
+    for name, lines, ignored, quarantined in (
+        ("dump", ["A Player", "Player Version 8", DUMP], {"banner": 2}, 0),
+        ("garbage after", ["A Player", DUMP, "total garbage here"], {"banner": 1}, 1),
+        ("cut off above", [CUT_OFF, DUMP + " "], {}, 1),
+        ("access log", ["total garbage here", whole, CUT_OFF, whole[:-140]], {}, 3),
+        ("nothing else", ["total garbage here", "", "# so"], {"blank": 1, "comment": 1}, 1),
+        ("log with words", ["Some words 2026-04-01 GET /v?CMCD=sid%3D%22a%22", whole + " "], {}, 1),
+    ):
+        done = _ingest(lake, tmp_path / name, "\n".join(lines))
+        assert (name, dict(done.ignored), done.quarantined) == (name, ignored, quarantined)
+        assert done.reasons == ({"not a CMCD record": quarantined} if quarantined else {})
+    kept = "\n".join(lake.scan("quarantine").collect()["row"])
+    assert "203.0.113.0 - - [10/Jun/2026:18:06:00" in kept
+    for secret in ("203.0.113.50", "203.0.113.77", "carol", "bob"):
+        assert secret not in kept
+
+
 def test_headers_win_over_the_query(lake: Lake, tmp_path: Path) -> None:
     line = _combined(0, 'sid="query",br=1') + " CMCD-Session: 'sid=\"header\"'"
     _ingest(lake, tmp_path / "both.log", line)
@@ -214,7 +278,7 @@ def test_bad_lines_are_quarantined_with_reasons_and_nobody_s_address(lake: Lake,
         "not JSON, though it starts with a brace": 1,
         "not UTF-8": 1,
         "binary: control characters": 1,
-        "neither CMCD nor a line of an access log": 1,
+        "not a CMCD record": 1,
         "no sid, and no client to tell the session by": 1,
         "CMCD without a key": 1,
         f"longer than {MAX_LINE_BYTES} bytes": 1,

@@ -23,11 +23,12 @@ def test_every_session_is_counted_or_excluded_by_reason(tmp_path: Path) -> None:
     bad = good[:3].with_columns(playing_ms=pl.lit(-1, pl.Int64))
     lake.append("playback_session", pl.concat([good, bad]), application="test", version=1)
     lake.append("playback_session", good, application="test", version=1)  # again: already in
-    # Lines that never became a row tell no weight; other tables' rows are not sessions.
+    # What is no row tells no weight; other tables' rows are not sessions, and neither are lines.
     lines = pl.DataFrame(
         {"table": ["playback_session", "delivery"], "reason": ["unreadable"] * 2, "row": ["?", "?"]}
     )
     lake.quarantine(lines, application="log", version=1)
+    lake.quarantine(lines, application="lines/log", version=1)
     found = ledger(lake)
     assert (found.sessions_in, found.counted, found.residual) == (8 + 3 + 1, 5, 0)
     assert dict(found.excluded) == {
@@ -37,6 +38,7 @@ def test_every_session_is_counted_or_excluded_by_reason(tmp_path: Path) -> None:
         "quarantined: playing_ms: negative": 30, "bot": 6, "no_end": 2, "quarantined: unreadable": 1,
     }  # fmt: skip
     assert found.weight_in == 50 + 39
+    assert found.lines_quarantined == {"unreadable": 1}
 
 
 def test_an_empty_lake_has_an_empty_ledger(tmp_path: Path) -> None:

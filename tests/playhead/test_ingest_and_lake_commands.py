@@ -61,6 +61,36 @@ def test_a_slip_in_one_name_takes_nothing_in(shell: Shell, tmp_path: Path) -> No
     assert not (tmp_path / "lake").exists()
 
 
+def test_nothing_usable_leaves_nothing_behind(shell: Shell, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    (tmp_path / "a.log").write_text("total garbage here\n\n")
+    (tmp_path / "b.log").write_text("")
+    (tmp_path / "good.log").write_text(URL)
+    status, out, err = shell("ingest", "cmcd", tmp_path / "a.log", "--lake", lake)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"playhead: {tmp_path / 'a.log'}: no usable CMCD record in 2 lines (1 x not a CMCD record, 1 x blank); "
+        "nothing was written\n"
+    )
+    status, _, err = shell("ingest", "cmcd", tmp_path / "a.log", tmp_path / "b.log", "--lake", lake)
+    assert (status, err.count("\n"), "2 files: no usable CMCD record" in err) == (2, 1, True)
+    assert not lake.exists()
+    # Beside a good one, and beside one that is in, its lines are kept and told.
+    for _ in range(2):
+        status, _, err = shell("ingest", "cmcd", tmp_path / "a.log", tmp_path / "good.log", "--lake", lake)
+        assert status == 0
+    assert err.count("in the lake already") == 2
+    ledger = shell.json("ledger", "--lake", lake)
+    assert (ledger["sessions_in"], ledger["counted"], ledger["residual"]) == (1, 1, 0)
+    assert ledger["lines_quarantined"] == {"not a CMCD record": 1}
+    assert "             1  lines quarantined\n" in shell("ledger", "--lake", lake)[1]
+    (tmp_path / "c.log").write_text("more garbage")
+    assert shell("ingest", "cmcd", tmp_path / "c.log", "--lake", lake)[0] == 2
+    assert shell.json("ledger", "--lake", lake) == ledger
+    assert shell("ingest", "cmcd", tmp_path / "c.log", tmp_path / "good.log", "--lake", lake)[0] == 0
+    assert shell.json("ledger", "--lake", lake)["lines_quarantined"] == {"not a CMCD record": 2}
+
+
 def test_what_was_received_when(shell: Shell, tmp_path: Path) -> None:
     from metrics.lake import Lake
 
