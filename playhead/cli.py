@@ -23,7 +23,7 @@ COMMANDS = {
     "ingest": "Take real telemetry in: CMCD, access logs, Prometheus, charges.",
     "cmcd": "Decode raw CMCD.",
     "metrics": "Compute metrics by any dimensions.",
-    "ledger": "Every session counted or excluded, by reason.",
+    "ledger": "Every session counted, excluded or quarantined.",
     "explain": "What moved a metric between two periods.",
     "decide": "The decision table: what each switch does to viewers and margin.",
     "slo": "Check, compile and evaluate objectives.",

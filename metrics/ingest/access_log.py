@@ -41,9 +41,10 @@ CLOUDFRONT_FIELDS: tuple[str, ...] = (
     "sc-status", "cs(Referer)", "cs(User-Agent)", "cs-uri-query",
 )  # fmt: skip
 
+# Possessive, so that a hostile line costs no more than its length.
 _COMBINED = re.compile(
     r"^(?:[A-Za-z0-9.-]+:\d+ )?(?P<address>\S+) \S+ \S+ \[(?P<time>[^\]]*)\] "
-    r'"(?:[A-Z]{3,10} (?P<target>\S+)[^"]*|(?P<request>(?:[^"\\]|\\.)*))" '
+    r'"(?:[A-Z]{3,10} (?P<target>\S++) [^"]*+|(?P<request>(?:[^"\\]|\\.)*+))" '
     r'(?P<status>\d{3}) (?P<bytes>\d+|-)(?: "(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
 _JSON_NAMES: Mapping[str, tuple[str, ...]] = {

@@ -121,3 +121,19 @@ def test_every_notation_of_an_instant_agrees(epoch_s: int) -> None:
 )
 def test_user_agents(agent: str, device: str | None, system: str | None) -> None:
     assert (device_of(agent), os_of(agent)) == (device, system)
+
+
+@pytest.mark.parametrize("end", ["x" * 200_000, 'x" ' * 60_000, "\\" * 200_000])
+def test_a_hostile_line_is_refused_at_once(end: str) -> None:
+    # Of quadratic cost this would take minutes.
+    assert parse_combined(f'203.0.113.7 - - [01/Apr/2026:12:00:01 +0000] "GET {end}') is None
+
+
+def test_quotes_within_a_url_and_a_request_without_a_version() -> None:
+    start, end = '203.0.113.7 - - [01/Apr/2026:12:00:01 +0000] "', '" 200 1'
+    quoted = parse_combined(f'{start}GET /v?CMCD=sid="s" HTTP/1.1{end}')
+    assert quoted is not None
+    assert quoted.target == '/v?CMCD=sid="s"'
+    short = parse_combined(f"{start}GET /v?CMCD=su{end}")
+    assert short is not None
+    assert short.target.endswith("/v?CMCD=su")
