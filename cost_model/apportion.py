@@ -8,9 +8,9 @@ __all__ = ["apportion"]
 
 
 def apportion(amount: int, weights: Sequence[int]) -> list[int]:
-    """Largest-remainder shares of ``amount`` (cents) in proportion to ``weights``; they sum to ``amount``.
+    """Largest-remainder shares of ``amount`` in proportion to ``weights``; they sum to ``amount``.
 
-    Each part is the exact share rounded down, and the cents left over go to the largest remainders, earlier
+    Each part is the exact share rounded down, and the units left over go to the largest remainders, earlier
     ones first among equals. Integers of any size; weights are not negative and not all 0.
 
     >>> apportion(100, [1, 1, 1])

@@ -23,7 +23,10 @@ from cost_model.rates import GLOBAL, Rate, Rates
 from cost_model.uncertainty import DRAWS, Floats, sample_rate
 from cost_model.usage import Usage
 
-__all__ = ["Line", "bill", "cents", "exact", "list_costs", "simulated"]
+__all__ = ["UNITS_PER_USD", "Line", "bill", "exact", "list_costs", "simulated", "whole_units"]
+
+UNITS_PER_USD = 10**10
+"""What charges are counted in: the last decimal of the contract's amounts. A cent is too coarse for a small lake."""
 
 # What a price function gives: the same two types, only ever handed out.
 Priced = TypeVar("Priced", Decimal, Floats, covariant=True)
@@ -136,7 +139,7 @@ def simulated(rates: Rates, *, draws: int = DRAWS, seed: int = 0) -> Prices[Floa
 
 
 def list_costs(usage: Usage, rates: Rates) -> dict[tuple[date, str | None], int]:
-    """Third-party delivery at list price, cents by month and region.
+    """Third-party delivery at list price, 10⁻¹⁰ USD by month and region.
 
     Volume tiers count the month's volume under one list entry over all its regions, and the regions share
     the sum in proportion to bytes.
@@ -150,15 +153,16 @@ def list_costs(usage: Usage, rates: Rates) -> dict[tuple[date, str | None], int]
         total = sum(size for _, size in regions)
         if total == 0:
             continue
-        cost = cents(_tiered(entry, Decimal(total) / _BYTES_PER_GB) * rates.usd_per(entry.currency, month))
+        listed = _tiered(entry, Decimal(total) / _BYTES_PER_GB) * rates.usd_per(entry.currency, month)
+        cost = whole_units(listed)
         for (region, _), part in zip(regions, apportion(cost, [size for _, size in regions]), strict=True):
             costs[month, region] = part
     return costs
 
 
-def cents(amount: Decimal) -> int:
-    """A decimal amount in whole cents, half to even."""
-    return int((amount * 100).to_integral_value(rounding=ROUND_HALF_EVEN))
+def whole_units(usd: Decimal) -> int:
+    """An amount in whole 10⁻¹⁰ USD, half to even."""
+    return int((usd * UNITS_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
 def _own(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:

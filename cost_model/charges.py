@@ -1,4 +1,4 @@
-"""Charges: the bill split over slices of usage, in FOCUS 1.2 names, exact to the cent.
+"""Charges: the bill split over slices of usage, in FOCUS 1.2 names, exact to the last decimal.
 
 A line of the bill is split over the slices (month, region, ISP, tier, CDN, codec) that bear it, in
 proportion to their bytes, by largest remainder: the slices of a line sum to the line, and so all charges sum
@@ -15,13 +15,16 @@ from decimal import Decimal
 import polars as pl
 
 from cost_model.apportion import apportion
-from cost_model.bill import Line, bill, cents, exact, list_costs
+from cost_model.bill import UNITS_PER_USD, Line, bill, exact, list_costs, whole_units
 from cost_model.rates import Rates
 from cost_model.usage import Usage
 from metrics.errors import InputError
 from metrics.telemetry import get_table
 
-__all__ = ["DESCRIPTIONS", "bill_frame", "charges", "neutralised", "residual"]
+__all__ = ["DESCRIPTIONS", "MODELLED_ACCOUNT", "bill_frame", "charges", "neutralised", "residual"]
+
+MODELLED_ACCOUNT = "playhead"
+"""BillingAccountId of charges priced here from usage, which tells them from a bill that was received."""
 
 _SLICE = ("month", "region", "isp", "tier", "cdn", "codec")
 _PROVIDER = {"third_party": "Third-party CDN"}
@@ -49,12 +52,12 @@ DESCRIPTIONS = {
 
 
 def charges(
-    usage: Usage, rates: Rates, *, account: str = "playhead", is_synthetic: bool = False
+    usage: Usage, rates: Rates, *, account: str = MODELLED_ACCOUNT, is_synthetic: bool = False
 ) -> pl.DataFrame:
     """The contract's table ``charge`` for a quarter of usage.
 
     BilledCost is what is invoiced in the month (capex when bought), EffectiveCost its amortised cost,
-    ListCost what would be invoiced at public list price where there is one. Amounts are whole cents.
+    ListCost what would be invoiced at public list price where there is one. Amounts are whole 10⁻¹⁰ USD.
     """
     lines = _rounded(usage, rates)
     slices = usage.delivery.filter(pl.col("delivered_bytes") > 0).sort(_SLICE, nulls_last=True)
@@ -90,7 +93,7 @@ def bill_frame(usage: Usage, rates: Rates) -> pl.DataFrame:
     usd = pl.Decimal(38, 10)
     return pl.DataFrame(
         [
-            (line.month, line.pool, line.sku, line.region, line.rate, *(Decimal(c).scaleb(-2) for c in cost))
+            (line.month, line.pool, line.sku, line.region, line.rate, *(Decimal(c).scaleb(-10) for c in cost))
             for line, *cost in _rounded(usage, rates)
         ],
         schema={
@@ -158,7 +161,7 @@ def _rounded(usage: Usage, rates: Rates) -> list[tuple[Line[Decimal], int, int, 
     listed = list_costs(usage, rates)
     rows = []
     for line in bill(usage, exact(rates)):
-        billed, effective = cents(line.billed), cents(line.effective)
+        billed, effective = whole_units(line.billed), whole_units(line.effective)
         at_list = listed.get((line.month, line.region)) if line.sku == "third_party" else None
         if billed or effective:
             rows.append((line, billed, effective, billed if at_list is None else at_list))
@@ -193,11 +196,11 @@ def _shaped(
         orient="row",
     )  # fmt: skip
     table = get_table("charge")
-    usd, per_cent = table.schema["BilledCost"], pl.lit(100, pl.Decimal(38, 0))
+    usd = table.schema["BilledCost"]
     parts = pl.DataFrame(
         out,
-        schema={"line": pl.Int64, "slice": pl.UInt32, "billed": pl.Int64, "effective": pl.Int64,
-                "listed": pl.Int64, "share": pl.Decimal(38, 0)},
+        schema={"line": pl.Int64, "slice": pl.UInt32, "billed": pl.Int128, "effective": pl.Int128,
+                "listed": pl.Int128, "share": pl.Decimal(38, 0)},
     )  # fmt: skip
     placed = slices.select(_SLICE[1:]).with_row_index("slice")
     joined = (
@@ -205,7 +208,7 @@ def _shaped(
         .join(placed, on="slice", how="left", maintain_order="left")
         .with_columns(
             *(
-                (pl.col(ours).cast(pl.Decimal(38, 10)) / per_cent).cast(usd).alias(focus)
+                _usd(pl.col(ours)).cast(usd).alias(focus)
                 for ours, focus in (
                     ("billed", "BilledCost"),
                     ("effective", "EffectiveCost"),
@@ -229,6 +232,13 @@ def _shaped(
         )
     )
     return joined.select(table.schema.names()).cast(table.schema)
+
+
+def _usd(units: pl.Expr) -> pl.Expr:
+    """Whole 10⁻¹⁰ USD as decimals; whole and fraction apart, for as one the unscaled integer might not fit."""
+    exact_usd = pl.Decimal(38, 10)
+    whole, rest = units // UNITS_PER_USD, units % UNITS_PER_USD
+    return whole.cast(exact_usd) + (rest.cast(exact_usd) / UNITS_PER_USD).cast(exact_usd)
 
 
 def _instants(month: date) -> tuple[int, int]:

@@ -12,13 +12,14 @@ from pathlib import Path
 import polars as pl
 
 from cost_model.rates import Rates, load
+from cost_model.received import ReceivedBill, received_bill
 from cost_model.report import Quality, render
 from cost_model.statement import Statement, state
 from cost_model.usage import Quarter
 from metrics.lake import Lake
 from playhead.usage import measured_usage, paired_worlds
 
-__all__ = ["economics", "statement", "write_outputs"]
+__all__ = ["bill_of", "economics", "statement", "write_outputs"]
 
 ECONOMICS = "economics.json"
 REPORT = "report.html"
@@ -62,14 +63,21 @@ def statement(
     )
 
 
+def bill_of(lake: Lake, result: Statement) -> ReceivedBill | None:
+    """The bill received for the statement's quarter, if any."""
+    return received_bill(lake.scan("charge"), result.quarter, result.usage.total_hours())
+
+
 def write_outputs(
     lake: Lake, result: Statement, folder: Path, *, ledger_residual: int | None = None
 ) -> tuple[Path, Path]:
     """Write the report and the figures into ``folder``; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     report, figures = folder / REPORT, folder / ECONOMICS
-    report.write_text(render(result, quality(lake, result, ledger_residual)), encoding="utf-8")
-    figures.write_text(json.dumps(result.as_dict(), indent=2, default=str) + "\n", encoding="utf-8")
+    received = bill_of(lake, result)
+    report.write_text(render(result, quality(lake, result, ledger_residual), received), encoding="utf-8")
+    shown = result.as_dict() | {"bill": received.as_dict() if received else None}
+    figures.write_text(json.dumps(shown, indent=2, default=str) + "\n", encoding="utf-8")
     return report, figures
 
 

@@ -65,6 +65,13 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
     if not delivery.height:
         delivery, days = _delivery_of_sessions(counted)
         peaks = peaks.clear()
+    if not delivery.height and hours.height:
+        raise InputError(
+            f"the sessions of {quarter} have no bytes, and there is no delivery",
+            where=str(lake.path),
+            mend="map unattributed_bytes (all bytes of a session), or edge_bytes, storage_bytes and "
+            "third_party_bytes where they are known, with playhead ingest sessions",
+        )
     if not delivery.height:
         raise InputError(
             f"no delivery and no sessions in {quarter}", where=str(lake.path), mend=_quarters_with_data(lake)

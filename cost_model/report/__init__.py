@@ -16,6 +16,7 @@ from markupsafe import Markup
 from cost_model.cdn import POLICIES
 from cost_model.charges import DESCRIPTIONS
 from cost_model.margin import INCLUDED
+from cost_model.received import ReceivedBill
 from cost_model.report import figures, numbers
 from cost_model.statement import Statement
 from cost_model.uncertainty import Driver, Interval
@@ -48,13 +49,14 @@ class Quality:
     is_synthetic: bool
 
 
-def render(statement: Statement, quality: Quality) -> str:
-    """The report as HTML."""
+def render(statement: Statement, quality: Quality, received: ReceivedBill | None = None) -> str:
+    """The report as HTML; ``received`` is the bill of the quarter, shown beside what usage is modelled to cost."""
     breakevens = [statement.breakevens[policy] for policy in POLICIES]
     third_party, own = statement.paybacks["third_party"], statement.paybacks["own"]
     page = _template().render(
         s=statement,
         q=quality,
+        received=received,
         included=INCLUDED,
         total=statement.total,
         cards=_cards(statement),
@@ -98,7 +100,7 @@ def _template() -> Template:
         "months": numbers.months,
         "rate_name": numbers.rate_name,
         "share": numbers.ratio,
-        "exact": lambda v: f"{v:,.2f}",
+        "exact": lambda v: f"{v:,.2f}" if not v or abs(v) >= 0.1 else f"{v:.3g}",
         "fixed": lambda v, digits: "–" if v is None else f"{v:.{digits}f}",
         "span_count": lambda i: numbers.span(numbers.count(i.low), numbers.count(i.high)),
     }

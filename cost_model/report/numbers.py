@@ -28,6 +28,8 @@ def usd(value: float | None) -> str:
     if value is None or math.isnan(value):
         return _NONE
     sign, size = ("−" if value < 0 else ""), abs(value)
+    if 0 < size < 0.1:
+        return unit_usd(value)
     for step, name in _STEPS[2:]:
         if size >= step:
             return f"{sign}${_three(size / step)} {name}"

@@ -25,6 +25,15 @@ TILES = (
 )
 POOLS = {"delivery": "Delivery", "encoding": "Encoding", "control_plane": "Control plane"}
 
+REGION_COLUMNS = {
+    "hours": ("hours", count),
+    "cost": ("usd_per_hour", unit_usd),
+    "gb": ("gb_per_hour", count),
+    "month": ("usd_per_member_month", unit_usd),
+    "revenue": ("revenue_usd_per_hour", unit_usd),
+    "margin": ("contribution_usd_per_hour", unit_usd),
+}
+
 # --- the quarter ------------------------------------------------------------------------------------------
 
 if not found:
@@ -46,6 +55,14 @@ else:
         f"panel. Charges reconcile to the bill: residual ${float(found['residual_usd']):.2f}. "
         "Filters do not narrow the quarter."
     )
+    if bill := found.get("bill"):
+        by_bill = bill["usd_per_hour"]
+        st.caption(
+            f"Your bill for the quarter: {usd(float(bill['billed_usd']))} billed, "
+            f"{usd(float(bill['effective_usd']))} effective"
+            + (f", {unit_usd(by_bill)} a stream hour" if by_bill is not None else "")
+            + ". The figures below are modelled from usage and rates, and do not read it."
+        )
     for column, (name, title) in zip(st.columns(4), TILES, strict=True):
         figure = found["figures"].get(name)
         with column:
@@ -98,16 +115,22 @@ else:
         frame = pl.DataFrame(
             {
                 "cost": [f"{p['sku'].replace('_', ' ')} · {POOLS.get(p['pool'], p['pool'])}" for p in pools],
-                "usd": [float(p["effective_usd"]) / 1e6 for p in pools],
-            }
+                "usd": [float(p["effective_usd"]) for p in pools],
+            },
+            schema={"cost": pl.String, "usd": pl.Float64},
         )
-        chart(
-            bars(frame["cost"].to_list(), frame["usd"].to_list(), palette, axis=axis_of("${:,.2f} M")),
-            "Effective cost by pool, USD million, dearest first",
-            frame,
-            key="pools",
-            caption="USD million, dearest first",
-        )
+        top = max(frame["usd"].to_list(), default=0.0)
+        scale, unit, form = (1e6, "USD million", "${:,.2f} M") if top >= 1e5 else (1, "USD", "${:,.3g}")
+        if pools:
+            chart(
+                bars(frame["cost"].to_list(), (frame["usd"] / scale).to_list(), palette, axis=axis_of(form)),
+                f"Effective cost by pool, {unit}, dearest first",
+                frame.with_columns(pl.col("usd") / scale),
+                key="pools",
+                caption=f"{unit}, dearest first",
+            )
+        else:
+            missing("No pool has a cost in this quarter.", "The usage comes to nothing at these rates.")
     with card("By region", "cost and margin of an hour"):
         regions = pl.DataFrame(found["by_region"], infer_schema_length=None)
         st.dataframe(
@@ -115,20 +138,30 @@ else:
             .sort("contribution_usd_per_hour", nulls_last=True)
             .select(
                 region=pl.col("region").map_elements(named, pl.String, skip_nulls=False),
-                hours=pl.col("hours") / 1e9,
-                cost="usd_per_hour",
-                gb="gb_per_hour",
-                month="usd_per_member_month",
-                revenue="revenue_usd_per_hour",
-                margin="contribution_usd_per_hour",
+                **{
+                    # A null would read "None": where a figure is unknown the column is text, with a dash.
+                    column: pl.col(name)
+                    if regions[name].drop_nulls().len() == regions.height
+                    else pl.col(name).cast(pl.Float64).map_elements(words, pl.String, skip_nulls=False)
+                    for column, (name, words) in REGION_COLUMNS.items()
+                },
             ),
             column_config={
-                "hours": st.column_config.NumberColumn("stream hours, B", format="%.2f"),
+                "hours": st.column_config.NumberColumn("stream hours", format="compact"),
                 "cost": st.column_config.NumberColumn("cost / hour", format="$%.6f"),
                 "gb": st.column_config.NumberColumn("GB / hour", format="%.3f"),
                 "month": st.column_config.NumberColumn("cost / subscriber-month", format="$%.4f"),
                 "revenue": st.column_config.NumberColumn("revenue / hour", format="$%.4f"),
                 "margin": st.column_config.NumberColumn("margin / hour", format="$%.4f"),
+            }
+            if not any(regions[name].null_count() for name, _ in REGION_COLUMNS.values())
+            else {
+                "hours": "stream hours",
+                "cost": "cost / hour",
+                "gb": "GB / hour",
+                "month": "cost / subscriber-month",
+                "revenue": "revenue / hour",
+                "margin": "margin / hour",
             },
             hide_index=True,
             row_height=32,

@@ -2,6 +2,11 @@
 
 Costs stay exact decimals as written. Columns the contract does not have are left out; of providers' own
 ``x_`` columns those it has are taken, whatever their capitals (``x_CostPool`` is ``x_cost_pool``).
+
+The cost pool is the one written (``x_CostPool``, or ``cost_pool`` among the tags; ``own`` and ``third_party``
+are delivery by that CDN). Where none is written the service tells it: content delivery and network
+connectivity, or networking without a subcategory, are delivery; media services that encode are encoding.
+Any other charge stays without a pool, and so is in no unit cost.
 """
 
 from __future__ import annotations
@@ -14,19 +19,39 @@ import polars as pl
 from metrics.errors import InputError
 from metrics.ingest.table_file import digest, instant_ms_of, read_table
 from metrics.lake import Appended, Lake
+from metrics.measures import COST_POOLS
 from metrics.telemetry import TABLES
 
-__all__ = ["ingest", "to_contract"]
+__all__ = ["append", "ingest", "read", "to_contract", "without_pool"]
 
 _TABLE = TABLES["charge"]
 _PERIOD = {"x_period_start_ts_ms": "ChargePeriodStart", "x_period_end_ts_ms": "ChargePeriodEnd"}
+_CDNS = ("own", "third_party")
+_DELIVERING = ("content delivery", "network connectivity")
+_ENCODES = "encod|transcod|mediaconvert"
+_TAG_OF_POOL = r'"(?:x_)?cost[_-]?pool"\s*:\s*"([^"]*)"'
 # Text the standard lets a provider leave out of a row, and that the contract always has.
 _EMPTY_WHEN_NULL = ("ChargeDescription", "PublisherName")
 
 
 def ingest(lake: Lake, path: Path) -> Appended:
     """Append the file's charges, once for its content."""
-    frame = to_contract(read_table(path), where=str(path))
+    return append(lake, path, read(path))
+
+
+def read(path: Path) -> pl.DataFrame:
+    """The file's charges as rows of ``charge``; raises what :func:`to_contract` raises."""
+    return to_contract(read_table(path), where=str(path))
+
+
+def without_pool(frame: pl.DataFrame) -> int:
+    """How many well-formed rows are in no unit cost for want of a pool that one has."""
+    pools = _TABLE.validate(frame).good["x_cost_pool"]
+    return int((~pools.is_in(COST_POOLS).fill_null(value=False)).sum())
+
+
+def append(lake: Lake, path: Path, frame: pl.DataFrame) -> Appended:
+    """Append ``frame``, what :func:`read` made of the file."""
     return lake.append(_TABLE.name, frame, application=f"ingest/charges/{digest(path)}", version=0)
 
 
@@ -51,7 +76,49 @@ def to_contract(frame: pl.DataFrame, *, where: str = "") -> pl.DataFrame:
             exprs.append(pl.col(source).cast(pl.String).fill_null("").alias(column.name))
         else:
             exprs.append(pl.col(source).cast(column.dtype, strict=False).alias(column.name))
-    return frame.select(exprs)
+    return _pooled(frame.select(exprs), frame)
+
+
+def _pooled(charges: pl.DataFrame, focus: pl.DataFrame) -> pl.DataFrame:
+    """``charges`` with ``x_cost_pool`` and ``x_cdn`` as the module says."""
+
+    def text(frame: pl.DataFrame, name: str) -> pl.Series:
+        if name in frame.columns and frame.schema[name] == pl.String:
+            return frame[name].str.strip_chars().str.to_lowercase().replace("", None)
+        return pl.Series(name, [None] * frame.height, dtype=pl.String)
+
+    facts = pl.DataFrame(
+        {
+            "written": text(charges, "x_cost_pool"),
+            "tag": text(focus, "Tags").str.extract(_TAG_OF_POOL),
+            "category": text(focus, "ServiceCategory"),
+            "subcategory": text(focus, "ServiceSubcategory"),
+            "service": text(focus, "ServiceName").fill_null("")
+            + " "
+            + text(focus, "ChargeDescription").fill_null(""),
+            "cdn": charges["x_cdn"] if "x_cdn" in charges.columns else text(charges, "x_cdn"),
+        }
+    ).with_columns(pl.coalesce("written", "tag").str.replace_all(r"[\s-]+", "_").alias("written"))
+    networking = pl.col("subcategory").is_in(_DELIVERING) | (
+        (pl.col("category") == "networking") & pl.col("subcategory").is_null()
+    )
+    encoding = (pl.col("category") == "media") & (
+        pl.col("service").str.contains(_ENCODES)
+        | pl.col("subcategory").str.contains(_ENCODES).fill_null(value=False)
+    )
+    named_cdn = pl.col("written").is_in(_CDNS)
+    pools = facts.select(
+        x_cost_pool=pl.when(named_cdn)
+        .then(pl.lit("delivery"))
+        .when(pl.col("written").is_not_null())
+        .then("written")
+        .when(networking)
+        .then(pl.lit("delivery"))
+        .when(encoding)
+        .then(pl.lit("encoding")),
+        x_cdn=pl.coalesce("cdn", pl.when(named_cdn).then("written")),
+    )
+    return charges.with_columns(pools.get_columns())
 
 
 def _snake(name: str) -> str:

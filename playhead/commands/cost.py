@@ -45,14 +45,17 @@ def command() -> None:
 @lake_option
 @json_option
 def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: Path, as_json: bool) -> None:
-    """Compute a quarter's charges and unit costs, and write the report."""
+    """Price a quarter's measured usage with the rates, and write the report.
+
+    Unit costs are modelled; a bill taken in by `playhead ingest charges` is shown beside them.
+    """
     from cost_model.charges import neutralised
     from cost_model.rates import load
     from cost_model.report.numbers import count, months, unit_usd, usd
     from cost_model.usage import Quarter
     from metrics.lake import Lake
     from metrics.ledger import ledger
-    from playhead.economics import statement, write_outputs
+    from playhead.economics import bill_of, statement, write_outputs
 
     period = Quarter.parse(quarter)
     lake = Lake.open(lake_path)
@@ -66,13 +69,13 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
         raise InputError(
             f"cannot be written ({error.strerror})", where=str(folder), mend="give a folder with --out"
         ) from error
+    received = bill_of(lake, result)
     if as_json:
-        print_json(result.as_dict() | {"report": str(page)})
+        bill = received.as_dict() if received else None
+        print_json(result.as_dict() | {"bill": bill, "report": str(page)})
         return
-    click.echo(
-        f"{period}: {usd(float(result.cost_usd))} effective, {usd(float(result.billed_usd))} billed, ",
-        nl=False,
-    )
+    at_rates = f"{usd(float(result.cost_usd))} effective, {usd(float(result.billed_usd))} billed"
+    click.echo(f"{period}, usage at the rates: {at_rates}, ", nl=False)
     click.echo(f"residual ${result.residual_usd:,.2f}")
     for name, title in _FIGURES.items():
         if name in result.figures:
@@ -86,6 +89,21 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     i = result.paybacks["third_party"].at.months
     between = f"{months(i.low)} to {months(i.high)} months"
     click.echo(f"  {'AV1 + film grain pays back':<30} {months(i.median):>10}  (90 %: {between})")
+    if received is None:
+        click.echo(f"  no bill was received for {period}: every cost is modelled from usage and rates")
+    else:
+        between = f"{usd(float(received.billed_usd))} billed, {usd(float(received.effective_usd))} effective"
+        click.echo(f"your bill: {between}, {received.charges:,} charges")
+        if received.usd_per_hour is not None:
+            by_bill = unit_usd(received.usd_per_hour)
+            click.echo(f"  {'cost per stream hour, by bill':<30} {by_bill:>10}  (effective, from the bill)")
+        for row in received.pools:
+            amounts = f"{usd(float(row['billed_usd']))} billed, {usd(float(row['effective_usd']))} effective"
+            click.echo(f"  {(row['pool'] or 'no cost pool').replace('_', ' '):<30} {amounts}")
+        if received.without_pool:
+            click.echo(f"  charges without a cost pool, in no unit cost: {received.without_pool:,}")
+        if received.not_in_usd:
+            click.echo(f"  charges not in USD, in no sum: {received.not_in_usd:,}")
     click.echo(f"report: {page}")
 
 

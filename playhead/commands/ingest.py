@@ -138,11 +138,23 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
 @lake_option
 @json_option
 def charges(file: Path, lake_path: Path, as_json: bool) -> None:
-    """FOCUS cost and usage data (CSV or Parquet)."""
+    """FOCUS cost and usage data (CSV or Parquet).
+
+    Unit costs have the pools delivery, encoding and control_plane: from x_CostPool or a tag cost_pool (own and
+    third_party are delivery), else from the service: networking is delivery, media encoding is encoding.
+    """
     from metrics.ingest import focus
     from metrics.lake import Lake
 
-    _report(focus.ingest(Lake.create(lake_path), file), file.name, "charges", as_json)
+    # The file is read before a lake is made, so that a slip leaves no empty lake behind.
+    frame = focus.read(file)
+    appended = focus.append(Lake.create(lake_path), file, frame)
+    left_out = focus.without_pool(frame)
+    _report(appended, file.name, "charges", as_json, also={"charges_without_pool": left_out})
+    if left_out and not as_json:
+        click.echo(
+            f"  {left_out:,} charges without a cost pool are in no unit cost; write x_CostPool to place them"
+        )
 
 
 @command.command(short_help="Counts a minute from a Prometheus server.")
@@ -192,14 +204,16 @@ def _print_columns(ctx: click.Context) -> None:
     ctx.exit()
 
 
-def _report(appended: Appended, source: str, what: str, as_json: bool) -> None:
+def _report(
+    appended: Appended, source: str, what: str, as_json: bool, also: dict[str, Any] | None = None
+) -> None:
     if appended.already:
         click.echo(f"{source}: in the lake already, nothing added", err=True)
         if not as_json:
             return
     rows = appended.rows + appended.quarantined
     counts = {"rows": rows, what: appended.rows, "quarantined": appended.quarantined}
-    known = {"reasons": appended.reasons} | ({"already": appended.already} if as_json else {})
+    known = {"reasons": appended.reasons} | ({"already": appended.already, **(also or {})} if as_json else {})
     _say(counts | known, source, as_json)
 
 

@@ -172,3 +172,31 @@ def test_focus_own_columns_iso_times_and_bad_rows(lake: Lake, tmp_path: Path) ->
     raw.drop("BilledCost").write_csv(tmp_path / "less.csv")
     with pytest.raises(InputError, match="no column 'BilledCost'"):
         focus.ingest(lake, tmp_path / "less.csv")
+
+
+def test_focus_pools_are_those_written_or_told_by_the_service(tmp_path: Path) -> None:
+    raw = pl.read_csv(FOCUS_SAMPLE, infer_schema=False, null_values=["NULL"]).head(1)
+    cases = [
+        # x_CostPool, Tags, category, subcategory, service; pool, CDN
+        ("Third-party", None, "Compute", None, "x", "delivery", "third_party"),
+        (None, '{"cost_pool": "own"}', "Compute", None, "x", "delivery", "own"),
+        ("content", None, "Networking", None, "x", "content", None),
+        (None, None, "Networking", "Content Delivery", "CDN", "delivery", None),
+        (None, None, "Networking", None, "CDN", "delivery", None),
+        (None, None, "Networking", "Application Networking", "Load balancer", None, None),
+        (None, None, "Media", None, "Elemental MediaConvert", "encoding", None),
+        (None, None, "Media", None, "MediaPackage", None, None),
+    ]
+    names = ("x_CostPool", "Tags", "ServiceCategory", "ServiceSubcategory", "ServiceName")
+    frame = pl.concat(
+        [
+            raw.with_columns(
+                pl.lit(v, pl.String).alias(n) for n, v in zip(names, case[:5], strict=True)
+            ).with_columns(ChargeDescription=pl.lit(""))
+            for case in cases
+        ]
+    )
+    frame.write_csv(tmp_path / "focus.csv")
+    found = focus.read(tmp_path / "focus.csv")
+    assert found.select("x_cost_pool", "x_cdn").rows() == [case[5:] for case in cases]
+    assert focus.without_pool(found) == 3

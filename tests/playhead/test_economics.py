@@ -258,3 +258,64 @@ def test_the_catalogue_says_the_same(lake: Lake) -> None:
     found = measure(lake, list(names), start_ts_ms=start, end_ts_ms=end)
     for metric, value in found.select("metric", "value").iter_rows():
         assert value == pytest.approx(float(result.total[names[metric]]), rel=1e-6)
+
+
+def test_a_small_lake_has_its_point_inside_its_interval(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "small")
+    only = rows("playback_session", session(4, 1, edge_bytes=0, unattributed_bytes=10**9, weight=1))
+    lake.append("playback_session", only, application="test", version=0)
+    result = statement(lake, Q2, load())
+    figure = result.figures["usd_per_hour"]
+    assert 0 < figure.interval.low < figure.value < figure.interval.high < 0.1
+    assert result.residual_usd == 0
+    assert result.charges["EffectiveCost"].sum() == result.cost_usd
+
+
+def test_sessions_without_bytes_are_called_so(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "bare")
+    only = rows("playback_session", session(4, 1, edge_bytes=0))
+    lake.append("playback_session", only, application="test", version=0)
+    with pytest.raises(InputError, match=r"sessions of 2026Q2 have no bytes.*map unattributed_bytes"):
+        statement(lake, Q2, load())
+
+
+def test_the_bill_stands_beside_the_model(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    economics(lake, "2026Q2")  # charges written here are no bill
+    modelled = run(capsys, "report", "--quarter", "2026Q2", "--lake", lake.path, "--json")
+    assert json.loads(modelled[1])["bill"] is None
+    charge = {
+        "x_period_start_ts_ms": at(4, 1), "x_period_end_ts_ms": at(5, 1), "BillingAccountId": "acme",
+        "BillingCurrency": "USD", "BilledCost": 2_000, "EffectiveCost": 1_000, "ListCost": 0,
+        "x_cost_pool": "delivery",
+    }  # fmt: skip
+    later = {"x_period_start_ts_ms": at(7, 1), "x_period_end_ts_ms": at(8, 1)}
+    received = rows(
+        "charge",
+        charge,
+        charge | {"x_cost_pool": None, "EffectiveCost": 500},
+        charge | {"BillingCurrency": "EUR"},
+        charge | later,
+    )
+    lake.append("charge", received, application="ingest/charges/test", version=0)
+    code, out, _ = run(capsys, "report", "--quarter", "2026Q2", "--lake", lake.path, "--json")
+    assert code == 0
+    bill = json.loads(out)["bill"]
+    assert json.loads(lake.artefact("economics.json").read_text(encoding="utf-8"))["bill"] == bill
+    assert (bill["charges"], bill["without_pool"], bill["not_in_usd"]) == (3, 1, 1)
+    assert (float(bill["billed_usd"]), float(bill["effective_usd"])) == (4_000, 1_500)
+    assert bill["usd_per_hour"] == pytest.approx(1_000 / (2 * 10**6))
+    assert json.loads(out)["cost_usd"] == json.loads(modelled[1])["cost_usd"]
+    assert "By the bill a stream hour cost $0.000500" in lake.artefact("report.html").read_text(
+        encoding="utf-8"
+    )
+    _, out, _ = run(capsys, "report", "--quarter", "2026Q2", "--lake", lake.path)
+    assert "your bill: $4.0 k billed, $1.5 k effective" in out
+
+
+def test_a_bad_bill_leaves_no_lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["ingest", "charges", str(tmp_path / "bad.csv"), "--lake", str(tmp_path / "new")])
+    assert stop.value.code == 2
+    assert not (tmp_path / "new").exists()
+    assert "no column" in capsys.readouterr().err
