@@ -52,7 +52,7 @@ else:
     )
     st.caption(
         f"Effective cost of {found['included']}. Intervals (90 %) are over the ranges of the rates, not over the "
-        f"panel. Charges reconcile to the bill: residual ${float(found['residual_usd']):.2f}. "
+        f"panel. Charges reconcile to the modelled bill: residual ${float(found['residual_usd']):.2f}. "
         "Filters do not narrow the quarter."
     )
     if bill := found.get("bill"):
