@@ -53,10 +53,8 @@ def evaluate_objectives(
         evaluations = evaluate_all(
             counted, minutes, policies=policies, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms
         )
-    # One end for all: of the hour after the last counted minute only a few late starts are known.
-    end = end_ts_ms if end_ts_ms is not None or not evaluations else max(e.end_ts_ms for e in evaluations)
     for objective in apart:
-        evaluations += _by_season(lake, objective, policies, start_ts_ms, end)
+        evaluations += _by_season(lake, objective, policies, start_ts_ms, end_ts_ms)
     return evaluations
 
 

@@ -210,8 +210,13 @@ def _show(evaluations: Sequence[Evaluation], slices: pl.DataFrame | None, by: st
             _verdict(evaluation.kept),
         )
     console.print(table)
-    for start, end in sorted({(evaluation.start_ts_ms, evaluation.end_ts_ms) for evaluation in evaluations}):
-        console.print(f"{_instant(start)} to {_instant(end)} UTC; in brackets: watched, not promised")
+    spans: dict[tuple[int, int], list[str]] = {}
+    for evaluation in evaluations:
+        spans.setdefault((evaluation.start_ts_ms, evaluation.end_ts_ms), []).append(evaluation.objective.name)
+    for (start, end), objectives in spans.items():
+        whose = "" if len(spans) == 1 else f"{', '.join(objectives)}: "
+        console.print(f"{whose}{_instant(start)} to {_instant(end)} UTC")
+    console.print("in brackets: watched, not promised")
     if slices is not None and by is not None:
         _show_slices(console, slices, by)
 
