@@ -168,7 +168,8 @@ def test_every_pin_has_a_hash() -> None:
 
 # Written in parts, so that this file does not name what it forbids.
 INDEX_HOSTS = [
-    ".".join(parts) for parts in (("pypi", "org"), ("npmjs", "org"), ("debian", "org"), ("pythonhosted", ""))
+    ".".join(parts)
+    for parts in (("pypi", "org"), ("npmjs", "org"), ("debian", "org"), ("python" + "hosted", ""))
 ]
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|Users|work|opt)/\w")
 
