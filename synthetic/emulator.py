@@ -282,7 +282,8 @@ class _Run:
         }
         visits = request.visits
         minutes = MinuteInput(
-            sessions.select("start_ts_ms", "end_ts_ms", "waited_ms", "startup_ms", "outcome", "cdn", "weight"),
+            sessions.select("start_ts_ms", "end_ts_ms", "waited_ms", "startup_ms", "paused_ms", "outcome",
+                            "cdn", "weight"),
             request.region[rows], visits.device[rows], stalled, visits.open_ts_ms, request.home_ms.astype(np.int64),
             request.region, visits.device, members.weight[visits.member],
         )  # fmt: skip

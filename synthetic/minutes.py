@@ -85,6 +85,8 @@ def _add(grid: Floats, day: MinuteInput, first: int, cells: int) -> None:
     waited, start = s["waited_ms"].to_numpy(), s["start_ts_ms"].to_numpy()
     came_out = (start + waited) // _MINUTE_MS - first
     end = s["end_ts_ms"].to_numpy() // _MINUTE_MS - first
+    # A pause is not watched: the session's watching is laid without its pauses, as its stalls are.
+    last = (s["end_ts_ms"] - s["paused_ms"]).to_numpy() // _MINUTE_MS - first
     started = s["startup_ms"].is_not_null().to_numpy()
     left = (outcome == "exit_before_start").to_numpy()
     late = waited >= LATE_START_MS
@@ -108,7 +110,7 @@ def _add(grid: Floats, day: MinuteInput, first: int, cells: int) -> None:
     add("playback_failures", end[failed], cell[failed], weight[failed])
     # Watched: one at the first minute, one taken back after the last; summed over time by the caller.
     add("watched_viewer_minutes", came_out[started], cell[started], weight[started])
-    add("watched_viewer_minutes", end[started] + 1, cell[started], -weight[started])
+    add("watched_viewer_minutes", last[started] + 1, cell[started], -weight[started])
 
     session, began, ended = day.stalls
     if session.size:
@@ -119,7 +121,7 @@ def _add(grid: Floats, day: MinuteInput, first: int, cells: int) -> None:
             cell[session[first_of]],
             weight[session[first_of]],
         )
-        add("stalled_viewer_minutes", *_stalled_minutes(session, began, ended, end, cell, weight, first))
+        add("stalled_viewer_minutes", *_stalled_minutes(session, began, ended, last, cell, weight, first))
     home_cell = (day.home_region * len(DEVICE_NAMES) + day.home_device) * len(CDNS)
     home_minute = day.home_ts_ms // _MINUTE_MS - first
     home_weight = day.home_weight.astype(np.float64)
@@ -132,16 +134,16 @@ def _stalled_minutes(
     session: Ints,
     began: Ints,
     ended: Ints,
-    end: Ints,
+    last: Ints,
     cell: Ints,
     weight: Floats,
     first: int,
 ) -> tuple[Ints, Ints, Floats]:
     """Each minute of each session in which it stalled, once: (minute, cell, weight)."""
     low = began // _MINUTE_MS - first
-    # Pauses and seeks are not in a stall's clock, so one may be placed a little late; never after the end.
-    low = np.minimum(low, end[session])
-    high = np.minimum(np.maximum(ended // _MINUTE_MS - first, low), end[session])
+    # Seeks are not in a stall's clock, so one may be placed a little early; never after the last minute.
+    low = np.minimum(low, last[session])
+    high = np.minimum(np.maximum(ended // _MINUTE_MS - first, low), last[session])
     span = high - low + 1
     who = np.repeat(session, span)
     minute = np.repeat(low, span) + np.arange(span.sum()) - np.repeat(np.cumsum(span) - span, span)

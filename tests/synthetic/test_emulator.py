@@ -79,7 +79,8 @@ def test_minutes_count_what_sessions_say(run: dict[str, pl.DataFrame]) -> None:
         assert low <= found <= low + more, name
     # A session watched for t minutes touches between t and t + 2 minutes of the clock.
     started = run["playback_session"].filter(pl.col("startup_ms").is_not_null())
-    seen = started["end_ts_ms"].clip(upper_bound=stop) - started["start_ts_ms"] - started["waited_ms"]
+    unpaused = started["end_ts_ms"] - started["paused_ms"]
+    seen = unpaused.clip(upper_bound=stop) - started["start_ts_ms"] - started["waited_ms"]
     wall = seen.clip(lower_bound=0) / 60_000
     low, high = (wall * started["weight"]).sum(), ((wall + 2) * started["weight"]).sum()
     assert low <= minutes["watched_viewer_minutes"].sum() <= high
