@@ -21,16 +21,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from metrics.errors import InputError, did_you_mean
+from metrics.ingest.config_file import read_config
 from metrics.lake import Appended, Lake
 from metrics.telemetry import TABLES
 
@@ -61,16 +61,7 @@ def load_config(path: Path) -> Config:
 
     Raises :class:`~metrics.errors.InputError` naming the entry that is wrong.
     """
-    try:
-        config = Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise InputError("no such configuration", where=str(path), mend="check --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"not TOML ({error})", where=str(path)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        entry = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{entry}: {first['msg']}", where=str(path)) from error
+    config = read_config(path, Config, what="configuration", option="--config")
     for name, known in [*((n, _DIMENSIONS) for n in config.labels), *((n, _COUNTS) for n in config.counts)]:
         if name not in known:
             raise InputError(f"no column {name!r} to fill", where=str(path), mend=did_you_mean(name, known))

@@ -19,15 +19,15 @@ be a promise kept. Viewer and subscriber ids are hashed with the lake's key.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from metrics.contract import Column, Validated
 from metrics.errors import InputError, did_you_mean
+from metrics.ingest.config_file import read_config
 from metrics.ingest.table_file import digest, instant_ms_of, read_table
 from metrics.lake import Appended, Lake
 from metrics.privacy import keyed_hash, replicate_of
@@ -84,16 +84,7 @@ def load_mapping(path: Path) -> SessionMapping:
 
     Raises :class:`~metrics.errors.InputError` naming the entry that is wrong.
     """
-    try:
-        mapping = SessionMapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise InputError("no such mapping file", where=str(path), mend="check --map") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"not TOML ({error})", where=str(path)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        entry = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{entry}: {first['msg']}", where=str(path)) from error
+    mapping = read_config(path, SessionMapping, what="mapping file", option="--map")
     for name in (*mapping.columns, *mapping.defaults):
         if name not in _COLUMNS:
             mend = did_you_mean(name, _COLUMNS)
