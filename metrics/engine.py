@@ -10,15 +10,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import polars as pl
 
-__all__ = ["collect", "map_partitions"]
+__all__ = ["Mapper", "collect", "map_partitions"]
 
 P = TypeVar("P")
 R = TypeVar("R")
 Where = Literal["here", "threads", "processes"]
+
+
+class Mapper(Protocol):
+    """:func:`map_partitions` with the place where they run already chosen."""
+
+    def __call__(self, function: Callable[[P], R], partitions: Iterable[P], /) -> Iterator[R]: ...
 
 
 def collect(frames: Iterable[pl.LazyFrame]) -> list[pl.DataFrame]:

@@ -74,6 +74,11 @@ class Counterfactuals:
             bucketed.drop_nulls("bucket").group_by(*_KEYS, "bucket").agg(pl.col("weight").sum())
         )
 
+    def extend(self, other: Counterfactuals) -> None:
+        """Another partition's sums beside these."""
+        self.sums += other.sums
+        self.sketches += other.sketches
+
     def add_members(self, world: World, day: int) -> None:
         """One day's paying members, weighted, by region and jackknife group."""
         m = world.members

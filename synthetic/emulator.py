@@ -8,13 +8,15 @@ same rows.
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 import numpy as np
 import polars as pl
 
+from metrics.engine import Mapper, map_partitions
 from synthetic import tables
 from synthetic.arrays import Floats, Ints, join, take
 from synthetic.control_plane.catalogue import Catalogue, publish
@@ -82,30 +84,38 @@ def make_world(scenario: Scenario) -> World:
     )
 
 
+@lru_cache(maxsize=1)
+def _world_again(scenario: str) -> World:
+    return make_world(Scenario.model_validate_json(scenario))
+
+
+# A world travels as its scenario: whoever receives it builds the same one, and keeps it from day to day.
+copyreg.pickle(World, lambda world: (_world_again, (world.scenario.model_dump_json(),)))
+
+
 def run(
     scenario: Scenario,
     *,
     partitions: int = 2,
-    threads: int = 2,
+    mapper: Mapper | None = None,
     tell: Callable[[str, float], None] | None = None,
 ) -> Iterator[Batch]:
     """Run the scenario; yield a batch a week.
 
-    ``tell(what, share done)`` is called after each day. Rows do not depend on ``partitions`` or ``threads``.
+    ``mapper`` runs a day's partitions, wherever that is; two threads when absent. ``tell(what, share done)``
+    is called after each day. Rows do not depend on ``partitions`` or ``mapper``.
     """
     say = tell or (lambda what, share: None)
     say("building the world", 0.0)
-    emulator = _Run(make_world(scenario), partitions, threads)
-    with ThreadPoolExecutor(threads) as pool:
-        emulator.pool = pool
-        for index, first in enumerate(range(0, scenario.days, BATCH_DAYS)):
-            days = range(first, min(first + BATCH_DAYS, scenario.days))
-            emulator.learn(first)
-            outcomes = []
-            for day in days:
-                outcomes.append(emulator.day(day))
-                say(f"day {day + 1} of {scenario.days}", (day + 1) / scenario.days)
-            yield emulator.batch(index, days, outcomes)
+    emulator = _Run(make_world(scenario), partitions, mapper or partial(map_partitions, where="threads"))
+    for index, first in enumerate(range(0, scenario.days, BATCH_DAYS)):
+        days = range(first, min(first + BATCH_DAYS, scenario.days))
+        emulator.learn(first)
+        outcomes = []
+        for day in days:
+            outcomes.append(emulator.day(day))
+            say(f"day {day + 1} of {scenario.days}", (day + 1) / scenario.days)
+        yield emulator.batch(index, days, outcomes)
 
 
 @dataclass(frozen=True)
@@ -118,13 +128,31 @@ class _Outcome:
     minutes: MinuteInput
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A day of some members: what they asked for, what they got, and the sums of every world."""
+
+    request: Request
+    delivered: Delivered
+    truth: Counterfactuals
+
+
+def _partition(world: World, state: DayState, rows: Ints) -> _Part:
+    """A day of the members ``rows``: a pure function, to be run anywhere."""
+    request = open_service(world, state, rows)
+    truth = Counterfactuals()
+    delivered = {}
+    for name, switches in WORLDS.items():
+        delivered[name] = deliver(world, state, request, switches)
+        truth.add(world, name, request, delivered[name])
+    return _Part(request, delivered["factual"], truth)
+
+
 class _Run:
     """The state that grows from day to day: what was played, what is held, who has begun."""
 
-    pool: ThreadPoolExecutor
-
-    def __init__(self, world: World, partitions: int, threads: int) -> None:
-        self.world = world
+    def __init__(self, world: World, partitions: int, mapper: Mapper) -> None:
+        self.world, self.mapper = world, mapper
         scenario, members = world.scenario, world.members
         self.parts = [np.arange(p, members.count, partitions) for p in range(partitions)]
         self.incidents = resolve_incidents(scenario.incident, world.places)
@@ -154,16 +182,15 @@ class _Run:
     def day(self, day: int) -> _Outcome:
         """One day: barrier, partitions, join."""
         state = self._barrier(day)
-        parts = list(self.pool.map(lambda rows: self._partition(state, rows), self.parts))
-        for _, worlds in parts:
-            for name, (request, delivered) in worlds.items():
-                self.counterfactuals.add(self.world, name, request, delivered)
+        parts = list(self.mapper(partial(_partition, self.world, state), self.parts))
+        for part in parts:
+            self.counterfactuals.extend(part.truth)
         self.counterfactuals.add_members(self.world, day)
-        request = join([p for p, _ in parts])
-        delivered = join([w["factual"][1] for _, w in parts])
+        request = join([part.request for part in parts])
+        delivered = join([part.delivered for part in parts])
         # Rows of the attempts point into a partition's visits; after the join, into all of them.
-        offsets = np.cumsum([0, *(p.visits.member.size for p, _ in parts)])
-        rows = np.concatenate([w["factual"][1].rows + at for (_, w), at in zip(parts, offsets, strict=False)])
+        offsets = np.cumsum([0, *(part.request.visits.member.size for part in parts)])
+        rows = np.concatenate([part.delivered.rows + at for part, at in zip(parts, offsets, strict=False)])
         request, delivered = _in_member_order(request, replace(delivered, rows=rows))
         return self._close(state, request, delivered)
 
@@ -243,12 +270,6 @@ class _Run:
             incidents=self.incidents,
             edge_loss=edge_loss,
         )
-
-    def _partition(self, state: DayState, rows: Ints) -> tuple[Request, dict[str, tuple[Request, Delivered]]]:
-        request = open_service(self.world, state, rows)
-        return request, {
-            name: (request, deliver(self.world, state, request, s)) for name, s in WORLDS.items()
-        }
 
     def _close(self, state: DayState, request: Request, delivered: Delivered) -> _Outcome:
         """Telemetry of the day, and what the next day must know."""

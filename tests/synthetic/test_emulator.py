@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+from functools import partial
+
 import polars as pl
 import pytest
 
+from metrics.engine import map_partitions
 from metrics.telemetry import TABLES
 from synthetic import emulator
 from synthetic.scenario import Scenario, load_scenario
@@ -39,6 +43,27 @@ def test_rows_do_not_depend_on_partitions(run: dict[str, pl.DataFrame], partitio
     other = tables(small(), partitions)
     for name, frame in run.items():
         assert frame.equals(other[name]), name
+
+
+def test_rows_do_not_depend_on_the_process_that_makes_them() -> None:
+    """Another process is sent the day's state and builds the world anew."""
+    scenario = small(panel=100, days=1)
+    elsewhere = emulator.run(scenario, mapper=partial(map_partitions, where="processes"))
+    (other,), (here,) = elsewhere, emulator.run(scenario)
+    assert set(other.tables) == set(here.tables)
+    for name, frame in here.tables.items():
+        assert frame.equals(other.tables[name]), name
+
+
+def test_a_world_travels_as_its_scenario() -> None:
+    world = emulator.make_world(small(panel=100))
+    sent = pickle.dumps(world)
+    assert len(sent) < 100_000
+    again = pickle.loads(sent)
+    assert again.scenario == world.scenario
+    assert again.members.subscriber_id.equals(world.members.subscriber_id)
+    assert (again.titles.share == world.titles.share).all()
+    assert pickle.loads(sent) is again
 
 
 def test_another_seed_is_another_world(run: dict[str, pl.DataFrame]) -> None:
