@@ -11,8 +11,8 @@ from synthetic.random import Stream
 from synthetic.titles import FILM_DROP_MAX, FILM_DROP_MIN, FILM_DROP_RATIO, KEEP_BASE, KEEP_QUALITY
 
 __all__ = [
-    "CONTINUE", "HOME", "NONE", "ROWS", "SEARCH", "SLOTS", "enter_watched", "fill_alias", "page_shift",
-    "run_sessions", "target_ms", "wish",
+    "CONTINUE", "HOME", "NONE", "PLACES", "ROWS", "SEARCH", "SLOTS", "enter_watched", "fill_alias", "page_shift",
+    "query_kind", "run_sessions", "target_ms", "wish",
 ]  # fmt: skip
 
 IntArray = npt.NDArray[np.int64]
@@ -24,6 +24,7 @@ Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
 ROWS, SLOTS = 4, 10
+PLACES = ROWS * SLOTS
 NONE, HOME, SEARCH, CONTINUE = -1, 0, 1, 3
 
 _PROPOSALS = 24  # candidates from which an unaided wish is resampled by taste
@@ -73,6 +74,18 @@ def wish(
 
 
 @compiled()
+def query_kind(seed: int, key: int, carried_ratio: float) -> int:
+    """How the wish is put into words, an index into ``queries.KINDS``.
+
+    Half know the name, a quarter remember its last word, a quarter ask for the kind. Assumption.
+    """
+    if draws.uniform(seed, key, 1, Stream.BROWSE_SEARCH) >= carried_ratio:
+        return 3
+    u = draws.uniform(seed, key, 0, Stream.SEARCH_QUERY)
+    return 0 if u < 0.5 else 1 if u < 0.75 else 2
+
+
+@compiled()
 def _dot(left: Float32Array, right: Float32Array) -> float:
     total = 0.0
     for d in range(left.size):
@@ -100,11 +113,13 @@ def run_sessions(
     open_title: Int32Array, open_left_ms: IntArray, open_is_rec_driven: BoolArray, recent: Int32Array,
     title_taste: Float32Array, title_offset: Float32Array, is_series: BoolArray, episode_count: IntArray,
     runtime_ms: IntArray, quality: FloatArray, log_appeal: Float32Array, threshold: Float32Array,
-    alias: Int32Array, params: FloatArray, chosen: Int32Array, surface: Int8Array, row: Int16Array,
-    slot: Int16Array, examined: Int16Array, browse_ms: IntArray, is_rec_driven: BoolArray, watch_ms: IntArray,
+    alias: Int32Array, answers: npt.NDArray[np.int32], params: FloatArray, chosen: Int32Array,
+    surface: Int8Array, row: Int16Array, slot: Int16Array, examined: Int16Array, asked: Int8Array,
+    wished: Int32Array, results_examined: Int16Array, browse_ms: IntArray, is_rec_driven: BoolArray,
+    watch_ms: IntArray,
 ) -> None:  # fmt: skip
     (dwell_median, dwell_log_sd, budget_min, budget_max, next_row, continue_ratio, intent, search_ratio,
-     search_found, search_median, continue_median, sitting_median, sitting_log_sd) = (
+     carried_ratio, typing_median, continue_median, sitting_median, sitting_log_sd) = (
         params[0], params[1], params[2], params[3], params[4], params[5], params[6], params[7], params[8],
         params[9], params[10], params[11], params[12])  # fmt: skip
     for i in range(session_key.size):
@@ -158,11 +173,38 @@ def run_sessions(
             will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_SEARCH) < search_ratio
 
         if will_search:
-            spent += _lognormal(seed, key, 0, Stream.BROWSE_TYPING, search_median, dwell_log_sd)
-            if draws.uniform(seed, key, 1, Stream.BROWSE_SEARCH) < search_found:
-                pick = wish(seed, key, taste[m], title_taste, title_offset, threshold[r], alias[r], recent[m])
-            if pick >= 0:
-                surface[i] = SEARCH
+            spent += _lognormal(seed, key, 0, Stream.BROWSE_TYPING, typing_median, dwell_log_sd)
+            wanted = wish(
+                seed, key, taste[m], title_taste, title_offset, threshold[r], alias[r], recent[m]
+            )  # fmt: skip
+            if wanted >= 0:
+                kind = query_kind(seed, key, carried_ratio)
+                asked[i], wished[i] = kind, wanted
+                knows_it = kind < 2
+                place = -1
+                for k in range(answers.shape[2]):
+                    title = int(answers[kind, wanted, k])
+                    if title < 0:
+                        break
+                    spent += _lognormal(
+                        seed, key, PLACES + k, Stream.BROWSE_DWELL, dwell_median, dwell_log_sd
+                    )
+                    results_examined[i] += 1
+                    if title == wanted and kind != 3:
+                        pick, place = title, k
+                        break
+                    # Who knows the title looks the whole list through before taking another.
+                    if pick < 0 and not _contains(recent[m], title):
+                        utility = float(log_appeal[r, title]) - float(title_offset[title])
+                        utility += _dot(taste[m], title_taste[title])
+                        utility += draws.gumbel(seed, key, title, Stream.BROWSE_GUMBEL)
+                        if utility > 0.0:
+                            pick, place = title, k
+                            if not knows_it:
+                                break
+                if pick >= 0:
+                    surface[i], slot[i] = SEARCH, place
+                    row[i] = 0
 
         browse_ms[i] = int(spent)
         if pick >= 0:

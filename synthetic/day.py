@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
 from synthetic.control_plane import auth, steering
+from synthetic.control_plane.recommend import on_sale
 from synthetic.data_plane import appliances, third_party
 from synthetic.data_plane.appliances import Footprint, resolve
 from synthetic.data_plane.congestion import INTERVAL_MS, Congestion
@@ -32,13 +34,14 @@ from synthetic.titles import Titles
 from synthetic.viewer import Browse, BrowseParameters, Market, MemberState, browse
 
 __all__ = [
-    "CODEC_NAMES", "FACTUAL", "DayState", "Delivered", "Request", "Switches", "World", "deliver", "open_service",
-    "plays_of", "session_keys",
+    "CODEC_NAMES", "FACTUAL", "DayState", "Delivered", "Request", "Switches", "World", "deliver",
+    "impression_ids", "open_service", "plays_of", "session_keys",
 ]  # fmt: skip
 
 CODEC_NAMES = ("h264", "av1", "av1_fgs")
 CELLULAR_RTT_MS = np.array([0.0, 18.0, 32.0, 60.0])  # on top of the region's access, by NETWORKS; assumption
 SESSION_LOG_SD = 0.25  # spread of a member's log-throughput from session to session; assumption
+RESULTS = 10  # titles that a search shows
 AUTH_TIMEOUT_MS = 3_000  # a client waits this long for an authorisation that does not come; assumption
 
 
@@ -67,6 +70,14 @@ class World:
     is_av1_title: Bools
     is_grain_title: Bools
     params: BrowseParameters
+    found: npt.NDArray[np.int32]
+    """[kinds of query, titles, k] what the search service finds for each query, released or not."""
+
+    def answers(self, day: int) -> npt.NDArray[np.int32]:
+        """[kinds of query, titles, 10] what it answers on that day: released titles only."""
+        kinds, count, k = self.found.shape
+        shown = on_sale(self.found.reshape(-1, k), self.titles.release_day, day, RESULTS)
+        return shown.reshape(kinds, count, RESULTS)
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,7 @@ class DayState:
     market: Market
     pages: npt.NDArray[np.int32]
     fallback_pages: npt.NDArray[np.int32]
+    answers: npt.NDArray[np.int32]
     member_state: MemberState
     holdings: Holdings
     congestion: Mapping[Switches, Congestion]
@@ -129,6 +141,11 @@ def session_keys(visits: Visits) -> Ints:
     return np.asarray(visits.member * (1 << 20) + visits.step)
 
 
+def impression_ids(session_key: Ints, surface: str, place: Ints) -> pl.Series:
+    """The identity of a place shown: session, a letter of the surface, place."""
+    return pl.Series(session_key).cast(pl.String) + f"-{surface[0]}" + pl.Series(place).cast(pl.String)
+
+
 def open_service(world: World, state: DayState, rows: Ints) -> Request:
     """The first half: visits, home page, choice, and the control plane's answers."""
     scenario, members = world.scenario, world.members
@@ -159,6 +176,7 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
         state=state.member_state,
         titles=world.titles,
         market=state.market,
+        answers=state.answers,
         params=world.params,
     )
     home_ms = _latency(seed, member, step, 0, control.home)
@@ -173,20 +191,21 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
         business_ratio=control.business_failure_ratio,
     )
     authorise_ms = _latency(seed, member, step, 2, control.authorise)
+    search_ms = np.where(found.asked >= 0, _latency(seed, member, step, 1, control.search), 0.0)
     return Request(
         visits=visits,
         browse=found,
         region=region,
         is_degraded=is_degraded,
         home_ms=home_ms,
-        search_ms=_latency(seed, member, step, 1, control.search),
+        search_ms=search_ms,
         authorise_ms=np.where(
             failure == auth.REFUSED_TECHNICAL, authorise_ms + AUTH_TIMEOUT_MS, authorise_ms
         ),
         steer_ms=_latency(seed, member, step, 3, control.steer),
         licence_ms=_latency(seed, member, step, 4, control.licence),
         failure=failure,
-        play_ts_ms=visits.open_ts_ms + home_ms.astype(np.int64) + found.browse_ms,
+        play_ts_ms=visits.open_ts_ms + (home_ms + search_ms).astype(np.int64) + found.browse_ms,
     )
 
 

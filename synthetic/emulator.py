@@ -22,17 +22,19 @@ from synthetic.arrays import Floats, Ints, join, take
 from synthetic.control_plane.catalogue import Catalogue, publish
 from synthetic.control_plane.play_log import PlayLog
 from synthetic.control_plane.recommend import home_pages, on_sale, popularity_pages, train
+from synthetic.control_plane.search import build_index, search_all
 from synthetic.counterfactual import WORLDS, Counterfactuals
 from synthetic.data_plane.appliances import make_footprint
 from synthetic.data_plane.congestion import INTERVAL_MS, expected_streams, settle
 from synthetic.data_plane.fill import Holdings, first_holdings, push
-from synthetic.day import DayState, Delivered, Request, Switches, World, deliver, open_service
+from synthetic.day import RESULTS, DayState, Delivered, Request, Switches, World, deliver, open_service
 from synthetic.demand import expected_stream_kbps
 from synthetic.impressions import impressions
 from synthetic.incidents import Incident, failed_fills, resolve_incidents, severity, truth_incident
 from synthetic.members import DEVICE_NAMES, make_members
 from synthetic.minutes import MinuteInput, minute_counts
 from synthetic.places import make_places
+from synthetic.queries import queries
 from synthetic.random import Stream, uniforms
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
@@ -70,6 +72,9 @@ def make_world(scenario: Scenario) -> World:
     grain = (
         uniforms(scenario.seed, np.arange(titles.count), 0, Stream.TITLE_GRAIN) < scenario.codecs.grain_ratio
     )
+    index = build_index(publish(titles), seed=scenario.seed)
+    asked = queries(titles)
+    found = search_all(index, [query for kind in asked for query in kind], 2 * RESULTS)
     return World(
         scenario=scenario,
         places=places,
@@ -81,6 +86,7 @@ def make_world(scenario: Scenario) -> World:
         is_av1_title=rank < scenario.codecs.av1_titles,
         is_grain_title=grain,
         params=BrowseParameters(),
+        found=found.reshape(len(asked), titles.count, -1),
     )
 
 
@@ -264,6 +270,7 @@ class _Run:
             market=make_market(world.titles, wanted, day, world.params),
             pages=self.pages,
             fallback_pages=self.fallback_pages,
+            answers=world.answers(day),
             member_state=self.member_state,
             holdings=self.holdings,
             congestion=congestion,
@@ -295,7 +302,7 @@ class _Run:
         other = {
             "playback_event": playback_events(world, sessions, stalled, member),
             "control_request": tables.control_requests(world, request),
-            "impression": impressions(world, request, self.pages, self.fallback_pages),
+            "impression": impressions(world, request, self.pages, self.fallback_pages, state.answers),
             "delivery": tables.deliveries(world, request, delivered, sessions),
             "membership": tables.memberships(world, state),
             "fill": fills(world, state, self.fill),

@@ -1,4 +1,4 @@
-"""Impressions: what a visit's home page showed, which places the member looked at, and what was played."""
+"""Impressions: what a visit's home page and search showed, what the member looked at, and what was played."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import numpy.typing as npt
 import polars as pl
 
 from metrics.telemetry import SURFACES
+from synthetic.arrays import Bools, Ints
 from synthetic.browsing import ROWS, SLOTS, page_shift
-from synthetic.day import Request, World, session_keys
+from synthetic.day import Request, World, impression_ids, session_keys
 from synthetic.jit import compiled
 from synthetic.members import DEVICE_NAMES
 from synthetic.random import Stream, uniform
@@ -20,14 +21,16 @@ _PLACES = ROWS * SLOTS
 
 
 def impressions(
-    world: World, request: Request, pages: npt.NDArray[np.int32], fallback_pages: npt.NDArray[np.int32]
-) -> pl.DataFrame:
-    """The table ``impression``, of the sampled subscribers: every place of every page they were shown.
+    world: World, request: Request, pages: npt.NDArray[np.int32], fallback_pages: npt.NDArray[np.int32],
+    answers: npt.NDArray[np.int32],
+) -> pl.DataFrame:  # fmt: skip
+    """The table ``impression``, of the sampled subscribers: every place of every page and list they were shown.
 
-    ``pages`` [members, places]; ``fallback_pages`` [regions, places] while the ranking is out.
+    ``pages`` [members, places]; ``fallback_pages`` [regions, places] while the ranking is out; ``answers``
+    [kinds of query, titles, k] as in :func:`synthetic.viewer.browse`.
     """
     ratio = world.scenario.telemetry.event_sample_ratio
-    found, visits, members = request.browse, request.visits, world.members
+    found, visits = request.browse, request.visits
     rows = np.flatnonzero(is_sampled(world, visits.member, ratio) & (found.examined > 0))
     member = visits.member[rows]
     key = session_keys(visits)[rows]
@@ -38,27 +41,54 @@ def impressions(
         world.scenario.seed, key, page, found.examined[rows].astype(np.int64), world.params.next_row_ratio, shown,
         is_examined,
     )  # fmt: skip
-    at = np.tile(np.arange(_PLACES), rows.size)
-    visit = np.repeat(rows, _PLACES)
+    on_home = found.surface[rows] == SURFACES.index("home")
+    place = found.row[rows].astype(np.int64) * SLOTS + found.slot[rows]
+    models = names(("factors", "popularity"), request.is_degraded[rows].astype(np.int64))
+    home = _rows(
+        world, request, rows, shown, is_examined, np.where(on_home, place, -1), "home", models,
+        request.home_ms[rows].astype(np.int64),
+    )  # fmt: skip
+    rows = np.flatnonzero(is_sampled(world, visits.member, ratio) & (found.asked >= 0))
+    results = answers[found.asked[rows], found.wished[rows]]
+    by_search = found.surface[rows] == SURFACES.index("search")
+    looked = np.arange(results.shape[1])[None, :] < found.results_examined[rows, None]
+    # Results are looked at after the typing, and until the play or the leaving.
+    shown_ms = (request.home_ms + request.search_ms).astype(np.int64)[rows] + found.browse_ms[rows]
+    search = _rows(
+        world, request, rows, results, looked, np.where(by_search, found.slot[rows].astype(np.int64), -1), "search",
+        names(("words",), np.zeros(rows.size, np.int64)), shown_ms,
+    )  # fmt: skip
+    return pl.concat([home, search])
+
+
+def _rows(
+    world: World, request: Request, rows: Ints, shown: npt.NDArray[np.int32], is_examined: Bools,
+    played_at: Ints, surface: str, model: pl.Series, after_open_ms: Ints,
+) -> pl.DataFrame:  # fmt: skip
+    """The places shown to the visits ``rows`` on one surface: ``shown`` and ``is_examined`` [rows, places].
+
+    ``played_at`` [rows] is the place that was played, -1 for none; ``after_open_ms`` [rows] when it was shown.
+    """
+    visits, members = request.visits, world.members
+    places = shown.shape[1]
+    at = np.tile(np.arange(places), rows.size)
+    visit = np.repeat(rows, places)
+    nth = np.repeat(np.arange(rows.size), places)
     title = shown.reshape(-1).astype(np.int64)
-    home = SURFACES.index("home")
-    played = (found.surface[visit] == home) & (
-        found.row[visit].astype(np.int64) * SLOTS + found.slot[visit] == at
-    )
-    ids = pl.Series(np.repeat(key, _PLACES)).cast(pl.String) + "-" + pl.Series(at).cast(pl.String)
     who = visits.member[visit]
+    ratio = world.scenario.telemetry.event_sample_ratio
     frame = pl.DataFrame(
         {
-            "impression_id": ids,
-            "ts_ms": visits.open_ts_ms[visit] + request.home_ms[visit].astype(np.int64),
+            "impression_id": impression_ids(session_keys(visits)[visit], surface, at),
+            "ts_ms": (visits.open_ts_ms[rows] + after_open_ms)[nth],
             "subscriber_id": members.subscriber_id.gather(who),
-            "surface": pl.repeat("home", visit.size, eager=True),
+            "surface": pl.repeat(surface, visit.size, dtype=pl.String, eager=True),
             "row": at // SLOTS,
             "slot": at % SLOTS,
             "content_id": names([str(i) for i in world.titles.id], np.maximum(title, 0)),
-            "model": names(("factors", "popularity"), request.is_degraded[visit].astype(np.int64)),
+            "model": model.gather(nth),
             "is_examined": is_examined.reshape(-1),
-            "is_played": played,
+            "is_played": played_at[nth] == at,
             "region": names(world.places.regions, request.region[visit]),
             "device": names(DEVICE_NAMES, visits.device[visit]),
             "is_synthetic": pl.repeat(value=True, n=visit.size, eager=True),

@@ -8,8 +8,9 @@ import polars as pl
 
 from metrics.telemetry import CDNS, SURFACES
 from synthetic.arrays import Bools, Ints
+from synthetic.browsing import SLOTS
 from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
-from synthetic.day import CODEC_NAMES, Delivered, Request, World, plays_of
+from synthetic.day import CODEC_NAMES, Delivered, Request, World, impression_ids, plays_of, session_keys
 from synthetic.members import DEVICE_NAMES
 from synthetic.player.abr import Ladder
 from synthetic.player.kernel import stall_times
@@ -59,10 +60,15 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
     device = request.visits.device[rows]
     os_labels, os_index = _os_labels(world, device, d.os_index)
     on_home = found.surface[rows] == SURFACES.index("home")
+    on_list = on_home | (found.surface[rows] == SURFACES.index("search"))
     ids = pl.Series((member.astype(np.uint64) << np.uint64(20)) + step.astype(np.uint64)).cast(pl.String)
     sampled = is_sampled(world, member, scenario.telemetry.event_sample_ratio)
+    place = found.row[rows].astype(np.int64) * SLOTS + found.slot[rows]
+    keys = session_keys(request.visits)[rows]
     impression = (
-        ids + "-" + pl.Series(found.row[rows].astype(np.int64) * 10 + found.slot[rows]).cast(pl.String)
+        pl.when(pl.lit(pl.Series(on_home)))
+        .then(pl.lit(impression_ids(keys, "home", place)))
+        .otherwise(pl.lit(impression_ids(keys, "search", place)))
     )
     mean_kbps = media_bytes * 8 // np.maximum(playing, 1)
     n = rows.size
@@ -110,10 +116,10 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
             "cdn": names(CDNS, np.where(own, 0, 1)),
             "appliance": appliance,
             "surface": names(SURFACES, found.surface[rows].astype(np.int64)),
-            "row": _nullable(found.row[rows].astype(np.int64), on_home),
-            "slot": _nullable(found.slot[rows].astype(np.int64), on_home),
+            "row": _nullable(found.row[rows].astype(np.int64), on_list),
+            "slot": _nullable(found.slot[rows].astype(np.int64), on_list),
             "impression_id": pl.select(
-                pl.when(pl.lit(pl.Series(sampled & on_home))).then(impression)
+                pl.when(pl.lit(pl.Series(sampled & on_list))).then(impression)
             ).to_series(),
             "is_rec_driven": found.is_rec_driven[rows],
             "browse_ms": (request.home_ms[rows] + found.browse_ms[rows]).astype(np.int64),

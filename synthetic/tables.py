@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from metrics.telemetry import CDNS, SURFACES
+from metrics.telemetry import CDNS
 from synthetic.arrays import Bools, Ints
 from synthetic.data_plane.appliances import EDGE, MISS_CLASS_NAMES, THIRD_PARTY, TIER_NAMES
 from synthetic.day import CODEC_NAMES, DayState, Delivered, Request, World
@@ -40,7 +40,7 @@ def control_requests(world: World, request: Request) -> pl.DataFrame:
     visits, members = request.visits, world.members
     keep = is_sampled(world, visits.member, ratio)
     attempt = keep & (request.browse.chosen >= 0)
-    search = keep & (request.browse.surface == SURFACES.index("search"))
+    search = keep & (request.browse.asked >= 0)
     after_home = visits.open_ts_ms + request.home_ms.astype(np.int64)
     status = np.where(request.failure == 1, 503, np.where(request.failure == 2, 403, 200))
     ok = np.full(visits.member.size, 200)

@@ -6,6 +6,9 @@ when its utility, ``appeal + taste . title + Gumbel noise``, exceeds the member'
 acceptable title examined is played (``home``). If the budget ends first, the member searches for a title they
 want unaided, or leaves (``none``).
 
+Who searches types a query (:mod:`synthetic.queries`) and looks at what the search service answers, in order:
+the title they wanted is played where it stands there; failing that the first acceptable one, or nothing.
+
 Home is a recommendation surface (artwork is part of it); search is not; a title gone on with counts for the
 surface that first brought it.
 
@@ -77,10 +80,10 @@ class BrowseParameters:
     """Sessions opened with a title in mind. Assumption."""
     search_ratio: float = 0.5
     """Members who search when the page held nothing; the others leave. Assumption."""
-    search_found_ratio: float = 0.85
-    """Wishes that the catalogue can meet. Assumption."""
-    search_median_ms: float = 20_000.0
-    """Typing and choosing. Assumption."""
+    carried_ratio: float = 0.85
+    """Wishes for a title that the catalogue holds. Assumption."""
+    typing_median_ms: float = 15_000.0
+    """Typing a query; what is found is then looked at as on the home page. Assumption."""
     continue_median_ms: float = 5_000.0
     """Finding the unfinished title. Assumption."""
     sitting_median_ms: float = 3_000_000.0
@@ -130,9 +133,15 @@ class Browse:
     """HOME, SEARCH, CONTINUE or NONE."""
     row: Int16Array
     slot: Int16Array
-    """Place on the page as shown; -1 off the home page."""
+    """Place on the page as shown, or in the list of results (one row); -1 off both."""
     examined: Int16Array
     """Titles looked at on the home page."""
+    asked: Int8Array
+    """How the member put a search into words, an index into ``queries.KINDS``; -1: no search."""
+    wished: Int32Array
+    """The title they had in mind, or one like it that is not carried; -1: no search."""
+    results_examined: Int16Array
+    """Titles looked at among the results."""
     browse_ms: IntArray
     """Opening the page to the play instruction, or to giving up."""
     is_rec_driven: BoolArray
@@ -169,6 +178,7 @@ def browse(
     state: MemberState,
     titles: Titles,
     market: Market,
+    answers: Int32Array,
     params: BrowseParameters,
 ) -> Browse:
     """Run ``n`` sessions of one day.
@@ -176,6 +186,7 @@ def browse(
     ``session_key`` [n] is unique over the run; ``member`` [n] indexes the arrays of members: ``subscriber``
     [m] (the lasting identity draws hang on), ``region`` [m], ``taste`` [m, D], ``pages`` [m, ROWS * SLOTS]
     and ``state``. Where ``is_degraded`` [n], the page is ``fallback_pages`` [regions, ROWS * SLOTS] instead.
+    ``answers`` [kinds of query, titles, k] are the results of the query of each kind for each title, best first.
     """
     n = session_key.size
     out = Browse(
@@ -184,6 +195,9 @@ def browse(
         row=np.full(n, -1, np.int16),
         slot=np.full(n, -1, np.int16),
         examined=np.zeros(n, np.int16),
+        asked=np.full(n, -1, np.int8),
+        wished=np.full(n, -1, np.int32),
+        results_examined=np.zeros(n, np.int16),
         browse_ms=np.zeros(n, np.int64),
         is_rec_driven=np.zeros(n, np.bool_),
         watch_ms=np.zeros(n, np.int64),
@@ -193,12 +207,12 @@ def browse(
         seed, session_key, member, subscriber, region, taste, pages, fallback_pages, is_degraded,
         state.open_title, state.open_left_ms, state.open_is_rec_driven, state.recent,
         titles.taste, titles.taste_offset, titles.is_series, titles.episode_count, titles.runtime_ms,
-        titles.quality, market.log_appeal, market.alias_threshold, market.alias,
+        titles.quality, market.log_appeal, market.alias_threshold, market.alias, answers,
         np.array([p.dwell_median_ms, p.dwell_log_sd, p.budget_min_ms, p.budget_max_ms, p.next_row_ratio,
-                  p.continue_ratio, p.intent_ratio, p.search_ratio, p.search_found_ratio, p.search_median_ms,
+                  p.continue_ratio, p.intent_ratio, p.search_ratio, p.carried_ratio, p.typing_median_ms,
                   p.continue_median_ms, p.sitting_median_ms, p.sitting_log_sd]),
-        out.chosen, out.surface, out.row, out.slot, out.examined, out.browse_ms, out.is_rec_driven,
-        out.watch_ms,
+        out.chosen, out.surface, out.row, out.slot, out.examined, out.asked, out.wished,
+        out.results_examined, out.browse_ms, out.is_rec_driven, out.watch_ms,
     )  # fmt: skip
     return out
 

@@ -137,6 +137,7 @@ def settle_in(world: World, catalogue: Catalogue) -> Settled:
             state=state,
             titles=world.titles,
             market=make_market(world.titles, demand(world.titles, day), day, world.params),
+            answers=world.answers(day),
             params=world.params,
         )
         advance(

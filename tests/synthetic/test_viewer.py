@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from synthetic.queries import KINDS
 from synthetic.titles import Titles, demand, make_titles, subscriber_taste
 from synthetic.viewer import (
     CONTINUE,
@@ -40,6 +41,13 @@ class World:
     taste: npt.NDArray[np.float32]
     pages: npt.NDArray[np.int32]
 
+    @property
+    def answers(self) -> npt.NDArray[np.int32]:
+        """A search service that answers every query with the one title it names; nothing for one not carried."""
+        named = np.tile(np.arange(self.titles.count, dtype=np.int32), (len(KINDS), 1))
+        named[-1] = -1
+        return named[:, :, None]
+
     def run(
         self,
         key: npt.NDArray[np.int64],
@@ -49,6 +57,7 @@ class World:
         pages: npt.NDArray[np.int32] | None = None,
         is_degraded: npt.NDArray[np.bool_] | None = None,
         parameters: BrowseParameters = PARAMETERS,
+        answers: npt.NDArray[np.int32] | None = None,
     ) -> Browse:
         return browse(
             SEED,
@@ -63,6 +72,7 @@ class World:
             state=state or MemberState.empty(self.subscriber.size),
             titles=self.titles,
             market=self.market,
+            answers=self.answers if answers is None else answers,
             params=parameters,
         )
 
@@ -95,7 +105,9 @@ def test_every_session_ends_on_one_surface(world: World) -> None:
     assert (out.is_rec_driven == (out.surface == HOME)).all()
     home = out.surface == HOME
     assert (out.row[home] >= 0).all()
-    assert (out.row[~home] == -1).all()
+    listed = home | (out.surface == SEARCH)
+    assert (out.row[~listed] == -1).all()
+    assert (out.row[out.surface == SEARCH] == 0).all()
     assert (out.slot[~home] == -1).all()
     assert ((out.watch_ms > 0) == (out.chosen >= 0)).all()
     # What was played is what stood at that row and slot of the page as shown.
@@ -150,7 +162,7 @@ def test_an_outage_shows_the_fallback_page(world: World) -> None:
 def test_wishes_follow_demand_and_taste(world: World) -> None:
     """Searches alone, by members who always search: totals follow demand, each member follows their taste."""
     key, member = sessions(world, 40)
-    ask = replace(PARAMETERS, intent_ratio=1.0, search_found_ratio=1.0)
+    ask = replace(PARAMETERS, intent_ratio=1.0, carried_ratio=1.0)
     out = world.run(key, member, parameters=ask)
     assert (out.surface == SEARCH).all()
     wanted = demand(world.titles, 0)[world.region].mean(axis=0)
@@ -159,6 +171,33 @@ def test_wishes_follow_demand_and_taste(world: World) -> None:
     assert share == pytest.approx(wanted[top].sum(), abs=0.02)
     affinity = (world.taste[member] * world.titles.taste[out.chosen]).sum(axis=1)
     assert affinity.mean() > 1.0
+
+
+def test_what_a_search_brings_is_what_its_answer_holds(world: World) -> None:
+    key, member = sessions(world, 20)
+    ask = replace(PARAMETERS, intent_ratio=1.0)
+    named = world.run(key, member, parameters=ask)
+    carried = named.asked < 3
+    assert carried.mean() == pytest.approx(PARAMETERS.carried_ratio, abs=0.01)
+    assert (named.chosen[carried] == named.wished[carried]).all()
+    assert (named.chosen[~carried] == -1).all()
+    silent = world.run(key, member, parameters=ask, answers=np.full_like(world.answers, -1))
+    assert (silent.chosen == -1).all()
+    assert (silent.browse_ms <= named.browse_ms).all()
+
+    # The wish below five others: who knows the title passes by them, who asks for the kind may stop before.
+    others = np.random.default_rng(1).integers(0, world.titles.count, (len(KINDS), world.titles.count, 5))
+    crowded = np.concatenate([others.astype(np.int32), world.answers], axis=2)
+    out = world.run(key, member, parameters=ask, answers=crowded)
+    knows = out.asked < 2
+    assert (out.chosen[knows] == out.wished[knows]).all()
+    for_kind = out.asked == 2
+    stopped = for_kind & (out.slot < 5)
+    assert 0 < stopped.sum() < for_kind.sum()
+    assert (out.chosen[for_kind & ~stopped] == out.wished[for_kind & ~stopped]).all()
+    assert (out.results_examined[out.chosen >= 0] > out.slot[out.chosen >= 0]).all()
+    absent = out.asked == 3
+    assert 0 < (out.chosen[absent] >= 0).mean() < 0.5
 
 
 def test_unfinished_titles_are_gone_on_with_and_keep_their_origin(world: World) -> None:
