@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from metrics.errors import InputError
 from synthetic.control_plane.catalogue import Catalogue
+from synthetic.jit import compiled, prange
 
 __all__ = ["MAX_QUERY_LENGTH", "Hit", "SearchIndex", "build_index", "search", "search_all"]
 
@@ -118,12 +119,7 @@ def search_all(index: SearchIndex, queries: Sequence[str], k: int = 10) -> npt.N
     found = np.full((len(distinct), k), -1, np.int32)
     for first in range(0, len(distinct), _BATCH):
         scores = _scores(index, distinct[first : first + _BATCH])
-        for at, score in enumerate(scores, first):
-            # Ties break by title, as in a stable sort: all that reach the k-th score are sorted.
-            least = -np.partition(-score, min(k, score.size) - 1)[min(k, score.size) - 1]
-            near = np.flatnonzero(score >= max(least, np.float32(1e-30)))
-            best = near[np.argsort(-score[near], kind="stable")][:k]
-            found[at, : best.size] = best
+        _best(scores, found[first : first + _BATCH])
     return found[row]
 
 
@@ -134,6 +130,22 @@ def _scores(index: SearchIndex, texts: Sequence[str]) -> npt.NDArray[np.float32]
         by_word = (vectors @ index.words.T).toarray()
         by_company = _unit(vectors @ index.latent_axes.T) @ index.latent.T
     return np.asarray((1 - _LATENT_WEIGHT) * by_word + _LATENT_WEIGHT * by_company, np.float32)
+
+
+@compiled(parallel=True)
+def _best(scores: npt.NDArray[np.float32], found: npt.NDArray[np.int32]) -> None:
+    """Titles by falling score into ``found`` [queries, k]; of equal scores the lower title first, 0 is no match."""
+    k = found.shape[1]
+    for i in prange(scores.shape[0]):
+        top = np.zeros(k, np.float32)
+        for title in range(scores.shape[1]):
+            score = scores[i, title]
+            if score > top[k - 1]:
+                at = k - 1
+                while at > 0 and score > top[at - 1]:
+                    top[at], found[i, at] = top[at - 1], found[i, at - 1]
+                    at -= 1
+                top[at], found[i, at] = score, title
 
 
 def _spelled(asked: Sequence[str], vocabulary: Sequence[str]) -> list[str]:
