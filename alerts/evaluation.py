@@ -19,6 +19,7 @@ __all__ = [
     "EPISODES",
     "HOUR_MS",
     "SPENT",
+    "Attained",
     "Evaluation",
     "burn_down",
     "incidents",
@@ -54,29 +55,16 @@ SPENT = pl.Schema(
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What became of one objective.
+class Attained:
+    """How an objective stands: ``bad`` and ``total`` events (weighted; or hours, of a ratio that is no count).
 
-    Over the period ``start_ts_ms <= t < end_ts_ms``: ``bad`` and ``total`` events (weighted; or hours, of a
-    ratio that is no count), ``attained``
-    share of good ones, ``budget_left`` (1 untouched, 0 gone, negative when broken), all null without traffic.
-
-    ``burn``: an hour a row: ``ts_ms, bad, total, burn`` (the hour's bad share ÷ budget) and ``budget_left``
-    of the period that ends with the hour. ``episodes``: an alert a row: ``severity, start_ts_ms, end_ts_ms``
-    (null while it fires), ``duration_ms, peak_burn`` (highest over the short window of a firing pair),
-    ``pairs``. ``spent``: ``dimension, value, bad, total, attained, budget_spent, excess_bad``: the share of
-    the whole budget that a region, device or CDN used up, and its bad events beyond its own allowance; worst
-    first.
+    ``attained`` is the share of good ones, ``budget_left`` 1 untouched, 0 gone, negative when broken; both are
+    null without traffic.
     """
 
     objective: Objective
-    start_ts_ms: int
-    end_ts_ms: int
     bad: int | Decimal
     total: int | Decimal
-    burn: pl.DataFrame
-    episodes: pl.DataFrame
-    spent: pl.DataFrame
 
     @property
     def attained(self) -> float | None:
@@ -90,6 +78,25 @@ class Evaluation:
     def kept(self) -> bool | None:
         """Whether the promise was kept, in exact arithmetic; null without traffic."""
         return is_kept(self.objective, self.bad, self.total)
+
+
+@dataclass(frozen=True)
+class Evaluation(Attained):
+    """What became of one objective over the period ``start_ts_ms <= t < end_ts_ms``, and how.
+
+    ``burn``: an hour a row: ``ts_ms, bad, total, burn`` (the hour's bad share ÷ budget) and ``budget_left``
+    of the period that ends with the hour. ``episodes``: an alert a row: ``severity, start_ts_ms, end_ts_ms``
+    (null while it fires), ``duration_ms, peak_burn`` (highest over the short window of a firing pair),
+    ``pairs``. ``spent``: ``dimension, value, bad, total, attained, budget_spent, excess_bad``: the share of
+    the whole budget that a region, device or CDN used up, and its bad events beyond its own allowance; worst
+    first.
+    """
+
+    start_ts_ms: int
+    end_ts_ms: int
+    burn: pl.DataFrame
+    episodes: pl.DataFrame
+    spent: pl.DataFrame
 
     def firing(self, severity: str) -> bool:
         """Whether that alert fires at the end of the data."""

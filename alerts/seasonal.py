@@ -8,23 +8,31 @@ anomaly is the business of the detector that is handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from alerts.evaluation import EPISODES, HOUR_MS, SPENT, Evaluation, burn_down, period_of
+from alerts.evaluation import EPISODES, HOUR_MS, SPENT, Attained, Evaluation, burn_down, period_of
 from alerts.policy import BaselinePolicy, Policy, load_policies
 from alerts.slo import Objective, RawRatio
 from metrics.errors import InputError
 
-__all__ = ["Detector", "watch"]
+__all__ = ["Detector", "attained", "watch"]
 
 Detector = Callable[[NDArray[np.int64], NDArray[np.float64]], pl.DataFrame]
 # Instants in rising order and their values, to a row each: `expected` and `is_anomaly`. Causal.
 
 # Weighted hours have a fraction, and the verdict is taken on exact sums.
 _EXACT = pl.Decimal(38, 10)
+
+
+def attained(objective: Objective, numerator: Decimal, denominator: Decimal) -> Attained:
+    """The objective against its ratio over the period judged, as its two exact parts."""
+    assert isinstance(objective.indicator, RawRatio), f"{objective.name} counts events"
+    is_good = objective.indicator.of == "success"
+    return Attained(objective, denominator - numerator if is_good else numerator, denominator)
 
 
 def watch(
@@ -49,14 +57,9 @@ def watch(
             f"{objective.name} has no seasonal baseline", where=objective.where, mend="evaluate its counts"
         )
     hours = _hours(ratios, end_ts_ms)
-    bad_part = pl.col("numerator")
-    if objective.indicator.of == "success":
-        bad_part = pl.col("denominator") - bad_part
-    hours = hours.with_columns(bad=bad_part)
     ts_ms = hours["ts_ms"].to_numpy()
-    numerator, bad, total = (
-        hours[name].cast(pl.Float64).to_numpy() for name in ("numerator", "bad", "denominator")
-    )
+    numerator, total = (hours[name].cast(pl.Float64).to_numpy() for name in ("numerator", "denominator"))
+    bad = total - numerator if objective.indicator.of == "success" else numerator
     judged = (total > 0) & (hours["n_effective"].to_numpy() >= policy.cohort_minimum)
     value, expected, off = _judge(ts_ms, numerator, total, judged, detect)
     worse = off & ((value < expected) if objective.indicator.of == "success" else (value > expected))
@@ -64,13 +67,14 @@ def watch(
         pl.Series("value", value, nan_to_null=True), pl.Series("expected", expected, nan_to_null=True)
     )
     start, end = period_of(objective, int(ts_ms[0]), int(ts_ms[-1]) + HOUR_MS, start_ts_ms)
-    inside = hours.filter(pl.col("ts_ms") >= start).select("bad", total="denominator").sum().row(0)
+    sums = hours.filter(pl.col("ts_ms") >= start).select("numerator", "denominator").sum().row(0)
+    found = attained(objective, *sums)
     return Evaluation(
         objective=objective,
+        bad=found.bad,
+        total=found.total,
         start_ts_ms=start,
         end_ts_ms=end,
-        bad=inside[0],
-        total=inside[1],
         burn=burn,
         episodes=_episodes(policy, ts_ms, worse, burn),
         spent=SPENT.to_frame(),

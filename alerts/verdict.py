@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
+
+from alerts.evaluation import Attained
+from alerts.slo import RawRatio
 
 __all__ = ["Verdict", "verdict"]
 
@@ -20,14 +23,13 @@ class Verdict:
     judged: int
 
 
-def verdict(
-    kept: pl.DataFrame, by: str = "region", *, unsliced: Sequence[tuple[str, float, float]] = ()
-) -> Verdict:
+def verdict(kept: pl.DataFrame, by: str = "region", *, unsliced: Iterable[Attained] = ()) -> Verdict:
     """The verdict on :func:`alerts.evaluate.kept_by`'s rows: a row an objective and value of ``by``.
 
     A slice keeps the promise when it keeps every objective of the contract that it has traffic for. The
-    detail names, for each broken objective, where it breaks, worst first by budget overspent. ``unsliced``:
-    (title, attained, target) of broken objectives that are known for the whole service alone.
+    detail names, for each broken objective, where it breaks, worst first by budget overspent; then the
+    broken ones of ``unsliced``, of which those count that are judged for all slices together and no minute
+    counts: a ratio of the catalogue.
     """
     if kept.is_empty():
         return Verdict("There is nothing to judge yet.", "No minute of traffic has been counted.", 0, 0)
@@ -37,17 +39,26 @@ def verdict(
     if not count:
         return Verdict("There is nothing to judge yet.", "No objective of the contract has traffic.", 0, 0)
     broken = judged.filter(~pl.col("kept")).sort("budget_left")
+    together = [
+        f"{one.objective.title}: {one.attained:.1%} where {float(one.objective.target):.1%} is promised"
+        for one in unsliced
+        if isinstance(one.objective.indicator, RawRatio) and one.objective.in_contract and one.kept is False
+    ]
     if count == 1:
+        # One slice is all of it, so what is judged for all of it is judged for the slice.
+        good = good if not together else 0
         place = f" in {whole[by][0]}" if whole[by][0] is not None else ""
         sentence = f"The promise is {'kept' if good else 'broken'}{place}."
+    elif good == count:
+        sentence = f"The promise is kept in all {count} {by}s" + (
+            ", but not over all of them." if together else "."
+        )
     else:
-        sentence = f"The promise is kept in {'all' if good == count else f'{good} of'} {count} {by}s."
+        sentence = f"The promise is kept in {good} of {count} {by}s."
     parts = [
         _where(objective, rows, by) for (objective,), rows in broken.group_by("title", maintain_order=True)
     ]
-    parts += [
-        f"{title}: {attained:.1%} where {target:.1%} is promised" for title, attained, target in unsliced
-    ]
+    parts += together
     return Verdict(sentence, ("; ".join(parts) + ".") if parts else "Every objective is kept.", good, count)
 
 

@@ -14,8 +14,10 @@ import polars as pl
 import streamlit as st
 
 from alerts.evaluate import Evaluation, evaluate_all, kept_by
+from alerts.evaluation import Attained
 from alerts.policy import BurnPolicy, load_policies
-from alerts.slo import CountRatio, Objective, load
+from alerts.seasonal import attained
+from alerts.slo import CountRatio, Objective, RawRatio, load
 from dashboards.context import FILTERS, Period, Span, Where
 from metrics.errors import InputError
 from metrics.lake import Lake
@@ -23,7 +25,7 @@ from metrics.ledger import Ledger, ledger
 from metrics.query import measure
 from metrics.tree import explain
 
-__all__ = ["MINUTE_DIMENSIONS", "Source", "objectives"]
+__all__ = ["MINUTE_DIMENSIONS", "Source", "objectives", "ratios_attained"]
 
 MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
 
@@ -100,6 +102,19 @@ class Source:
 def objectives() -> list[Objective]:
     """The contract's objectives that count events on the event clock."""
     return [objective for objective in load() if isinstance(objective.indicator, CountRatio)]
+
+
+def ratios_attained(measured: pl.DataFrame) -> list[Attained]:
+    """The contract's objectives that are ratios of the catalogue, as far as ``measured`` has these.
+
+    ``measured``: :func:`metrics.query.measure` without dimensions and grain.
+    """
+    rows = {name: parts for name, *parts in measured.select("metric", "numerator", "denominator").rows()}
+    return [
+        attained(objective, *rows[objective.indicator.metric])
+        for objective in load()
+        if isinstance(objective.indicator, RawRatio) and objective.indicator.metric in rows
+    ]
 
 
 @st.cache_data(show_spinner=False, max_entries=500)

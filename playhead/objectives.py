@@ -64,15 +64,7 @@ def judge(lake: Lake) -> Judged:
     objectives = load((), policies)
     by_region = kept_by(objectives, lake.scan("minute_count"))
     evaluations = evaluate_objectives(lake, objectives, policies)
-    unsliced = [
-        (e.objective.title, e.attained, float(e.objective.target))
-        for e in evaluations
-        if isinstance(e.objective.indicator, RawRatio)
-        and e.objective.in_contract
-        and e.kept is False
-        and e.attained is not None
-    ]
-    judged = Judged(evaluations, by_region, verdict(by_region, unsliced=unsliced))
+    judged = Judged(evaluations, by_region, verdict(by_region, unsliced=evaluations))
     rules = lake.artefact(RULES)
     rules.parent.mkdir(parents=True, exist_ok=True)
     rules.write_text(render(compile_rules(objectives, policies)), encoding="utf-8")

@@ -12,7 +12,7 @@ from cost_model.report.numbers import unit_usd
 from dashboards.components import card, chart, colours, footer, missing, tile, view
 from dashboards.decisions import decision_rows
 from dashboards.formats import duration, escaped, moment, named, share
-from dashboards.queries import MINUTE_DIMENSIONS
+from dashboards.queries import MINUTE_DIMENSIONS, ratios_attained
 from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
 from dashboards.tree import tree_figure, tree_metrics
 from metrics.catalog import get_metric
@@ -46,8 +46,15 @@ def fired(row: dict[str, Any]) -> str:
 
 # --- the verdict ------------------------------------------------------------------------------------------
 
+beside = ("time_to_play_p50_ms", "time_to_play_late_ratio")
+# Asked for at once, so that the telemetry is read once: the verdict, the tiles and what stands beside, the tree.
+asked = tuple(dict.fromkeys((*shown, *beside, *tree_metrics(filters))))
+now = source.measure(asked, period, where=filters.where, intervals=True)
+
 kept = source.kept(period, filters.where)
-judged = verdict(kept.with_columns(pl.col("region").map_elements(_place, pl.String)) if kept.height else kept)
+if kept.height:
+    kept = kept.with_columns(pl.col("region").map_elements(_place, pl.String))
+judged = verdict(kept, unsliced=ratios_attained(now))
 economics = source.artefact("economics.json")
 per_hour = (economics or {}).get("figures", {}).get("usd_per_hour")
 cost = f" · Cost per stream hour {unit_usd(per_hour['value'])} in {economics['quarter']}" if per_hour else ""
@@ -55,9 +62,7 @@ if judged.judged:
     st.header(judged.sentence, anchor=False)
     st.caption(judged.detail.rstrip(".") + cost)
 else:
-    told = source.measure(
-        tuple(n for n in shown if get_metric(n).limit is not None), period, where=filters.where
-    )
+    told = now.filter(pl.col("metric").is_in([n for n in shown if get_metric(n).limit is not None]))
     verdicts = [get_metric(m).keeps(v) for m, v in told.select("metric", "value").iter_rows()]
     known = [verdict for verdict in verdicts if verdict is not None]
     st.header(
@@ -70,10 +75,6 @@ else:
 
 # --- tiles ------------------------------------------------------------------------------------------------
 
-beside = ("time_to_play_p50_ms", "time_to_play_late_ratio")
-# Asked for at once, so that the telemetry is read once: the tiles, what stands beside them, and the tree.
-asked = tuple(dict.fromkeys((*shown, *beside, *tree_metrics(filters))))
-now = source.measure(asked, period, where=filters.where, intervals=True)
 before = source.measure(asked, versus, where=filters.where) if versus else None
 daily = source.measure(shown, period, where=filters.where, grain="1d") if shown else pl.DataFrame()
 

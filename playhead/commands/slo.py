@@ -218,10 +218,10 @@ def _show(evaluations: Sequence[Evaluation], slices: pl.DataFrame | None, by: st
         console.print(f"{whose}{_instant(start)} to {_instant(end)} UTC")
     console.print("in brackets: watched, not promised")
     if slices is not None and by is not None:
-        _show_slices(console, slices, by)
+        _show_slices(console, slices, by, evaluations)
 
 
-def _show_slices(console: Console, slices: pl.DataFrame, by: str) -> None:
+def _show_slices(console: Console, slices: pl.DataFrame, by: str, evaluations: Sequence[Evaluation]) -> None:
     from rich.table import Table
 
     from alerts.verdict import verdict
@@ -236,7 +236,7 @@ def _show_slices(console: Console, slices: pl.DataFrame, by: str) -> None:
             _verdict(row["kept"]),
         )
     console.print(table)
-    found = verdict(slices, by)
+    found = verdict(slices, by, unsliced=evaluations)
     console.print(f"{found.sentence} {found.detail}")
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import polars as pl
 
+from alerts.evaluation import Attained
+from alerts.seasonal import attained
+from alerts.slo import CountRatio, load
 from alerts.verdict import verdict
 
 SCHEMA = {
@@ -41,6 +46,30 @@ def test_all_kept_no_traffic_and_no_regions() -> None:
     assert verdict(rows(("T", True, None, 0.9, -1.0, False))).sentence == "The promise is broken."
 
 
-def test_what_is_known_for_the_whole_service_alone() -> None:
-    found = verdict(rows(("T", True, "north", 1.0, 1.0, True)), unsliced=[("Rec-driven share", 0.782, 0.8)])
-    assert found.detail == "Rec-driven share: 78.2% where 80.0% is promised."
+def share(good: str) -> Attained:
+    """The promised share of hours, attained so far."""
+    (objective,) = [objective for objective in load() if objective.name == "rec-driven-share"]
+    return attained(objective, Decimal(good), Decimal(1_000))
+
+
+def test_what_is_judged_for_the_whole_alone_is_named_when_it_is_broken() -> None:
+    north, south = (("T", True, place, 1.0, 1.0, True) for place in ("north", "south"))
+    found = verdict(rows(north, south), unsliced=[share("782")])
+    assert found.sentence == "The promise is kept in all 2 regions, but not over all of them."
+    assert found.detail == "Hours from recommendations, about 80 %: 78.2% where 80.0% is promised."
+    kept = verdict(rows(north, south), unsliced=[share("800")])
+    assert (kept.sentence, kept.detail) == (
+        "The promise is kept in all 2 regions.", "Every objective is kept.",
+    )  # fmt: skip
+
+
+def test_one_slice_is_the_whole() -> None:
+    found = verdict(rows(("T", True, "north", 1.0, 1.0, True)), unsliced=[share("799.9")])
+    assert (found.sentence, found.kept) == ("The promise is broken in north.", 0)
+
+
+def test_what_minutes_count_is_judged_by_slice_alone() -> None:
+    (objective, *_) = [o for o in load() if isinstance(o.indicator, CountRatio) and o.in_contract]
+    broken = Attained(objective, bad=1, total=1)
+    found = verdict(rows(("T", True, "north", 1.0, 1.0, True)), unsliced=[broken])
+    assert found.detail == "Every objective is kept."

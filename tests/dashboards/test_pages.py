@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,14 @@ def test_the_overview_answers_the_questions(show: Open, emulated: Path) -> None:
     decided = next(table.value for table in app.table if "switch" in table.value.columns)
     assert [cell.split("**")[1] for cell in decided["switch"]] == ["Own CDN", "AV1 + film grain"]
     assert "cost per 1,000 stream hours, $" in decided.columns
+
+
+def test_the_verdict_names_the_share_that_no_minute_counts(show: Open, emulated: Path) -> None:
+    app = drawn(show(emulated, period="all"))
+    share = next(tile.value for tile in app.metric if tile.label == "Rec-driven share of hours")
+    told = re.search(r"Hours from recommendations, about 80 %: (\S+)% where 80.0% is promised", words(app))
+    assert told is not None
+    assert float(told[1]) == pytest.approx(float(share.rstrip("%")), abs=0.06)
 
 
 def test_a_link_reproduces_the_view(show: Open, emulated: Path) -> None:
