@@ -12,8 +12,9 @@ from metrics.quantiles import with_bucket
 from metrics.telemetry import get_table
 from synthetic.arrays import Ints
 from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
-from synthetic.day import Delivered, Request, Switches, World
+from synthetic.day import Request, Switches, World
 from synthetic.minutes import LATE_START_MS
+from synthetic.playing import Delivered
 
 __all__ = ["WORLDS", "Counterfactuals"]
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from metrics.engine import Mapper, map_partitions
 from synthetic import tables
-from synthetic.arrays import Floats, Ints, join, take
+from synthetic.arrays import Ints, join, take
 from synthetic.control_plane.catalogue import Catalogue, publish
 from synthetic.control_plane.play_log import PlayLog
 from synthetic.control_plane.recommend import home_pages, on_sale, popularity_pages, train
@@ -27,13 +27,14 @@ from synthetic.counterfactual import WORLDS, Counterfactuals
 from synthetic.data_plane.appliances import make_footprint
 from synthetic.data_plane.congestion import INTERVAL_MS, expected_streams, settle
 from synthetic.data_plane.fill import Holdings, first_holdings, push
-from synthetic.day import RESULTS, DayState, Delivered, Request, Switches, World, deliver, open_service
+from synthetic.day import RESULTS, DayState, Request, Switches, World, open_service
 from synthetic.demand import expected_stream_kbps
 from synthetic.impressions import impressions
-from synthetic.incidents import Incident, failed_fills, resolve_incidents, severity, truth_incident
+from synthetic.incidents import level_of_sites, resolve_incidents, truth_incident
 from synthetic.members import DEVICE_NAMES, make_members
 from synthetic.minutes import MinuteInput, minute_counts
 from synthetic.places import make_places
+from synthetic.playing import Delivered, deliver
 from synthetic.queries import queries
 from synthetic.random import Stream, uniforms
 from synthetic.reports import appliance_healths, fills
@@ -161,7 +162,7 @@ class _Run:
         self.world, self.mapper = world, mapper
         scenario, members = world.scenario, world.members
         self.parts = [np.arange(p, members.count, partitions) for p in range(partitions)]
-        self.incidents = resolve_incidents(scenario.incident, world.places)
+        self.incidents = resolve_incidents(scenario, world.places)
         self.catalogue: Catalogue = publish(world.titles)
         settled = settle_in(world, self.catalogue)
         self.plays: PlayLog = settled.plays
@@ -228,8 +229,13 @@ class _Run:
         plan = scenario.delivery
         window_bytes = plan.edge_fill_gbps * 1e9 / 8 * plan.fill_window_hours * 3600
         budget = np.full(self.holdings.region.size, window_bytes / (plan.edge_disk_tb * 1e12))
+        fails = level_of_sites(self.incidents, "fill_failure", np.array([start]), places)[0] > 0
         self.holdings, self.fill = push(
-            self.holdings, self.predicted, self.sizes, budget, failed_fills(self.incidents, places, start)
+            self.holdings,
+            self.predicted,
+            self.sizes,
+            budget,
+            fails,
         )
         members = world.members
         here = (members.join_day <= day) & (members.leave_day > day)
@@ -245,7 +251,8 @@ class _Run:
             (scenario.start.weekday() + day) % 7,
             np.round(scenario.members * share * growth),
         )
-        edge_loss = _edge_loss(self.incidents, places.site_region.size, start, streams.shape[0], world)
+        middle = start + np.arange(streams.shape[0]) * INTERVAL_MS + INTERVAL_MS // 2
+        edge_loss = level_of_sites(self.incidents, "appliance_crash", middle, places)
         self.pages = on_sale(self.ranked, self.catalogue.release_day, day)
         self.fallback_pages = on_sale(self.fallback_ranked, self.catalogue.release_day, day)
         wanted = demand(world.titles, day)
@@ -352,13 +359,3 @@ def _stream_kbps(world: World, switches: Switches) -> Ints:
     saved = av1 * (1 - codecs.bitrate_ratio["av1"]) + grain * (1 - codecs.bitrate_ratio["av1_fgs"])
     able = np.array([world.scenario.device[name].av1_ratio for name in DEVICE_NAMES])
     return expected_stream_kbps(world.scenario, 1 - able * saved)
-
-
-def _edge_loss(incidents: Sequence[Incident], sites: int, start: int, intervals: int, world: World) -> Floats:
-    loss = np.zeros((intervals, sites))
-    middle = start + np.arange(intervals) * INTERVAL_MS + INTERVAL_MS // 2
-    for incident in incidents:
-        if incident.spec.kind == "appliance_crash":
-            level = severity(incident, middle)
-            loss = np.maximum(loss, level[:, None] * incident.covers(world.places)[None, :])
-    return loss

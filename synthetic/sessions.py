@@ -10,10 +10,11 @@ from metrics.telemetry import CDNS, SURFACES
 from synthetic.arrays import Bools, Ints
 from synthetic.browsing import SLOTS
 from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
-from synthetic.day import CODEC_NAMES, Delivered, Request, World, impression_ids, plays_of, session_keys
+from synthetic.day import Request, World, impression_ids, session_keys
 from synthetic.members import DEVICE_NAMES
 from synthetic.player.abr import Ladder
 from synthetic.player.kernel import stall_times
+from synthetic.playing import CODEC_NAMES, Delivered, plays_of
 from synthetic.random import Stream, exponentials, normals, poisson, uniforms
 from synthetic.tables import HOUR_MS, is_sampled, names
 

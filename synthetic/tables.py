@@ -14,8 +14,9 @@ import polars as pl
 from metrics.telemetry import CDNS
 from synthetic.arrays import Bools, Ints
 from synthetic.data_plane.appliances import EDGE, MISS_CLASS_NAMES, THIRD_PARTY, TIER_NAMES
-from synthetic.day import CODEC_NAMES, DayState, Delivered, Request, World
+from synthetic.day import DayState, Request, World
 from synthetic.members import DEVICE_NAMES, PLANS
+from synthetic.playing import CODEC_NAMES, Delivered
 from synthetic.random import Stream, normals, uniforms
 
 __all__ = ["HOUR_MS", "control_requests", "deliveries", "encodes", "is_sampled", "memberships", "names"]
