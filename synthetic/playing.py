@@ -21,14 +21,18 @@ from synthetic.demand import local_peak_ratio
 from synthetic.incidents import level
 from synthetic.members import DEVICE_NAMES, pick
 from synthetic.player.abr import Ladder
+from synthetic.player.conditions import Conditions
 from synthetic.player.kernel import Played, Plays, play
-from synthetic.player.network import NETWORKS, load_networks
+from synthetic.player.network import load_networks
 from synthetic.random import Stream, hashes, normals, uniforms
 
 __all__ = ["CODEC_NAMES", "Delivered", "deliver", "plays_of"]
 
 CODEC_NAMES = ("h264", "av1", "av1_fgs")
 CELLULAR_RTT_MS = np.array([0.0, 18.0, 32.0, 60.0])  # on top of the region's access, by NETWORKS; assumption
+# No route is scarce: what is not modelled yet leaves a stream 2 Gbit/s.
+CONDITIONS = Conditions.steady(2_000_000)
+_DAY_MS = 86_400_000
 SESSION_LOG_SD = 0.25  # spread of a member's log-throughput from session to session; assumption
 
 
@@ -84,7 +88,9 @@ def deliver(world: World, state: DayState, request: Request, switches: Switches 
     player = scenario.player
     played = play(
         plays,
-        Ladder(scenario.codecs.ladder_kbps, 0.75 * player.buffer_ms),
+        Ladder(scenario.codecs.ladder_kbps),
+        networks=tuple(load_networks().values()),
+        conditions=CONDITIONS,
         chunk_ms=player.chunk_ms,
         buffer_ms=player.buffer_ms,
         stall_loss=player.stall_loss_factor,
@@ -107,7 +113,6 @@ def _plays(
     scenario, members = world.scenario, world.members
     seed, player, delivery = scenario.seed, scenario.player, scenario.delivery
     regions = list(scenario.region.values())
-    networks = [load_networks()[name] for name in NETWORKS]
     access = members.access[member]
 
     log_base = members.log_base[member] + SESSION_LOG_SD * normals(
@@ -147,13 +152,14 @@ def _plays(
     f = np.float32
     plays = Plays(
         key=hashes(seed, member, step, Stream.PLAYER_KEY).astype(np.uint32),
+        network=access.astype(np.int32),
+        route=np.zeros(member.size, np.int32),
+        begins_ms=(ts_ms - scenario.start_ts_ms - state.day * _DAY_MS).astype(np.int32),
         base_kbps=base_kbps.astype(f),
-        log_sd=np.array([n.log_sd_within for n in networks], f)[access],
-        correlation=np.array([n.correlation for n in networks], f)[access],
-        cap_kbps=np.full(member.size, 2_000_000, f),
         rtt_ms=rtt.astype(f),
         scale=(world.titles.complexity[title] * ratio[codec]).astype(f),
-        top_rung=np.array([scenario.device[d].max_rung for d in DEVICE_NAMES], f)[device],
+        top_rung=np.array([scenario.device[d].max_rung for d in DEVICE_NAMES], np.int32)[device],
+        prefetched=np.zeros(member.size, np.bool_),
         before_ms=before.astype(f),
         patience_ms=np.minimum(patience, 1e9).astype(f),
         intended_ms=np.where(failed, 0.0, np.maximum(intended, 1000.0)).astype(f),

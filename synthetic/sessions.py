@@ -14,7 +14,8 @@ from synthetic.day import Request, World, impression_ids, session_keys
 from synthetic.members import DEVICE_NAMES
 from synthetic.player.abr import Ladder
 from synthetic.player.kernel import stall_times
-from synthetic.playing import CODEC_NAMES, Delivered, plays_of
+from synthetic.player.network import load_networks
+from synthetic.playing import CODEC_NAMES, CONDITIONS, Delivered, plays_of
 from synthetic.random import Stream, exponentials, normals, poisson, uniforms
 from synthetic.tables import HOUR_MS, is_sampled, names
 
@@ -144,7 +145,9 @@ def stalls(world: World, delivered: Delivered, sessions: pl.DataFrame) -> tuple[
     which = np.flatnonzero(sessions["stall_count"].to_numpy() > 0)
     index, after_first_frame, length = stall_times(
         plays_of(delivered, which),
-        Ladder(world.scenario.codecs.ladder_kbps, 0.75 * player.buffer_ms),
+        Ladder(world.scenario.codecs.ladder_kbps),
+        networks=tuple(load_networks().values()),
+        conditions=CONDITIONS,
         chunk_ms=player.chunk_ms,
         buffer_ms=player.buffer_ms,
         stall_loss=player.stall_loss_factor,

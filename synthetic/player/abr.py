@@ -6,7 +6,8 @@ better than rung m exactly when the buffer exceeds a threshold. Both rules are t
 which a compiler turns into vector instructions.
 
 Sources: Spiteri, Urgaonkar & Sitaraman, *BOLA* (2016); Spiteri, Sitaraman & Sparacio, *From Theory to
-Practice* (2018) for DYNAMIC and its 10 s switch.
+Practice* (2018) for DYNAMIC and its 10 s switch; constants as in the authors' simulator, which
+:mod:`synthetic.player.replay` reproduces.
 """
 
 from __future__ import annotations
@@ -16,39 +17,50 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics.errors import InputError
 from synthetic.arrays import Singles
 
-__all__ = ["LOW_BUFFER_MS", "SAFETY", "Ladder", "bola_thresholds"]
+__all__ = ["GAMMA_P", "LOW_BUFFER_MS", "RUNGS", "SAFETY", "Ladder", "bola_thresholds"]
 
 LOW_BUFFER_MS = 10_000.0  # below it the throughput rule decides
 SAFETY = 0.9  # share of the estimate the throughput rule dares to spend
+GAMMA_P = 5.0  # BOLA's weight of avoiding stalls, in the unit of its utility
+RUNGS = 10
 
 
-def bola_thresholds(ladder_kbps: Sequence[float], target_ms: float) -> Singles:
+def bola_thresholds(ladder_kbps: Sequence[float], v_span_ms: float) -> Singles:
     """Buffer level, ms, from which BOLA prefers each rung; 0 for the lowest.
 
-    With utilities u_m = ln(S_m / S_1) + 1, BOLA maximises (V (u_m + g) - Q) / S_m. Rung m+1 beats rung m when
-    Q >= V [g + (S_{m+1} u_m - S_m u_{m+1}) / (S_{m+1} - S_m)]. V and g are set so that the lowest rung is kept
-    up to 10 s less what the second one asks, and the top one is reached below ``target_ms``.
+    With utilities u_m = ln(S_m / S_1), BOLA maximises (V (u_m + γp) - Q) / S_m. Rung m+1 beats rung m when
+    Q > V [γp + (S_{m+1} u_m - S_m u_{m+1}) / (S_{m+1} - S_m)]. V is ``v_span_ms`` / (u_top + γp), where the span
+    is the buffer less one chunk: the top rung is left only by a full buffer. Thresholds grow in proportion to it.
     """
     size = np.asarray(ladder_kbps, np.float64)
-    utility = np.log(size / size[0]) + 1.0
-    g = (utility[-1] - 1.0) / (target_ms / LOW_BUFFER_MS - 1.0)
-    v = LOW_BUFFER_MS / g
+    utility = np.log(size / size[0])
+    v = v_span_ms / (utility[-1] + GAMMA_P)
     between = (size[1:] * utility[:-1] - size[:-1] * utility[1:]) / np.diff(size)
-    thresholds = np.concatenate([[0.0], v * (g - 1.0 + between)])
-    return np.maximum.accumulate(np.maximum(thresholds, 0.0)).astype(np.float32)
+    return np.concatenate([[0.0], np.maximum(v * (GAMMA_P + between), 0.0)]).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """Bitrates of the rungs, kbit/s, rising, and the buffer levels BOLA wants for each."""
+    """Bitrates of the rungs, kbit/s, rising; at most :data:`RUNGS` of them."""
 
     kbps: tuple[float, ...]
-    target_ms: float = 30_000.0
 
-    def table(self) -> Singles:
-        """Shape (3, 10): bitrate, step from the rung below, BOLA threshold; the kernel's view of the ladder."""
-        kbps = np.asarray(self.kbps, np.float32)
-        steps = np.diff(kbps, prepend=np.float32(0.0))
-        return np.stack([kbps, steps, bola_thresholds(self.kbps, self.target_ms)])
+    def table(self, v_span_ms: float) -> Singles:
+        """Shape (3, RUNGS): bitrate, step from the rung below, BOLA threshold; the kernel's view of the ladder.
+
+        Rungs that do not exist are never within reach. Raises :class:`InputError` for more than ``RUNGS``.
+        """
+        count = len(self.kbps)
+        if not 1 <= count <= RUNGS:
+            raise InputError(
+                f"a ladder of {count} rungs", where="ladder_kbps", mend=f"give one to {RUNGS} bitrates"
+            )
+        table = np.full((3, RUNGS), np.inf, np.float32)
+        table[0, :count] = self.kbps
+        table[1] = 0.0
+        table[1, :count] = np.diff(table[0, :count], prepend=np.float32(0.0))
+        table[2, :count] = bola_thresholds(self.kbps, v_span_ms)
+        return table

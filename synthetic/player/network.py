@@ -18,9 +18,27 @@ import numpy as np
 from metrics.errors import InputError
 from synthetic.arrays import Floats
 
-__all__ = ["NETWORKS", "Network", "block_average", "fit", "load_networks"]
+__all__ = ["NETWORKS", "Impairment", "Network", "block_average", "fit", "load_networks"]
 
 CHUNK_S = 4
+
+
+@dataclass(frozen=True)
+class Impairment:
+    """A state of the path that comes and goes by the clock: a two-state Markov process.
+
+    ``per_hour``: how often it begins, an hour without one. ``mean_ms``: its mean length. ``factor``: what it
+    leaves of the throughput.
+    """
+
+    per_hour: float = 0.0
+    mean_ms: float = 1.0
+    factor: float = 1.0
+
+    @property
+    def starts_per_ms(self) -> float:
+        """Rate of starts."""
+        return self.per_hour / 3_600_000
 
 
 @dataclass(frozen=True)
@@ -28,7 +46,7 @@ class Network:
     """One kind of access network.
 
     ``log_mean`` and ``log_sd_across`` are of the natural logarithm of kbit/s over sessions; ``log_sd_within``
-    and ``correlation`` of successive chunks of one session.
+    and ``correlation`` of successive chunks of one session; all four of the time without impairments.
     """
 
     name: str
@@ -36,6 +54,8 @@ class Network:
     log_sd_across: float
     log_sd_within: float
     correlation: float
+    degraded: Impairment = Impairment()
+    outage: Impairment = Impairment()
 
 
 def block_average(log_sd: float, correlation: float, size: int) -> tuple[float, float]:

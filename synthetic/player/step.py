@@ -1,0 +1,206 @@
+"""One step of one session: what a chunk costs on this network, and which one DYNAMIC asks for.
+
+Written for vectors: no branch, no libm call, no division of integers, every integer operation cast. All values are
+float32 or uint32; times are ms, sizes kbit, rates kbit/s. Bitrates are those of the ladder, before ``scale``.
+"""
+
+from __future__ import annotations
+
+from numba import float32, int32, uint32
+
+from synthetic.jit import inlined
+from synthetic.player.abr import LOW_BUFFER_MS, SAFETY
+
+__all__ = ["advance", "bits", "first_chunk", "normal", "unit"]
+
+_HALF_LIFE_MS, _SHORTER = 8_000.0, 8.0 / 3.0  # throughput is the lower of two averages, of 8 s and 3 s
+_LN2 = 0.6931472
+# A running download is given up at the first look, where it would take longer than 1.8 chunks play.
+_LOOK_MS, _TOO_LONG_CHUNKS = 500.0, 1.8
+_START_MS = 1000.0  # how soon a player that promises a start in 2 s wants its first chunk; assumption
+_START_RUNGS = 5  # the highest rung it starts on; assumption
+
+
+@inlined
+def bits(key, step):  # type: ignore[no-untyped-def]
+    """32 mixed bits of (session, step): two multiply-xorshift rounds (constants of Wellons' hash prospector)."""
+    h = uint32(key ^ uint32(uint32(step) * uint32(0x9E3779B9)))
+    h = uint32(h ^ uint32(h >> uint32(16)))
+    h = uint32(h * uint32(0x21F0AAAD))
+    h = uint32(h ^ uint32(h >> uint32(15)))
+    h = uint32(h * uint32(0x735A2D97))
+    return uint32(h ^ uint32(h >> uint32(15)))
+
+
+@inlined
+def normal(h):  # type: ignore[no-untyped-def]
+    """Near-normal, mean 0 and sd 1: the sum of four bytes (Irwin-Hall; bounded at 3.45 sd)."""
+    s = uint32(uint32(h & uint32(255)) + uint32(uint32(h >> uint32(8)) & uint32(255)))
+    s = uint32(s + uint32(uint32(h >> uint32(16)) & uint32(255)))
+    s = uint32(s + uint32(h >> uint32(24)))
+    return (float32(int32(s)) - float32(510.0)) * float32(0.006765825)
+
+
+@inlined
+def unit(h):  # type: ignore[no-untyped-def]
+    """Uniform on (0, 1), 24 bits, after one more round: the bytes of ``h`` itself make its normal."""
+    h = uint32(uint32(h ^ uint32(h >> uint32(16))) * uint32(0x7FEB352D))
+    return (float32(int32(uint32(h >> uint32(8)))) + float32(0.5)) * float32(5.9604645e-08)
+
+
+@inlined
+def _exp(y):  # type: ignore[no-untyped-def]
+    """e^y as (1 + t + t²/2)^64, t = y/64: relative error |y|³/24576, below 0.2 % for |y| < 3.6."""
+    t = y * float32(0.015625)
+    p = float32(1.0) + t * (float32(1.0) + t * float32(0.5))
+    p = p * p
+    p = p * p
+    p = p * p
+    p = p * p
+    p = p * p
+    return p * p
+
+
+@inlined
+def _climb(value, s, k):  # type: ignore[no-untyped-def]
+    """The bitrate of the highest rung whose bound in ``k`` is within ``value``; ``s`` holds steps of bitrate."""
+    b = s[0]
+    b += s[1] if k[1] <= value else float32(0.0)
+    b += s[2] if k[2] <= value else float32(0.0)
+    b += s[3] if k[3] <= value else float32(0.0)
+    b += s[4] if k[4] <= value else float32(0.0)
+    b += s[5] if k[5] <= value else float32(0.0)
+    b += s[6] if k[6] <= value else float32(0.0)
+    b += s[7] if k[7] <= value else float32(0.0)
+    b += s[8] if k[8] <= value else float32(0.0)
+    b += s[9] if k[9] <= value else float32(0.0)
+    return b
+
+
+@inlined
+def _climb_above(value, s, k):  # type: ignore[no-untyped-def]
+    """One rung above :func:`_climb`, or the highest."""
+    b = s[0] + s[1]
+    b += s[2] if k[1] <= value else float32(0.0)
+    b += s[3] if k[2] <= value else float32(0.0)
+    b += s[4] if k[3] <= value else float32(0.0)
+    b += s[5] if k[4] <= value else float32(0.0)
+    b += s[6] if k[5] <= value else float32(0.0)
+    b += s[7] if k[6] <= value else float32(0.0)
+    b += s[8] if k[7] <= value else float32(0.0)
+    b += s[9] if k[8] <= value else float32(0.0)
+    return b
+
+
+@inlined
+def _transfer(kbit, per_kbit, left, lost, ratio):  # type: ignore[no-untyped-def]
+    """Time to fetch ``kbit`` where the first ``left`` ms run at a factor F of the throughput.
+
+    ``lost`` is 1 - F, ``ratio`` (1 - F) / F. With t the time at full throughput, it is t + min(left (1 - F),
+    t (1 - F) / F): the second where the impairment outlasts the fetch.
+    """
+    t = kbit * per_kbit
+    return t + min(left * lost, t * ratio)
+
+
+@inlined
+def advance(  # type: ignore[no-untyped-def]
+    h, safety, base, innovation, rho, cap, rtt, share, scale, top, lost, ratio, title,
+    x, left, slow_average, fast_average, slow_unseen, fast_unseen, buffer, uses_bola, asked, fetched,
+    s, k, q, chunk, most,
+):  # fmt: skip
+    """Decide on one chunk and fetch it. Returns the new state, in the order of the arguments from ``x`` to
+    ``asked``, and this chunk's (bitrate, kbit, stall, ms from this request to the next).
+
+    The decision is that of DYNAMIC in :mod:`synthetic.player.rules`: throughput rule, BOLA-FINITE, BOLA-U. ``top``
+    is the device's highest bitrate, ``share`` what a round trip leaves of a chunk's time, ``asked`` the bitrate
+    BOLA wanted last, ``unseen`` the weight an average still gives to before its first sample.
+    """
+    x = rho * x + normal(h) * innovation
+    throughput = min(base * _exp(x), cap)
+
+    estimate = min(slow_average, fast_average) / scale
+    steady = estimate * share
+    bearable = safety * estimate * (buffer - rtt) / chunk
+    safe = _climb(min(min(steady * float32(SAFETY), bearable), top), s, k)
+    to_an_end = max(min(fetched, title - fetched) * float32(0.5), chunk * float32(3.0))
+    span = min(most, to_an_end) - chunk
+    wanted = min(_climb(buffer * (most - chunk) / span, s, q), top)
+    above = min(_climb_above(steady, s, k), top)
+    wanted = max(asked, min(wanted, above)) if wanted > asked else wanted
+    high = buffer > float32(LOW_BUFFER_MS)
+    low = buffer < float32(LOW_BUFFER_MS)
+    uses_bola = float32(1.0) if high & (wanted >= safe) else uses_bola
+    uses_bola = float32(0.0) if low & (wanted < safe) else uses_bola
+    bitrate = wanted if uses_bola > float32(0.5) else safe
+
+    to_kbit = scale * chunk * float32(0.001)
+    per_kbit = float32(1000.0) / throughput
+    kbit = bitrate * to_kbit
+    transfer = _transfer(kbit, per_kbit, max(left - rtt, float32(0.0)), lost, ratio)
+    look = max(float32(_LOOK_MS), rtt + float32(50.0))
+    seen = look - rtt
+    got = (seen - min(max(left - rtt, float32(0.0)), seen) * lost) * throughput * float32(0.001)
+    rest = kbit - got
+    own = got / seen * float32(1000.0)
+    lower = _climb(min(own * share * float32(SAFETY) / scale, top), s, k)
+    too_long = look + rest * seen / got > chunk * float32(_TOO_LONG_CHUNKS)
+    gives_up = too_long & (lower < bitrate) & (lower * to_kbit < rest) & (rtt + transfer > look)
+    again = _transfer(lower * to_kbit, per_kbit, max(left - look - rtt, float32(0.0)), lost, ratio)
+
+    bitrate = lower if gives_up else bitrate
+    transfer = again if gives_up else transfer
+    fetch = rtt + transfer
+    fetch = fetch + look if gives_up else fetch
+    delivered = bitrate * to_kbit + (got if gives_up else float32(0.0))
+    measured = bitrate * to_kbit / transfer * float32(1000.0)
+
+    y = max(transfer * float32(-_LN2 / _HALF_LIFE_MS), float32(-20.0))
+    kept = _exp(y)
+    slow_average += (measured - slow_average) * (float32(1.0) - kept) / (float32(1.0) - kept * slow_unseen)
+    slow_unseen = max(slow_unseen * kept, float32(1e-20))
+    kept = _exp(y * float32(_SHORTER))
+    fast_average += (measured - fast_average) * (float32(1.0) - kept) / (float32(1.0) - kept * fast_unseen)
+    fast_unseen = max(fast_unseen * kept, float32(1e-20))
+
+    stall = max(fetch - buffer, float32(0.0))
+    rises = max(buffer - fetch, float32(0.0)) + chunk
+    # The next request waits until the buffer has room for another chunk.
+    room = max(most - chunk, float32(0.0))
+    elapsed = fetch + max(rises - room, float32(0.0))
+    return (
+        x, max(left - elapsed, float32(0.0)), slow_average, fast_average, slow_unseen, fast_unseen,
+        min(rises, room), uses_bola, wanted, bitrate, delivered, stall, elapsed,
+    )  # fmt: skip
+
+
+@inlined
+def first_chunk(h0, h1, base, sd, cap, rtt, scale, top, left, lost, ratio, s, k, chunk):  # type: ignore[no-untyped-def]
+    """The first chunk, over a new connection. Returns (x, sample of throughput, bitrate, ms, ms of transfer).
+
+    The player remembers the throughput of an earlier session on this path and asks for the highest rung, up to
+    rung 5, whose chunk it expects within ``_START_MS`` at half of it. Two round trips for the secure connection,
+    one for the request, then slow start from ten segments of 1,460 bytes. An impairment slows the line, not the
+    window.
+    """
+    x = normal(h0) * sd
+    throughput = min(base * _exp(x), cap)
+    remembered = min(base * _exp(normal(h1) * sd), cap)
+    budget = remembered * float32(0.5) * float32(_START_MS) / chunk
+    bitrate = _climb(min(min(budget / scale, top), k[_START_RUNGS]), s, k)
+    kbit = bitrate * scale * chunk * float32(0.001)
+    window = float32(116.8)
+    unsent = kbit
+    transfer = float32(0.0)
+    for _ in range(14):
+        fills = window >= throughput * rtt * float32(0.001)
+        last = fills | (unsent <= window)
+        sent = unsent if last else window
+        transfer += max(sent / throughput * float32(1000.0), float32(0.0) if last else rtt)
+        unsent -= sent
+        window = window + window
+        if unsent <= float32(0.0):
+            break
+    after = max(left - rtt * float32(3.0), float32(0.0))
+    transfer += min(after * lost, kbit / throughput * float32(1000.0) * ratio)
+    return x, min(throughput, remembered), bitrate, rtt * float32(3.0) + transfer, transfer
