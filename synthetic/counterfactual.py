@@ -43,7 +43,7 @@ class Counterfactuals:
         d, rows = delivered, delivered.rows
         member = request.visits.member[rows]
         weight = world.members.weight[member]
-        failed = request.failure[rows] > 0
+        failed = d.failure > 0
         started = d.played.started & ~failed
         late = d.played.startup_ms >= LATE_START_MS
         kbyte = np.where(started, d.played.delivered_kbit, 0).astype(np.int64) * 125

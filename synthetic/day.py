@@ -21,11 +21,13 @@ from synthetic.data_plane.appliances import Footprint
 from synthetic.data_plane.congestion import Congestion
 from synthetic.data_plane.fill import Holdings
 from synthetic.demand import Visits, visits_of_day
+from synthetic.faults import falls_back
 from synthetic.incidents import Incident, level
 from synthetic.members import Members
 from synthetic.places import Places
 from synthetic.random import Stream, normals
 from synthetic.scenario import Latency, Scenario
+from synthetic.software import os_of, player_version_of
 from synthetic.titles import Titles
 from synthetic.viewer import Browse, BrowseParameters, Market, MemberState, browse
 
@@ -123,13 +125,18 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
     """The first half: visits, home page, choice, and the control plane's answers."""
     scenario, members = world.scenario, world.members
     seed, control = scenario.seed, scenario.control
-    visits = visits_of_day(scenario, world.places, members, rows, state.day, state.visits_per_member_day)
+    visits = visits_of_day(
+        scenario, world.places, members, rows, state.day, state.visits_per_member_day, state.incidents
+    )
     member, step = visits.member, visits.step
     region = members.region[member]
     site = members.site[member]
-    where = {"region": region, "isp": world.places.site_isp[site], "device": visits.device}
-    outage = level(state.incidents, "recommendation_outage", visits.open_ts_ms, where)
-    is_degraded = outage > 0
+    where = world.places.attributes(site) | {
+        "device": visits.device,
+        "os": os_of(scenario, member, visits.device),
+        "player_version": player_version_of(scenario, member, visits.device),
+    }
+    is_degraded = falls_back(state.incidents, seed, member, step, visits.open_ts_ms, where)
     refused = level(state.incidents, "auth_outage", visits.open_ts_ms, where)
     found = browse(
         seed,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from synthetic.arrays import Floats, Ints
+from synthetic.incidents import Incident, sites_in, surge_ms
 from synthetic.members import DEVICE_NAMES, Members, pick
 from synthetic.places import Places
 from synthetic.player.network import NETWORKS, load_networks
@@ -17,6 +19,7 @@ __all__ = ["VISITS_A_DAY", "Visits", "expected_stream_kbps", "local_peak_ratio",
 
 
 VISITS_A_DAY = 16  # most visits of a member in a day; visit step = day * 16 + ordinal
+_DAY_MS = 86_400_000
 MAIN_DEVICE_RATIO = 0.75  # assumption: share of visits on the member's main device
 
 
@@ -37,10 +40,12 @@ def visits_of_day(
     rows: Ints,
     day: int,
     visits_per_member_day: float,
+    incidents: Sequence[Incident] = (),
 ) -> Visits:
     """Visits of the members ``rows`` on day ``day``: Poisson counts, local hours from the demand field.
 
-    A visit keeps its local hour of the UTC day, so that each UTC day is whole.
+    A visit keeps its local hour of the UTC day, so that each UTC day is whole. Who comes for an event among
+    ``incidents`` comes on top, as the member's last visits of the day.
     """
     seed, demand = scenario.seed, scenario.demand
     rows = rows[(members.join_day[rows] <= day) & (members.leave_day[rows] > day)]
@@ -56,12 +61,33 @@ def visits_of_day(
         uniforms(seed, member, step, Stream.VISIT_TIME), edges / edges[-1], np.arange(25) * 3_600_000.0
     )
     offset = places.utc_offset_ms[members.site[member]]
-    utc_ms = (local_ms.astype(np.int64) - offset) % 86_400_000
+    open_ts_ms = scenario.start_ts_ms + day * _DAY_MS + (local_ms.astype(np.int64) - offset) % _DAY_MS
+    for incident in incidents:
+        if incident.spec.kind == "live_surge":
+            at, comes_ts_ms = _surge(scenario, places, members, rows, day, incident)
+            at, comes_ts_ms = at[count[at] < VISITS_A_DAY], comes_ts_ms[count[at] < VISITS_A_DAY]
+            member = np.concatenate([member, rows[at]])
+            step = np.concatenate([step, day * VISITS_A_DAY + count[at]])
+            open_ts_ms = np.concatenate([open_ts_ms, comes_ts_ms])
+            count[at] += 1
     u = uniforms(seed, member, step, Stream.VISIT_DEVICE)
     shares = np.array([scenario.device[name].share for name in DEVICE_NAMES])
     other = pick((u - MAIN_DEVICE_RATIO).clip(0) / (1 - MAIN_DEVICE_RATIO), shares)
     device = np.where(u < MAIN_DEVICE_RATIO, members.main_device[member], other)
-    return Visits(member, step, scenario.start_ts_ms + day * 86_400_000 + utc_ms, device)
+    return Visits(member, step, open_ts_ms, device)
+
+
+def _surge(
+    scenario: Scenario, places: Places, members: Members, rows: Ints, day: int, incident: Incident
+) -> tuple[Ints, Ints]:
+    """Who of ``rows`` comes for an event on that day, as places in ``rows``, and when."""
+    seed, number = scenario.seed, incident.number
+    comes = uniforms(seed, rows, 2 * number, Stream.INCIDENT_SURGE) < incident.spec.severity
+    after = uniforms(seed, rows, 2 * number + 1, Stream.INCIDENT_SURGE) * surge_ms(incident)
+    open_ts_ms = incident.start_ts_ms + after.astype(np.int64)
+    comes &= (open_ts_ms - scenario.start_ts_ms) // _DAY_MS == day
+    at = np.flatnonzero(comes & sites_in(incident.where, places)[members.site[rows]])
+    return at, open_ts_ms[at]
 
 
 def local_peak_ratio(scenario: Scenario, places: Places, site: Ints, ts_ms: Ints) -> Floats:

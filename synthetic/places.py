@@ -40,9 +40,15 @@ class Places:
     site_share: Floats
     utc_offset_ms: Ints
 
-    def isps_of(self, region: int) -> Ints:
-        """ISP indices of a region, largest first."""
-        return np.unique(self.site_isp[self.site_region == region])
+    def attributes(self, site: Ints) -> dict[str, Ints]:
+        """Index of the region, country, ISP, exchange and site of each of n sites, shape (n,)."""
+        return {
+            "region": self.site_region[site],
+            "country": self.site_country[site],
+            "isp": self.site_isp[site],
+            "exchange": self.site_exchange[site],
+            "site": site,
+        }
 
 
 def make_places(scenario: Scenario) -> Places:
@@ -57,8 +63,10 @@ def make_places(scenario: Scenario) -> Places:
     columns: dict[str, list[npt.NDArray[np.generic]]] = {
         name: [] for name in ("region", "country", "isp", "exchange", "share", "offset")
     }
-    for r, (name, region) in enumerate(scenario.region.items()):
-        short = "".join(part[0] for part in name.split("-"))
+    initials = ["".join(part[:1] for part in name.split("-")) for name in scenario.region]
+    shorts = initials if len(set(initials)) == len(initials) else list(scenario.region)
+    for r, region in enumerate(scenario.region.values()):
+        short = shorts[r]
         first_country, first_isp, first_exchange = len(countries), len(isps), len(exchanges)
         countries += list(region.countries)
         size = np.arange(1, region.isps + 1) ** -ISP_ZIPF

@@ -6,6 +6,7 @@ world on the same draws.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,17 +19,19 @@ from synthetic.data_plane.appliances import resolve
 from synthetic.data_plane.congestion import INTERVAL_MS
 from synthetic.day import FACTUAL, DayState, Request, Switches, World
 from synthetic.demand import local_peak_ratio
+from synthetic.faults import breaks_hazard, fails_to_start
 from synthetic.incidents import level
-from synthetic.members import DEVICE_NAMES, pick
+from synthetic.members import DEVICE_NAMES
 from synthetic.player.abr import Ladder
 from synthetic.player.conditions import Conditions
 from synthetic.player.kernel import Played, Plays, play
 from synthetic.player.network import load_networks
 from synthetic.random import Stream, hashes, normals, uniforms
+from synthetic.scenario import CODEC_NAMES
+from synthetic.software import os_of, player_version_of
 
 __all__ = ["CODEC_NAMES", "Delivered", "deliver", "plays_of"]
 
-CODEC_NAMES = ("h264", "av1", "av1_fgs")
 CELLULAR_RTT_MS = np.array([0.0, 18.0, 32.0, 60.0])  # on top of the region's access, by NETWORKS; assumption
 # No route is scarce: what is not modelled yet leaves a stream 2 Gbit/s.
 CONDITIONS = Conditions.steady(2_000_000)
@@ -40,6 +43,7 @@ SESSION_LOG_SD = 0.25  # spread of a member's log-throughput from session to ses
 class Delivered:
     """Play attempts, shape (k,), in one world. ``rows`` point into the :class:`Request`.
 
+    ``failure``: 0 none, 1 technical, 2 business; the request's, or else a failure to start of the delivery's own.
     ``fails_playing``: the session was cut by a playback failure. ``tier`` and ``miss`` index the names in
     :mod:`synthetic.data_plane.appliances`; ``codec`` indexes ``CODEC_NAMES``.
     """
@@ -50,6 +54,7 @@ class Delivered:
     miss: Tinies
     version: Ints
     os_index: Ints
+    failure: Tinies
     fails_playing: Bools
     plays: Plays
     played: Played
@@ -78,12 +83,30 @@ def deliver(world: World, state: DayState, request: Request, switches: Switches 
         _accepts(u & 0xFFFF, congestion.edge_room_ppm[interval, site]),
         _accepts(u >> 16, congestion.storage_room_ppm[interval, places.site_exchange[site]]),
     )
-    version = pick(
-        uniforms(seed, member, device, Stream.PLAYER_VERSION),
-        np.array(list(scenario.player.versions.values())),
+    version, os_index = player_version_of(scenario, member, device), os_of(scenario, member, device)
+    where = places.attributes(site) | {
+        "device": device, "os": os_index, "player_version": version, "codec": codec.astype(np.int64),
+    }  # fmt: skip
+    broken = fails_to_start(
+        state.incidents, seed, member, step, ts_ms, where, from_edge=tier == appliances.EDGE
     )
+    failure = np.where(broken & (request.failure[rows] == 0), 1, request.failure[rows]).astype(np.int8)
     plays, fails_playing = _plays(
-        world, state, request, rows, member, step, device, title, site, region, ts_ms, codec, tier, version
+        world,
+        state,
+        request,
+        rows,
+        member,
+        step,
+        device,
+        title,
+        site,
+        region,
+        ts_ms,
+        codec,
+        tier,
+        where,
+        failure,
     )
     player = scenario.player
     played = play(
@@ -95,8 +118,7 @@ def deliver(world: World, state: DayState, request: Request, switches: Switches 
         buffer_ms=player.buffer_ms,
         stall_loss=player.stall_loss_factor,
     )
-    os_index = (uniforms(seed, member, device, Stream.DEVICE_OS) * (1 << 16)).astype(np.int64)
-    return Delivered(rows, codec, tier, miss, version, os_index, fails_playing, plays, played)
+    return Delivered(rows, codec, tier, miss, version, os_index, failure, fails_playing, plays, played)
 
 
 def plays_of(delivered: Delivered, which: npt.NDArray[np.intp]) -> Plays:
@@ -107,7 +129,7 @@ def plays_of(delivered: Delivered, which: npt.NDArray[np.intp]) -> Plays:
 def _plays(
     world: World, state: DayState, request: Request, rows: Ints, member: Ints, step: Ints, device: Ints,
     title: Ints, site: Ints, region: Ints, ts_ms: Ints, codec: Tinies,
-    tier: Tinies, version: Ints,
+    tier: Tinies, where: Mapping[str, Ints], failure: Tinies,
 ) -> tuple[Plays, Bools]:  # fmt: skip
     """The kernel's inputs, and which sessions a playback failure cuts short."""
     scenario, members = world.scenario, world.members
@@ -120,12 +142,6 @@ def _plays(
     )
     evening = np.array([r.evening_log_loss for r in regions])
     log_base -= evening[region] * local_peak_ratio(scenario, world.places, site, ts_ms)
-    where = {
-        "region": region,
-        "isp": world.places.site_isp[site],
-        "device": device,
-        "player_version": version,
-    }
     lost = level(state.incidents, "access_congestion", ts_ms, where)
     log_base += np.log(np.maximum(1 - lost, 0.01))
     from_third_party = tier == appliances.THIRD_PARTY
@@ -141,10 +157,10 @@ def _plays(
     ratio = np.array([scenario.codecs.bitrate_ratio[name] for name in CODEC_NAMES])
     u = uniforms(seed, member, step, Stream.PLAYER_PATIENCE)
     patience = player.patience_ms + u / max(player.abandon_per_s, 1e-9) * 1000
-    failed = request.failure[rows] > 0
+    failed = failure > 0
     intended = request.browse.watch_ms[rows].astype(np.float64)
     hazard = scenario.control.playback_failure_per_hour * intended / 3_600_000
-    hazard += level(state.incidents, "player_bug", ts_ms, where)
+    hazard += breaks_hazard(state.incidents, ts_ms, where)
     v = uniforms(seed, member, step, Stream.VISIT_FAILURE)
     fails_playing = v < 1 - np.exp(-hazard)
     # Where in the session it breaks: the uniform, given that it failed.

@@ -7,14 +7,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from metrics.errors import InputError, did_you_mean
 from metrics.telemetry import DEVICES
+from synthetic.incident_kinds import KINDS
 
-__all__ = ["IncidentSpec", "Scenario", "load_scenario"]
+__all__ = ["CODEC_NAMES", "IncidentSpec", "Scenario", "load_scenario"]
+
+CODEC_NAMES = ("h264", "av1", "av1_fgs")
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -22,7 +25,7 @@ Shares = dict[str, Ratio]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Demand(_Frozen):
@@ -131,22 +134,39 @@ class Region(_Frozen):
         return self
 
 
-SCOPES = ("region", "isp", "device", "player_version")
-
-
 class IncidentSpec(_Frozen):
-    """What goes wrong: scope is an attribute combination; ``@n`` is the n-th largest of its region."""
+    """What goes wrong: ``kind`` is one of :data:`~synthetic.incident_kinds.KINDS`, ``scope`` an attribute combination.
 
-    id: str
-    kind: Literal[
-        "fill_failure", "recommendation_outage", "player_bug", "auth_outage", "access_congestion",
-        "appliance_crash",
-    ]  # fmt: skip
+    Names in the scope are those of the scenario and its places; ``@n`` is the n-th largest place, by members,
+    within the rest of the scope. :func:`~synthetic.incidents.resolve_incidents` checks that they exist.
+    """
+
+    id: str = Field(min_length=1)
+    kind: str
     start: datetime
-    minutes: int = Field(gt=0)
+    minutes: int = Field(gt=0, le=3660 * 1440)
     ramp_minutes: int = Field(ge=0)
     severity: Ratio
     scope: dict[str, str]
+
+    @model_validator(mode="after")
+    def _fits(self) -> IncidentSpec:
+        kind = KINDS.get(self.kind)
+        if kind is None:
+            raise ValueError(f"{self.id}: no kind {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
+        for key in self.scope:
+            if key not in kind.scope:
+                raise ValueError(
+                    f"{self.id}: {self.kind} cannot name {key!r}; {did_you_mean(key, kind.scope)}"
+                )
+        for key in kind.needs:
+            if key not in self.scope:
+                raise ValueError(f"{self.id}: {self.kind} needs its {key} in the scope")
+        if self.ramp_minutes > self.minutes:
+            raise ValueError(
+                f"{self.id}: ramp_minutes = {self.ramp_minutes} is longer than minutes = {self.minutes}"
+            )
+        return self
 
     @property
     def start_ts_ms(self) -> int:
@@ -182,18 +202,11 @@ class Scenario(_Frozen):
         _sums_to_one("device.*.share", {n: d.share for n, d in self.device.items()})
         _sums_to_one("player.versions", self.player.versions)
         _same_names("device", self.device, DEVICES)
-        _same_names("codecs.bitrate_ratio", self.codecs.bitrate_ratio, ("h264", "av1", "av1_fgs"))
-        for incident in self.incident:
-            for key in incident.scope:
-                if key not in SCOPES:
-                    raise ValueError(f"incident {incident.id}: no scope {key!r}; {did_you_mean(key, SCOPES)}")
-            place = incident.scope.get("region")
-            if place is not None and place not in self.region:
-                raise ValueError(
-                    f"incident {incident.id}: no region {place!r}; {did_you_mean(place, self.region)}"
-                )
-            if "isp" in incident.scope and place is None:
-                raise ValueError(f"incident {incident.id}: an isp needs its region in the scope")
+        _same_names("codecs.bitrate_ratio", self.codecs.bitrate_ratio, CODEC_NAMES)
+        _only_once("incident.id", [incident.id for incident in self.incident])
+        _only_once(
+            "region.*.countries", [name for region in self.region.values() for name in region.countries]
+        )
         return self
 
     @property
@@ -207,6 +220,10 @@ def load_scenario(path: Path | None = None, **changes: int | None) -> Scenario:
 
     Raises :class:`~metrics.errors.InputError` naming the file, the key and the mend.
     """
+    # Names in a scope are looked up among the places, which are made from a scenario.
+    from synthetic.incidents import resolve_incidents
+    from synthetic.places import make_places
+
     if path is None:
         text, where = files("synthetic").joinpath("scenarios/quarter.toml").read_text("utf-8"), "quarter.toml"
     else:
@@ -226,7 +243,10 @@ def load_scenario(path: Path | None = None, **changes: int | None) -> Scenario:
         raise InputError(f"not TOML: {error}", where=where, mend="mend the line named") from None
     data |= {key: value for key, value in changes.items() if value is not None}
     try:
-        return Scenario.model_validate(data)
+        scenario = Scenario.model_validate(data)
+        resolve_incidents(scenario, make_places(scenario))
+    except InputError as error:
+        raise InputError(error.what, where=f"{where}: {error.where}", mend=error.mend) from None
     except ValidationError as error:
         first, *rest = error.errors()
         key = ".".join(map(str, first["loc"])) or "scenario"
@@ -235,13 +255,20 @@ def load_scenario(path: Path | None = None, **changes: int | None) -> Scenario:
         if first["type"] == "extra_forbidden":
             message = "unknown key"
         raise InputError(
-            f"{key}: {message}{more}", where=where, mend="see synthetic/scenarios/quarter.toml for every key"
+            f"{key}: {message}{more}", where=where, mend="see docs/scenarios.md for every key"
         ) from None
+    return scenario
 
 
 def _same_names(name: str, given: Iterable[str], known: Sequence[str]) -> None:
     if set(given) != set(known):
         raise ValueError(f"{name} must name exactly {', '.join(known)}")
+
+
+def _only_once(name: str, values: Sequence[str]) -> None:
+    twice = next((value for at, value in enumerate(values) if value in values[:at]), None)
+    if twice is not None:
+        raise ValueError(f"{name}: {twice!r} stands twice")
 
 
 def _sums_to_one(name: str, shares: dict[str, float]) -> None:

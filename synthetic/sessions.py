@@ -17,6 +17,7 @@ from synthetic.player.kernel import stall_times
 from synthetic.player.network import load_networks
 from synthetic.playing import CODEC_NAMES, CONDITIONS, Delivered, plays_of
 from synthetic.random import Stream, exponentials, normals, poisson, uniforms
+from synthetic.software import os_names
 from synthetic.tables import HOUR_MS, is_sampled, names
 
 __all__ = ["playback_events", "playback_sessions", "stalls"]
@@ -31,7 +32,7 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
     d, played, rows = delivered, delivered.played, delivered.rows
     member, step = request.visits.member[rows], request.visits.step[rows]
     title, found = request.browse.chosen[rows].astype(np.int64), request.browse
-    failure = request.failure[rows]
+    failure = d.failure
     started = played.started & (failure == 0)
     start = request.play_ts_ms[rows]
     waited = np.where(failure > 0, d.plays.before_ms, played.startup_ms).astype(np.int64)
@@ -60,7 +61,6 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
         own,
     )
     device = request.visits.device[rows]
-    os_labels, os_index = _os_labels(world, device, d.os_index)
     on_home = found.surface[rows] == SURFACES.index("home")
     on_list = on_home | (found.surface[rows] == SURFACES.index("search"))
     ids = pl.Series((member.astype(np.uint64) << np.uint64(20)) + step.astype(np.uint64)).cast(pl.String)
@@ -112,7 +112,7 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
             "site": names(places.sites, site, own),
             "asn": places.asn[places.site_isp[site]],
             "device": names(DEVICE_NAMES, device),
-            "os": names(os_labels, os_index),
+            "os": names(os_names(scenario), d.os_index),
             "player_version": names(list(scenario.player.versions), d.version),
             "codec": names(CODEC_NAMES, d.codec),
             "cdn": names(CDNS, np.where(own, 0, 1)),
@@ -237,21 +237,6 @@ def _interruptions(world: World, member: Ints, step: Ints, playing: Ints) -> tup
     )
     length = player.pause_median_ms * exponentials(seed, member, step * 2 + 1, Stream.VISIT_PAUSE)
     return seeks, (seeks * each).astype(np.int64), (pauses * length).astype(np.int64)
-
-
-def _os_labels(world: World, device: Ints, u16: Ints) -> tuple[list[str], Ints]:
-    """All operating systems' names, and the index of each session's, by its device's shares."""
-    labels: list[str] = []
-    index = np.zeros(device.size, np.int64)
-    for d, name in enumerate(DEVICE_NAMES):
-        shares = world.scenario.device[name].os
-        here = device == d
-        edges = np.cumsum(list(shares.values()))
-        index[here] = len(labels) + np.minimum(
-            np.searchsorted(edges, u16[here] / 65_536, side="right"), len(shares) - 1
-        )
-        labels += list(shares)
-    return labels, index
 
 
 def _nullable(values: npt.NDArray[np.integer], present: Bools) -> pl.Series:
