@@ -20,6 +20,7 @@ __all__ = ["main"]
 COMMANDS = {
     "demo": "Synthesise a quarter, compute, evaluate, report, and open the dashboard.",
     "synthesize": "Run the emulated service and write its telemetry to a lake.",
+    "scenario": "Check a scenario, or give it random incidents.",
     "ingest": "Take real telemetry in: CMCD, access logs, Prometheus, charges.",
     "cmcd": "Decode raw CMCD.",
     "metrics": "Compute metrics by any dimensions.",

@@ -24,8 +24,8 @@ from synthetic.scenario import CODEC_NAMES, IncidentSpec, Scenario
 from synthetic.software import os_names
 
 __all__ = [
-    "Incident", "level", "level_of_sites", "resolve_incidents", "severity", "sites_in", "surge_ratio",
-    "truth_incident",
+    "Incident", "level", "level_of_sites", "resolve_incidents", "scope_names", "severity", "sites_in",
+    "surge_ms", "surge_ratio", "truth_incident",
 ]  # fmt: skip
 
 _MINUTE_MS = 60_000
@@ -55,7 +55,15 @@ class Incident:
 
 def resolve_incidents(scenario: Scenario, places: Places) -> tuple[Incident, ...]:
     """Turn names and ``@n`` into indices. Raises :class:`~metrics.errors.InputError` for what is not there."""
-    names = {
+    names = scope_names(scenario, places)
+    members = np.array([r.member_share for r in scenario.region.values()])[places.site_region]
+    size = members * places.site_share
+    return tuple(_resolve(spec, scenario, places, names, size) for spec in scenario.incident)
+
+
+def scope_names(scenario: Scenario, places: Places) -> dict[str, tuple[str, ...]]:
+    """The names that each attribute of a scope may have, in the order of their indices."""
+    return {
         "region": places.regions,
         "country": places.countries,
         "isp": places.isps,
@@ -66,9 +74,6 @@ def resolve_incidents(scenario: Scenario, places: Places) -> tuple[Incident, ...
         "player_version": tuple(scenario.player.versions),
         "codec": CODEC_NAMES,
     }
-    members = np.array([r.member_share for r in scenario.region.values()])[places.site_region]
-    size = members * places.site_share
-    return tuple(_resolve(spec, scenario, places, names, size) for spec in scenario.incident)
 
 
 def sites_in(where: Mapping[str, int], places: Places) -> Bools:

@@ -15,7 +15,7 @@ from metrics.errors import InputError, did_you_mean
 from metrics.telemetry import DEVICES
 from synthetic.incident_kinds import KINDS
 
-__all__ = ["CODEC_NAMES", "IncidentSpec", "Scenario", "load_scenario"]
+__all__ = ["CODEC_NAMES", "IncidentSpec", "Scenario", "load_scenario", "scenario_text"]
 
 CODEC_NAMES = ("h264", "av1", "av1_fgs")
 
@@ -224,19 +224,7 @@ def load_scenario(path: Path | None = None, **changes: int | None) -> Scenario:
     from synthetic.incidents import resolve_incidents
     from synthetic.places import make_places
 
-    if path is None:
-        text, where = files("synthetic").joinpath("scenarios/quarter.toml").read_text("utf-8"), "quarter.toml"
-    else:
-        where = str(path)
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise InputError(
-                f"cannot be read ({reason})",
-                where=where,
-                mend="give a scenario in TOML, or none for the shipped one",
-            ) from None
+    text, where = scenario_text(path)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -258,6 +246,21 @@ def load_scenario(path: Path | None = None, **changes: int | None) -> Scenario:
             f"{key}: {message}{more}", where=where, mend="see docs/scenarios.md for every key"
         ) from None
     return scenario
+
+
+def scenario_text(path: Path | None = None) -> tuple[str, str]:
+    """The text of a scenario file (the shipped quarter when None) and what to call it."""
+    if path is None:
+        return files("synthetic").joinpath("scenarios/quarter.toml").read_text("utf-8"), "quarter.toml"
+    try:
+        return path.read_text("utf-8"), str(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(
+            f"cannot be read ({reason})",
+            where=str(path),
+            mend="give a scenario in TOML, or none for the shipped one",
+        ) from None
 
 
 def _same_names(name: str, given: Iterable[str], known: Sequence[str]) -> None:
