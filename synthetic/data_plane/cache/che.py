@@ -35,13 +35,14 @@ def characteristic_time(rates: npt.ArrayLike, sizes: npt.ArrayLike, capacity: fl
         return math.inf
     # What is held rises with T and bends down: Newton's steps from 0 approach the root from below and never
     # pass it, twice as many digits a step once near. Sums are numpy's own, whatever the number of threads.
-    flow = weights * asked
-    time, step = 0.0, capacity / float(flow.sum())
-    while step > _PRECISION * time:
-        time += step
+    time = 0.0
+    while True:
         gone = np.expm1(-asked * time)  # minus the share that is held
-        step = (capacity + float((weights * gone).sum())) / float((flow * (1 + gone)).sum())
-    return time
+        speed = float((weights * asked * (1 + gone)).sum())
+        step = (capacity + float((weights * gone).sum())) / speed if speed > 0 else 0.0
+        if step <= _PRECISION * time:
+            return time
+        time += step
 
 
 def lru_hit_ratio(rates: npt.ArrayLike, sizes: npt.ArrayLike, capacity: float) -> Floats:

@@ -143,25 +143,31 @@ def s3fifo(requests: Any, objects: int, capacity: int) -> int:
             where[item] = absent
         while smalls + mains == capacity:
             was_full = True
-            from_main = mains > most_main or smalls == 0
-            out = links[main, NEWER] if from_main else links[small, NEWER]
-            take_out(links, out)
-            if from_main:
-                if hits[out] > 0:
+            if mains > most_main or smalls == 0:
+                out = links[main, NEWER]
+                while hits[out] > 0:
                     hits[out] -= 1
+                    take_out(links, out)
                     enqueue(links, main, out)
-                else:
-                    mains -= 1
-                    where[out] = absent
+                    out = links[main, NEWER]
+                take_out(links, out)
+                where[out] = absent
+                mains -= 1
                 continue
-            smalls -= 1
-            if hits[out] >= _TO_MAIN:
+            out = links[small, NEWER]
+            while out != small and hits[out] >= _TO_MAIN:
                 hits[out] = 0
-                mains += 1
-                where[out] = main
+                take_out(links, out)
                 enqueue(links, main, out)
+                where[out] = main
+                smalls -= 1
+                mains += 1
+                out = links[small, NEWER]
+            if out == small:
                 continue
+            take_out(links, out)
             where[out] = absent
+            smalls -= 1
             if most_ghost > 0:
                 if ghosts == most_ghost:
                     forgotten = links[ghost, NEWER]
