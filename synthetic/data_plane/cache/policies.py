@@ -119,7 +119,8 @@ def s3fifo(requests: Any, objects: int, capacity: int) -> int:
     Objects come in to the small queue (a tenth), or to the main one when the ghost remembers them. From the
     small queue, two hits lead to the main one, fewer out and into the ghost (nine tenths as many names); the
     main queue sends round again what was hit, up to three times. Until the cache is full for the first time,
-    what the small queue cannot hold goes to the main one, as libCacheSim has it.
+    what the small queue cannot hold goes to the main one, as libCacheSim has it. The small queue holds one
+    object at least; libCacheSim takes in nothing where a tenth is under two.
     """
     small, main, ghost = objects, objects + 1, objects + 2
     absent = 0

@@ -51,7 +51,7 @@ class Trace:
 
 
 def numbered(ids: npt.NDArray[np.integer[Any]]) -> Trace:
-    """The trace of integer ids, shape [requests], of any size and sign."""
+    """The trace of integer ids of any size and sign, shape [requests], one or more."""
     signed = ids.dtype.kind == "i" or ids.dtype.itemsize < 8
     ids = ids.astype(np.int64 if signed else np.uint64, copy=False)
     least = int(ids.min())

@@ -1,15 +1,17 @@
 """W-TinyLFU: a small window lets everything in, a sketch of frequencies decides who may stay.
 
 G. Einziger, R. Friedman and B. Manes, TinyLFU: a highly efficient cache admission policy, ACM Transactions on
-Storage 13(4), 2017. The paper leaves much open; what it leaves open is done as libCacheSim 0.3 does it, whose
-misses are met exactly:
+Storage 13(4), 2017. What the paper leaves open, and what it counts, is as in libCacheSim 0.3, whose misses are
+met exactly:
 
 - The window is an LRU of 1 % of the objects; the main cache a segmented LRU, 20 % probation, 80 % protected.
 - The sketch is one array of counters (a counting Bloom filter sized for .1 % errors over the main cache's
   objects), ten of them an object, all ten raised at each count; the least is the estimate.
-- An object is counted when it comes in, when it reaches the window's end, and at hits in the main cache. After
-  32 hits there for each object it holds, all counters are halved.
+- An object is counted when it comes in, when it reaches the window's end, and at hits in the main cache (the
+  paper: at every request). After 32 hits there for each object it holds, all counters are halved.
 - Until the cache is full for the first time, everything stays in the window.
+
+The window holds one object at least; libCacheSim takes in nothing where 1 % is under one.
 """
 
 from __future__ import annotations
