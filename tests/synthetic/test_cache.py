@@ -143,6 +143,14 @@ def test_numbers_stand_for_the_ids_they_were(ids: list[int]) -> None:
     assert trace.distinct == len(set(ids)) <= trace.objects
 
 
+@pytest.mark.parametrize("capacity", [7, 130])
+def test_the_sketch_forgets_what_was_popular(capacity: int) -> None:
+    """Long enough to halve the counters many times, with a popularity that turns round half way."""
+    ranks = zipf(0.9, 400, 30_000)
+    requests: list[int] = np.where(np.arange(30_000) < 15_000, ranks, 401 - ranks).tolist()
+    assert count(requests, "wtinylfu", capacity) == MODELS["wtinylfu"](requests, capacity)
+
+
 def test_the_sketch_hashes_any_id() -> None:
     ids = [-(2**63), 2**63 - 1, -1, 5, 10**12] * 3
     for capacity in (1, 2, 3, 4):

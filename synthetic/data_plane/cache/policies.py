@@ -144,7 +144,7 @@ def s3fifo(requests: Any, objects: int, capacity: int) -> int:
             where[item] = absent
         while smalls + mains == capacity:
             was_full = True
-            if mains > most_main or smalls == 0:
+            if mains > most_main:  # as it is when the small queue is empty
                 out = links[main, NEWER]
                 while hits[out] > 0:
                     hits[out] -= 1
