@@ -108,6 +108,11 @@ def test_a_csv_of_integers_is_the_trace_of_those_integers(tmp_path: Path) -> Non
     assert misses(trace, "wtinylfu", 200) == misses(numbered(ids), "wtinylfu", 200)
 
 
+def damaged(path: Path, old: bytes, new: bytes) -> Path:
+    path.write_bytes(path.read_bytes().replace(old, new))
+    return path
+
+
 def cut(path: Path, end: int) -> Path:
     path.write_bytes(path.read_bytes()[:end])
     return path
@@ -131,6 +136,9 @@ def cut(path: Path, end: int) -> Path:
         (lambda path: saved(path / "a.npy", np.array([1, "a"], object)), "pickled objects"),
         (lambda path: cut(saved(path / "a.npy", REQUESTS), -3), "cut off: 7 of 8 ids"),
         (lambda path: cut(saved(path / "a.npy", REQUESTS), 60), "cut off in its header"),
+        (lambda path: damaged(saved(path / "a.npy", REQUESTS), b"<i8", b",i8"), "no .npy file"),
+        (lambda path: damaged(saved(path / "a.npy", REQUESTS), b"}  ", b"}'('"), "no .npy file"),
+        (lambda path: damaged(saved(path / "a.npy", REQUESTS), b"(8,), ", b"(-8,),"), "an empty trace"),
         (lambda path: written(path / "a.csv", ""), "an empty trace"),
         (lambda path: written(path / "a.csv", "object_id\n"), "an empty trace"),
         (

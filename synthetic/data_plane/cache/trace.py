@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import math
 import os
+import tokenize
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -100,8 +102,9 @@ def read_trace(path: Path, column: str | None = None) -> Trace:
 
 def _npy_ids(file: BinaryIO, where: str) -> npt.NDArray[np.integer[Any]]:
     try:
-        shape, _, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
-    except (ValueError, KeyError, EOFError):
+        with warnings.catch_warnings(action="ignore"):  # that a header is odd, before it is refused
+            shape, _, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+    except (ValueError, KeyError, EOFError, SyntaxError, tokenize.TokenError):
         what = "no .npy file, or one cut off in its header"
         raise InputError(what, where=where, mend="write it with numpy.save") from None
     mend = "give a one-dimensional array of integer ids"
@@ -109,7 +112,7 @@ def _npy_ids(file: BinaryIO, where: str) -> npt.NDArray[np.integer[Any]]:
         raise InputError("pickled objects, which are not loaded", where=where, mend=mend)
     if len(shape) != 1:
         raise InputError(f"an array of {len(shape)} dimensions", where=where, mend=mend)
-    if shape[0] == 0:
+    if shape[0] < 1:
         raise InputError("an empty trace", where=where, mend="give one request or more")
     if dtype.kind not in "iu":
         raise InputError(f"ids of type {dtype}, which are no integers", where=where, mend=mend)
