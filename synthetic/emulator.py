@@ -44,7 +44,7 @@ from synthetic.titles import demand, make_titles, subscriber_taste
 from synthetic.viewer import BrowseParameters, MemberState, advance, make_market
 from synthetic.warmup import logged_starts, settle_in
 
-__all__ = ["Batch", "make_world", "run"]
+__all__ = ["Batch", "Served", "days", "make_world", "run"]
 
 BATCH_DAYS = 7
 _DAY_MS = 86_400_000
@@ -120,9 +120,29 @@ def run(
         emulator.learn(first)
         outcomes = []
         for day in days:
-            outcomes.append(emulator.day(day))
+            outcomes.append(emulator.close(emulator.serve(day)))
             say(f"day {day + 1} of {scenario.days}", (day + 1) / scenario.days)
         yield emulator.batch(index, days, outcomes)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A day as it was served, in member order: what the barrier fixed, what was asked for, what was delivered."""
+
+    state: DayState
+    request: Request
+    delivered: Delivered
+
+
+def days(world: World, *, partitions: int = 2) -> Iterator[Served]:
+    """The days of the world's scenario, without telemetry: for whoever plays a day's requests again."""
+    emulator = _Run(world, partitions, partial(map_partitions, where="threads"))
+    for day in range(world.scenario.days):
+        if day % BATCH_DAYS == 0:
+            emulator.learn(day)
+        served = emulator.serve(day)
+        yield served
+        emulator.close(served)
 
 
 @dataclass(frozen=True)
@@ -186,7 +206,7 @@ class _Run:
         self.fallback_ranked = popularity_pages(model)
         self.predicted = np.exp(model.log_popularity.astype(np.float64))
 
-    def day(self, day: int) -> _Outcome:
+    def serve(self, day: int) -> Served:
         """One day: barrier, partitions, join."""
         state = self._barrier(day)
         parts = list(self.mapper(partial(_partition, self.world, state), self.parts))
@@ -198,8 +218,7 @@ class _Run:
         # Rows of the attempts point into a partition's visits; after the join, into all of them.
         offsets = np.cumsum([0, *(part.request.visits.member.size for part in parts)])
         rows = np.concatenate([part.delivered.rows + at for part, at in zip(parts, offsets, strict=False)])
-        request, delivered = _in_member_order(request, replace(delivered, rows=rows))
-        return self._close(state, request, delivered)
+        return Served(state, *_in_member_order(request, replace(delivered, rows=rows)))
 
     def batch(self, index: int, days: range, outcomes: Sequence[_Outcome]) -> Batch:
         """The tables of a week."""
@@ -285,9 +304,10 @@ class _Run:
             edge_loss=edge_loss,
         )
 
-    def _close(self, state: DayState, request: Request, delivered: Delivered) -> _Outcome:
+    def close(self, served: Served) -> _Outcome:
         """Telemetry of the day, and what the next day must know."""
         world, members = self.world, self.world.members
+        state, request, delivered = served.state, served.request, served.delivered
         rows = delivered.rows
         member = request.visits.member[rows]
         first = np.unique(member, return_index=True)[1]
