@@ -409,6 +409,7 @@ _TRUTH_INCIDENT = Table(
         _c("ramp_ms", _INT, "time to full severity"),
         _c("severity_ratio", _FLOAT, "share of capacity, requests or throughput lost"),
         _c("scope", _STR, "attribute combination hit, as JSON"),
+        _c("metric", _STR, "metric of the catalogue that shows it first"),
     ),
 )
 

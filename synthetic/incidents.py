@@ -17,7 +17,7 @@ import polars as pl
 from metrics.errors import InputError, did_you_mean
 from metrics.telemetry import get_table
 from synthetic.arrays import Bools, Floats, Ints
-from synthetic.incident_kinds import PLACE_SCOPES
+from synthetic.incident_kinds import KINDS, PLACE_SCOPES
 from synthetic.members import DEVICE_NAMES
 from synthetic.places import Places
 from synthetic.scenario import CODEC_NAMES, IncidentSpec, Scenario
@@ -155,6 +155,7 @@ def truth_incident(incidents: Sequence[Incident]) -> pl.DataFrame:
             "ramp_ms": i.spec.ramp_minutes * _MINUTE_MS,
             "severity_ratio": i.spec.severity,
             "scope": json.dumps(i.scope, sort_keys=True),
+            "metric": KINDS[i.spec.kind].moves,
         }
         for i in incidents
     ]

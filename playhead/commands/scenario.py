@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from metrics.errors import InputError
+from playhead.commands._common import json_option, print_json
 
 _SCENARIO = click.option(
     "--scenario",
@@ -23,11 +24,15 @@ def command() -> None:
 
 @command.command()
 @click.argument("path", type=click.Path(path_type=Path), required=False)
-def check(path: Path | None) -> None:
+@json_option
+def check(path: Path | None, as_json: bool) -> None:
     """Say whether a scenario (the shipped quarter when none is given) can be run, and what is in it."""
     from synthetic.scenario import load_scenario, scenario_text
 
     scenario = load_scenario(path)
+    if as_json:
+        print_json(scenario.model_dump(mode="json"))
+        return
     click.echo(
         f"{scenario_text(path)[1]}: {scenario.days} days from {scenario.start}, {len(scenario.region)} regions, "
         f"{scenario.panel:,} subscribers for {scenario.members:,} members, {len(scenario.incident)} incidents"
@@ -43,7 +48,8 @@ def check(path: Path | None) -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here, not to stdout."
 )
-def incidents(count: int, seed: int, path: Path | None, output: Path | None) -> None:
+@json_option
+def incidents(count: int, seed: int, path: Path | None, output: Path | None, as_json: bool) -> None:
     """Write the scenario with random incidents in place of its own."""
     import tomlkit
 
@@ -62,8 +68,11 @@ def incidents(count: int, seed: int, path: Path | None, output: Path | None) -> 
         tables.append(table)
     document.append("incident", tables)
     text = tomlkit.dumps(document)
-    if output is None:
+    if as_json:
+        print_json([spec.model_dump(mode="json") for spec in drawn])
+    elif output is None:
         click.echo(text, nl=False)
+    if output is None:
         return
     try:
         output.write_text(text, encoding="utf-8")
@@ -77,8 +86,14 @@ def incidents(count: int, seed: int, path: Path | None, output: Path | None) -> 
 
 
 @command.command()
-def kinds() -> None:
+@json_option
+def kinds(as_json: bool) -> None:
     """The kinds of incidents as a Markdown table: what each hits, what its scope may name."""
-    from synthetic.incident_kinds import kinds_table
+    from dataclasses import asdict
 
+    from synthetic.incident_kinds import KINDS, kinds_table
+
+    if as_json:
+        print_json({name: asdict(kind) for name, kind in KINDS.items()})
+        return
     click.echo(kinds_table(), nl=False)

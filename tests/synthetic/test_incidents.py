@@ -211,6 +211,7 @@ def test_the_truth_is_written_in_names(hit: Frames) -> None:
         assert row["start_ts_ms"] == spec.start_ts_ms
         assert row["end_ts_ms"] == spec.start_ts_ms + spec.minutes * 60_000
         assert row["severity_ratio"] == spec.severity
+        assert row["metric"] in METRICS
 
 
 @pytest.mark.parametrize(
