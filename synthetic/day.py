@@ -95,12 +95,15 @@ class DayState:
 class Request:
     """Visits up to the play instruction, shape (n,); those with ``browse.chosen`` >= 0 are play attempts.
 
-    Latencies in ms; ``failure``: 0 none, 1 technical, 2 business.
+    Latencies in ms; ``failure``: 0 none, 1 technical, 2 business. ``os`` and ``version``: what the device runs,
+    as in :mod:`synthetic.software`.
     """
 
     visits: Visits
     browse: Browse
     region: Ints
+    os: Ints
+    version: Ints
     is_degraded: Bools
     home_ms: Floats
     search_ms: Floats
@@ -131,11 +134,9 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
     member, step = visits.member, visits.step
     region = members.region[member]
     site = members.site[member]
-    where = world.places.attributes(site) | {
-        "device": visits.device,
-        "os": os_of(scenario, member, visits.device),
-        "player_version": player_version_of(scenario, member, visits.device),
-    }
+    os = os_of(scenario, member, visits.device)
+    version = player_version_of(scenario, member, visits.device)
+    where = world.places.attributes(site) | {"device": visits.device, "os": os, "player_version": version}
     is_degraded = falls_back(state.incidents, seed, member, step, visits.open_ts_ms, where)
     refused = level(state.incidents, "auth_outage", visits.open_ts_ms, where)
     found = browse(
@@ -171,6 +172,8 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
         visits=visits,
         browse=found,
         region=region,
+        os=os,
+        version=version,
         is_degraded=is_degraded,
         home_ms=home_ms,
         search_ms=search_ms,

@@ -23,7 +23,7 @@ def falls_back(
 ) -> Bools:
     """Whether the home page of each of n visits is the popular one, shape (n,)."""
     share = level(incidents, "recommendation_outage", ts_ms, where)
-    return np.asarray(uniforms(seed, member, step, Stream.INCIDENT_RECOMMENDATION) < share)
+    return _drawn(share, seed, member, step, Stream.INCIDENT_RECOMMENDATION)
 
 
 def fails_to_start(
@@ -34,10 +34,12 @@ def fails_to_start(
 
     ``from_edge`` [n]: an edge answers the play request.
     """
-    pushed = level(incidents, "config_push", ts_ms, where)
-    answered = from_edge & (uniforms(seed, member, step, Stream.INCIDENT_CONFIG) < pushed)
+    pushed = np.where(from_edge, level(incidents, "config_push", ts_ms, where), 0.0)
     bad = AT_START_RATIO * level(incidents, "bad_encode", ts_ms, where)
-    return np.asarray(answered | (uniforms(seed, member, step, Stream.INCIDENT_ENCODE) < bad))
+    return np.asarray(
+        _drawn(pushed, seed, member, step, Stream.INCIDENT_CONFIG)
+        | _drawn(bad, seed, member, step, Stream.INCIDENT_ENCODE)
+    )
 
 
 def breaks_hazard(incidents: Sequence[Incident], ts_ms: Ints, where: Mapping[str, Ints]) -> Floats:
@@ -47,3 +49,11 @@ def breaks_hazard(incidents: Sequence[Incident], ts_ms: Ints, where: Mapping[str
     bad_playing = bad * (1 - AT_START_RATIO) / (1 - AT_START_RATIO * bad)
     spared = (1 - bad_playing) * (1 - level(incidents, "player_bug", ts_ms, where))
     return np.asarray(-np.log(np.maximum(spared, 1e-12)))
+
+
+def _drawn(share: Floats, seed: int, member: Ints, step: Ints, stream: Stream) -> Bools:
+    """Whether each visit is among the share hit; nothing is drawn where nothing hits."""
+    out = np.zeros(share.size, np.bool_)
+    rows = np.flatnonzero(share > 0)
+    out[rows] = uniforms(seed, member[rows], step[rows], stream) < share[rows]
+    return out

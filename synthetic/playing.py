@@ -28,7 +28,6 @@ from synthetic.player.kernel import Played, Plays, play
 from synthetic.player.network import load_networks
 from synthetic.random import Stream, hashes, normals, uniforms
 from synthetic.scenario import CODEC_NAMES
-from synthetic.software import os_of, player_version_of
 
 __all__ = ["CODEC_NAMES", "Delivered", "deliver", "plays_of"]
 
@@ -83,7 +82,7 @@ def deliver(world: World, state: DayState, request: Request, switches: Switches 
         _accepts(u & 0xFFFF, congestion.edge_room_ppm[interval, site]),
         _accepts(u >> 16, congestion.storage_room_ppm[interval, places.site_exchange[site]]),
     )
-    version, os_index = player_version_of(scenario, member, device), os_of(scenario, member, device)
+    version, os_index = request.version[rows], request.os[rows]
     where = places.attributes(site) | {
         "device": device, "os": os_index, "player_version": version, "codec": codec.astype(np.int64),
     }  # fmt: skip

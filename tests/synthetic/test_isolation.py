@@ -143,6 +143,20 @@ def test_what_differs_is_told_apart_by_its_road(world: World, pairs: list[Pair])
     assert first["hit"] == first["hit_requests_quiet_load"]
 
 
+def test_a_difference_of_load_is_reported_as_one(world: World, pairs: list[Pair]) -> None:
+    quiet, hit = pairs[OUT]
+    full = {
+        switches: replace(congestion, edge_room_ppm=np.zeros_like(congestion.edge_room_ppm))
+        for switches, congestion in hit.state.congestion.items()
+    }
+    state = replace(hit.state, congestion=full)
+    loaded = replace(hit, state=state, delivered=deliver(world, state, hit.request))
+    by = {row.pop("world"): row for row in compare_worlds(world, [(quiet, loaded)]).to_dicts()}
+    assert by["quiet"] == by["quiet_requests_hit"]
+    assert by["hit"]["attempts"] == by["hit_requests_quiet_load"]["attempts"]
+    assert by["hit"]["startup_p99_ms"] != by["hit_requests_quiet_load"]["startup_p99_ms"]
+
+
 def test_the_proof_would_see_a_road_between_the_planes(world: World, pairs: list[Pair]) -> None:
     quiet, hit = pairs[OUT]
     lossy = replace(same_load(quiet.state, hit.state), incidents=_congested(hit.state.incidents))
