@@ -104,8 +104,11 @@ def level(incidents: Sequence[Incident], kind: str, ts_ms: Ints, attributes: Map
     ``attributes``: index of each event's region, isp, device and so on; whatever a scope of this kind may name.
     """
     out = np.zeros(ts_ms.shape)
+    if not ts_ms.size:
+        return out
+    first, last = int(ts_ms.min()), int(ts_ms.max())
     for incident in incidents:
-        if incident.spec.kind == kind:
+        if incident.spec.kind == kind and incident.start_ts_ms <= last and first < incident.end_ts_ms:
             hit = severity(incident, ts_ms)
             for name, index in incident.where.items():
                 hit = np.where(attributes[name] == index, hit, 0.0)
