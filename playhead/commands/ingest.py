@@ -114,13 +114,14 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
     [defaults]
     region = "western-europe"
 
-    What is left out and follows from the rest is computed, and said in the column flags. --columns lists
-    what can be mapped.
+    What is left out and follows from the rest is computed, and said in the column flags; so is what nothing
+    tells, and metrics that need it leave these sessions out. --columns lists what can be mapped.
     """
     from metrics.ingest import sessions as mapped
     from metrics.lake import Lake
 
     mapping = mapped.load_mapping(map_path)
+    unknown = mapped.untold(mapping)
     if dry_run:
         validated = mapped.validate(file, mapping, key=b"dry run")
         counts: dict[str, Any] = {
@@ -128,9 +129,15 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
             "sessions": validated.good.height,
         }
         counts |= {"quarantined": validated.quarantined.height, "reasons": validated.reasons}
+        counts |= {"unknown": unknown} if as_json else {}
         _say(counts, file.name, as_json)
-        return
-    _report(mapped.ingest(Lake.create(lake_path), file, mapping), file.name, "sessions", as_json)
+    else:
+        done = mapped.ingest(Lake.create(lake_path), file, mapping)
+        _report(done, file.name, "sessions", as_json, also={"unknown": unknown})
+        if done.already:
+            return
+    if unknown and not as_json:
+        click.echo(f"  not mapped: {', '.join(unknown)}; metrics that need them leave these sessions out")
 
 
 @command.command()
