@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from metrics.contract import Column, Validated
 from metrics.errors import InputError, did_you_mean
 from metrics.ingest.config_file import read_config
-from metrics.ingest.table_file import digest, instant_ms_of, read_table
+from metrics.ingest.table_file import digest, instant_ms_of, read_table, usable
 from metrics.lake import Appended, Lake
 from metrics.privacy import keyed_hash, replicate_of
 from metrics.telemetry import TABLES
@@ -108,8 +108,11 @@ def ingest(lake: Lake, path: Path, mapping: SessionMapping) -> Appended:
 
 
 def validate(path: Path, mapping: SessionMapping, *, key: bytes) -> Validated:
-    """What an ingest would let in and quarantine, without a lake."""
-    return _TABLE.validate(to_contract(read_table(path), mapping, key=key, where=str(path)))
+    """What an ingest would let in and quarantine, without a lake.
+
+    Raises :class:`~metrics.errors.InputError` where it would let nothing in.
+    """
+    return usable(_TABLE.validate(to_contract(read_table(path), mapping, key=key, where=str(path))), path)
 
 
 def to_contract(frame: pl.DataFrame, mapping: SessionMapping, *, key: bytes, where: str = "") -> pl.DataFrame:

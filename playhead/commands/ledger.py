@@ -49,10 +49,10 @@ def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
         _print(sum(found.lines_quarantined.values()), None, "lines quarantined")
         for reason, lines in found.lines_quarantined.items():
             _print(lines, None, f"  {reason}")
+        if found.unknown:
+            click.echo("of those counted, left out of metrics that need what their source does not tell:")
         for measure, rows in found.unknown.items():
-            _print(
-                rows, None, f"counted, but in no metric that needs {measure}: their source does not tell it"
-            )
+            _print(rows, None, f"  {measure}")
     if found.residual:
         context.exit(1)
 

@@ -200,10 +200,14 @@ def test_files_that_cannot_be_used(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "semicolons.csv").write_text("SessionID;Account\na;b\n")
+    (tmp_path / "utf16.csv").write_text("SessionID,Account\na,b\n", encoding="utf-16")
     for name, message in {
         "broken.parquet": "cannot be read as a table",
         "notes.txt": "neither .csv nor .parquet",
         "empty.csv": "cannot be read as a table",
+        "semicolons.csv": "seems separated by semicolons; separate by commas",
+        "utf16.csv": "not UTF-8",
         "absent.csv": "no such file",
     }.items():
         with pytest.raises(InputError, match=message):

@@ -284,6 +284,28 @@ def test_sessions_without_bytes_are_called_so(tmp_path: Path) -> None:
         statement(lake, Q2, load())
 
 
+def test_an_hour_whose_bytes_nobody_told_is_no_cheap_hour(tmp_path: Path) -> None:
+    """1 GB and 2 GB an hour cost the same as without the session that tells hours alone, or bytes alone."""
+    told = [session(4, 1, edge_bytes=0, unattributed_bytes=size * 10**9, weight=1) for size in (1, 2)]
+    untold = [
+        session(4, 1, edge_bytes=0, flags="bytes_unknown"),
+        session(4, 1, edge_bytes=0, unattributed_bytes=10**9, playing_ms=0, flags="playing_unknown"),
+    ]
+    costs = []
+    for name, given in (("told", told), ("both", [*told, *untold])):
+        lake = Lake.create(tmp_path / name)
+        lake.append("playback_session", rows("playback_session", *given), application="test", version=0)
+        result = statement(lake, Q2, load())
+        assert result.usage.total_hours() == 2
+        assert result.usage.total_bytes() == 3 * 10**9
+        costs.append((result.cost_usd, result.figures["usd_per_hour"].value))
+    assert costs[0] == costs[1]
+    lake = Lake.create(tmp_path / "untold")
+    lake.append("playback_session", rows("playback_session", *untold), application="test", version=0)
+    with pytest.raises(InputError, match="no bytes beside a time playing"):
+        statement(lake, Q2, load())
+
+
 def test_the_bill_stands_beside_the_model(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     economics(lake, "2026Q2")  # charges written here are no bill
     modelled = run(capsys, "report", "--quarter", "2026Q2", "--lake", lake.path, "--json")
@@ -346,7 +368,7 @@ def _charged(lake: Lake) -> tuple[int, int, Decimal]:
     """Rows of charges in the lake, of them received, and the effective cost of those computed."""
     found = lake.scan("charge").collect()
     ours = found.filter(pl.col("BillingAccountId") == MODELLED_ACCOUNT)
-    return found.height, found.height - ours.height, ours["EffectiveCost"].sum()
+    return found.height, found.height - ours.height, Decimal(ours["EffectiveCost"].sum())
 
 
 def test_charges_follow_changed_rates_and_the_bill_stays(
