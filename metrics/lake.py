@@ -119,7 +119,10 @@ class Lake:
                 }
                 write_once(path / _META, json.dumps(meta, indent=2) + "\n")
             except OSError as error:
-                raise LakeError(f"cannot make a lake ({error.strerror})", where=str(path)) from error
+                mend = "give a new folder that can be written"
+                raise LakeError(
+                    f"cannot make a lake ({error.strerror})", where=str(path), mend=mend
+                ) from error
         return cls.open(path)
 
     @staticmethod

@@ -84,6 +84,7 @@ def replace(lake: Lake, table: str, frame: pl.DataFrame, *, matches: pl.Expr, ap
         reasons = "; ".join(validated.reasons)
         raise ContractError(f"computed rows of {table} break the contract: {reasons}")
     new = validated.good
+    assert new.filter(matches).height == new.height, "rows that do not match would never be replaced again"
     with lake.alone():
         last = lake.appended_version(table, application)
         old = lake.scan(table).filter(matches).select(new.columns).collect()

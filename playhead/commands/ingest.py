@@ -189,7 +189,9 @@ def prometheus(url: str, config_path: Path, lake_path: Path, as_json: bool) -> N
     from metrics.lake import Lake
 
     config = source.load_config(config_path)
-    _report(source.ingest(Lake.create(lake_path), url, config), url, "minutes", as_json)
+    # The server is asked before a lake is made, so that a slip in its address leaves none behind.
+    fetched = source.fetch(Lake.open(lake_path) if Lake.is_at(lake_path) else None, url, config)
+    _report(source.append(Lake.create(lake_path), fetched), url, "minutes", as_json)
 
 
 def _note_future(lake: Lake) -> None:

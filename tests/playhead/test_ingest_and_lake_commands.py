@@ -211,6 +211,33 @@ def test_a_table_of_nothing_usable_leaves_no_lake(shell: Shell, tmp_path: Path, 
     assert not (tmp_path / "l").exists()
 
 
+def test_a_server_that_does_not_answer_leaves_no_lake(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(
+        "start = 2026-04-01T00:00:00Z\nend = 2026-04-02T00:00:00Z\n[counts]\nstarts = 'sum(s)'\n"
+    )
+    command = ("ingest", "prometheus", "nowhere", "--config", tmp_path / "p.toml", "--lake", tmp_path / "l")
+    status, out, err = shell(*command)
+    assert (status, out) == (2, "")
+    assert "nowhere: not an http(s) address" in err
+    assert not (tmp_path / "l").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "gone"])
+def test_a_damaged_lake_is_one_line(shell: Shell, tmp_path: Path, damage: str) -> None:
+    (tmp_path / "s.csv").write_text("id,from\na,2020-04-01T12:00:00Z\n")
+    (tmp_path / "m.toml").write_text(MAP)
+    shell("ingest", "sessions", tmp_path / "s.csv", "--map", tmp_path / "m.toml", "--lake", tmp_path / "l")
+    (file,) = tmp_path.glob("l/tables/playback_session/**/*.parquet")
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:100])
+    for command in (("metrics", "-m", "attempts"), ("ledger",)):
+        status, out, err = shell(*command, "--lake", tmp_path / "l")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert err.endswith("restore the file, or write a new lake\n")
+
+
 def test_sessions_of_the_future_are_pointed_out(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("id,from\na,2099-04-01T12:00:00Z\nb,2020-04-01T12:00:00Z\n")
     (tmp_path / "m.toml").write_text(MAP)
