@@ -23,6 +23,7 @@ __all__ = ["Document", "read_documents"]
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_DOCUMENTS = 200
+_MEND = "write YAML in OpenSLO's form, as the shipped objectives are"
 _TAG = "tag:yaml.org,2002:"
 
 Loc = tuple[str | int, ...]
@@ -78,9 +79,9 @@ def read_documents(path: Path) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InputError(error.problem or "not YAML", where=where, mend=error.note or "") from None
+        raise InputError(error.problem or "not YAML", where=where, mend=error.note or _MEND) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"not YAML in UTF-8: {error}", where=str(path)) from None
+        raise InputError(f"not YAML in UTF-8: {error}", where=str(path), mend=_MEND) from None
 
 
 def _documents(name: str, raw: bytes) -> Iterator[Document]:

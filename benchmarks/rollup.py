@@ -14,6 +14,7 @@ import polars as pl
 from benchmarks.harness import Row, race, rate
 from metrics import measures
 from metrics.rollup import rollup
+from metrics.unknown import unknown_flag
 
 __all__ = ["rows"]
 
@@ -29,28 +30,34 @@ PARTS = (
     measures.playing_hours,
 )
 STARTED = ("played", "playback_failure")
+TOLD = ("outcome", "seek_ms", "watched", "playing")
+# The rows that something is counted over, as SQL.
+COUNTED = {
+    "attempts": "TRUE",
+    "started": "started",
+    "timed": "timed",
+    **{f"attempts|{name}": f"{name}_told" for name in ("seek_ms", "watched", "playing")},
+}
+FLAGGED = ", ".join(f"NOT contains(flags, '{unknown_flag(name)}') AS {name}_told" for name in TOLD)
+SIZES = ",\n  ".join(
+    f'SUM(CASE WHEN {rows} THEN {size} ELSE 0 END) AS "{column}:{name}"'
+    for name, rows in COUNTED.items()
+    for column, size in (("n", "1"), ("w", "weight"), ("w2", "weight * weight"))
+)
 SQL = f"""
 WITH s AS (
-  SELECT *, outcome IN {STARTED} AS started, startup_ms IS NOT NULL AS timed
-  FROM sessions WHERE excluded_reason IS NULL
+  SELECT *, startup_ms IS NOT NULL AS timed, outcome IN {STARTED} AND outcome_told AS started
+  FROM (SELECT *, {FLAGGED} FROM sessions WHERE excluded_reason IS NULL)
 )
 SELECT region, device,
   SUM(weight) AS attempts,
   SUM(CASE WHEN started THEN weight ELSE 0 END) AS starts,
   SUM(CASE WHEN timed AND startup_ms >= {measures.LATE_START_MS} THEN weight ELSE 0 END) AS starts_late,
-  SUM(CASE WHEN outcome = 'playback_failure' THEN weight ELSE 0 END) AS playback_failures,
-  SUM(seek_stall_ms * weight) AS seek_stall_ms,
-  SUM(watched_ms * weight) AS watched_ms,
-  SUM(playing_ms * weight) AS playing_hours,
-  COUNT(*) AS "n:attempts",
-  SUM(weight) AS "w:attempts",
-  SUM(weight * weight) AS "w2:attempts",
-  SUM(CASE WHEN started THEN 1 ELSE 0 END) AS "n:started",
-  SUM(CASE WHEN started THEN weight ELSE 0 END) AS "w:started",
-  SUM(CASE WHEN started THEN weight * weight ELSE 0 END) AS "w2:started",
-  SUM(CASE WHEN timed THEN 1 ELSE 0 END) AS "n:timed",
-  SUM(CASE WHEN timed THEN weight ELSE 0 END) AS "w:timed",
-  SUM(CASE WHEN timed THEN weight * weight ELSE 0 END) AS "w2:timed"
+  SUM(CASE WHEN started AND outcome = 'playback_failure' THEN weight ELSE 0 END) AS playback_failures,
+  SUM(CASE WHEN seek_ms_told THEN seek_stall_ms * weight ELSE 0 END) AS seek_stall_ms,
+  SUM(CASE WHEN watched_told THEN watched_ms * weight ELSE 0 END) AS watched_ms,
+  SUM(CASE WHEN playing_told THEN playing_ms * weight ELSE 0 END) AS playing_hours,
+  {SIZES}
 FROM s GROUP BY region, device
 """
 
@@ -82,10 +89,12 @@ def rows() -> list[Row]:
 
 def _by_hand(sessions: pl.LazyFrame) -> pl.LazyFrame:
     weight, startup = pl.col("weight"), pl.col("startup_ms")
+    told = {name: ~pl.col("flags").str.contains(unknown_flag(name), literal=True) for name in TOLD}
     of = {
         "attempts": weight.is_not_null(),
-        "started": pl.col("outcome").is_in(STARTED),
+        "started": pl.col("outcome").is_in(STARTED) & told["outcome"],
         "timed": startup.is_not_null(),
+        **{f"attempts|{name}": told[name] for name in ("seek_ms", "watched", "playing")},
     }
     sizes: dict[str, pl.Expr] = {}
     for name, rows in of.items():
@@ -99,10 +108,10 @@ def _by_hand(sessions: pl.LazyFrame) -> pl.LazyFrame:
             attempts=weight.sum(),
             starts=weight.filter(of["started"]).sum(),
             starts_late=weight.filter(startup >= measures.LATE_START_MS).sum(),
-            playback_failures=weight.filter(pl.col("outcome") == "playback_failure").sum(),
-            seek_stall_ms=(pl.col("seek_stall_ms") * weight).sum(),
-            watched_ms=(pl.col("watched_ms") * weight).sum(),
-            playing_hours=(pl.col("playing_ms") * weight).sum(),
+            playback_failures=weight.filter(of["started"], pl.col("outcome") == "playback_failure").sum(),
+            seek_stall_ms=(pl.col("seek_stall_ms") * weight).filter(told["seek_ms"]).sum(),
+            watched_ms=(pl.col("watched_ms") * weight).filter(told["watched"]).sum(),
+            playing_hours=(pl.col("playing_ms") * weight).filter(told["playing"]).sum(),
             **sizes,
         )
     )
@@ -128,6 +137,7 @@ def _sessions(n: int) -> pl.DataFrame:
             "weight": draw.integers(10_000, 30_000, n),
             "never": draw.random(n) < 0.02,
             "fails": draw.random(n) < 0.01,
+            "seeks_untold": draw.random(n) < 0.05,
         }
     ).select(
         pl.format("region-{}", "region").alias("region"),
@@ -139,6 +149,7 @@ def _sessions(n: int) -> pl.DataFrame:
         .then(pl.lit("playback_failure"))
         .otherwise(pl.lit("played"))
         .alias("outcome"),
-        pl.exclude("region", "device", "startup_ms", "never", "fails"),
+        pl.exclude("region", "device", "startup_ms", "never", "fails", "seeks_untold"),
+        pl.when("seeks_untold").then(pl.lit(unknown_flag("seek_ms"))).otherwise(pl.lit("")).alias("flags"),
         pl.lit(None, pl.String).alias("excluded_reason"),
     )

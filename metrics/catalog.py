@@ -40,7 +40,7 @@ _NORTH_STAR = (
     ),
     Metric(
         "hours_per_play", "Hours per qualified play", "Time playing of a qualified play, on average.",
-        "h/play", "{:,.3f} h", "start", m.qualified_hours, m.qualified_plays,
+        "h/play", "{:,.3f} h", "start", m.qualified_hours, m.qualified_sessions,
         drivers=(Driver("rebuffer_ratio", "influence"), Driver("mean_bitrate_kbps", "influence"),
                  Driver("playback_failure_ratio", "influence")), source="north-star tree",
     ),
@@ -119,22 +119,22 @@ _PLAYBACK = (
         "rebuffer_rate", "Rebuffer rate",
         "Sessions with at least one network stall after the first frame, of those that started. A seek is "
         "not a stall; sessions whose source does not tell stalls are left out.",
-        "ratio", _FINE_PERCENT, "end", m.rebuffered, m.starts_stalls_told, better="lower", limit=0.001,
+        "ratio", _FINE_PERCENT, "end", m.rebuffered, m.starts, better="lower", limit=0.001,
         source=_CONTRACT,
     ),
     Metric(
         "stalls_per_session", "Stalls per session", "Network stalls over sessions that started: the second "
         "reading of “rebuffer rate”.",
-        "stalls/session", "{:,.4f}", "end", m.stalls, m.starts_stalls_told, better="lower",
+        "stalls/session", "{:,.4f}", "end", m.stalls, m.starts, better="lower",
     ),
     Metric(
         "stalls_per_hour", "Stalls per hour", "Network stalls over hours played: the third reading of "
         "“rebuffer rate”.",
-        "stalls/h", "{:,.4f}", "end", m.stalls_all, m.hours_stalls_told, better="lower",
+        "stalls/h", "{:,.4f}", "end", m.stalls_all, m.playing_hours, better="lower",
     ),
     Metric(
         "rebuffer_ratio", "Rebuffer ratio", "Time in network stalls over time watched (pause excluded).",
-        "ratio", _FINE_PERCENT, "end", m.stall_ms, m.watched_ms_stall_ms_told, better="lower", source="CTA-2066",
+        "ratio", _FINE_PERCENT, "end", m.stall_ms, m.watched_ms, better="lower", source="CTA-2066",
     ),
     Metric(
         "playback_failure_ratio", "Playback failures", "Sessions that failed after the first frame, of those "

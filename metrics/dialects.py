@@ -35,7 +35,7 @@ _count_points = nw.lit(1e8) / (nw.lit(1.0) + _half_stalls * _half_stalls).sqrt()
 _time_points = (_stalled * -10.0).exp() * 1e8
 _smoothness_score = Part(
     "mux_smoothness_score",
-    m.STARTED_STALL_MS_TOLD,
+    m.STARTED.telling("stalls", "stall_ms", "watched"),
     ((_count_points + _time_points) / 2.0).round(0).cast(nw.Int64()),
     "points",
     _MICRO,
@@ -55,13 +55,13 @@ DIALECTS = (
     Metric(
         "cta_average_stall_count", "Average stalled count (CTA-2066)",
         "Stalls over all sessions; startup and seeking are no stalls.",
-        "stalls/session", "{:,.4f}", "end", m.stalls_all, m.attempts_stalls_told, better="lower", source=_CTA,
+        "stalls/session", "{:,.4f}", "end", m.stalls_all, m.attempts, better="lower", source=_CTA,
     ),
     Metric(
         "cta_stalled_time_ratio", "Average stalled time (CTA-2066)",
         "Sum of stalled time over sum of watched time, which includes startup, stalls and seeking and "
         "excludes pause.",
-        "ratio", _PERCENT, "end", m.stall_ms, m.watched_ms_stall_ms_told, better="lower", source=_CTA,
+        "ratio", _PERCENT, "end", m.stall_ms, m.watched_ms, better="lower", source=_CTA,
     ),
     Metric(
         "cta_average_bitrate_kbps", "Average playback bitrate (CTA-2066)",
@@ -75,16 +75,16 @@ DIALECTS = (
     ),
     Metric(
         "new_relic_rebuffer_ratio", "Rebuffer ratio (New Relic)", "Stalled time over time playing.",
-        "ratio", _PERCENT, "end", m.stall_ms, m.playing_ms_stall_ms_told, better="lower", source=_NEW_RELIC,
+        "ratio", _PERCENT, "end", m.stall_ms, m.playing_ms, better="lower", source=_NEW_RELIC,
     ),
     Metric(
         "brightcove_stall_seconds_per_hour", "Stall seconds per hour (Brightcove)",
         "Seconds stalled over hours played.",
-        "s/h", "{:,.2f} s/h", "end", m.stall_seconds, m.hours_stall_ms_told, better="lower", source=_BRIGHTCOVE,
+        "s/h", "{:,.2f} s/h", "end", m.stall_seconds, m.playing_hours, better="lower", source=_BRIGHTCOVE,
     ),
     Metric(
         "brightcove_stalls_per_hour", "Stalls per hour (Brightcove)", "Stalls over hours played.",
-        "stalls/h", "{:,.4f}", "end", m.stalls_all, m.hours_stalls_told, better="lower", source=_BRIGHTCOVE,
+        "stalls/h", "{:,.4f}", "end", m.stalls_all, m.playing_hours, better="lower", source=_BRIGHTCOVE,
     ),
     Metric(
         "mux_startup_score", "Startup score (Mux)",
@@ -94,11 +94,11 @@ DIALECTS = (
     Metric(
         "mux_smoothness_score", "Smoothness score (Mux)",
         "Mean over sessions of the mean of 100 / √(1 + (stalls / 2)²) and 100 · e^(−10 · stalled / watched).",
-        "points", _SCORE, "end", _smoothness_score, m.starts_stall_ms_told, source=_MUX,
+        "points", _SCORE, "end", _smoothness_score, m.starts, source=_MUX,
     ),
     Metric(
         "media3_rebuffer_ratio", "Rebuffer time ratio (Media3)",
         "Stalled time over time playing or waiting; buffering while paused is excluded.",
-        "ratio", _PERCENT, "end", m.stall_ms, m.watched_ms_stall_ms_told, better="lower", source=_MEDIA3,
+        "ratio", _PERCENT, "end", m.stall_ms, m.watched_ms, better="lower", source=_MEDIA3,
     ),
 )  # fmt: skip

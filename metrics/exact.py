@@ -61,6 +61,8 @@ def _sums(
     metric: Metric, part: Part, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut
 ) -> dict[Group, Fraction]:
     found = total(side(rolled[part_key(metric, part, cut)], part, cut), part)
+    # Slices of which no session tells what is needed have no part in the sum, rather than a 0.
+    found = found.filter(pl.col("n") > 0) if part.of.needs else found
     keys = [name for name in cut.by if name in found.columns]
     sums = {}
     for *group, amount, days in found.select(*keys, "sum", "days").iter_rows():

@@ -18,8 +18,8 @@ _HEAD = """# Glossary
 
 Generated from the catalogue by `playhead glossary`; do not edit. A metric is a numerator over a denominator,
 both sums that add up over any slices and periods; it is divided last, and null where there is nothing to
-divide by. Sessions that the ledger excludes never count. Every metric has one clock, which says when it
-counts.
+divide by. Sessions that the ledger excludes never count, nor do those that do not tell what a metric needs (by a
+flag such as `bytes_unknown`). Every metric has one clock, which says when it counts.
 """
 
 
@@ -34,6 +34,10 @@ def _entry(metric: Metric) -> str:
         f"**Unit** {metric.unit}; {metric.better} is better; counted {_CLOCKS[metric.clock]}"
         + (f"; limit {metric.show(metric.limit)}" if metric.limit is not None else ""),
     ]
+    if metric.needs:
+        lines.append(
+            f"**Left out** sessions that do not tell {', '.join(f'`{name}`' for name in metric.needs)}"
+        )
     for edge, said in (("identity", "Made up of"), ("influence", "Influenced by (an estimate, not a sum)")):
         names = [f"`{driver.metric}`" for driver in metric.drivers if driver.edge == edge]
         if names:
@@ -54,4 +58,4 @@ def _formula(metric: Metric) -> str:
 def _part(part: Part) -> str:
     averaged = ", averaged over days" if part.is_level else ""
     whole = ", not sliced" if part.is_whole else ""
-    return f"`{part.name}` ({part.unit}, from `{part.table}`{averaged}{whole})"
+    return f"`{part.label}` ({part.unit}, from `{part.table}`{averaged}{whole})"

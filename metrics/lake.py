@@ -23,7 +23,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from typing import Any
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 from polars.exceptions import PolarsError
 
 from metrics.contract import Column, Table
@@ -119,7 +119,10 @@ class Lake:
                 }
                 write_once(path / _META, json.dumps(meta, indent=2) + "\n")
             except OSError as error:
-                raise LakeError(f"cannot make a lake ({error.strerror})", where=str(path)) from error
+                mend = "give a new folder that can be written"
+                raise LakeError(
+                    f"cannot make a lake ({error.strerror})", where=str(path), mend=mend
+                ) from error
         return cls.open(path)
 
     @staticmethod
@@ -184,7 +187,7 @@ class Lake:
         if bad.height:
             self.quarantine(bad, application=f"{table}/{application}", version=version)
         with self.shared():
-            done = self._commit(contract, validated.good, application, version)
+            done = self.commit_batch(contract, validated.good, application, version)
         if not done:
             return Appended(0, 0, already=True, reasons={})
         return Appended(validated.good.height, bad.height, already=False, reasons=validated.reasons)
@@ -202,7 +205,7 @@ class Lake:
             pl.lit(version, dtype=pl.Int64).alias("version"),
         )
         with self.shared():
-            return self._commit(QUARANTINE, named, application, version)
+            return self.commit_batch(QUARANTINE, named, application, version)
 
     def appended_version(self, table: str, application: str) -> int | None:
         """The last version ``application`` has appended to ``table``; None where it never did."""
@@ -311,8 +314,19 @@ class Lake:
             commit_properties=CommitProperties(app_transactions=transactions),
         )
 
-    def _commit(self, contract: Table, rows: pl.DataFrame, application: str, version: int) -> bool:
-        """Write and commit; False where the batch was in already."""
+    def commit_batch(
+        self,
+        contract: Table,
+        rows: pl.DataFrame,
+        application: str,
+        version: int,
+        *,
+        removals: Sequence[RemoveAction] = (),
+    ) -> bool:
+        """Write valid ``rows`` and commit them, with the files they replace; False where the batch was in already.
+
+        The caller holds the lake: as one of many, or alone where files are removed.
+        """
         delta = self.delta(contract.name) or self._new(contract)
         if _is_in(delta, application, version):
             return False
@@ -325,7 +339,7 @@ class Lake:
         for _ in range(_ATTEMPTS):
             try:
                 # An empty batch is committed too: that it is done must be known.
-                self.commit(contract, delta, actions, [Transaction(application, version)])
+                self.commit(contract, delta, [*removals, *actions], [Transaction(application, version)])
                 return True
             except CommitFailedError:
                 # Another writer got in first; if it was this batch (the same command run twice), we are done.

@@ -14,6 +14,7 @@ import polars as pl
 
 from metrics.engine import collect
 from metrics.lake import LINES, QUARANTINE, Lake
+from metrics.unknown import MEASURES, unknown_flag
 
 __all__ = ["Ledger", "ledger"]
 
@@ -26,7 +27,8 @@ class Ledger:
     """Session rows in, counted, and excluded by reason; and the real sessions (Σ weight) they stand for.
 
     A quarantined session counts under ``quarantined: <reason>``, with its weight where it tells one, else 1.
-    ``lines_quarantined`` are lines by reason; they are no part of ``sessions_in``.
+    ``lines_quarantined`` are lines by reason; they are no part of ``sessions_in``. ``unknown`` are counted
+    sessions by the measure (:mod:`metrics.unknown`) that their source does not tell; what needs it leaves them out.
     """
 
     sessions_in: int
@@ -35,6 +37,7 @@ class Ledger:
     weight_counted: int
     weight_excluded: Mapping[str, int]
     lines_quarantined: Mapping[str, int] = field(default_factory=dict)
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def residual(self) -> int:
@@ -49,13 +52,16 @@ class Ledger:
 
 def ledger(lake: Lake) -> Ledger:
     """The ledger of a lake's sessions; of an empty lake, all zeros."""
-    by_reason, quarantined, lines = collect(
+    by_reason, quarantined, lines, unknown = collect(
         [
             lake.scan(_TABLE)
             .group_by(reason="excluded_reason")
             .agg(rows=pl.len(), weight=pl.col("weight").sum()),
             _quarantined(lake).group_by("reason").agg(rows=pl.len(), weight=pl.col("weight").sum()),
             _out_of(lake).filter(_IS_LINE).group_by("reason").agg(rows=pl.len()),
+            lake.scan(_TABLE)
+            .filter(pl.col("excluded_reason").is_null(), pl.col("flags") != "")
+            .select(_has(unknown_flag(name)).sum().alias(name) for name in MEASURES),
         ]
     )
     counted = by_reason.filter(pl.col("reason").is_null())
@@ -68,7 +74,12 @@ def ledger(lake: Lake) -> Ledger:
         weight_counted=int(counted["weight"].sum()),
         weight_excluded=dict(excluded.select("reason", "weight").iter_rows()),
         lines_quarantined=dict(lines.sort("rows", "reason", descending=[True, False]).iter_rows()),
+        unknown={name: rows for name, rows in unknown.row(0, named=True).items() if rows},
     )
+
+
+def _has(flag: str) -> pl.Expr:
+    return pl.col("flags").str.contains(flag, literal=True)
 
 
 def _out_of(lake: Lake) -> pl.LazyFrame:

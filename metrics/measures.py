@@ -14,24 +14,22 @@ __all__ = [
     "ATTEMPTS", "ATTRIBUTED", "ATTRIBUTED_PLAYS", "AT_RISK", "BROWSED", "CHARGES_USD", "CLASSED",
     "CONTROL_REQUESTS", "COST_POOLS", "DAYS_PER_MONTH", "DELIVERED", "DELIVERY_CHARGES", "DERIVED",
     "ENCODING_CHARGES", "EXAMINED", "FILLS", "FIRST_SESSIONS", "FIRST_SUCCESS_MS", "HOME_ANSWERED",
-    "HOME_REQUESTS", "LATE_START_MS", "MINUTES", "PAYING", "PEAK_KNOWN", "QUALIFIED", "QUALIFIED_MS",
-    "STALLS_TOLD", "STALL_MS_TOLD", "STARTED", "STARTED_STALLS_TOLD", "STARTED_STALL_MS_TOLD", "TIMED",
-    "TIMED_OR_EXITED", "TRIALS_ENDED", "UNQUALIFIED", "any_failures", "attempts", "attempts_stalls_told",
-    "attributed_hours", "attributed_plays", "average_members", "average_members_sliced", "browse_ms",
-    "churned", "classed_gigabytes", "control_errors", "control_requests", "cost_usd", "delivered_gigabytes",
-    "delivery_cost_usd", "edge_gigabytes", "encoding_cost_usd", "examined", "examined_and_played",
-    "exits_before_start", "fill_planned", "fill_pushed", "first_sessions", "first_successes",
-    "home_degraded", "home_latency_ms", "home_pages", "home_pages_late", "home_requests",
-    "hours_stall_ms_told", "hours_stalls_told", "media_bits", "media_ms", "member_months",
-    "member_months_whole", "minute_late", "minute_starts_and_exits", "missed_gigabytes",
-    "months_less_churned", "peak_kbps", "peak_sessions", "playback_failures", "playing_hours",
-    "playing_ms_stall_ms_told", "qualified_hours", "qualified_plays", "rebuffered", "rec_driven_hours",
-    "rec_driven_plays", "seek_stall_ms", "seek_stalls", "session_gigabytes", "stall_ms", "stall_seconds",
+    "HOME_REQUESTS", "LATE_START_MS", "MINUTES", "OUTCOME_TOLD", "PAYING", "PEAK_KNOWN", "PLAYING_TOLD",
+    "QUALIFIED", "QUALIFIED_MS", "STALL_MS_TOLD", "STARTED", "TIMED", "TIMED_OR_EXITED", "TRIALS_ENDED",
+    "any_failures", "attempts", "attributed_hours", "attributed_plays", "average_members",
+    "average_members_sliced", "browse_ms", "churned", "classed_gigabytes", "control_errors",
+    "control_requests", "cost_usd", "delivered_gigabytes", "delivery_cost_usd", "edge_gigabytes",
+    "encoding_cost_usd", "examined", "examined_and_played", "exits_before_start", "fill_planned",
+    "fill_pushed", "first_sessions", "first_successes", "home_degraded", "home_latency_ms", "home_pages",
+    "home_pages_late", "home_requests", "media_bits", "media_ms", "member_months", "member_months_whole",
+    "minute_late", "minute_starts_and_exits", "missed_gigabytes", "months_less_churned", "peak_kbps",
+    "peak_sessions", "playback_failures", "playing_hours", "playing_ms", "qualified_hours",
+    "qualified_plays", "qualified_sessions", "rebuffered", "rec_driven_hours", "rec_driven_plays",
+    "seek_stall_ms", "seek_stalls", "session_gigabytes", "stall_ms", "stall_seconds",
     "stalled_viewer_minutes", "stalls", "stalls_all", "start_failures", "start_failures_business",
     "start_failures_technical", "start_failures_unclassed", "starts", "starts_and_exits",
-    "starts_and_exits_late", "starts_late", "starts_stall_ms_told", "starts_stalls_told", "starts_timed",
-    "startup_ms", "switches", "trials_converted", "trials_ended", "unqualified_hours", "watched_ms",
-    "watched_ms_stall_ms_told", "watched_viewer_minutes",
+    "starts_and_exits_late", "starts_late", "starts_timed", "startup_ms", "switches", "trials_converted",
+    "trials_ended", "unqualified_hours", "watched_ms", "watched_viewer_minutes",
 ]  # fmt: skip
 
 LATE_START_MS = 2_000
@@ -47,9 +45,6 @@ _col = nw.col
 _started = _col("outcome").is_in(["played", "playback_failure"])
 # A log may prove that a session started and not when; it counts as a start, and not in time to play.
 _timed = ~_col("startup_ms").is_null()
-# Nor are stalls that nobody told 0 stalls: such sessions are left out, numerator and denominator.
-_stalls_told = ~_col("flags").str.contains("stalls_unknown", literal=True)
-_stall_ms_told = _stalls_told & ~_col("flags").str.contains("stall_ms_unknown", literal=True)
 _failed_start = _col("outcome") == "start_failure"
 _exited = _col("outcome") == "exit_before_start"
 # 10 % of the title counts too, so that a short title can be a qualified play; playing * 10 >= duration
@@ -69,19 +64,19 @@ DERIVED: Mapping[str, nw.Expr] = MappingProxyType(
 """Columns computed on a whole table: a member-day's status on the day before."""
 
 ATTEMPTS = Rows("attempts", _S)
-STARTED = Rows("started", _S, _started)
-STALLS_TOLD = Rows("stalls_told", _S, _stalls_told)
-STARTED_STALLS_TOLD = Rows("started_stalls_told", _S, _started & _stalls_told)
-STALL_MS_TOLD = Rows("stall_ms_told", _S, _stall_ms_told)
-STARTED_STALL_MS_TOLD = Rows("started_stall_ms_told", _S, _started & _stall_ms_told)
+OUTCOME_TOLD = ATTEMPTS.telling("outcome")
+PLAYING_TOLD = ATTEMPTS.telling("playing")
+STALL_MS_TOLD = ATTEMPTS.telling("stalls", "stall_ms")
+STARTED = Rows("started", _S, _started, needs=("outcome",))
 TIMED = Rows("timed", _S, _timed)
-TIMED_OR_EXITED = Rows("timed_or_exited", _S, _timed | _exited)
-QUALIFIED = Rows("qualified", _S, _qualified)
-UNQUALIFIED = Rows("unqualified", _S, ~_qualified)
-ATTRIBUTED_PLAYS = Rows("attributed_plays", _S, _qualified & ~_col("is_rec_driven").is_null())
+TIMED_OR_EXITED = Rows("timed_or_exited", _S, _timed | _exited, needs=("outcome",))
+QUALIFIED = Rows("qualified", _S, _qualified, needs=("playing",))
+ATTRIBUTED_PLAYS = Rows(
+    "attributed_plays", _S, _qualified & ~_col("is_rec_driven").is_null(), needs=("playing",)
+)
 ATTRIBUTED = Rows("attributed", _S, ~_col("is_rec_driven").is_null())
 FIRST_SESSIONS = Rows("first_sessions", _S, _col("is_first_session"))
-BROWSED = Rows("browsed", _S, ~_col("browse_ms").is_null())
+BROWSED = Rows("browsed", _S, ~_col("browse_ms").is_null(), needs=("browse",))
 PEAK_KNOWN = Rows("peak_known", _S, ~_col("peak_bitrate_kbps").is_null())
 PAYING = Rows("paying", _M, _col("status") == "paying")
 HOME_ANSWERED = Rows("home_answered", "control_request", (_col("service") == "home") & (_col("status") < 400))
@@ -123,64 +118,63 @@ starts_late = _count("starts_late", TIMED, _col("startup_ms") >= LATE_START_MS)
 starts_and_exits = _count("starts_and_exits", TIMED_OR_EXITED)
 starts_and_exits_late = _count(
     "starts_and_exits_late",
-    TIMED_OR_EXITED,
+    TIMED_OR_EXITED.telling("waited"),
     nw.when(_timed).then(_col("startup_ms") >= LATE_START_MS).otherwise(_col("waited_ms") >= LATE_START_MS),
 )
 startup_ms = _ms("startup_ms", TIMED, _col("startup_ms"))
-exits_before_start = _count("exits_before_start", ATTEMPTS, _exited)
-start_failures = _count("start_failures", ATTEMPTS, _failed_start)
+exits_before_start = _count("exits_before_start", OUTCOME_TOLD, _exited)
+start_failures = _count("start_failures", OUTCOME_TOLD, _failed_start)
 start_failures_technical = _count(
-    "start_failures_technical", ATTEMPTS, _failed_start & (_col("failure_class") == "technical")
+    "start_failures_technical", OUTCOME_TOLD, _failed_start & (_col("failure_class") == "technical")
 )
 start_failures_business = _count(
-    "start_failures_business", ATTEMPTS, _failed_start & (_col("failure_class") == "business")
+    "start_failures_business", OUTCOME_TOLD, _failed_start & (_col("failure_class") == "business")
 )
 start_failures_unclassed = _count(
-    "start_failures_unclassed", ATTEMPTS, _failed_start & _col("failure_class").is_null()
+    "start_failures_unclassed", OUTCOME_TOLD, _failed_start & _col("failure_class").is_null()
 )
 playback_failures = _count("playback_failures", STARTED, _col("outcome") == "playback_failure")
-any_failures = _count("any_failures", ATTEMPTS, _failed_start | (_col("outcome") == "playback_failure"))
-# What stalls are counted against is of the same sessions, those that tell their stalls.
-rebuffered = _count("rebuffered", STARTED_STALLS_TOLD, _col("stall_count") > 0)
-starts_stalls_told = _count("starts_stalls_told", STARTED_STALLS_TOLD)
-starts_stall_ms_told = _count("starts_stall_ms_told", STARTED_STALL_MS_TOLD)
-attempts_stalls_told = _count("attempts_stalls_told", STALLS_TOLD)
-stalls = Part("stalls", STARTED_STALLS_TOLD, _col("stall_count"), "stalls")
-stalls_all = Part("stalls_all", STALLS_TOLD, _col("stall_count"), "stalls")
-hours_stalls_told = _hours("hours_stalls_told", STALLS_TOLD, _col("playing_ms"))
+any_failures = _count("any_failures", OUTCOME_TOLD, _failed_start | (_col("outcome") == "playback_failure"))
+rebuffered = _count("rebuffered", STARTED.telling("stalls"), _col("stall_count") > 0)
+stalls = Part("stalls", STARTED.telling("stalls"), _col("stall_count"), "stalls")
+stalls_all = Part("stalls_all", ATTEMPTS.telling("stalls"), _col("stall_count"), "stalls")
 stall_ms = _ms("stall_ms", STALL_MS_TOLD, _col("stall_ms"))
 stall_seconds = Part("stall_seconds", STALL_MS_TOLD, _col("stall_ms"), "s", Fraction(1_000))
-watched_ms_stall_ms_told = _ms("watched_ms_stall_ms_told", STALL_MS_TOLD, _col("watched_ms"))
-playing_ms_stall_ms_told = _ms("playing_ms_stall_ms_told", STALL_MS_TOLD, _col("playing_ms"))
-hours_stall_ms_told = _hours("hours_stall_ms_told", STALL_MS_TOLD, _col("playing_ms"))
-watched_ms = _ms("watched_ms", ATTEMPTS, _col("watched_ms"))
-playing_hours = _hours("playing_hours", ATTEMPTS, _col("playing_ms"))
-media_ms = _ms("media_ms", ATTEMPTS, _col("media_ms"))
-media_bits = Part("media_bits", ATTEMPTS, _col("media_bytes") * 8, "bits")
+watched_ms = _ms("watched_ms", ATTEMPTS.telling("watched"), _col("watched_ms"))
+playing_ms = _ms("playing_ms", PLAYING_TOLD, _col("playing_ms"))
+playing_hours = _hours("playing_hours", PLAYING_TOLD, _col("playing_ms"))
+media_ms = _ms("media_ms", ATTEMPTS.telling("media_time"), _col("media_ms"))
+media_bits = Part("media_bits", ATTEMPTS.telling("media_size"), _col("media_bytes") * 8, "bits")
 peak_kbps = Part("peak_kbps", PEAK_KNOWN, _col("peak_bitrate_kbps"), "kbit/s")
 peak_sessions = _count("peak_sessions", PEAK_KNOWN)
-switches = Part("switches", ATTEMPTS, _col("switch_count"), "switches")
-seek_stalls = Part("seek_stalls", ATTEMPTS, _col("seek_stall_count"), "stalls")
-seek_stall_ms = _ms("seek_stall_ms", ATTEMPTS, _col("seek_stall_ms"))
+switches = Part("switches", ATTEMPTS.telling("switches"), _col("switch_count"), "switches")
+seek_stalls = Part("seek_stalls", ATTEMPTS.telling("seeks"), _col("seek_stall_count"), "stalls")
+seek_stall_ms = _ms("seek_stall_ms", ATTEMPTS.telling("seek_ms"), _col("seek_stall_ms"))
 session_gigabytes = Part(
     "session_gigabytes",
-    ATTEMPTS,
+    ATTEMPTS.telling("bytes"),
     _col("edge_bytes") + _col("storage_bytes") + _col("third_party_bytes") + _col("unattributed_bytes"),
     "GB",
     _BYTES_PER_GB,
 )
 
 # Engagement and discovery
-qualified_plays = _count("qualified_plays", QUALIFIED, unit="plays")
+# Counted over all that tell their time playing, so that none of them qualifying is a 0.
+qualified_plays = _count("qualified_plays", PLAYING_TOLD, _qualified, unit="plays")
+qualified_sessions = _count("qualified_sessions", QUALIFIED, unit="plays")
 qualified_hours = _hours("qualified_hours", QUALIFIED, _col("playing_ms"))
-unqualified_hours = _hours("unqualified_hours", UNQUALIFIED, _col("playing_ms"))
+unqualified_hours = _hours("unqualified_hours", PLAYING_TOLD, _flag(~_qualified) * _col("playing_ms"))
 attributed_plays = _count("attributed_plays", ATTRIBUTED_PLAYS, unit="plays")
 rec_driven_plays = _count("rec_driven_plays", ATTRIBUTED_PLAYS, _col("is_rec_driven"), unit="plays")
-attributed_hours = _hours("attributed_hours", ATTRIBUTED, _col("playing_ms"))
-rec_driven_hours = _hours("rec_driven_hours", ATTRIBUTED, _flag(_col("is_rec_driven")) * _col("playing_ms"))
+attributed_hours = _hours("attributed_hours", ATTRIBUTED.telling("playing"), _col("playing_ms"))
+rec_driven_hours = _hours(
+    "rec_driven_hours", ATTRIBUTED.telling("playing"), _flag(_col("is_rec_driven")) * _col("playing_ms")
+)
 first_sessions = _count("first_sessions", FIRST_SESSIONS)
 first_successes = _count(
-    "first_successes", FIRST_SESSIONS, _qualified & (_col("browse_ms") <= FIRST_SUCCESS_MS)
+    "first_successes",
+    FIRST_SESSIONS.telling("playing", "browse"),
+    _qualified & (_col("browse_ms") <= FIRST_SUCCESS_MS),
 )
 browse_ms = _ms("browse_ms", BROWSED, _col("browse_ms"))
 examined = _count("examined", EXAMINED, unit="impressions")

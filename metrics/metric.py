@@ -43,6 +43,13 @@ class Metric:
     drivers: tuple[Driver, ...] = ()
     source: str = ""
 
+    def __post_init__(self) -> None:
+        """Hold both sides to the same rows: what one side needs to be told, the other needs too."""
+        top, bottom = self.numerator, self.denominator
+        if bottom is not None and bottom.table == top.table:
+            object.__setattr__(self, "numerator", top.telling(*bottom.of.needs))
+            object.__setattr__(self, "denominator", bottom.telling(*top.of.needs))
+
     @property
     def kind(self) -> Literal["ratio", "total", "quantile"]:
         """How parts become the value."""
@@ -54,6 +61,11 @@ class Metric:
     def parts(self) -> tuple[Part, ...]:
         """The additive parts it needs; a quantile's is its sketch."""
         return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The measures (:mod:`metrics.unknown`) that a session must tell, or it is left out."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.of.needs))
 
     def show(self, value: float | None) -> str:
         """The value as people read it: the one place that formats figures."""

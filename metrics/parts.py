@@ -7,7 +7,7 @@ periods add up. Sessions that the ledger excludes never count: that rule stands 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
@@ -16,6 +16,7 @@ import narwhals as nw
 import polars as pl
 
 from metrics.telemetry import TABLES
+from metrics.unknown import told
 
 __all__ = ["COUNTED", "Clock", "Part", "Rows", "clock_column", "dimensions_of", "is_weighted"]
 
@@ -42,19 +43,35 @@ _CHARGE_DIMENSIONS = {
 }
 _IDENTITIES = {"session_id", "viewer_id", "subscriber_id", "impression_id", "flags", "excluded_reason"}
 _INTEGER_DIMENSIONS = {"asn", "row", "slot"}
+# Parts of the same name whose rows must tell more are other parts: ``starts|stalls``.
+_TELLING = "|"
 
 
 @dataclass(frozen=True)
 class Rows:
     """Rows of a table that something is counted over; ``where`` null or false leaves a row out.
 
-    ``derived`` names columns that are computed on the whole table before any period is cut out.
+    ``derived`` names columns that are computed on the whole table before any period is cut out. ``needs`` names
+    the measures (:mod:`metrics.unknown`) that a row must tell, or it is left out too.
     """
 
     name: str
     table: str
     where: nw.Expr | None = None
     derived: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @property
+    def condition(self) -> nw.Expr | None:
+        """Which rows count: those of ``where`` that tell what is needed; None where all do."""
+        if not self.needs:
+            return self.where
+        return told(self.needs) if self.where is None else self.where & told(self.needs)
+
+    def telling(self, *measures: str) -> Rows:
+        """Those of the rows that tell ``measures`` too."""
+        needs = tuple(sorted({*self.needs, *measures}))
+        return replace(self, name=_telling(self.name, needs), needs=needs) if needs != self.needs else self
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,16 @@ class Part:
         """Whether a slice by dimensions narrows it."""
         return not self.is_whole
 
+    @property
+    def label(self) -> str:
+        """Its name to people, without what its rows must tell."""
+        return self.name.partition(_TELLING)[0]
+
+    def telling(self, *measures: str) -> Part:
+        """The same of those rows alone that tell ``measures`` too."""
+        of = self.of.telling(*measures)
+        return replace(self, name=_telling(self.name, of.needs), of=of) if of is not self.of else self
+
 
 def is_weighted(table: str) -> bool:
     """Whether rows of the table stand for ``weight`` real ones; the others are scaled already, or exact."""
@@ -112,3 +139,7 @@ def dimensions_of(table: str) -> Mapping[str, str]:
         if (dtype in (pl.String, pl.Boolean) or name in _INTEGER_DIMENSIONS) and name not in _IDENTITIES
     ]
     return {name: name for name in names}
+
+
+def _telling(name: str, needs: tuple[str, ...]) -> str:
+    return _TELLING.join((name.partition(_TELLING)[0], *needs))

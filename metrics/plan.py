@@ -149,8 +149,8 @@ def _rolled(frame: pl.LazyFrame, key: PartKey, parts: Sequence[Part], cut: Cut) 
     if key.sketch is not None:
         value = parts[0].value
         assert value is not None, f"{parts[0].name} has no value to take a quantile of"
-        if parts[0].of.where is not None:
-            rows = rows.filter(parts[0].of.where)
+        counted = parts[0].of.condition
+        rows = rows if counted is None else rows.filter(counted)
         rows, keys = with_bucket(rows, value, SKETCH), [*keys, SKETCH]
     rolled: pl.LazyFrame = rollup(rows, parts, keys).to_native()
     return rolled.rename({f"by:{name}": name for name in by})

@@ -143,8 +143,7 @@ def _ratios(
     found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
     found = found.with_columns(pl.col(SAMPLE).fill_null(0))
     # Nothing was recorded, which is not the same as a zero that was.
-    is_silent = pl.col("n") == 0 if len(totals) == 1 else pl.lit(_is_absent(metric, totals[0]))
-    found = found.with_columns(pl.when(~is_silent).then("value").alias("value"))
+    found = found.with_columns(pl.when(~_is_silent(metric, totals[0])).then("value").alias("value"))
     if not cut.replicates:
         return found
     deleted = [without_each(*these) for these in zip(sides, totals, metric.parts, strict=True)]
@@ -155,10 +154,16 @@ def _ratios(
     return join(found, jackknife(found, values, keys, is_share=metric.unit == "ratio"), keys)
 
 
-def _is_absent(metric: Metric, numerator: pl.DataFrame) -> bool:
-    """Whether a numerator of another table than the denominator's has no rows at all: no charges known."""
-    assert metric.denominator is not None
-    return metric.numerator.table != metric.denominator.table and not numerator["n"].sum()
+def _is_silent(metric: Metric, numerator: pl.DataFrame) -> pl.Expr:
+    """Whether a group has a numerator that nobody recorded: a total, or one of another table's rows."""
+    if metric.denominator is None:
+        return pl.col("n") == 0
+    if metric.numerator.table == metric.denominator.table:
+        return pl.lit(value=False)
+    # Sessions that do not tell what is needed are silent slice by slice; charges are known or not as a whole.
+    if metric.numerator.of.needs and _sample_part(metric) is metric.numerator:
+        return pl.col("n") == 0
+    return pl.lit(not numerator["n"].sum())
 
 
 def _divided(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:

@@ -97,7 +97,8 @@ def _weight(table: str) -> nw.Expr:
 
 
 def _counted(of: Rows, value: nw.Expr) -> nw.Expr:
-    return value if of.where is None else nw.when(of.where).then(value).otherwise(nw.lit(0))
+    condition = of.condition
+    return value if condition is None else nw.when(condition).then(value).otherwise(nw.lit(0))
 
 
 def _summand(part: Part) -> nw.Expr:

@@ -134,7 +134,7 @@ _SESSION = Table(
         _null("content_duration_ms", _INT, "length of the title"),
         _c("gap_count", _INT, "records known to be missing"),
         Column("clock_skew_ms", _INT, "client clock minus receipt clock", nullable=True, signed=True),
-        _c("flags", _STR, "what was mended on the way in, comma-separated; empty if nothing"),
+        _c("flags", _STR, "what was mended on the way in or is unknown, comma-separated; empty if nothing"),
         _null("excluded_reason", _STR, "why the ledger excludes it; null when counted"),
         _SYNTHETIC,
         _WEIGHT,

@@ -1,4 +1,4 @@
-"""Keeping a lake small, and forgetting a subscriber. Each holds the lake alone while it works.
+"""Keeping a lake small, replacing what was computed, forgetting a subscriber; each holds the lake alone.
 
 Files are rewritten and swapped by one Delta commit a table, so readers see the table before or after. What
 no commit names any more is deleted by :func:`vacuum`, and with it the history that named it.
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import polars as pl
 from deltalake.transaction import RemoveAction
 
+from metrics.errors import ContractError
 from metrics.lake import QUARANTINE, Lake
 from metrics.privacy import hash_id
 from metrics.telemetry import TABLES, get_table
 
-__all__ = ["Forgotten", "TableSize", "compact", "forget", "sizes", "vacuum"]
+__all__ = ["Forgotten", "TableSize", "compact", "forget", "replace", "sizes", "vacuum"]
 
 DEFAULT_RETENTION_HOURS = 168
 _MS_PER_HOUR = 3_600_000
@@ -70,6 +71,38 @@ def vacuum(lake: Lake, *, retention_hours: float = DEFAULT_RETENTION_HOURS) -> i
         return sum(_vacuum(lake, name, retention_hours) for name in lake.tables())
 
 
+def replace(lake: Lake, table: str, frame: pl.DataFrame, *, matches: pl.Expr, application: str) -> bool:
+    """Make the rows of ``table`` that match be those of ``frame``; False where they are, and nothing is done.
+
+    One commit under the next version of ``application`` takes the old rows out and the new ones in, so that
+    whoever reads has the ones or the others, and who runs it again changes nothing.
+    Raises :class:`~metrics.errors.ContractError` for rows that break the contract: what is computed must not.
+    """
+    contract = get_table(table)
+    validated = contract.validate(frame)
+    if validated.quarantined.height:
+        reasons = "; ".join(validated.reasons)
+        raise ContractError(f"computed rows of {table} break the contract: {reasons}")
+    new = validated.good
+    assert new.filter(matches).height == new.height, "rows that do not match would never be replaced again"
+    with lake.alone():
+        last = lake.appended_version(table, application)
+        old = lake.scan(table).filter(matches).select(new.columns).collect()
+        if last is not None and old.sort(old.columns).equals(new.sort(new.columns)):
+            return False
+        files = _files(lake, table)
+        hit = files.filter(pl.col("path").is_in(_holding(lake, table, matches)))
+        kept = [_read(lake, table, path).filter(~matches).select(new.columns) for path in hit["path"]]
+        lake.commit_batch(
+            contract,
+            pl.concat([*kept, new]),
+            application,
+            (last or 0) + 1,
+            removals=[_removal(row) for row in hit.iter_rows(named=True)],
+        )
+    return True
+
+
 def forget(lake: Lake, subscriber: str) -> Forgotten:
     """Erase a subscriber from every table: rows, their sessions' events, what is in quarantine, the history.
 
@@ -99,7 +132,7 @@ def forget(lake: Lake, subscriber: str) -> Forgotten:
 def _erase(lake: Lake, table: str, matches: pl.Expr) -> int:
     """Rewrite the files that hold matching rows, without them."""
     matches = matches.fill_null(value=False)
-    hit = [path for path in _files(lake, table)["path"] if _count(lake, table, path, matches)]
+    hit = _holding(lake, table, matches)
     if not hit:
         return 0
     before = lake.snapshot(table).rows
@@ -107,10 +140,18 @@ def _erase(lake: Lake, table: str, matches: pl.Expr) -> int:
     return before - lake.snapshot(table).rows
 
 
+def _holding(lake: Lake, table: str, matches: pl.Expr) -> list[str]:
+    return [path for path in _files(lake, table)["path"] if _count(lake, table, path, matches)]
+
+
 def _count(lake: Lake, table: str, path: str, matches: pl.Expr) -> int:
     file = lake.table_path(table) / path
     found = pl.scan_parquet(file, hive_partitioning=False, glob=False).filter(matches).select(pl.len())
     return int(found.collect().item())
+
+
+def _read(lake: Lake, table: str, path: str) -> pl.DataFrame:
+    return pl.read_parquet(lake.table_path(table) / path, hive_partitioning=False, glob=False)
 
 
 def _rewrite(lake: Lake, table: str, paths: list[str], *, keep: pl.Expr | None) -> None:
@@ -121,11 +162,7 @@ def _rewrite(lake: Lake, table: str, paths: list[str], *, keep: pl.Expr | None) 
     files = _files(lake, table).filter(pl.col("path").is_in(paths))
     removed, added = [], []
     for (_,), group in files.group_by("folder", maintain_order=True):
-        frames = [
-            pl.read_parquet(lake.table_path(table) / path, hive_partitioning=False, glob=False)
-            for path in group["path"]
-        ]
-        rows = pl.concat(frames)
+        rows = pl.concat([_read(lake, table, path) for path in group["path"]])
         added += lake.write_files(contract, rows if keep is None else rows.filter(keep))
         removed += [_removal(row) for row in group.iter_rows(named=True)]
     lake.commit(contract, delta, [*removed, *added], [])

@@ -37,6 +37,9 @@ COMMANDS = {
 }
 
 
+_RESTORE = "restore the file, or write a new lake"
+
+
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -84,7 +87,14 @@ def _status(argv: list[str] | None) -> int:
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _refuse(f"{where}{error.strerror or error}; make room, or write elsewhere")
+        is_gone = isinstance(error, FileNotFoundError)
+        mend = _RESTORE if is_gone else "make room, or write elsewhere"
+        return _refuse(f"{where}{error.strerror or error}; {mend}")
+    except Exception as error:
+        # Polars is loaded by the commands that need it, so its errors are known by name here.
+        if type(error).__module__ != "polars.exceptions" or "parquet" not in str(error):
+            raise
+        return _refuse(f"a file of the lake is damaged ({str(error).splitlines()[0]}); {_RESTORE}")
 
 
 def _refuse(message: str) -> int:

@@ -1,25 +1,30 @@
 """The economics of a quarter in a lake: measured usage in; charges, statement and report out.
 
-Reads each table once, aggregated where it lies; charges go into the lake exactly once a quarter.
+Reads each table once, aggregated where it lies. A quarter's charges are in the lake exactly once, as the last
+report to it has them: other rates or more usage replace them under a new version.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 
+from cost_model.charges import MODELLED_ACCOUNT
 from cost_model.rates import Rates, load
 from cost_model.received import ReceivedBill, received_bill
 from cost_model.report import Quality, render
 from cost_model.statement import Statement, state
 from cost_model.usage import Quarter
 from metrics.lake import Lake
+from metrics.upkeep import replace
 from playhead.usage import measured_usage, paired_worlds
 
-__all__ = ["bill_of", "economics", "statement", "write_outputs"]
+__all__ = ["Booked", "bill_of", "book", "booked", "economics", "statement", "write_outputs"]
 
 ECONOMICS = "economics.json"
 REPORT = "report.html"
@@ -34,7 +39,7 @@ def economics(
     ledger_residual: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Statement:
-    """Compute the quarter, append its charges once, and write ``report.html`` and ``economics.json``.
+    """Compute the quarter, book its charges, and write ``report.html`` and ``economics.json``.
 
     ``given``: measured values that replace rates in break-even and payback, each with where it comes from
     (``{"av1_saving_ratio": (0.31, "two worlds of one seed")}``). ``ledger_residual`` is shown in the report.
@@ -43,7 +48,7 @@ def economics(
     quarter = Quarter.parse(quarter) if isinstance(quarter, str) else quarter
     progress("charges and unit costs")
     result = statement(lake, quarter, load(rates), given=given)
-    lake.append("charge", result.charges, application=f"charges/{quarter}", version=1)
+    book(lake, result)
     progress("quarterly report")
     write_outputs(lake, result, lake.artefact(REPORT).parent, ledger_residual=ledger_residual)
     return result
@@ -60,6 +65,36 @@ def statement(
         given={**consumption, **(given or {})},
         given_encoding=paired_worlds(lake, usage),
         is_synthetic=_is_synthetic(lake),
+    )
+
+
+@dataclass(frozen=True)
+class Booked:
+    """The charges computed for a quarter that are in the lake: which version, and their effective cost."""
+
+    version: int
+    cost_usd: Decimal
+
+
+def booked(lake: Lake, quarter: Quarter) -> Booked | None:
+    """What is booked for the quarter; None where nothing ever was."""
+    version = lake.appended_version("charge", _application(quarter))
+    if version is None:
+        return None
+    cost = (
+        lake.scan("charge").filter(_modelled(quarter)).select(pl.col("EffectiveCost").sum()).collect().item()
+    )
+    return Booked(version, Decimal(cost))
+
+
+def book(lake: Lake, result: Statement) -> bool:
+    """Make the charges in the lake those of the statement; False where they are already."""
+    return replace(
+        lake,
+        "charge",
+        result.charges,
+        matches=_modelled(result.quarter),
+        application=_application(result.quarter),
     )
 
 
@@ -94,6 +129,17 @@ def quality(lake: Lake, result: Statement, ledger_residual: int | None = None) -
         ledger_residual=ledger_residual,
         is_synthetic=_is_synthetic(lake),
     )
+
+
+def _application(quarter: Quarter) -> str:
+    return f"charges/{quarter}"
+
+
+def _modelled(quarter: Quarter) -> pl.Expr:
+    """Charges computed here and not received, of the quarter."""
+    start, end = quarter.ts_ms()
+    at = pl.col("x_period_start_ts_ms").is_between(start, end, closed="left")
+    return at & (pl.col("BillingAccountId") == MODELLED_ACCOUNT)
 
 
 def _is_synthetic(lake: Lake) -> bool:

@@ -38,14 +38,14 @@ def serve(lake_path: Path, port: int = 8501) -> None:
     free = free_port(port)
     if free != port:
         say(f"port {port} is taken; using {free}")
-    with _child(lake.path, free) as child:
+    # From the first moment on: Ctrl-C stops a server that is still starting as well.
+    with suppress(KeyboardInterrupt), _child(lake.path, free) as child:
         _await(child, free)
         say(f"Playhead is at http://{HOST}:{free} (Ctrl-C stops it)")
-        with suppress(KeyboardInterrupt):
-            child.wait()
-            raise PlayheadError(
-                f"the dashboard's server stopped with status {child.returncode}", mend="run the command again"
-            )
+        child.wait()
+        raise PlayheadError(
+            f"the dashboard's server stopped with status {child.returncode}", mend="run the command again"
+        )
     say("stopped")
 
 

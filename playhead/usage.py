@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import narwhals as nw
 import polars as pl
 
 from cost_model.rates import Rates
@@ -11,6 +12,7 @@ from cost_model.usage import USAGE_SCHEMAS, Quarter, Usage, fleet
 from metrics.errors import InputError
 from metrics.lake import Lake
 from metrics.truth import counterfactuals
+from metrics.unknown import told
 
 __all__ = ["measured_consumption", "measured_usage", "paired_worlds"]
 
@@ -28,7 +30,8 @@ _TIER_OF_BYTES = {
 def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, dict[str, tuple[float, str]]]:
     """Usage of the quarter, and the consumption measured with it (for break-even and payback).
 
-    Bytes come from ``delivery``; where a lake has none (telemetry of players alone), from its sessions.
+    Bytes come from ``delivery``; where a lake has none (telemetry of players alone), bytes and hours come from
+    those of its sessions that tell both.
     """
     here = pl.col("day").is_between(quarter.months[0], quarter.end, closed="left")
     counted = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
@@ -36,7 +39,7 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
     delivery, peaks, days, hours, members, encode, control, appliances, reported = pl.collect_all(
         [
             *_delivery(source),
-            counted.group_by(_MONTH, "region", "codec", "cdn").agg(playing_ms=_weighted("playing_ms")),
+            _hours(counted),
             lake.scan("membership")
             .filter(here, pl.col("status") == "paying")
             .group_by(_MONTH, "region")
@@ -62,15 +65,16 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
             .agg(reported_kbps=pl.col("peak_kbps").max()),
         ]
     )
+    is_empty = not hours.height
     if not delivery.height:
-        delivery, days = _delivery_of_sessions(counted)
+        delivery, days, hours = _usage_of_sessions(counted)
         peaks = peaks.clear()
-    if not delivery.height and hours.height:
+    if not delivery.height and not is_empty:
         raise InputError(
-            f"the sessions of {quarter} have no bytes, and there is no delivery",
+            f"the sessions of {quarter} have no bytes beside a time playing, and there is no delivery",
             where=str(lake.path),
             mend="map unattributed_bytes (all bytes of a session), or edge_bytes, storage_bytes and "
-            "third_party_bytes where they are known, with playhead ingest sessions",
+            "third_party_bytes where they are known, and playing_ms, with playhead ingest sessions",
         )
     if not delivery.height:
         raise InputError(
@@ -192,16 +196,23 @@ def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
     ]
 
 
-def _delivery_of_sessions(counted: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _hours(counted: pl.LazyFrame) -> pl.LazyFrame:
+    return counted.group_by(_MONTH, "region", "codec", "cdn").agg(playing_ms=_weighted("playing_ms"))
+
+
+def _usage_of_sessions(counted: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Bytes by slice, days and hours of the sessions that tell both bytes and time playing."""
+    # Hours whose bytes nobody told would make an hour look cheap, and bytes without hours dear.
+    counted = nw.from_native(counted).filter(told(("bytes", "playing"))).to_native()
     parts = [
         counted.group_by(_MONTH, "region", "isp", pl.col("codec").fill_null("h264"))
         .agg(delivered_bytes=_weighted(column))
         .with_columns(tier=pl.lit(tier), cdn=pl.lit(cdn))
         for column, (tier, cdn) in _TIER_OF_BYTES.items()
     ]
-    days = counted.group_by(_MONTH).agg(days=pl.col("day").n_unique().cast(pl.Int64))
-    *frames, counted_days = pl.collect_all([*parts, days])
-    return pl.concat(frames).filter(pl.col("delivered_bytes") > 0), counted_days
+    counted_days = counted.group_by(_MONTH).agg(days=pl.col("day").n_unique().cast(pl.Int64))
+    *frames, days, hours = pl.collect_all([*parts, counted_days, _hours(counted)])
+    return pl.concat(frames).filter(pl.col("delivered_bytes") > 0), days, hours
 
 
 def _weighted(column: str) -> pl.Expr:

@@ -52,6 +52,11 @@ with left, card("Excluded, by reason"):
     if ledger.lines_quarantined:
         whys = " · ".join(f"{n:,} × {why}" for why, n in list(ledger.lines_quarantined.items())[:3])
         st.caption(f"Beside them, {sum(ledger.lines_quarantined.values()):,} lines quarantined: {whys}")
+    if ledger.unknown:
+        untold = " · ".join(f"{measure} {n:,}" for measure, n in ledger.unknown.items())
+        st.caption(
+            f"Of those counted, left out of metrics that need what their source does not tell: {untold}"
+        )
 with right, card("Quality checks", "every table against its contract"):
     if not quality or "tables" not in quality:
         missing("No verdict for this lake yet.", "`playhead demo` checks at its end.")

@@ -12,6 +12,7 @@ from metrics.errors import InputError
 
 __all__ = ["read_config"]
 
+_MEND = "the command's --help shows the form"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -26,8 +27,8 @@ def read_config(path: Path, model: type[Model], *, what: str, option: str) -> Mo
     except FileNotFoundError as error:
         raise InputError(f"no such {what}", where=str(path), mend=f"check {option}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"not TOML ({error})", where=str(path)) from error
+        raise InputError(f"not TOML ({error})", where=str(path), mend=_MEND) from error
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{entry}: {first['msg']}", where=str(path)) from error
+        raise InputError(f"{entry}: {first['msg']}", where=str(path), mend=_MEND) from error

@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from metrics.errors import InputError
-from metrics.ingest.table_file import digest, instant_ms_of, read_table
+from metrics.ingest.table_file import digest, instant_ms_of, read_table, usable
 from metrics.lake import Appended, Lake
 from metrics.measures import COST_POOLS
 from metrics.telemetry import TABLES
@@ -40,8 +40,10 @@ def ingest(lake: Lake, path: Path) -> Appended:
 
 
 def read(path: Path) -> pl.DataFrame:
-    """The file's charges as rows of ``charge``; raises what :func:`to_contract` raises."""
-    return to_contract(read_table(path), where=str(path))
+    """The file's charges as rows of ``charge``; raises what :func:`to_contract` and :func:`usable` raise."""
+    frame = to_contract(read_table(path), where=str(path))
+    usable(_TABLE.validate(frame), path)
+    return frame
 
 
 def without_pool(frame: pl.DataFrame) -> int:

@@ -34,7 +34,7 @@ from metrics.ingest.config_file import read_config
 from metrics.lake import Appended, Lake
 from metrics.telemetry import TABLES
 
-__all__ = ["Config", "ingest", "load_config"]
+__all__ = ["Config", "Fetched", "append", "fetch", "ingest", "load_config"]
 
 _TABLE = TABLES["minute_count"]
 _DIMENSIONS = ("region", "device", "cdn")
@@ -68,22 +68,44 @@ def load_config(path: Path) -> Config:
     return config
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """Minutes a server told of whole hours, up to ``version``; ``noted`` are reasons and warnings beside them."""
+
+    application: str
+    version: int
+    frame: pl.DataFrame
+    noted: dict[str, int]
+
+
 def ingest(lake: Lake, url: str, config: Config, *, now: dt.datetime | None = None) -> Appended:
     """Append the whole hours between ``start`` and ``end`` that are not in yet."""
+    return append(lake, fetch(lake, url, config, now=now))
+
+
+def fetch(lake: Lake | None, url: str, config: Config, *, now: dt.datetime | None = None) -> Fetched | None:
+    """Ask for the whole hours between ``start`` and ``end`` that are not in the lake; None where all are."""
     asked = f"{url}\0{config.model_dump_json(include={'step_s', 'labels', 'counts'})}"
     application = f"ingest/prometheus/{hashlib.sha256(asked.encode()).hexdigest()[:32]}"
     end = config.end or now or dt.datetime.now(dt.UTC)
     first = math.ceil(_epoch_ms(config.start) / _HOUR_MS)
-    last = lake.appended_version(_TABLE.name, application)
+    last = lake.appended_version(_TABLE.name, application) if lake else None
     begin = first if last is None else max(first, last + 1)
     finish = _epoch_ms(end) // _HOUR_MS
     if begin >= finish:
-        return Appended(0, 0, already=True, reasons={})
+        return None
     server = _Server(url)
     frame, reasons = _minutes(server, config, begin * _HOUR_MS, finish * _HOUR_MS)
-    done = lake.append(_TABLE.name, frame, application=application, version=finish - 1)
     noted = reasons | {f"warning: {text}": count for text, count in server.warnings.items()}
-    return Appended(done.rows, done.quarantined, done.already, done.reasons | noted)
+    return Fetched(application, finish - 1, frame, noted)
+
+
+def append(lake: Lake, fetched: Fetched | None) -> Appended:
+    """Append what was fetched, once."""
+    if fetched is None:
+        return Appended(0, 0, already=True, reasons={})
+    done = lake.append(_TABLE.name, fetched.frame, application=fetched.application, version=fetched.version)
+    return Appended(done.rows, done.quarantined, done.already, done.reasons | fetched.noted)
 
 
 def _minutes(

@@ -13,7 +13,8 @@ Flags, comma-separated in ``flags``: ``no_timestamps`` (end is when the log was 
 ``startup_unknown``, ``startup_estimated``, ``playing_estimated``, ``playing_lower_bound``,
 ``joined_late`` (media was buffered before the first report), ``stall_ms_estimated``,
 ``stall_ms_unknown``, ``bytes_estimated``, ``bitrate_unweighted``, ``never_closed``
-(no state e, f or q: it ends with its last report), ``states_sampled``, ``no_sid``.
+(no state e, f or q: it ends with its last report), ``states_sampled``, ``no_sid``; and what nothing in the log
+tells (:mod:`metrics.unknown`), of which metrics make no figure.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from metrics.ingest.report import Report, missing_reports, primary_type, starvation_spans_ms
+from metrics.unknown import unknown_flag
 
 __all__ = ["Playback", "fold", "split_at_silence"]
 
 _STARTED_STATES = frozenset(("p", "k", "r", "a", "e"))
+_PLAYING_UNKNOWN = {unknown_flag("playing"), unknown_flag("watched")}
 _TERMINAL = {"e": "completed", "f": "failed", "q": "stopped"}
 
 
@@ -194,7 +197,10 @@ def _time_by_buffer(playback: Playback, reports: Sequence[Report], *, timed: boo
         playback.flags.add("playing_estimated")
     else:
         playback.playing_ms = shown
-        playback.flags.add("playing_estimated" if exact else "playing_lower_bound")
+        if exact or shown:
+            playback.flags.add("playing_estimated" if exact else "playing_lower_bound")
+        else:
+            playback.flags |= _PLAYING_UNKNOWN
     runs = _starvation_runs(reports)
     playback.stall_count = runs
     if runs and timed and exact:
@@ -283,11 +289,15 @@ def _count_media(playback: Playback, reports: Sequence[Report]) -> None:
         playback.media_bytes = estimated
     sent = [r.sent_bytes for r in reports if r.sent_bytes is not None]
     playback.unattributed_bytes = sum(sent) if sent else playback.media_bytes
-    if not sent and playback.media_bytes:
-        playback.flags.add("bytes_estimated")
+    if not sent:
+        playback.flags.add("bytes_estimated" if playback.media_bytes else unknown_flag("bytes"))
+    if not playback.media_bytes:
+        playback.flags.add(unknown_flag("media_size"))
     video = [rate for r in reports if (rate := _video_kbps(r, kind))]
     playback.peak_bitrate_kbps = max(video, default=None)
     playback.switch_count = sum(a != b for a, b in pairwise(video))
+    if not video:
+        playback.flags.add(unknown_flag("switches"))
     if playback.media_ms and playback.media_bytes:
         playback.mean_bitrate_kbps = playback.media_bytes * 8 // playback.media_ms
     elif video:
@@ -321,6 +331,7 @@ def _name_outcome(playback: Playback, reports: Sequence[Report], ended: str | No
         first, last = reports[0].ts_ms, reports[-1].ts_ms
         playback.waited_ms = last - first if first is not None and last is not None else 0
         playback.startup_ms, playback.playing_ms, playback.stall_ms, playback.stall_count = None, 0, 0, 0
+        playback.flags -= _PLAYING_UNKNOWN
         if not failed and not media and not any(r.keys.get("su") or "sta" in r.keys for r in reports):
             playback.excluded_reason = "no request for media was seen"
     if "failure" in playback.outcome:

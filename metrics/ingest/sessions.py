@@ -12,14 +12,14 @@
     region = "western-europe"
 
 What the mapping leaves out and can be told from the rest is computed (``watched_ms``, ``outcome``, …) and
-said in ``flags``; counts and bytes nobody has are 0. Stalls that nobody told are flagged besides
-(``stalls_unknown``, ``stall_ms_unknown``), and metrics of stalls leave such sessions out: a figure of 0 would
-be a promise kept. Viewer and subscriber ids are hashed with the lake's key.
+said in ``flags``. A measure that nothing tells is flagged (``bytes_unknown``, :mod:`metrics.unknown`), and what
+needs it leaves such sessions out: a rebuffer rate of 0 would be a promise kept that nobody had looked at.
+Viewer and subscriber ids are hashed with the lake's key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -28,12 +28,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from metrics.contract import Column, Validated
 from metrics.errors import InputError, did_you_mean
 from metrics.ingest.config_file import read_config
-from metrics.ingest.table_file import digest, instant_ms_of, read_table
+from metrics.ingest.table_file import digest, instant_ms_of, read_table, usable
 from metrics.lake import Appended, Lake
 from metrics.privacy import keyed_hash, replicate_of
 from metrics.telemetry import TABLES
+from metrics.unknown import MEASURES, unknown_flag
 
-__all__ = ["SessionMapping", "Source", "ingest", "load_mapping", "to_contract", "validate"]
+__all__ = ["SessionMapping", "Source", "ingest", "load_mapping", "to_contract", "untold", "validate"]
 
 _TABLE = TABLES["playback_session"]
 _COLUMNS: Mapping[str, Column] = {column.name: column for column in _TABLE.columns}
@@ -48,10 +49,11 @@ _FACTORS: Mapping[str, Mapping[str, float]] = {
     "ratio": {"ratio": 1, "percent": 1e-2},
 }
 _ISO = "iso"
+# Columns that hold a number even where nothing tells one.
 _ZERO_WHEN_ABSENT = (
-    "paused_ms", "seeking_ms", "stall_count", "stall_ms", "seek_stall_count", "seek_stall_ms", "edge_bytes",
-    "storage_bytes", "third_party_bytes", "unattributed_bytes", "media_ms", "media_bytes", "switch_count",
-    "gap_count",
+    "playing_ms", "paused_ms", "seeking_ms", "stall_count", "stall_ms", "seek_stall_count", "seek_stall_ms",
+    "edge_bytes", "storage_bytes", "third_party_bytes", "unattributed_bytes", "media_ms", "media_bytes",
+    "switch_count", "gap_count",
 )  # fmt: skip
 
 
@@ -106,8 +108,11 @@ def ingest(lake: Lake, path: Path, mapping: SessionMapping) -> Appended:
 
 
 def validate(path: Path, mapping: SessionMapping, *, key: bytes) -> Validated:
-    """What an ingest would let in and quarantine, without a lake."""
-    return _TABLE.validate(to_contract(read_table(path), mapping, key=key, where=str(path)))
+    """What an ingest would let in and quarantine, without a lake.
+
+    Raises :class:`~metrics.errors.InputError` where it would let nothing in.
+    """
+    return usable(_TABLE.validate(to_contract(read_table(path), mapping, key=key, where=str(path))), path)
 
 
 def to_contract(frame: pl.DataFrame, mapping: SessionMapping, *, key: bytes, where: str = "") -> pl.DataFrame:
@@ -120,7 +125,18 @@ def to_contract(frame: pl.DataFrame, mapping: SessionMapping, *, key: bytes, whe
         exprs.append(_converted(_COLUMNS[name], source, frame.schema[source.column]).alias(name))
     constants = {name: value for name, value in mapping.defaults.items() if name not in mapping.columns}
     exprs.extend(pl.lit(value).alias(name) for name, value in constants.items())
-    return _completed(frame.select(exprs), key)
+    return _completed(frame.select(exprs), key, untold(mapping))
+
+
+def untold(mapping: SessionMapping) -> list[str]:
+    """The measures that no session of this mapping tells, in the order of :data:`~metrics.unknown.MEASURES`."""
+    given = {*mapping.columns, *mapping.defaults}
+    missing = [name for name, columns in MEASURES.items() if given.isdisjoint(columns)]
+    # Told from the rest; how long a session waited is told or not session by session.
+    told = {"waited"}
+    told |= {"outcome"} if given & {"startup_ms", "playing_ms"} else set()
+    told |= {"watched"} if "playing_ms" in given else set()
+    return [name for name in missing if name not in told]
 
 
 def _converted(column: Column, source: Source, dtype: pl.DataType) -> pl.Expr:
@@ -142,8 +158,8 @@ def _converted(column: Column, source: Source, dtype: pl.DataType) -> pl.Expr:
     return here.cast(column.dtype, strict=False)
 
 
-def _completed(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
-    """Fill what follows from the rest, hash ids, and say in ``flags`` what was assumed."""
+def _completed(frame: pl.DataFrame, key: bytes, unknown: Sequence[str]) -> pl.DataFrame:
+    """Fill what follows from the rest, hash ids, and say in ``flags`` what was assumed or is unknown."""
     given = set(frame.columns)
     flags: list[pl.Expr] = [pl.col("flags").fill_null("")] if "flags" in given else []
     absent = [pl.lit(0).cast(pl.Int64).alias(name) for name in _ZERO_WHEN_ABSENT if name not in given]
@@ -151,28 +167,29 @@ def _completed(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
     if "startup_ms" not in given:
         frame = frame.with_columns(startup_ms=pl.lit(None, dtype=pl.Int64))
     if "outcome" not in given:
-        started = pl.col("startup_ms").is_not_null()
+        started = pl.col("startup_ms").is_not_null() | (pl.col("playing_ms") > 0)
         played, left = pl.lit("played"), pl.lit("exit_before_start")
         frame = frame.with_columns(outcome=pl.when(started).then(played).otherwise(left))
         flags.append(pl.lit("outcome_assumed"))
     started = pl.col("outcome").is_in(["played", "playback_failure"])
     flags.append(pl.when(started & pl.col("startup_ms").is_null()).then(pl.lit("startup_unknown")))
-    if "stall_count" not in given:
-        flags.append(pl.lit("stalls_unknown"))
-    elif "stall_ms" not in given:
-        flags.append(pl.lit("stall_ms_unknown"))
     if "end_reason" not in given:
         by_outcome = {"played": "stopped", "exit_before_start": "exit_before_start"}
         frame = frame.with_columns(end_reason=pl.col("outcome").replace_strict(by_outcome, default="failed"))
         flags.append(pl.lit("end_reason_assumed"))
     if "waited_ms" not in given:
-        frame = frame.with_columns(waited_ms=pl.col("startup_ms").fill_null(0))
-    if "playing_ms" not in given:
-        frame = frame.with_columns(playing_ms=pl.lit(0, dtype=pl.Int64))
-        flags.append(pl.lit("playing_unknown"))
+        # Who never saw a frame waited from the start to the end, where the source tells both.
+        both = {"start_ts_ms", "end_ts_ms"} <= given
+        whole = pl.col("end_ts_ms") - pl.col("start_ts_ms") - pl.col("paused_ms") if both else pl.lit(None)
+        waited = pl.coalesce("startup_ms", pl.when(~started).then(whole.cast(pl.Int64)))
+        flags.append(pl.when(waited.is_null()).then(pl.lit(unknown_flag("waited"))))
+        frame = frame.with_columns(waited_ms=waited.fill_null(0))
     if "watched_ms" not in given:
         parts = ("waited_ms", "playing_ms", "stall_ms", "seeking_ms")
         frame = frame.with_columns(watched_ms=pl.sum_horizontal(*parts))
+        if "playing_ms" in given and "stall_ms" not in given:
+            flags.append(pl.lit("watched_lower_bound"))
+    flags.extend(pl.lit(unknown_flag(name)) for name in unknown)
     span = pl.col("watched_ms") + pl.col("paused_ms")
     if "end_ts_ms" not in given and "start_ts_ms" in given:
         frame = frame.with_columns(end_ts_ms=pl.col("start_ts_ms") + span)

@@ -8,9 +8,12 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
+from metrics.contract import Validated
 from metrics.errors import InputError
 
-__all__ = ["digest", "instant_ms_of", "read_table"]
+__all__ = ["digest", "instant_ms_of", "read_table", "usable"]
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -23,15 +26,31 @@ def read_table(path: Path) -> pl.DataFrame:
         if suffixes[-1:] == [".parquet"]:
             return pl.read_parquet(path, hive_partitioning=False)
         if ".csv" in suffixes[-2:]:
-            return pl.read_csv(path, infer_schema=False, null_values=["", "NULL"])
+            return _comma_separated(path, pl.read_csv(path, infer_schema=False, null_values=["", "NULL"]))
     except FileNotFoundError as error:
         raise InputError("no such file", where=str(path), mend="check the path") from error
     except IsADirectoryError as error:
         raise InputError("a folder, not a file", where=str(path), mend="name the file in it") from error
     except (PolarsError, OSError) as error:
         what = str(error).splitlines()[0]
-        raise InputError(f"cannot be read as a table ({what})", where=str(path)) from error
+        mend = "save it as CSV in UTF-8, separated by commas, or as Parquet"
+        raise InputError(f"cannot be read as a table ({what})", where=str(path), mend=mend) from error
     raise InputError("neither .csv nor .parquet", where=str(path), mend="convert or rename the file")
+
+
+def _comma_separated(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame, unless its header is of another encoding or separator: then no column would be found."""
+    header = ",".join(frame.columns)
+    if "\0" in header or "\ufffd" in header:
+        raise InputError("the header is not UTF-8", where=str(path), mend="save the file in UTF-8")
+    other = next((name for sign, name in _SEPARATORS.items() if sign in header), None)
+    if frame.width == 1 and other:
+        raise InputError(
+            f"one column {header!r}, it seems separated by {other}",
+            where=str(path),
+            mend="separate by commas",
+        )
+    return frame
 
 
 def instant_ms_of(here: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -50,6 +69,19 @@ def instant_ms_of(here: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     elif isinstance(dtype, pl.Datetime) and dtype.time_zone:
         here = here.dt.convert_time_zone("UTC")
     return here.cast(pl.Datetime("ms")).dt.epoch("ms")
+
+
+def usable(validated: Validated, path: Path) -> Validated:
+    """The same, unless no row of the file can be let in.
+
+    Raises :class:`~metrics.errors.InputError` with the commonest reasons.
+    """
+    if validated.good.height:
+        return validated
+    whys = [f"{rows:,} x {reason}" for reason, rows in [*validated.reasons.items()][:3]]
+    told = f" ({', '.join(whys)})" if whys else ""
+    what = f"no usable row in {validated.quarantined.height:,}{told}"
+    raise InputError(what, where=str(path), mend="nothing was written")
 
 
 def digest(path: Path, *more: str) -> str:

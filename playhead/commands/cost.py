@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from metrics.errors import InputError
 from playhead.commands._common import json_option, lake_option, print_json
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from playhead.economics import Booked
 
 __all__ = ["command"]
 
@@ -47,7 +52,9 @@ def command() -> None:
 def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: Path, as_json: bool) -> None:
     """Price a quarter's measured usage with the rates, and write the report.
 
-    Unit costs are modelled; a bill taken in by `playhead ingest charges` is shown beside them.
+    Unit costs are modelled; a bill taken in by `playhead ingest charges` is shown beside them. Charges that the
+    lake holds for the quarter follow the report, under a new version; with --out they stay, and the report is a
+    look at other rates.
     """
     from cost_model.charges import neutralised
     from cost_model.rates import load
@@ -55,7 +62,7 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     from cost_model.usage import Quarter
     from metrics.lake import Lake
     from metrics.ledger import ledger
-    from playhead.economics import bill_of, statement, write_outputs
+    from playhead.economics import bill_of, book, booked, statement, write_outputs
 
     period = Quarter.parse(quarter)
     lake = Lake.open(lake_path)
@@ -70,9 +77,14 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
             f"cannot be written ({error.strerror})", where=str(folder), mend="give a folder with --out"
         ) from error
     received = bill_of(lake, result)
+    before = booked(lake, period)
+    if before and not out:
+        book(lake, result)
+    now = booked(lake, period)
     if as_json:
         bill = received.as_dict() if received else None
-        print_json(result.as_dict() | {"bill": bill, "report": str(page)})
+        charges = {"version": now.version, "cost_usd": now.cost_usd} if now else None
+        print_json(result.as_dict() | {"bill": bill, "charges_in_lake": charges, "report": str(page)})
         return
     at_rates = f"{usd(float(result.cost_usd))} effective, {usd(float(result.billed_usd))} billed"
     click.echo(f"{period}, usage at the rates: {at_rates}, ", nl=False)
@@ -104,7 +116,23 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
             click.echo(f"  charges without a cost pool, in no unit cost: {received.without_pool:,}")
         if received.not_in_usd:
             click.echo(f"  charges not in USD, in no sum: {received.not_in_usd:,}")
+    if before and now:
+        click.echo(_charges_in_lake(before, now, result.cost_usd))
     click.echo(f"report: {page}")
+
+
+def _charges_in_lake(before: Booked, now: Booked, cost_usd: Decimal) -> str:
+    """What metrics and pages read, beside what was just reported."""
+    from cost_model.report.numbers import usd
+
+    amount = usd(float(now.cost_usd))
+    if now.version != before.version:
+        was = usd(float(before.cost_usd))
+        return f"charges in the lake: {amount} effective instead of {was}, version {now.version}"
+    if now.cost_usd != cost_usd:
+        mend = "without --out they follow the report"
+        return f"charges in the lake: {amount} effective, version {now.version}, not this report's; {mend}"
+    return f"charges in the lake: this report's, version {now.version}"
 
 
 @command.group()

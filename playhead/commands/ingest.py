@@ -12,7 +12,7 @@ from playhead.commands._common import json_option, lake_option, print_json
 
 if TYPE_CHECKING:
     from metrics.ingest.cmcd import Ingested
-    from metrics.lake import Appended
+    from metrics.lake import Appended, Lake
 
 __all__ = ["command"]
 
@@ -80,6 +80,8 @@ def cmcd(
             total.add(log.done)
         where = sources[0].name if len(sources) == 1 else f"{len(sources)} files"
         raise InputError(_told(total), where=where, mend="nothing was written")
+    assert lake is not None
+    _note_future(lake)
     if as_json:
         print_json({**vars(total), **{n: dict(c.most_common()) for n, c in _counters(total).items()}})
         return
@@ -114,23 +116,33 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
     [defaults]
     region = "western-europe"
 
-    What is left out and follows from the rest is computed, and said in the column flags. --columns lists
-    what can be mapped.
+    What is left out and follows from the rest is computed, and said in the column flags; so is what nothing
+    tells, and metrics that need it leave these sessions out. --columns lists what can be mapped.
     """
     from metrics.ingest import sessions as mapped
     from metrics.lake import Lake
 
     mapping = mapped.load_mapping(map_path)
+    unknown = mapped.untold(mapping)
+    # The file is looked at before a lake is made, so that a slip leaves no lake behind and no quarantine.
+    validated = mapped.validate(file, mapping, key=b"dry run")
     if dry_run:
-        validated = mapped.validate(file, mapping, key=b"dry run")
         counts: dict[str, Any] = {
             "rows": validated.good.height + validated.quarantined.height,
             "sessions": validated.good.height,
         }
         counts |= {"quarantined": validated.quarantined.height, "reasons": validated.reasons}
+        counts |= {"unknown": unknown} if as_json else {}
         _say(counts, file.name, as_json)
-        return
-    _report(mapped.ingest(Lake.create(lake_path), file, mapping), file.name, "sessions", as_json)
+    else:
+        lake = Lake.create(lake_path)
+        done = mapped.ingest(lake, file, mapping)
+        _report(done, file.name, "sessions", as_json, also={"unknown": unknown})
+        _note_future(lake)
+        if done.already:
+            return
+    if unknown and not as_json:
+        click.echo(f"  not mapped: {', '.join(unknown)}; metrics that need them leave these sessions out")
 
 
 @command.command()
@@ -177,7 +189,23 @@ def prometheus(url: str, config_path: Path, lake_path: Path, as_json: bool) -> N
     from metrics.lake import Lake
 
     config = source.load_config(config_path)
-    _report(source.ingest(Lake.create(lake_path), url, config), url, "minutes", as_json)
+    # The server is asked before a lake is made, so that a slip in its address leaves none behind.
+    fetched = source.fetch(Lake.open(lake_path) if Lake.is_at(lake_path) else None, url, config)
+    _report(source.append(Lake.create(lake_path), fetched), url, "minutes", as_json)
+
+
+def _note_future(lake: Lake) -> None:
+    """Say on standard error that sessions end after tomorrow: a wrong clock moves every window with it."""
+    from datetime import UTC, datetime, timedelta
+
+    import polars as pl
+
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    ahead = lake.scan("playback_session").filter(pl.col("day") > tomorrow)
+    count, last = ahead.select(pl.len(), pl.col("day").max()).collect().row(0)
+    if count:
+        mend = "check the clock of the log, or the unit in the mapping"
+        click.echo(f"  {count:,} sessions of the lake end in the future, up to {last}; {mend}", err=True)
 
 
 def _told(done: Ingested) -> str:

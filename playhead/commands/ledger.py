@@ -16,7 +16,8 @@ from playhead.commands._common import json_option, lake_option, print_json
 def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
     """Sessions in = counted + excluded + quarantined, by reason. Exit status 1 where they do not add up.
 
-    Lines of a log that never became a session are told beside the sum.
+    Lines of a log that never became a session are told beside the sum, and so are sessions that metrics leave
+    out because their source does not tell what the metric needs.
     """
     from metrics.lake import Lake
     from metrics.ledger import ledger
@@ -30,6 +31,7 @@ def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
                 "excluded": dict(found.excluded),
                 "residual": found.residual,
                 "lines_quarantined": dict(found.lines_quarantined),
+                "unknown": dict(found.unknown),
                 "weighted": {
                     "sessions_in": found.weight_in,
                     "counted": found.weight_counted,
@@ -47,6 +49,10 @@ def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
         _print(sum(found.lines_quarantined.values()), None, "lines quarantined")
         for reason, lines in found.lines_quarantined.items():
             _print(lines, None, f"  {reason}")
+        if found.unknown:
+            click.echo("of those counted, left out of metrics that need what their source does not tell:")
+        for measure, rows in found.unknown.items():
+            _print(rows, None, f"  {measure}")
     if found.residual:
         context.exit(1)
 

@@ -142,6 +142,9 @@ def _print_table(found: pl.DataFrame) -> None:
 
     from metrics.catalog import get_metric
 
+    if found.is_empty():
+        click.echo("no data: no row of the lake is in this period and slice")
+        return
     keys = found.columns[: found.columns.index("metric")]
 
     def shown(row: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from metrics.ingest import sessions
+from metrics.lake import Lake
 from tests.dashboards import lakes
 
 APP = Path(__file__).parents[2] / "dashboards" / "app.py"
@@ -73,6 +75,19 @@ def test_a_page_on_a_real_log_alone(show: Open, logged: Path, page: str) -> None
         "trust": "No verdict for this lake yet.",
     }
     assert missing[page] in text
+
+
+def test_trust_says_what_sessions_do_not_tell(show: Open, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("id,at,s\na,2026-04-01T12:00:00Z,60\nb,2026-04-01T13:00:00Z,60\n")
+    (tmp_path / "map.toml").write_text(
+        '[columns]\nsession_id = "id"\nstart_ts_ms = {column = "at", unit = "iso"}\n'
+        'playing_ms = {column = "s", unit = "s"}\n'
+    )
+    lake = Lake.create(tmp_path / "lake")
+    sessions.ingest(lake, tmp_path / "own.csv", sessions.load_mapping(tmp_path / "map.toml"))
+    text = words(drawn(show(lake.path, "trust")))
+    assert "left out of metrics that need what their source does not tell: waited 2 · stalls 2" in text
+    assert "playing 2" not in text
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -8,13 +8,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import polars as pl
 import pytest
+from narwhals.exceptions import ColumnNotFoundError
 
-from metrics.catalog import METRICS, get_metric
+from metrics.catalog import METRICS, Metric, get_metric
 from metrics.errors import InputError
 from metrics.glossary import glossary
 from metrics.query import measure_frames
+from metrics.telemetry import TABLES
+from metrics.unknown import MEASURES, unknown_flag
 from tests.metrics.rows import APRIL_MS, DAY_MS, frames, member_days, rows, session, unstarted
 
 ROOT = Path(__file__).parent.parent.parent
@@ -124,6 +128,95 @@ def test_a_stall_whose_length_is_unknown_counts_as_a_stall_alone() -> None:
     for name in STALL_TIMES:
         assert of_sessions(name, counted) is None
         assert of_sessions(name, told, counted) == of_sessions(name, told)
+
+
+# Two sessions worked by hand: the first tells everything, the second has a number in every column that its source
+# never told. Of each metric: the measure, and the figure of the first session alone.
+TOLD = session(
+    playing_ms=1_800_000, unattributed_bytes=3 * 10**9, media_bytes=2_250_000_000, switch_count=4, stall_count=1,
+    stall_ms=9_000, seek_stall_count=2, seek_stall_ms=800, is_first_session=True, browse_ms=60_000, is_rec_driven=True,
+)  # fmt: skip
+UNTOLD = (
+    ("gigabytes_per_hour", "bytes", 3 / 0.5),
+    ("gigabytes_per_hour", "playing", 3 / 0.5),
+    ("switches_per_hour", "switches", 4 / 0.5),
+    ("switches_per_hour", "playing", 4 / 0.5),
+    ("watch_hours", "playing", 0.5),
+    ("qualified_plays", "playing", 1),
+    ("hours_per_play", "playing", 0.5),
+    ("rec_driven_play_ratio", "playing", 1),
+    ("rec_driven_hours_ratio", "playing", 1),
+    ("mean_bitrate_kbps", "media_size", 10_000),
+    ("mean_bitrate_kbps", "media_time", 10_000),
+    ("cta_average_watched_ms", "watched", 1_810_000),
+    ("rebuffer_ratio", "watched", 9 / 1_810),
+    ("seek_latency_ms", "seeks", 400),
+    ("seek_latency_ms", "seek_ms", 400),
+    ("play_success_ratio", "outcome", 1),
+    ("rebuffer_rate", "outcome", 1),
+    ("first_session_success_ratio", "browse", 1),
+    ("time_to_play_bad_ratio", "waited", 0),
+)
+
+
+@pytest.mark.parametrize(("name", "measure", "expected"), UNTOLD)
+def test_what_nobody_told_is_not_zero(name: str, measure: str, expected: float) -> None:
+    untold = session(flags=f"a,{unknown_flag(measure)}", is_first_session=True, is_rec_driven=False)
+    assert of_sessions(name, TOLD) == pytest.approx(expected)
+    assert of_sessions(name, TOLD, untold) == pytest.approx(expected)
+    assert of_sessions(name, untold) is None
+
+
+def test_hours_nobody_told_are_unknown_slice_by_slice() -> None:
+    played = [session(region=region, playing_ms=ms) for region, ms in (("a", 3_600_000), ("b", 60_000))]
+    untold = [session(region=region, flags="playing_unknown") for region in ("a", "c")]
+    tables = frames(
+        playback_session=rows("playback_session", *played, *untold),
+        membership=rows("membership", *member_days(2, members=2)),
+    )
+    for name, a, b in (
+        ("watch_hours_per_subscriber", 0.5, 1 / 120),
+        ("qualified_plays_per_subscriber", 0.5, 0),
+    ):
+        found = measure_frames(tables, [name], by=["region"]).sort("region")
+        assert found["value"].to_list() == [a, pytest.approx(b), None]
+        assert found["n"].to_list() == [1, 1, 0]
+
+
+def test_the_cost_of_an_hour_stands_on_hours_that_were_told() -> None:
+    charged = rows("charge", charge("delivery", "2"))
+    untold = rows("playback_session", session(flags="playing_unknown"))
+    assert value("cost_per_stream_hour_usd", charge=charged, playback_session=untold) is None
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
+def test_a_metric_needs_the_measures_it_reads(metric: Metric) -> None:
+    """A part that reads a column without needing its measure would take what nobody told for a number."""
+    for part in metric.parts:
+        if part.table != "playback_session":
+            continue
+        table = nw.from_native(rows("playback_session", session()))
+        for measure, columns in MEASURES.items():
+            reads = [
+                e for e in (part.of.where, part.value) if e is not None and _fails(table.drop(columns), e)
+            ]
+            assert not reads or measure in part.of.needs, f"{part.name} reads {columns}"
+
+
+def _fails(table: nw.DataFrame[Any], expr: nw.Expr) -> bool:
+    try:
+        table.select(expr.alias("value"))
+    except ColumnNotFoundError:
+        return True
+    return False
+
+
+def test_no_flag_is_part_of_another() -> None:
+    flags = [unknown_flag(measure) for measure in MEASURES]
+    assert not [(a, b) for a in flags for b in flags if a != b and a in b]
+    assert {column for columns in MEASURES.values() for column in columns} <= set(
+        TABLES["playback_session"].schema
+    )
 
 
 def test_a_start_nobody_timed_is_a_start_without_a_time() -> None:

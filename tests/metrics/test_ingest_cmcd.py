@@ -15,6 +15,7 @@ from metrics.ingest.cmcd import Ingested, ingest_cmcd
 from metrics.ingest.source import MAX_LINE_BYTES, open_source
 from metrics.lake import Lake
 from metrics.privacy import hash_id
+from metrics.query import measure
 
 RECEIVED_MS = 1_775_044_800_000  # 2026-04-01T12:00:00Z
 AGENT = "Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0)"
@@ -146,8 +147,10 @@ def test_forms_are_told_line_by_line_and_event_bodies_too(lake: Lake, tmp_path: 
         700,
         9_000,
         "completed",
-        "",
+        "bytes_unknown,media_size_unknown,switches_unknown",
     )
+    names = ["watch_hours", "rebuffer_rate", "gigabytes_per_hour", "mean_bitrate_kbps", "switches_per_hour"]
+    assert measure(lake, names)["value"].to_list() == [9 / 3600, 0, None, None, None]
     events = lake.scan("playback_event").sort("sequence").collect()
     assert events["event"].to_list() == ["play", "started", "end"]
 

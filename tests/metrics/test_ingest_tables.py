@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from metrics.errors import InputError
 from metrics.ingest import focus, sessions
 from metrics.lake import Lake
+from metrics.ledger import ledger
 from metrics.privacy import hash_id
 from metrics.query import measure
 
@@ -66,7 +68,10 @@ def test_mapped_rows_are_converted_completed_and_hashed(lake: Lake, tmp_path: Pa
     assert a["end_ts_ms"] == a["start_ts_ms"] + a["watched_ms"]
     assert (a["subscriber_id"], a["region"], a["weight"]) == (hash_id("alice", lake.key), "mena", 3)
     assert a["replicate"] == int(a["subscriber_id"][:2], 16) % 32
-    assert (a["end_reason"], a["flags"]) == ("stopped", "end_reason_assumed")
+    assert a["end_reason"] == "stopped"
+    untold = {f"{name}_unknown" for name in ("seeks", "seek_ms", "media_time", "switches", "bytes", "browse")}
+    assert set(a["flags"].split(",")) == untold | {"end_reason_assumed"}
+    assert set(b["flags"].split(",")) == untold | {"end_reason_assumed", "waited_unknown"}
     assert (b["outcome"], b["end_reason"], b["startup_ms"]) == (
         "exit_before_start",
         "exit_before_start",
@@ -102,10 +107,71 @@ is_first_session = "live"
     assert rows["outcome"].to_list() == ["played", "exit_before_start"]
     assert rows["start_ts_ms"].to_list() == [1_775_044_799_300, 1_775_044_860_000]
     assert rows["is_first_session"].to_list() == [True, False]
-    assert set(rows["flags"][0].split(",")) == {
-        "outcome_assumed", "end_reason_assumed", "playing_unknown", "stalls_unknown",
+    untold = {
+        f"{name}_unknown"
+        for name in (
+            "playing", "watched", "stalls", "stall_ms", "seeks", "seek_ms", "media_time", "media_size", "switches",
+            "bytes", "browse",
+        )
     }  # fmt: skip
-    assert measure(lake, ["rebuffer_rate"])["value"].to_list() == [None]
+    assert set(rows["flags"][0].split(",")) == untold | {"outcome_assumed", "end_reason_assumed"}
+    names = ["rebuffer_rate", "watch_hours", "gigabytes_per_hour", "mean_bitrate_kbps", "switches_per_hour"]
+    found = measure(lake, [*names, "play_success_ratio", "attempts"])
+    assert found["value"].to_list() == [None] * len(names) + [0.5, 2]
+
+
+MINIMAL = """[columns]
+session_id = "id"
+start_ts_ms = {column = "from", unit = "iso"}
+"""
+
+
+def _of(lake: Lake, tmp_path: Path, header: str, rows: list[str], mapping: str) -> list[dict[str, Any]]:
+    path, read = _write(tmp_path, rows="\n".join([header, *rows]) + "\n", mapping=mapping)
+    assert sessions.ingest(lake, path, read).quarantined == 0
+    return lake.scan("playback_session").sort("start_ts_ms").collect().to_dicts()
+
+
+def test_how_an_attempt_came_out_is_unknown_where_nothing_tells(lake: Lake, tmp_path: Path) -> None:
+    (row,) = _of(lake, tmp_path, "id,from", ["a,2026-04-01T12:00:00Z"], MINIMAL)
+    assert "outcome_unknown" in row["flags"]
+    names = ("attempts", "play_success_ratio", "exit_before_start_ratio", "rebuffer_rate")
+    assert measure(lake, names)["value"].to_list() == [1, None, None, None]
+
+
+def test_time_playing_tells_that_a_session_started(lake: Lake, tmp_path: Path) -> None:
+    mapping = MINIMAL + 'playing_ms = {column = "s", unit = "s"}\n'
+    played, left = _of(
+        lake, tmp_path, "id,from,s", ["a,2026-04-01T12:00:00Z,90", "b,2026-04-01T13:00:00Z,0"], mapping
+    )
+    assert (played["outcome"], left["outcome"]) == ("played", "exit_before_start")
+    assert {"startup_unknown", "outcome_assumed", "watched_lower_bound"} <= set(played["flags"].split(","))
+    found = measure(lake, ["play_success_ratio", "time_to_play_late_ratio", "watch_hours"])
+    assert found["value"].to_list() == [0.5, None, 90 / 3600]
+
+
+def test_who_left_waited_from_start_to_end(lake: Lake, tmp_path: Path) -> None:
+    """Three starts of 1 s, and two exits: after 5 s, and after a wait that the table does not tell."""
+    timed = MINIMAL + 'startup_ms = "ttff"\n'
+    rows = [f"{n},2026-04-01T12:00:0{n}Z,2026-04-01T12:00:0{n + 5}Z,1000" for n in range(3)]
+    rows += ["3,2026-04-01T12:00:03Z,2026-04-01T12:00:08Z,"]
+    both = timed + 'end_ts_ms = {column = "to", unit = "iso"}\n'
+    assert _of(lake, tmp_path, "id,from,to,ttff", rows, both)[3]["waited_ms"] == 5_000
+    assert measure(lake, ["time_to_play_bad_ratio"])["value"].item() == 1 / 4
+    other = Lake.create(tmp_path / "other")
+    *_, left = _of(other, tmp_path, "id,from,to,ttff", rows, timed)
+    assert "waited_unknown" in left["flags"]
+    assert measure(other, ["time_to_play_bad_ratio"])["value"].item() == 0
+    assert measure(other, ["time_to_play_bad_ratio"])["n"].item() == 3
+
+
+def test_the_ledger_tells_what_sessions_do_not(lake: Lake, tmp_path: Path) -> None:
+    sessions.ingest(lake, *_write(tmp_path))
+    found = ledger(lake)
+    assert (found.counted, found.residual) == (2, 0)
+    assert found.unknown == {
+        "waited": 1, "seeks": 2, "seek_ms": 2, "media_time": 2, "switches": 2, "bytes": 2, "browse": 2,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -134,10 +200,14 @@ def test_files_that_cannot_be_used(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "semicolons.csv").write_text("SessionID;Account\na;b\n")
+    (tmp_path / "utf16.csv").write_text("SessionID,Account\na,b\n", encoding="utf-16")
     for name, message in {
         "broken.parquet": "cannot be read as a table",
         "notes.txt": "neither .csv nor .parquet",
         "empty.csv": "cannot be read as a table",
+        "semicolons.csv": "seems separated by semicolons; separate by commas",
+        "utf16.csv": "not UTF-8",
         "absent.csv": "no such file",
     }.items():
         with pytest.raises(InputError, match=message):

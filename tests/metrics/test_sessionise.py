@@ -170,6 +170,24 @@ def test_starvation_is_counted_in_runs_and_audio_does_not_double_it() -> None:
     assert "stall_ms_unknown" in playback.flags
 
 
+def test_a_log_of_neither_times_nor_buffers_does_not_tell_what_was_played() -> None:
+    playback = _fold((None, "ot=v,br=1,d=4000"), (None, "ot=v,br=1,d=4000"))
+    assert playback.outcome == "played"
+    assert {"playing_unknown", "watched_unknown"} <= playback.flags
+    assert "playing_lower_bound" not in playback.flags
+    never = _fold((None, "ot=v,br=1,su"))
+    assert (never.outcome, never.playing_ms) == ("exit_before_start", 0)
+    assert not {"playing_unknown", "watched_unknown"} & never.flags
+
+
+def test_a_log_without_bitrates_tells_neither_bytes_nor_switches() -> None:
+    playback = _fold((0, "bl=0,d=2000,ot=v"), (2_000, "bl=2000,d=2000,ot=v"))
+    unknown = {"bytes_unknown", "media_size_unknown", "switches_unknown"}
+    assert unknown <= playback.flags
+    told = _fold((0, "bl=0,br=1,d=2000,ot=v"), (2_000, "bl=2000,br=1,d=2000,ot=v"))
+    assert not unknown & told.flags
+
+
 def test_a_log_that_starts_midway_has_no_startup() -> None:
     playback = _fold((0, "bl=9000,br=1,d=2000,ot=v"), (2_000, "bl=9000,br=1,d=2000,ot=v"))
     assert playback.startup_ms is None

@@ -176,3 +176,20 @@ def test_the_tree_has_one_root_and_no_cycle() -> None:
     for name in TREE:
         walk(name, ())
     assert isinstance(explained("rebuffer_rate", BOTH).frame(), pl.DataFrame)
+
+
+def test_hours_that_nobody_told_are_no_change() -> None:
+    """A slice that tells nothing is in no contribution, and a period that tells nothing is not explained."""
+    told = [
+        session(start_ts_ms=at, device="web", playing_ms=ms) for at, ms in ((BEFORE[0], 10), (AFTER[0], 30))
+    ]
+    untold = [
+        session(start_ts_ms=at, device="mobile", playing_ms=0, flags="playing_unknown")
+        for at in (BEFORE[0], AFTER[0])
+    ]
+    for metric in ("watch_hours", NORTH_STAR):
+        found = explained(metric, [*told, *untold], ("device",))
+        assert {c.group for c in found.contributions} == {("web",)}
+        assert found.change == explained(metric, told, ("device",)).change
+        with pytest.raises(InputError, match="no data in a period"):
+            explained(metric, untold)

@@ -6,10 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from metrics.errors import ContractError
 from metrics.lake import Lake
 from metrics.privacy import hash_id
 from metrics.telemetry import TABLES
-from metrics.upkeep import compact, forget, sizes, vacuum
+from metrics.upkeep import compact, forget, replace, sizes, vacuum
 from tests.metrics.sessions_frame import START_TS_MS, sessions
 
 
@@ -104,3 +105,26 @@ def test_sizes_add_up(lake: Lake) -> None:
     assert list(found) == ["playback_session", "playback_event"]
     assert (found["playback_session"].rows, found["playback_session"].files) == (200, 12)
     assert set(found) <= set(TABLES)
+
+
+def test_rows_are_replaced_in_one_version_and_the_others_stay(lake: Lake) -> None:
+    before, odd = _rows(lake), pl.col("start_ts_ms") % 2 == 1
+    version = lake.snapshot("playback_session").version
+    new = sessions(6, first=1_000).filter(odd)
+    for did in (True, False):  # the second time nothing is to do
+        assert replace(lake, "playback_session", new, matches=odd, application="computed") is did
+        assert lake.snapshot("playback_session").version == version + 1
+        assert lake.appended_version("playback_session", "computed") == 1
+    kept = _rows(lake).join(before, on="session_id", how="semi")
+    assert kept.equals(before.filter(~odd))
+    assert _rows(lake).height == kept.height + 3
+    assert replace(lake, "playback_session", new.head(1), matches=odd, application="computed")
+    assert lake.appended_version("playback_session", "computed") == 2
+
+
+def test_computed_rows_that_break_the_contract_replace_nothing(lake: Lake) -> None:
+    before = _rows(lake)
+    bad = sessions(1).with_columns(weight=pl.lit(0, dtype=pl.Int64))
+    with pytest.raises(ContractError, match="computed rows of playback_session break the contract: weight"):
+        replace(lake, "playback_session", bad, matches=pl.lit(value=True), application="computed")
+    assert _rows(lake).equals(before)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from cost_model.charges import MODELLED_ACCOUNT
 from cost_model.rates import load
 from cost_model.usage import Quarter
 from metrics.errors import InputError
 from metrics.lake import Lake
 from metrics.query import measure
 from metrics.telemetry import get_table
+from metrics.upkeep import compact
 from playhead.cli import main
-from playhead.economics import economics, statement
+from playhead.economics import Booked, book, booked, economics, statement
 from playhead.usage import measured_usage, paired_worlds
 
 Q2 = Quarter.parse("2026Q2")
@@ -279,6 +284,28 @@ def test_sessions_without_bytes_are_called_so(tmp_path: Path) -> None:
         statement(lake, Q2, load())
 
 
+def test_an_hour_whose_bytes_nobody_told_is_no_cheap_hour(tmp_path: Path) -> None:
+    """1 GB and 2 GB an hour cost the same as without the session that tells hours alone, or bytes alone."""
+    told = [session(4, 1, edge_bytes=0, unattributed_bytes=size * 10**9, weight=1) for size in (1, 2)]
+    untold = [
+        session(4, 1, edge_bytes=0, flags="bytes_unknown"),
+        session(4, 1, edge_bytes=0, unattributed_bytes=10**9, playing_ms=0, flags="playing_unknown"),
+    ]
+    costs = []
+    for name, given in (("told", told), ("both", [*told, *untold])):
+        lake = Lake.create(tmp_path / name)
+        lake.append("playback_session", rows("playback_session", *given), application="test", version=0)
+        result = statement(lake, Q2, load())
+        assert result.usage.total_hours() == 2
+        assert result.usage.total_bytes() == 3 * 10**9
+        costs.append((result.cost_usd, result.figures["usd_per_hour"].value))
+    assert costs[0] == costs[1]
+    lake = Lake.create(tmp_path / "untold")
+    lake.append("playback_session", rows("playback_session", *untold), application="test", version=0)
+    with pytest.raises(InputError, match="no bytes beside a time playing"):
+        statement(lake, Q2, load())
+
+
 def test_the_bill_stands_beside_the_model(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     economics(lake, "2026Q2")  # charges written here are no bill
     modelled = run(capsys, "report", "--quarter", "2026Q2", "--lake", lake.path, "--json")
@@ -319,3 +346,100 @@ def test_a_bad_bill_leaves_no_lake(tmp_path: Path, capsys: pytest.CaptureFixture
     assert stop.value.code == 2
     assert not (tmp_path / "new").exists()
     assert "no column" in capsys.readouterr().err
+
+
+OWN_RATES = """[third_party_price]
+about = "contract price"
+value = 0.02
+unit = "USD/GB"
+currency = "USD"
+effective_from = 2024-01-01
+region = "global"
+source = "our contract"
+grade = "measured"
+"""
+BILL = {
+    "x_period_start_ts_ms": at(4, 1), "x_period_end_ts_ms": at(5, 1), "BillingAccountId": "acme",
+    "BillingCurrency": "USD", "BilledCost": 2_000, "EffectiveCost": 1_000, "ListCost": 0, "x_cost_pool": "delivery",
+}  # fmt: skip
+
+
+def _charged(lake: Lake) -> tuple[int, int, Decimal]:
+    """Rows of charges in the lake, of them received, and the effective cost of those computed."""
+    found = lake.scan("charge").collect()
+    ours = found.filter(pl.col("BillingAccountId") == MODELLED_ACCOUNT)
+    return found.height, found.height - ours.height, Decimal(ours["EffectiveCost"].sum())
+
+
+def test_charges_follow_changed_rates_and_the_bill_stays(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.toml").write_text(OWN_RATES)
+    first = economics(lake, "2026Q2")
+    lake.append("charge", rows("charge", BILL), application="ingest/charges/test", version=0)
+    compact(lake)  # bill and computed charges share a file now
+    report = ("report", "--quarter", "2026Q2", "--lake", lake.path)
+    dear = ("--rates", tmp_path / "own.toml")
+    # The third party delivers half of 2 · 10^15 bytes, at $0.02 a GB.
+    changed = statement(lake, Q2, load(tmp_path / "own.toml"))
+    third_party = pl.col("SkuId") == "third_party"
+    assert changed.charges.filter(third_party)["EffectiveCost"].sum() == 20_000
+
+    _, out, _ = run(capsys, *report, *dear, "--out", tmp_path / "look")
+    assert "version 1, not this report's; without --out they follow the report" in out
+    assert _charged(lake) == (first.charges.height + 1, 1, first.cost_usd)
+
+    _, out, _ = run(capsys, *report, *dear)
+    assert re.search(r"charges in the lake: .* effective instead of .*, version 2", out)
+    assert _charged(lake) == (changed.charges.height + 1, 1, changed.cost_usd)
+    start, end = Q2.ts_ms()
+    found = measure(lake, ["cost_per_stream_hour_usd"], start_ts_ms=start, end_ts_ms=end)
+    told = json.loads(lake.artefact("economics.json").read_text(encoding="utf-8"))
+    assert float(told["cost_usd"]) == float(changed.cost_usd)
+    assert found["numerator"].item() == changed.cost_usd + 1_000
+
+    _, out, _ = run(capsys, *report, *dear)
+    assert "charges in the lake: this report's, version 2" in out
+    assert _charged(lake) == (changed.charges.height + 1, 1, changed.cost_usd)
+
+
+def test_charges_follow_what_was_used_and_leave_other_quarters(lake: Lake) -> None:
+    third = economics(lake, "2026Q3")
+    economics(lake, "2026Q2")
+    more = rows("delivery", delivery(6, 1, "third_party", 10**15, cdn="third_party"))
+    lake.append("delivery", more, application="more", version=0)
+    second = economics(lake, "2026Q2")
+    assert _charged(lake)[2] == second.cost_usd + third.cost_usd
+    assert booked(lake, Q2) == Booked(2, second.cost_usd)
+    assert booked(lake, Quarter.parse("2026Q3")) == Booked(1, third.cost_usd)
+    assert booked(lake, Quarter.parse("2026Q1")) is None
+
+
+def test_charges_cut_off_before_their_commit_are_the_old_ones(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.toml").write_text(OWN_RATES)
+    first = economics(lake, "2026Q2")
+    changed = statement(lake, Q2, load(tmp_path / "own.toml"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "commit", _cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            book(lake, changed)
+    assert _charged(lake)[2] == first.cost_usd
+    assert book(lake, changed)
+    assert _charged(lake) == (changed.charges.height, 0, changed.cost_usd)
+
+
+def _cut_off(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_charges_booked_by_several_at_once_are_booked_once(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN_RATES)
+    economics(lake, "2026Q2")
+    changed = statement(lake, Q2, load(tmp_path / "own.toml"))
+    with ThreadPoolExecutor(4) as pool:
+        did = list(pool.map(lambda _: book(lake, changed), range(4)))
+    assert did.count(True) == 1
+    assert booked(lake, Q2) == Booked(2, changed.cost_usd)
+    assert _charged(lake) == (changed.charges.height, 0, changed.cost_usd)

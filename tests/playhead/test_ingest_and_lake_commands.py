@@ -181,6 +181,96 @@ def test_a_table_of_sessions_in_one_line_then_again(shell: Shell, tmp_path: Path
     assert shell.json(*command)["already"] is True
 
 
+MAP = '[columns]\nsession_id = "id"\nstart_ts_ms = {column = "from", unit = "iso"}\n'
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("id,from\n", "no usable row in 0; nothing was written"),
+        ("id,from\na,noon\nb,\n", "no usable row in 2 (2 x start_ts_ms: missing; end_ts_ms: missing)"),
+        ("id,since\na,2026-04-01\n", "no column 'from' (for start_ts_ms)"),
+        ("id;from\na;2026-04-01\n", "separated by semicolons"),
+    ],
+)
+def test_a_table_of_nothing_usable_leaves_no_lake(shell: Shell, tmp_path: Path, rows: str, says: str) -> None:
+    (tmp_path / "s.csv").write_text(rows)
+    (tmp_path / "m.toml").write_text(MAP)
+    command = (
+        "ingest",
+        "sessions",
+        tmp_path / "s.csv",
+        "--map",
+        tmp_path / "m.toml",
+        "--lake",
+        tmp_path / "l",
+    )
+    status, out, err = shell(*command)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+    assert not (tmp_path / "l").exists()
+
+
+def test_a_server_that_does_not_answer_leaves_no_lake(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(
+        "start = 2026-04-01T00:00:00Z\nend = 2026-04-02T00:00:00Z\n[counts]\nstarts = 'sum(s)'\n"
+    )
+    command = ("ingest", "prometheus", "nowhere", "--config", tmp_path / "p.toml", "--lake", tmp_path / "l")
+    status, out, err = shell(*command)
+    assert (status, out) == (2, "")
+    assert "nowhere: not an http(s) address" in err
+    assert not (tmp_path / "l").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "gone"])
+def test_a_damaged_lake_is_one_line(shell: Shell, tmp_path: Path, damage: str) -> None:
+    (tmp_path / "s.csv").write_text("id,from\na,2020-04-01T12:00:00Z\n")
+    (tmp_path / "m.toml").write_text(MAP)
+    shell("ingest", "sessions", tmp_path / "s.csv", "--map", tmp_path / "m.toml", "--lake", tmp_path / "l")
+    (file,) = tmp_path.glob("l/tables/playback_session/**/*.parquet")
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:100])
+    for command in (("metrics", "-m", "attempts"), ("ledger",)):
+        status, out, err = shell(*command, "--lake", tmp_path / "l")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert err.endswith("restore the file, or write a new lake\n")
+
+
+def test_sessions_of_the_future_are_pointed_out(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("id,from\na,2099-04-01T12:00:00Z\nb,2020-04-01T12:00:00Z\n")
+    (tmp_path / "m.toml").write_text(MAP)
+    command = (
+        "ingest",
+        "sessions",
+        tmp_path / "s.csv",
+        "--map",
+        tmp_path / "m.toml",
+        "--lake",
+        tmp_path / "l",
+    )
+    status, out, err = shell(*command)
+    assert (status, err.count("\n")) == (0, 1)
+    assert "1 sessions of the lake end in the future, up to 2099-04-01; check the clock" in err
+    assert "  not mapped: outcome, playing, " in out
+
+
+def test_the_ledger_names_what_sessions_do_not_tell(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("id,from,b\na,2020-04-01T12:00:00Z,7\n")
+    (tmp_path / "m.toml").write_text(MAP + 'unattributed_bytes = "b"\n')
+    shell("ingest", "sessions", tmp_path / "s.csv", "--map", tmp_path / "m.toml", "--lake", tmp_path / "l")
+    status, out, _ = shell("ledger", "--lake", tmp_path / "l")
+    assert status == 0
+    assert "left out of metrics that need what their source does not tell" in out
+    unknown = shell.json("ledger", "--lake", tmp_path / "l")["unknown"]
+    assert (unknown["playing"], "bytes" in unknown) == (1, False)
+    status, out, _ = shell(
+        "metrics", "--lake", tmp_path / "l", "-m", "watch_hours", "--from", "2030-01-01", "--grain", "1d"
+    )
+    assert (status, out) == (0, "no data: no row of the lake is in this period and slice\n")
+
+
 def test_the_columns_that_can_be_mapped(shell: Shell) -> None:
     status, out, err = shell("ingest", "sessions", "--columns")
     assert (status, err) == (0, "")
