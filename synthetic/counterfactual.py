@@ -12,9 +12,10 @@ from metrics.quantiles import with_bucket
 from metrics.telemetry import get_table
 from synthetic.arrays import Ints
 from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
-from synthetic.day import Request, Switches, World
+from synthetic.day import Request
 from synthetic.minutes import LATE_START_MS
 from synthetic.playing import Delivered
+from synthetic.world import Switches, World
 
 __all__ = ["WORLDS", "Counterfactuals"]
 
@@ -22,6 +23,8 @@ WORLDS = {
     "factual": Switches(),
     "h264_only": Switches(av1=False),
     "third_party_cdn": Switches(own_cdn=False),
+    "pull_on_miss": Switches(pull=True),
+    "no_edge_tier": Switches(has_edge=False),
 }
 _SUMS = (
     "attempts", "starts", "starts_late", "exits_late", "stalled_sessions", "playing_ms", "rec_playing_ms",

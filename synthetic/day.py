@@ -2,76 +2,33 @@
 
 A pure function of (world, the day's state, the members): after the daily barrier it can run in any partition.
 It does not know how bytes are delivered; the second half, :mod:`synthetic.playing`, can be run again in another
-world (:class:`Switches`) on the same draws.
+world (:class:`~synthetic.world.Switches`) on the same draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
+from synthetic.arrays import Bools, Floats, Ints, Tinies
 from synthetic.control_plane import auth
-from synthetic.control_plane.recommend import on_sale
-from synthetic.data_plane.appliances import Footprint
-from synthetic.data_plane.congestion import Congestion
-from synthetic.data_plane.fill import Holdings
+from synthetic.delivery import Night
 from synthetic.demand import Visits, visits_of_day
 from synthetic.faults import falls_back
 from synthetic.incidents import Incident, level
-from synthetic.members import Members
-from synthetic.places import Places
 from synthetic.random import Stream, normals
-from synthetic.scenario import Latency, Scenario
+from synthetic.scenario import Latency
 from synthetic.software import os_of, player_version_of
-from synthetic.titles import Titles
-from synthetic.viewer import Browse, BrowseParameters, Market, MemberState, browse
+from synthetic.viewer import Browse, Market, MemberState, browse
+from synthetic.world import World
 
-__all__ = [
-    "FACTUAL", "DayState", "Request", "Switches", "World", "impression_ids", "open_service", "session_keys",
-]  # fmt: skip
+__all__ = ["DayState", "Request", "impression_ids", "open_service", "session_keys"]
 
-RESULTS = 10  # titles that a search shows
 AUTH_TIMEOUT_MS = 3_000  # a client waits this long for an authorisation that does not come; assumption
-
-
-@dataclass(frozen=True)
-class Switches:
-    """Which world: the system decisions that the decision table compares."""
-
-    av1: bool = True
-    own_cdn: bool = True
-
-
-FACTUAL = Switches()
-
-
-@dataclass(frozen=True)
-class World:
-    """Everything that does not change over the run."""
-
-    scenario: Scenario
-    places: Places
-    footprint: Footprint
-    members: Members
-    titles: Titles
-    subscriber: Ints
-    taste: Singles
-    is_av1_title: Bools
-    is_grain_title: Bools
-    params: BrowseParameters
-    found: npt.NDArray[np.int32]
-    """[kinds of query, titles, k] what the search service finds for each query, released or not."""
-
-    def answers(self, day: int) -> npt.NDArray[np.int32]:
-        """[kinds of query, titles, 10] what it answers on that day: released titles only."""
-        kinds, count, k = self.found.shape
-        shown = on_sale(self.found.reshape(-1, k), self.titles.release_day, day, RESULTS)
-        return shown.reshape(kinds, count, RESULTS)
 
 
 @dataclass(frozen=True)
@@ -85,10 +42,8 @@ class DayState:
     fallback_pages: npt.NDArray[np.int32]
     answers: npt.NDArray[np.int32]
     member_state: MemberState
-    holdings: Holdings
-    congestion: Mapping[Switches, Congestion]
+    night: Night
     incidents: Sequence[Incident]
-    edge_loss: Floats  # [intervals, sites] share of the site's appliances that are down
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ same rows.
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -22,29 +21,22 @@ from synthetic.arrays import Ints, join, take
 from synthetic.control_plane.catalogue import Catalogue, publish
 from synthetic.control_plane.play_log import PlayLog
 from synthetic.control_plane.recommend import home_pages, on_sale, popularity_pages, train
-from synthetic.control_plane.search import build_index, search_all
 from synthetic.counterfactual import WORLDS, Counterfactuals
-from synthetic.data_plane.appliances import make_footprint
-from synthetic.data_plane.congestion import INTERVAL_MS, expected_streams, settle
-from synthetic.data_plane.fill import Holdings, first_holdings, push
-from synthetic.day import RESULTS, DayState, Request, Switches, World, open_service
-from synthetic.demand import expected_stream_kbps
+from synthetic.day import DayState, Request, open_service
+from synthetic.delivery import Fills
 from synthetic.impressions import impressions
-from synthetic.incidents import level_of_sites, resolve_incidents, truth_incident
-from synthetic.members import DEVICE_NAMES, make_members
+from synthetic.incidents import resolve_incidents, truth_incident
 from synthetic.minutes import MinuteInput, minute_counts
-from synthetic.places import make_places
 from synthetic.playing import Delivered, deliver
-from synthetic.queries import queries
-from synthetic.random import Stream, uniforms
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
 from synthetic.sessions import playback_events, playback_sessions, stalls
-from synthetic.titles import demand, make_titles, subscriber_taste
-from synthetic.viewer import BrowseParameters, MemberState, advance, make_market
+from synthetic.titles import demand
+from synthetic.viewer import MemberState, advance, make_market
 from synthetic.warmup import logged_starts, settle_in
+from synthetic.world import FACTUAL, World, make_world
 
-__all__ = ["Batch", "Served", "days", "make_world", "run"]
+__all__ = ["Batch", "Served", "days", "run"]
 
 BATCH_DAYS = 7
 _DAY_MS = 86_400_000
@@ -58,46 +50,6 @@ class Batch:
     days: range
     sessions: int
     tables: dict[str, pl.DataFrame]
-
-
-def make_world(scenario: Scenario) -> World:
-    """Everything that does not change over the run."""
-    places = make_places(scenario)
-    members = make_members(scenario, places)
-    shares = np.array([region.member_share for region in scenario.region.values()])
-    titles = make_titles(scenario.titles, scenario.seed, shares.tolist())
-    subscriber = np.arange(members.count)
-    taste = subscriber_taste(subscriber, members.region, scenario.seed, shares.size)
-    rank = np.empty(titles.count, np.int64)
-    rank[np.argsort(-titles.share, kind="stable")] = np.arange(titles.count)
-    grain = (
-        uniforms(scenario.seed, np.arange(titles.count), 0, Stream.TITLE_GRAIN) < scenario.codecs.grain_ratio
-    )
-    index = build_index(publish(titles), seed=scenario.seed)
-    asked = queries(titles)
-    found = search_all(index, [query for kind in asked for query in kind], 2 * RESULTS)
-    return World(
-        scenario=scenario,
-        places=places,
-        footprint=make_footprint(scenario, places),
-        members=members,
-        titles=titles,
-        subscriber=subscriber,
-        taste=taste,
-        is_av1_title=rank < scenario.codecs.av1_titles,
-        is_grain_title=grain,
-        params=BrowseParameters(),
-        found=found.reshape(len(asked), titles.count, -1),
-    )
-
-
-@lru_cache(maxsize=1)
-def _world_again(scenario: str) -> World:
-    return make_world(Scenario.model_validate_json(scenario))
-
-
-# A world travels as its scenario: whoever receives it builds the same one, and keeps it from day to day.
-copyreg.pickle(World, lambda world: (_world_again, (world.scenario.model_dump_json(),)))
 
 
 def run(
@@ -168,9 +120,9 @@ def _partition(world: World, state: DayState, rows: Ints) -> _Part:
     """A day of the members ``rows``: a pure function, to be run anywhere."""
     request = open_service(world, state, rows)
     truth = Counterfactuals()
-    delivered = {}
+    delivered: dict[str, Delivered] = {}
     for name, switches in WORLDS.items():
-        delivered[name] = deliver(world, state, request, switches)
+        delivered[name] = deliver(world, state, request, switches, delivered.get("factual"))
         truth.add(world, name, request, delivered[name])
     return _Part(request, delivered["factual"], truth)
 
@@ -190,10 +142,8 @@ class _Run:
         self.visits_per_member_day = settled.visits_per_member_day
         # Members who were there before the first day have had their first session.
         self.has_begun = members.join_day < 0
-        self.sizes = _title_bytes(world)
-        self.holdings: Holdings | None = None
+        self.fills = Fills(world, list(WORLDS.values()))
         self.counterfactuals = Counterfactuals()
-        self.stream_kbps = {s: _stream_kbps(world, s) for s in WORLDS.values()}
 
     def learn(self, day: int) -> None:
         """Train on what was logged and rank every member's page."""
@@ -239,69 +189,22 @@ class _Run:
         return Batch(index, days, sessions.height, frames)
 
     def _barrier(self, day: int) -> DayState:
-        world, scenario, places = self.world, self.world.scenario, self.world.places
-        start = scenario.start_ts_ms + day * _DAY_MS
-        if self.holdings is None:
-            self.holdings = first_holdings(
-                self.predicted, self.sizes, world.footprint.edge_disk_bytes, places.site_region
-            )
-        plan = scenario.delivery
-        window_bytes = plan.edge_fill_gbps * 1e9 / 8 * plan.fill_window_hours * 3600
-        budget = np.full(self.holdings.region.size, window_bytes / (plan.edge_disk_tb * 1e12))
-        fails = level_of_sites(self.incidents, "fill_failure", np.array([start]), places)[0] > 0
-        self.holdings, self.fill = push(
-            self.holdings,
-            self.predicted,
-            self.sizes,
-            budget,
-            fails,
-        )
-        members = world.members
+        world, members = self.world, self.world.members
         here = (members.join_day <= day) & (members.leave_day > day)
-        share = (
-            np.array([r.member_share for r in scenario.region.values()])[places.site_region]
-            * places.site_share
-        )
-        # The demand field: the census by site, moved by growth of the whole, not by who was sampled there.
         growth = members.weight[here].sum() / max(members.weight[members.join_day < 0].sum(), 1)
-        streams = expected_streams(
-            scenario,
-            places,
-            (scenario.start.weekday() + day) % 7,
-            np.round(scenario.members * share * growth),
-        )
-        middle = start + np.arange(streams.shape[0]) * INTERVAL_MS + INTERVAL_MS // 2
-        edge_loss = level_of_sites(self.incidents, "appliance_crash", middle, places)
+        night = self.fills.night(day, self.predicted, growth, self.visits_per_member_day, self.incidents)
         self.pages = on_sale(self.ranked, self.catalogue.release_day, day)
         self.fallback_pages = on_sale(self.fallback_ranked, self.catalogue.release_day, day)
-        wanted = demand(world.titles, day)
-        held = np.array(
-            [wanted[r][h].sum() for r, h in zip(self.holdings.region, self.holdings.held, strict=True)]
-        )
-        hit_ppm = np.round(held * 1e6).astype(np.int64)[self.holdings.of_site]
-        edge_kbps = np.round(world.footprint.edge_kbps * (1 - edge_loss)).astype(np.int64)
-        storage_kbps = np.broadcast_to(
-            world.footprint.storage_kbps, (streams.shape[0], len(places.exchanges))
-        )
-        congestion = {}
-        for switches, kbps in self.stream_kbps.items():
-            own = switches.own_cdn
-            congestion[switches] = settle(
-                streams if own else np.zeros_like(streams), kbps[places.site_region], hit_ppm, edge_kbps,
-                storage_kbps, places,
-            )  # fmt: skip
         return DayState(
             day=day,
             visits_per_member_day=self.visits_per_member_day,
-            market=make_market(world.titles, wanted, day, world.params),
+            market=make_market(world.titles, demand(world.titles, day), day, world.params),
             pages=self.pages,
             fallback_pages=self.fallback_pages,
             answers=world.answers(day),
             member_state=self.member_state,
-            holdings=self.holdings,
-            congestion=congestion,
+            night=night,
             incidents=self.incidents,
-            edge_loss=edge_loss,
         )
 
     def close(self, served: Served) -> _Outcome:
@@ -316,7 +219,7 @@ class _Run:
         is_first[first] = True
         self.has_begun[member[first]] = True
         sessions = playback_sessions(world, request, delivered, is_first)
-        stalled = stalls(world, delivered, sessions)
+        stalled = stalls(world, state.night.paths[FACTUAL].conditions, delivered, sessions)
         watched = np.zeros(request.visits.member.size, np.int64)
         watched[rows] = sessions["playing_ms"].to_numpy()
         advance(
@@ -332,8 +235,8 @@ class _Run:
             "impression": impressions(world, request, self.pages, self.fallback_pages, state.answers),
             "delivery": tables.deliveries(world, request, delivered, sessions),
             "membership": tables.memberships(world, state),
-            "fill": fills(world, state, self.fill),
-            "appliance_health": appliance_healths(world, state, state.congestion[WORLDS["factual"]]),
+            "fill": fills(world, state),
+            "appliance_health": appliance_healths(world, state),
         }
         visits = request.visits
         minutes = MinuteInput(
@@ -358,24 +261,3 @@ def _in_member_order(request: Request, delivered: Delivered) -> tuple[Request, D
     rows = place[delivered.rows]
     attempts = np.argsort(rows, kind="stable")
     return take(request, order), replace(take(delivered, attempts), rows=rows[attempts])
-
-
-def _title_bytes(world: World) -> Ints:
-    """Bytes of each title on disk: every rendition of every codec it is encoded in."""
-    codecs = world.scenario.codecs
-    ratio = np.where(world.is_av1_title, codecs.bitrate_ratio["av1"], 0.0)
-    ratio = np.where(world.is_av1_title & world.is_grain_title, codecs.bitrate_ratio["av1_fgs"], ratio)
-    seconds = world.titles.runtime_ms * world.titles.episode_count / 1000
-    kbit = seconds * world.titles.complexity * sum(codecs.ladder_kbps) * (1 + ratio)
-    return np.asarray(np.maximum(kbit * 125, 1), np.int64)
-
-
-def _stream_kbps(world: World, switches: Switches) -> Ints:
-    """What streams ask for, by region, given which devices and titles can have which codec."""
-    codecs = world.scenario.codecs
-    share = world.titles.share
-    av1 = float(share[world.is_av1_title & ~world.is_grain_title].sum()) * switches.av1
-    grain = float(share[world.is_av1_title & world.is_grain_title].sum()) * switches.av1
-    saved = av1 * (1 - codecs.bitrate_ratio["av1"]) + grain * (1 - codecs.bitrate_ratio["av1_fgs"])
-    able = np.array([world.scenario.device[name].av1_ratio for name in DEVICE_NAMES])
-    return expected_stream_kbps(world.scenario, 1 - able * saved)

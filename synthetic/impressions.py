@@ -9,11 +9,12 @@ import polars as pl
 from metrics.telemetry import SURFACES
 from synthetic.arrays import Bools, Ints
 from synthetic.browsing import ROWS, SLOTS, page_shift
-from synthetic.day import Request, World, impression_ids, session_keys
+from synthetic.day import Request, impression_ids, session_keys
 from synthetic.jit import compiled
 from synthetic.members import DEVICE_NAMES
 from synthetic.random import Stream, uniform
 from synthetic.tables import is_sampled, names
+from synthetic.world import World
 
 __all__ = ["impressions"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from synthetic.arrays import Floats, Ints
+from synthetic.arrays import Bools, Floats, Ints
 from synthetic.random import Stream, normals, uniforms
 from synthetic.scenario import Scenario
 
@@ -23,7 +23,8 @@ class Places:
     """Arrays over sites unless said otherwise; indices point into the name tuples.
 
     ``site_share``: share of the region's members, summing to 1 within a region. ``utc_offset_ms`` of the
-    site's country. Sites and ISPs of a region are contiguous and ordered by ISP size, largest first.
+    site's country. ``site_is_private``: its ISP has an interconnect of its own with the exchange. Sites and ISPs
+    of a region are contiguous and ordered by ISP size, largest first.
     """
 
     regions: tuple[str, ...]
@@ -37,6 +38,7 @@ class Places:
     site_country: Ints
     site_isp: Ints
     site_exchange: Ints
+    site_is_private: Bools
     site_share: Floats
     utc_offset_ms: Ints
 
@@ -61,7 +63,7 @@ def make_places(scenario: Scenario) -> Places:
     exchange_region: list[int] = []
     sites: list[str] = []
     columns: dict[str, list[npt.NDArray[np.generic]]] = {
-        name: [] for name in ("region", "country", "isp", "exchange", "share", "offset")
+        name: [] for name in ("region", "country", "isp", "exchange", "private", "share", "offset")
     }
     initials = ["".join(part[:1] for part in name.split("-")) for name in scenario.region]
     shorts = initials if len(set(initials)) == len(initials) else list(scenario.region)
@@ -95,6 +97,9 @@ def make_places(scenario: Scenario) -> Places:
         columns["country"].append(country + first_country)
         columns["isp"].append(isp_of_site + first_isp)
         columns["exchange"].append(exchange + first_exchange)
+        # The largest ISPs peer privately, until they hold the share of members that the scenario says.
+        is_private = np.cumsum(size) - size < scenario.delivery.private_peering_ratio
+        columns["private"].append(is_private[isp_of_site])
         columns["share"].append(share / share.sum())
         columns["offset"].append(offsets[country].astype(np.int64))
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
@@ -110,6 +115,7 @@ def make_places(scenario: Scenario) -> Places:
         site_country=joined["country"],
         site_isp=joined["isp"],
         site_exchange=joined["exchange"],
+        site_is_private=joined["private"],
         site_share=joined["share"],
         utc_offset_ms=joined["offset"],
     )

@@ -7,33 +7,28 @@ world on the same draws.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
-from synthetic.arrays import Bools, Ints, Tinies
-from synthetic.control_plane import steering
-from synthetic.data_plane import appliances, third_party
-from synthetic.data_plane.appliances import resolve
-from synthetic.data_plane.congestion import INTERVAL_MS
-from synthetic.day import FACTUAL, DayState, Request, Switches, World
-from synthetic.demand import local_peak_ratio
+from synthetic.arrays import Bools, Floats, Ints, Tinies
+from synthetic.data_plane.appliances import EDGE, TIER_OF_ROUTE
+from synthetic.day import DayState, Request
+from synthetic.delivery import route_row
 from synthetic.faults import breaks_hazard, fails_to_start
-from synthetic.incidents import level
 from synthetic.members import DEVICE_NAMES
 from synthetic.player.abr import Ladder
-from synthetic.player.conditions import Conditions
 from synthetic.player.kernel import Played, Plays, play
 from synthetic.player.network import load_networks
 from synthetic.random import Stream, hashes, normals, uniforms
+from synthetic.routing import routes
 from synthetic.scenario import CODEC_NAMES
+from synthetic.world import FACTUAL, Switches, World
 
 __all__ = ["CODEC_NAMES", "Delivered", "deliver", "plays_of"]
 
 CELLULAR_RTT_MS = np.array([0.0, 18.0, 32.0, 60.0])  # on top of the region's access, by NETWORKS; assumption
-# No route is scarce: what is not modelled yet leaves a stream 2 Gbit/s.
-CONDITIONS = Conditions.steady(2_000_000)
 _DAY_MS = 86_400_000
 SESSION_LOG_SD = 0.25  # spread of a member's log-throughput from session to session; assumption
 
@@ -59,8 +54,17 @@ class Delivered:
     played: Played
 
 
-def deliver(world: World, state: DayState, request: Request, switches: Switches = FACTUAL) -> Delivered:
-    """The second half, in the world of ``switches``: where the bytes come from and what the viewer feels."""
+def deliver(
+    world: World,
+    state: DayState,
+    request: Request,
+    switches: Switches = FACTUAL,
+    factual: Delivered | None = None,
+) -> Delivered:
+    """The second half, in the world of ``switches``: where the bytes come from and what the viewer feels.
+
+    A play that this world leaves as it was in ``factual`` is not played again: it would come out the same.
+    """
     scenario, places, members = world.scenario, world.places, world.members
     seed = scenario.seed
     rows = np.flatnonzero(request.browse.chosen >= 0)
@@ -70,54 +74,53 @@ def deliver(world: World, state: DayState, request: Request, switches: Switches 
     site, region = members.site[member], request.region[rows]
 
     codec = _codec(world, member, device, title, switches)
-    # The planes meet in the manifest: steering ranks by reported health, the data plane serves what it can.
-    interval = (ts_ms // INTERVAL_MS) % state.edge_loss.shape[0]
-    is_down = state.edge_loss[interval, site] > 0.5
-    ranked = steering.rank(is_down, third_party_first=not switches.own_cdn)
-    congestion = state.congestion[switches]
-    u = (hashes(seed, member, step, Stream.DELIVERY_OVERFLOW) >> np.uint64(32)).astype(np.int64)
-    tier, miss = resolve(
-        ranked,
-        state.holdings.is_held(site, title),
-        _accepts(u & 0xFFFF, congestion.edge_room_ppm[interval, site]),
-        _accepts(u >> 16, congestion.storage_room_ppm[interval, places.site_exchange[site]]),
-    )
+    route, miss, miss_ms = routes(world, state, switches, member, step, title, ts_ms)
+    tier = TIER_OF_ROUTE[route]
     version, os_index = request.version[rows], request.os[rows]
     where = places.attributes(site) | {
         "device": device, "os": os_index, "player_version": version, "codec": codec.astype(np.int64),
     }  # fmt: skip
-    broken = fails_to_start(
-        state.incidents, seed, member, step, ts_ms, where, from_edge=tier == appliances.EDGE
-    )
+    broken = fails_to_start(state.incidents, seed, member, step, ts_ms, where, from_edge=tier == EDGE)
     failure = np.where(broken & (request.failure[rows] == 0), 1, request.failure[rows]).astype(np.int8)
     plays, fails_playing = _plays(
-        world,
-        state,
-        request,
-        rows,
-        member,
-        step,
-        device,
-        title,
-        site,
-        region,
-        ts_ms,
-        codec,
-        tier,
-        where,
-        failure,
-    )
-    player = scenario.player
-    played = play(
+        world, state, request, rows, member, step, device, title, site, region, ts_ms, codec, route, miss_ms,
+        where, failure,
+    )  # fmt: skip
+    if factual is None:
+        played = _play(world, state, switches, plays)
+    else:
+        changed = np.flatnonzero(~_is_same(plays, factual.plays, state.night.paths[switches].is_factual))
+        played = _replaced(factual.played, changed, _play(world, state, switches, plays.take(changed)))
+    return Delivered(rows, codec, tier, miss, version, os_index, failure, fails_playing, plays, played)
+
+
+def _play(world: World, state: DayState, switches: Switches, plays: Plays) -> Played:
+    player = world.scenario.player
+    return play(
         plays,
-        Ladder(scenario.codecs.ladder_kbps),
+        Ladder(world.scenario.codecs.ladder_kbps),
         networks=tuple(load_networks().values()),
-        conditions=CONDITIONS,
+        conditions=state.night.paths[switches].conditions,
         chunk_ms=player.chunk_ms,
         buffer_ms=player.buffer_ms,
         stall_loss=player.stall_loss_factor,
     )
-    return Delivered(rows, codec, tier, miss, version, os_index, failure, fails_playing, plays, played)
+
+
+def _is_same(plays: Plays, others: Plays, same_conditions: Bools) -> Bools:
+    """Whether each of n plays is told the same; ``same_conditions`` [routes] by row of the conditions."""
+    same = same_conditions[plays.route]
+    for f in fields(plays):
+        same = same & (getattr(plays, f.name) == getattr(others, f.name))
+    return same
+
+
+def _replaced(played: Played, rows: npt.NDArray[np.intp], by: Played) -> Played:
+    out = {}
+    for f in fields(played):
+        out[f.name] = getattr(played, f.name).copy()
+        out[f.name][rows] = getattr(by, f.name)
+    return Played(**out)
 
 
 def plays_of(delivered: Delivered, which: npt.NDArray[np.intp]) -> Plays:
@@ -128,7 +131,7 @@ def plays_of(delivered: Delivered, which: npt.NDArray[np.intp]) -> Plays:
 def _plays(
     world: World, state: DayState, request: Request, rows: Ints, member: Ints, step: Ints, device: Ints,
     title: Ints, site: Ints, region: Ints, ts_ms: Ints, codec: Tinies,
-    tier: Tinies, where: Mapping[str, Ints], failure: Tinies,
+    route: Tinies, miss_ms: Floats, where: Mapping[str, Ints], failure: Tinies,
 ) -> tuple[Plays, Bools]:  # fmt: skip
     """The kernel's inputs, and which sessions a playback failure cuts short."""
     scenario, members = world.scenario, world.members
@@ -139,19 +142,22 @@ def _plays(
     log_base = members.log_base[member] + SESSION_LOG_SD * normals(
         seed, member, step, Stream.PLAYER_THROUGHPUT
     )
-    evening = np.array([r.evening_log_loss for r in regions])
-    log_base -= evening[region] * local_peak_ratio(scenario, world.places, site, ts_ms)
-    lost = level(state.incidents, "access_congestion", ts_ms, where)
-    log_base += np.log(np.maximum(1 - lost, 0.01))
-    from_third_party = tier == appliances.THIRD_PARTY
-    base_kbps = np.exp(log_base) * np.where(from_third_party, third_party.throughput_factor(delivery), 1.0)
+    base_kbps = np.exp(log_base)
 
-    tier_rtt = np.array([delivery.edge_rtt_ms, delivery.storage_rtt_ms, delivery.third_party_rtt_ms])
-    rtt = np.array([r.access_rtt_ms for r in regions])[region] + CELLULAR_RTT_MS[access] + tier_rtt[tier]
+    route_rtt = np.array(
+        [
+            delivery.edge_rtt_ms,
+            delivery.private_peering_rtt_ms,
+            delivery.public_peering_rtt_ms,
+            delivery.third_party_rtt_ms,
+        ]
+    )
+    rtt = np.array([r.access_rtt_ms for r in regions])[region] + CELLULAR_RTT_MS[access] + route_rtt[route]
     cloud = np.array([r.cloud_rtt_ms for r in regions])[region] + CELLULAR_RTT_MS[access]
     # Authorisation and steering in one round trip, the licence in another; connections to the cloud are warm.
-    before = request.authorise_ms[rows] + request.steer_ms[rows] + request.licence_ms[rows] + 2 * cloud
-    before += np.where(from_third_party, third_party.before_media_ms(delivery, seed, member, step), 0.0)
+    before = (
+        request.authorise_ms[rows] + request.steer_ms[rows] + request.licence_ms[rows] + 2 * cloud + miss_ms
+    )
 
     ratio = np.array([scenario.codecs.bitrate_ratio[name] for name in CODEC_NAMES])
     u = uniforms(seed, member, step, Stream.PLAYER_PATIENCE)
@@ -168,7 +174,7 @@ def _plays(
     plays = Plays(
         key=hashes(seed, member, step, Stream.PLAYER_KEY).astype(np.uint32),
         network=access.astype(np.int32),
-        route=np.zeros(member.size, np.int32),
+        route=route_row(route.astype(np.int64), site, len(world.places.sites)).astype(np.int32),
         begins_ms=(ts_ms - scenario.start_ts_ms - state.day * _DAY_MS).astype(np.int32),
         base_kbps=base_kbps.astype(f),
         rtt_ms=rtt.astype(f),
@@ -191,8 +197,3 @@ def _codec(world: World, member: Ints, device: Ints, title: Ints, switches: Swit
     able = uniforms(world.scenario.seed, member, device, Stream.DEVICE_AV1) < share[device]
     av1 = able & world.is_av1_title[title]
     return (av1.astype(np.int8) + (av1 & world.is_grain_title[title])).astype(np.int8)
-
-
-def _accepts(u16: Ints, room_ppm: Ints) -> Bools:
-    """Whether a cluster with this room takes the request: u16 uniform on 0..65535."""
-    return np.asarray(u16 * 1_000_000 < room_ppm * 65_536)

@@ -79,18 +79,30 @@ class Delivery(_Frozen):
     edge_gbps: Positive
     storage_gbps: Positive
     edge_disk_tb: Positive
+    storage_disk_tb: Positive
+    edge_fill_gbps: Positive
+    storage_fill_gbps: Positive
     edge_headroom_ratio: Positive
     storage_headroom_ratio: Positive
+    peering_headroom_ratio: Positive
+    off_edge_ratio: Annotated[float, Field(gt=0, le=1)]
+    private_peering_ratio: Ratio
     fill_window_start_hour: int = Field(ge=0, le=23)
     fill_window_hours: int = Field(ge=1, le=24)
-    edge_fill_gbps: Positive
+    release_lead_days: int = Field(ge=1)
+    release_forecast_ratio: Positive
+    appliance_away_ratio: Annotated[float, Field(gt=0, lt=1)]
+    steering_load_ratio: Annotated[float, Field(gt=0, le=1)]
+    mean_session_minutes: Positive
     mean_stream_kbps: Positive
     edge_rtt_ms: Positive
-    storage_rtt_ms: Positive
+    private_peering_rtt_ms: Positive
+    public_peering_rtt_ms: Positive
     third_party_rtt_ms: Positive
     third_party_miss_ratio: Ratio
     third_party_miss_ms: Positive
     third_party_log_throughput: float
+    origin_first_byte_ms: Positive
 
 
 class Codecs(_Frozen):

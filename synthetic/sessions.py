@@ -10,15 +10,17 @@ from metrics.telemetry import CDNS, SURFACES
 from synthetic.arrays import Bools, Ints
 from synthetic.browsing import SLOTS
 from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
-from synthetic.day import Request, World, impression_ids, session_keys
+from synthetic.day import Request, impression_ids, session_keys
 from synthetic.members import DEVICE_NAMES
 from synthetic.player.abr import Ladder
+from synthetic.player.conditions import Conditions
 from synthetic.player.kernel import stall_times
 from synthetic.player.network import load_networks
-from synthetic.playing import CODEC_NAMES, CONDITIONS, Delivered, plays_of
+from synthetic.playing import CODEC_NAMES, Delivered, plays_of
 from synthetic.random import Stream, exponentials, normals, poisson, uniforms
 from synthetic.software import os_names
 from synthetic.tables import HOUR_MS, is_sampled, names
+from synthetic.world import World
 
 __all__ = ["playback_events", "playback_sessions", "stalls"]
 
@@ -139,7 +141,9 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
     )
 
 
-def stalls(world: World, delivered: Delivered, sessions: pl.DataFrame) -> tuple[Ints, Ints, Ints]:
+def stalls(
+    world: World, conditions: Conditions, delivered: Delivered, sessions: pl.DataFrame
+) -> tuple[Ints, Ints, Ints]:
     """Every network stall: (row of the session, start on the wall clock, end), epoch ms."""
     player = world.scenario.player
     which = np.flatnonzero(sessions["stall_count"].to_numpy() > 0)
@@ -147,7 +151,7 @@ def stalls(world: World, delivered: Delivered, sessions: pl.DataFrame) -> tuple[
         plays_of(delivered, which),
         Ladder(world.scenario.codecs.ladder_kbps),
         networks=tuple(load_networks().values()),
-        conditions=CONDITIONS,
+        conditions=conditions,
         chunk_ms=player.chunk_ms,
         buffer_ms=player.buffer_ms,
         stall_loss=player.stall_loss_factor,

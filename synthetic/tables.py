@@ -14,10 +14,11 @@ import polars as pl
 from metrics.telemetry import CDNS
 from synthetic.arrays import Bools, Ints
 from synthetic.data_plane.appliances import EDGE, MISS_CLASS_NAMES, THIRD_PARTY, TIER_NAMES
-from synthetic.day import DayState, Request, World
+from synthetic.day import DayState, Request
 from synthetic.members import DEVICE_NAMES, PLANS
 from synthetic.playing import CODEC_NAMES, Delivered
 from synthetic.random import Stream, normals, uniforms
+from synthetic.world import World
 
 __all__ = ["HOUR_MS", "control_requests", "deliveries", "encodes", "is_sampled", "memberships", "names"]
 

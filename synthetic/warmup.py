@@ -17,7 +17,7 @@ from synthetic.browsing import target_ms, wish
 from synthetic.control_plane.catalogue import Catalogue
 from synthetic.control_plane.play_log import PlayLog
 from synthetic.control_plane.recommend import home_pages, on_sale, popularity_pages, train
-from synthetic.day import World, session_keys
+from synthetic.day import session_keys
 from synthetic.demand import visits_of_day
 from synthetic.jit import compiled
 from synthetic.random import Stream
@@ -32,6 +32,7 @@ from synthetic.viewer import (
     browse,
     make_market,
 )
+from synthetic.world import World
 
 __all__ = ["SETTLING_WEEKS", "Settled", "logged_starts", "settle_in", "warmup_plays"]
 

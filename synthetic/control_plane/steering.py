@@ -1,7 +1,7 @@
-"""Steering: the ranked list of places a client may fetch from, which the manifest carries.
+"""Steering: the ranked list of routes a client may fetch from, which the manifest carries.
 
-Knows only what is written down: health reports. Order: embedded appliance, then the exchange, then a third
-party; a cluster that reports itself down goes behind.
+Knows only what is written down: health and load reports. Order: embedded appliance, private peering, public
+peering, third party; what reports itself down or full goes behind what does not.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from synthetic.arrays import Bools, Tinies
 
 __all__ = ["rank"]
 
-_OWN = np.array([0, 1, 2], np.int8)
-_EDGE_LAST = np.array([1, 2, 0], np.int8)
-_THIRD_PARTY_FIRST = np.array([2, 1, 0], np.int8)
 
+def rank(is_open: Bools, *, third_party_first: bool = False) -> Tinies:
+    """Manifest order [n, 4] of routes (0 embedded, 1 private peering, 2 public peering, 3 third party).
 
-def rank(edge_is_down: Bools, *, third_party_first: bool = False) -> Tinies:
-    """Manifest order [n, 3] of tiers (0 edge, 1 storage, 2 third party), by the edge's reported health [n]."""
-    own = np.where(edge_is_down[:, None], _EDGE_LAST, _OWN)
-    return np.broadcast_to(_THIRD_PARTY_FIRST, own.shape).copy() if third_party_first else own
+    ``is_open`` [n, 4]: whether each route, as last reported, takes this client's session.
+    """
+    behind = ~is_open
+    if third_party_first:
+        behind = behind | (np.arange(is_open.shape[1]) < 3)
+    return np.argsort(behind, axis=1, kind="stable").astype(np.int8)

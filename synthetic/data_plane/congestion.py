@@ -1,8 +1,13 @@
-"""Congestion: what each site and exchange can give in each quarter of an hour, fixed at the daily barrier.
+"""Congestion: the load on every cluster and link in each quarter of an hour, fixed at the daily barrier.
 
 Load comes from the demand field (members × local hour), never from the sampled panel, so that it does not
-depend on who was sampled or on partitions; it is reduced in integers. Throughput a stream gets under load and
-the bitrate it then asks for depend on each other; a few rounds settle it.
+depend on who was sampled or on partitions; it is counted in whole streams and whole kbit/s.
+
+Streams are carried from one quarter hour to the next; what is new is shared out. An edge cluster takes new
+sessions while it has room and no more. Links and storage refuse nobody: steering keeps new sessions away from
+them by what they reported a quarter hour before, so that a sudden surge overloads them until the reports have
+caught up, and who is there shares what there is. What each stream can have and what it then asks for settle each
+other: behind a full link it asks for its share of it, and what it leaves in the storage's egress others take.
 """
 
 from __future__ import annotations
@@ -12,87 +17,214 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthetic.arrays import Ints
+from synthetic.jit import compiled, inlined
 from synthetic.places import Places
-from synthetic.scenario import Scenario
+from synthetic.scenario import Delivery, Scenario
 
-__all__ = ["INTERVAL_MS", "Congestion", "Load", "expected_streams", "settle"]
+__all__ = [
+    "INTERVALS",
+    "INTERVAL_MS",
+    "UNLIMITED_KBPS",
+    "Capacity",
+    "Congestion",
+    "expected_streams",
+    "settle",
+]
 
 INTERVAL_MS = 900_000
-_INTERVALS = 86_400_000 // INTERVAL_MS
+INTERVALS_A_DAY = 86_400_000 // INTERVAL_MS
+INTERVALS = INTERVALS_A_DAY + 20
+"""A day and five hours more, for the sessions that run on past midnight."""
+UNLIMITED_KBPS = 2_000_000
 _PPM = 1_000_000
-_ROUNDS = 4
-_LEAST_KBPS = 300
+_LEAD_IN = 12  # intervals run before the first, so that the day begins with streams already there
 
 
 @dataclass(frozen=True)
-class Load:
-    """Expected egress, kbit/s, by interval of the day: edge [intervals, sites], storage [intervals, exchanges]."""
+class Capacity:
+    """Egress, kbit/s, by interval: edge and private links [intervals, sites], public ports and storage [intervals,
+    exchanges]. ``closed_ppm`` [intervals, sites]: share of new sessions that an edge turns away though it has room.
+    """
 
     edge_kbps: Ints
+    private_kbps: Ints
+    public_kbps: Ints
     storage_kbps: Ints
+    closed_ppm: Ints
 
 
 @dataclass(frozen=True)
 class Congestion:
-    """``edge_room_ppm`` [intervals, sites] and ``storage_room_ppm`` [intervals, exchanges]: share of requests, in
-    millionths, that a cluster accepts."""
+    """Shares in millionths of the sessions that begin, most that a stream gets (kbit/s), loads (kbit/s), streams.
 
-    load: Load
-    edge_room_ppm: Ints
-    storage_room_ppm: Ints
+    By site [intervals, sites]: ``edge_ppm`` of those that ask the edge for what it can serve, it takes;
+    ``private_ppm`` of those not at the edge, steering sends by private peering; ``public_ppm`` of the rest, by
+    public peering. By exchange [intervals, exchanges]: the cap and load of its public port, the load of its storage.
+    """
+
+    edge_ppm: Ints
+    private_ppm: Ints
+    public_ppm: Ints
+    private_cap_kbps: Ints
+    edge_load_kbps: Ints
+    edge_streams: Ints
+    private_streams: Ints
+    public_streams: Ints
+    elsewhere_streams: Ints
+    public_cap_kbps: Ints
+    public_load_kbps: Ints
+    storage_load_kbps: Ints
 
 
 def expected_streams(scenario: Scenario, places: Places, weekday: int, members: Ints) -> Ints:
-    """Expected concurrent streams [intervals, sites] of a UTC day; ``weekday`` 0 is Monday, ``members`` by site."""
-    hour_share = np.array(scenario.demand.diurnal)
-    start = np.arange(_INTERVALS) * INTERVAL_MS + INTERVAL_MS // 2
+    """Expected concurrent streams [intervals, sites] from midnight UTC; Monday is 0, ``members`` by site."""
+    demand = scenario.demand
+    hour_share = np.array(demand.diurnal)
+    start = np.arange(INTERVALS) * INTERVAL_MS + INTERVAL_MS // 2
     local = (start[:, None] + places.utc_offset_ms[None, :]) % 86_400_000
     # Between the middles of hours the field is linear.
     position = local / 3_600_000 - 0.5
     low = np.floor(position).astype(np.int64)
     share = (1 - (position - low)) * hour_share[low % 24] + (position - low) * hour_share[(low + 1) % 24]
-    hours = scenario.demand.hours_per_member_day * scenario.demand.weekly[weekday]
+    of_day = np.array(demand.weekly)[(weekday + start // 86_400_000) % 7]
+    hours = demand.hours_per_member_day * of_day[:, None]
     return np.asarray(np.round(members[None, :] * hours * share), np.int64)
 
 
 def settle(
-    streams: Ints,
-    wanted_kbps: Ints,
-    hit_ppm: Ints,
-    edge_kbps: Ints,
-    storage_kbps: Ints,
-    places: Places,
+    streams: Ints, wanted_kbps: Ints, hit_ppm: Ints, capacity: Capacity, places: Places, plan: Delivery
 ) -> Congestion:
-    """Load and room of a day.
+    """Load, shares and caps of a day.
 
-    ``streams`` [intervals, sites]; ``wanted_kbps`` [sites] what a stream asks for without congestion;
-    ``hit_ppm`` [sites] share of demand the site holds; ``edge_kbps`` [intervals, sites] and ``storage_kbps``
-    [intervals, exchanges] capacity. All in integers: the order of addition does not matter.
+    ``streams`` [intervals, sites]; ``wanted_kbps`` [sites] what a stream asks for where nothing holds it back, the
+    same at all sites of an exchange; ``hit_ppm`` [intervals, sites] share of demand the site can serve from disk.
     """
-    exchanges = storage_kbps.shape[1]
-    asked = np.broadcast_to(wanted_kbps, streams.shape).astype(np.int64)
-    for _ in range(_ROUNDS):
-        total = streams * asked
-        at_edge = total // _PPM * hit_ppm
-        served = np.minimum(at_edge, edge_kbps)
-        spill = total - served
-        to_storage = np.zeros((streams.shape[0], exchanges), np.int64)
-        for exchange in range(exchanges):
-            to_storage[:, exchange] = spill[:, places.site_exchange == exchange].sum(axis=1)
-        room = _ratio_ppm(storage_kbps, to_storage)
-        # A stream behind a full exchange adapts down towards what is left; never below the lowest rung's like.
-        pressed = np.minimum(room, _PPM)[:, places.site_exchange]
-        share_off_edge = _ratio_ppm(spill, np.maximum(total, 1))
-        relief = _PPM - share_off_edge + share_off_edge * pressed // _PPM
-        asked = np.maximum(wanted_kbps[None, :] * relief // _PPM, _LEAST_KBPS)
-    return Congestion(
-        load=Load(served, np.minimum(to_storage, storage_kbps)),
-        edge_room_ppm=_ratio_ppm(edge_kbps, np.maximum(at_edge, 1)),
-        storage_room_ppm=_ratio_ppm(storage_kbps, np.maximum(to_storage, 1)),
-    )
+    goes_on = float(np.exp(-INTERVAL_MS / (plan.mean_session_minutes * 60_000)))
+    t, sites = streams.shape
+    exchanges = capacity.storage_kbps.shape[1]
+    by_site, by_exchange = np.empty((9, t, sites), np.int64), np.empty((3, t, exchanges), np.int64)
+    # Sites of an exchange lie together in ``order``, from ``begins`` on.
+    order = np.argsort(places.site_exchange, kind="stable")
+    begins = np.searchsorted(places.site_exchange[order], np.arange(exchanges + 1))
+    _settle(
+        streams, wanted_kbps, hit_ppm, capacity.edge_kbps, capacity.private_kbps, capacity.public_kbps,
+        capacity.storage_kbps, capacity.closed_ppm, places.site_exchange, order, begins, int(goes_on * _PPM),
+        int(plan.steering_load_ratio * _PPM), by_site, by_exchange,
+    )  # fmt: skip
+    return Congestion(*by_site, *by_exchange)
 
 
-def _ratio_ppm(part: Ints, whole: Ints) -> Ints:
-    """part / whole in millionths, at most 1,000,000; 1,000,000 where the whole is 0."""
-    # In thousandths of the whole first: kbit/s of a large exchange times a million would pass 64 bits.
-    return np.where(part >= whole, _PPM, part // np.maximum(whole // _PPM, 1)).clip(0, _PPM).astype(np.int64)
+@compiled()
+def _settle(
+    streams: Ints, wanted: Ints, hit_ppm: Ints, edge_kbps: Ints, private_kbps: Ints, public_kbps: Ints,
+    storage_kbps: Ints, closed_ppm: Ints, exchange_of: Ints, order: Ints, begins: Ints, goes_on_ppm: int,
+    threshold_ppm: int, by_site: Ints, by_exchange: Ints,
+) -> None:  # fmt: skip
+    intervals, sites = streams.shape
+    exchanges = begins.size - 1
+    # Streams there by route, and what steering knows: offers and loads of the quarter hour before.
+    on = np.zeros((4, sites), np.int64)
+    off_before = np.zeros(sites, np.int64)
+    offered, load = np.zeros((2, exchanges), np.int64), np.zeros((2, exchanges), np.int64)
+    fair_private = np.empty(sites, np.int64)
+    for moment in range(-_LEAD_IN, intervals):
+        # The evening before the first midnight is taken to be like the one after it.
+        t = moment if moment >= 0 else moment + INTERVALS_A_DAY
+        share = np.empty((2, exchanges), np.int64)
+        for x in range(exchanges):
+            for i, kbps in ((0, public_kbps[t, x]), (1, storage_kbps[t, x])):
+                room = kbps * threshold_ppm // _PPM - load[i, x] * goes_on_ppm // _PPM
+                share[i, x] = _ppm(max(room, 0), offered[i, x])
+        offered[:] = 0
+        load[:] = 0
+        streams_public = np.zeros(exchanges, np.int64)
+        for s in range(sites):
+            x, b = exchange_of[s], wanted[s]
+            there = on[0, s] + on[1, s] + on[2, s] + on[3, s]
+            stays = min(goes_on_ppm, _ppm(streams[t, s], there))
+            for r in range(4):
+                on[r, s] = on[r, s] * stays // _PPM
+            # An edge that lost appliances, and a link that was withdrawn, lose what ran there: it asks anew.
+            fits = edge_kbps[t, s] // b
+            on[0, s] = min(on[0, s], fits)
+            if private_kbps[t, s] == 0:
+                on[1, s] = 0
+            new = max(streams[t, s] - on[0, s] - on[1, s] - on[2, s] - on[3, s], 0)
+            asks_edge = new * hit_ppm[t, s] // _PPM
+            edge_ppm = _ppm(fits - on[0, s], asks_edge) * (_PPM - closed_ppm[t, s]) // _PPM
+            at_edge = asks_edge * edge_ppm // _PPM
+            off = new - at_edge
+            room = private_kbps[t, s] // b * threshold_ppm // _PPM - on[1, s]
+            private_ppm = _ppm(max(room, 0), off_before[s]) if private_kbps[t, s] > 0 else np.int64(0)
+            sent = off * private_ppm // _PPM
+            private_ppm = private_ppm * share[1, x] // _PPM
+            public_ppm = share[0, x] * share[1, x] // _PPM
+            at_private, at_public = off * private_ppm // _PPM, (off - sent) * public_ppm // _PPM
+            offered[0, x] += (off - sent) * b
+            offered[1, x] += off * b
+            off_before[s] = off
+            on[0, s] += at_edge
+            on[1, s] += at_private
+            on[2, s] += at_public
+            on[3, s] += off - at_private - at_public
+            streams_public[x] += on[2, s]
+            if moment >= 0:
+                by_site[0, t, s], by_site[1, t, s], by_site[2, t, s] = edge_ppm, private_ppm, public_ppm
+                by_site[4, t, s] = on[0, s] * b
+                for r in range(4):
+                    by_site[5 + r, t, s] = on[r, s]
+        for x in range(exchanges):
+            first, last = begins[x], begins[x + 1]
+            b = int(wanted[order[first]]) if last > first else 1
+            demand = np.int64(0)
+            for i in range(first, last):
+                s = order[i]
+                fair_private[s] = private_kbps[t, s] // max(on[1, s], 1)
+                demand += on[1, s] * min(b, fair_private[s])
+            fair_public = public_kbps[t, x] // max(streams_public[x], 1)
+            demand += streams_public[x] * min(b, fair_public)
+            level = np.int64(UNLIMITED_KBPS)
+            if demand > storage_kbps[t, x]:
+                low, level = np.int64(0), np.int64(b)
+                while level - low > 1:
+                    middle = (low + level) // 2
+                    total = streams_public[x] * min(middle, fair_public)
+                    for i in range(first, last):
+                        s = order[i]
+                        total += on[1, s] * min(middle, fair_private[s])
+                    if total > storage_kbps[t, x]:
+                        level = middle
+                    else:
+                        low = middle
+                level = low if low > 0 else np.int64(1)
+                demand = streams_public[x] * min(level, fair_public)
+                for i in range(first, last):
+                    demand += on[1, order[i]] * min(level, fair_private[order[i]])
+            spare = max(storage_kbps[t, x] - demand, np.int64(0))
+            most = level if level < UNLIMITED_KBPS else max(spare, b)
+            public_load = streams_public[x] * min(b, min(level, fair_public))
+            load[0, x], load[1, x] = public_load, demand
+            if moment >= 0:
+                room = _per_stream(public_kbps[t, x], streams_public[x], b)
+                by_exchange[0, t, x] = max(min(min(room, most), np.int64(UNLIMITED_KBPS)), np.int64(1))
+                by_exchange[1, t, x], by_exchange[2, t, x] = public_load, demand
+                for i in range(first, last):
+                    s = order[i]
+                    room = _per_stream(private_kbps[t, s], on[1, s], b)
+                    by_site[3, t, s] = max(min(min(room, most), np.int64(UNLIMITED_KBPS)), np.int64(1))
+
+
+@inlined
+def _per_stream(kbps: int, streams: int, wanted_kbps: int) -> int:
+    """Most that a stream gets of a link: what the others leave it, or its share where they want more than there is."""
+    left = kbps - streams * wanted_kbps
+    return int(max(left, wanted_kbps) if left >= 0 else kbps // streams)
+
+
+@inlined
+def _ppm(part: int, whole: int) -> int:
+    """part / whole in millionths, at most 1,000,000; that too where the whole is 0."""
+    if part >= whole:
+        return int(_PPM)
+    # In thousandths of the whole where a million times the part would pass 64 bits.
+    return int(part * _PPM // whole if part < 9_000_000_000_000 else part // (whole // _PPM))

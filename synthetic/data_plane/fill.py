@@ -1,11 +1,11 @@
-"""Fill: which titles stand at each site, pushed off-peak by predicted popularity.
+"""Fill: the nightly push of titles to clusters, off-peak, by predicted popularity, within a budget of bytes.
 
-A region's titles are ranked by predicted popularity; a site holds the head of that order that fits its disk.
-The push of a night moves a site to the newest order, within its window and rate budget: bytes beyond the
-budget wait, least wanted first, so a site may hold a little of an older order.
+A night moves a cluster towards the plan of :mod:`.placement`: first copies before further ones, most wanted a
+byte first; what does not fit the night's budget waits for the next, so a cluster may hold a little of an older
+plan. What is no longer wanted goes only when room is needed.
 
-Sites of a region with the same disk and the same past hold the same, so holdings are kept by *group*; a
-failed push splits a group.
+Clusters of a region with the same number of appliances and the same past hold the same, so holdings are kept by
+*group*; a failed push splits a group.
 """
 
 from __future__ import annotations
@@ -14,26 +14,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthetic.arrays import Bools, Floats, Ints, Tinies
+from synthetic.arrays import Floats, Ints, Tinies
+from synthetic.data_plane.placement import Ranking, wanted_copies
+from synthetic.jit import compiled
+from synthetic.random import Stream, uniforms
 
-__all__ = ["STATUS_NAMES", "Fill", "Holdings", "first_holdings", "push"]
-
+__all__ = ["STATUS_NAMES", "Budget", "Fill", "Holdings", "announced", "first_holdings", "push"]
 
 STATUS_NAMES = ("complete", "over_budget", "failed")
+COMPLETE, OVER_BUDGET, FAILED = range(3)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one appliance can hold and take in a night, bytes, and the share of time it is away."""
+
+    disk_bytes: int
+    night_bytes: int
+    away_ratio: float
 
 
 @dataclass(frozen=True)
 class Holdings:
-    """``held`` [groups, titles]; ``region`` and ``disk_bytes`` [groups]; ``of_site`` [sites] names the group."""
+    """``copies`` [groups, titles]; ``region``, ``appliances`` [groups]; ``of_cluster`` [clusters] names the group."""
 
-    held: Bools
+    copies: Tinies
     region: Ints
-    disk_bytes: Ints
-    of_site: Ints
+    appliances: Ints
+    of_cluster: Ints
 
-    def is_held(self, site: Ints, title: Ints) -> Bools:
-        """Whether each site holds each title; shapes (n,)."""
-        return np.asarray(self.held[self.of_site[site], title])
+    def copies_at(self, cluster: Ints, title: Ints) -> Tinies:
+        """Copies of each title at each cluster; shapes (n,)."""
+        return np.asarray(self.copies[self.of_cluster[cluster], title])
 
 
 @dataclass(frozen=True)
@@ -46,59 +58,97 @@ class Fill:
     status: Tinies
 
 
-def _wanted(predicted: Floats, sizes: Ints, disk_bytes: int) -> tuple[Bools, Ints]:
-    """What a site should hold [titles], and the titles in order, most wanted a byte first (greedy knapsack)."""
-    order = np.argsort(-(predicted / sizes), kind="stable")
-    fits = int(np.searchsorted(np.cumsum(sizes[order]), disk_bytes, side="right"))
-    want = np.zeros(order.size, np.bool_)
-    want[order[:fits]] = True
-    return want, order
+def announced(
+    predicted: Floats, release_day: Ints, day: int, *, forecast: Floats, lead_days: int, seed: int
+) -> Floats:
+    """Predicted hours [regions, titles] with the releases that are due to be pushed.
 
-
-def first_holdings(predicted: Floats, sizes: Ints, disk_bytes: Ints, site_region: Ints) -> Holdings:
-    """The state before the first night: every site full of what was predicted then.
-
-    ``predicted`` [regions, titles] hours; ``sizes`` [titles] and ``disk_bytes`` [sites] in bytes.
+    A release is pushed on one of the ``lead_days`` nights before it, drawn by title, so that the releases of a day
+    do not all want the same night; from then until plays have taught the model, it counts ``forecast`` [regions,
+    titles].
     """
-    groups, of_site = np.unique(np.stack([site_region, disk_bytes]), axis=1, return_inverse=True)
-    held = np.stack([_wanted(predicted[region], sizes, disk)[0] for region, disk in groups.T])
-    return Holdings(held, groups[0], groups[1], of_site.reshape(-1))
+    nights_before = 1 + np.floor(
+        uniforms(seed, np.arange(release_day.size), 0, Stream.DELIVERY_RELEASE) * lead_days
+    )
+    due = (release_day - nights_before <= day)[None, :] & (predicted <= 0)
+    later = release_day[None, :] > day
+    return np.where(due, forecast, np.where(later & ~due, 0.0, predicted))
+
+
+def first_holdings(ranking: Ranking, sizes: Ints, region: Ints, appliances: Ints, budget: Budget) -> Holdings:
+    """The state before the first night: every cluster full of what was predicted then.
+
+    ``sizes`` [titles] bytes; ``region`` and ``appliances`` [clusters].
+    """
+    groups, of_cluster = np.unique(np.stack([region, appliances]), axis=1, return_inverse=True)
+    copies = np.stack([_plan(ranking, sizes, int(r), int(n), budget) for r, n in groups.T])
+    return Holdings(copies, groups[0], groups[1], of_cluster.reshape(-1))
 
 
 def push(
-    holdings: Holdings, predicted: Floats, sizes: Ints, budget_ratio: Floats, has_failed: Bools
+    holdings: Holdings, ranking: Ranking, sizes: Ints, budget: Budget, lost_ratio: Floats
 ) -> tuple[Holdings, Fill]:
-    """One night's push.
-
-    ``predicted`` [regions, titles] hours; ``budget_ratio`` [groups] bytes a night over bytes of disk;
-    ``has_failed`` [sites].
-    """
-    keys, of_site = np.unique(np.stack([holdings.of_site, has_failed]), axis=1, return_inverse=True)
+    """One night's push towards what is predicted; ``lost_ratio`` [clusters]: share of it that does not arrive."""
+    keys, of_cluster = np.unique(np.stack([holdings.of_cluster, lost_ratio]), axis=1, return_inverse=True)
     count = keys.shape[1]
-    held = holdings.held[keys[0]]
-    region, disk = holdings.region[keys[0]], holdings.disk_bytes[keys[0]]
+    was, lost = keys[0].astype(np.int64), keys[1]
+    copies = holdings.copies[was]
+    region, appliances = holdings.region[was], holdings.appliances[was]
     planned, pushed, added = (np.zeros(count, np.int64) for _ in range(3))
     status = np.zeros(count, np.int8)
     for g in range(count):
-        want, order = _wanted(predicted[region[g]], sizes, int(disk[g]))
-        new = order[(want & ~held[g])[order]]
-        cost = np.cumsum(sizes[new])
-        planned[g] = cost[-1] if cost.size else 0
-        if keys[1, g]:
-            status[g] = 2
-            continue
-        budget = int(disk[g] * budget_ratio[keys[0, g]])
-        arrives = new[: int(np.searchsorted(cost, budget, side="right"))]
-        pushed[g], added[g] = sizes[arrives].sum(), arrives.size
-        status[g] = 1 if pushed[g] < planned[g] else 0
-        held[g, arrives] = True
-        # Make room: what is no longer wanted goes, least wanted first.
-        surplus = int(sizes[held[g]].sum()) - int(disk[g])
-        goes = order[::-1][(held[g] & ~want)[order[::-1]]]
-        held[
-            g,
-            goes[
-                : int(np.searchsorted(np.cumsum(sizes[goes]), surplus, side="left")) + 1 if surplus > 0 else 0
-            ],
-        ] = False
-    return Holdings(held, region, disk, of_site.reshape(-1)), Fill(planned, pushed, added, status)
+        n = int(appliances[g])
+        want = _plan(ranking, sizes, int(region[g]), n, budget)
+        night = int(budget.night_bytes * n * (1 - lost[g]))
+        planned[g], pushed[g], added[g] = _night(
+            ranking.order[region[g]], sizes, want, copies[g], budget.disk_bytes * n, night
+        )
+        status[g] = FAILED if lost[g] >= 1 else OVER_BUDGET if pushed[g] < planned[g] else COMPLETE
+    return Holdings(copies, region, appliances, of_cluster.reshape(-1)), Fill(planned, pushed, added, status)
+
+
+def _plan(ranking: Ranking, sizes: Ints, region: int, appliances: int, budget: Budget) -> Tinies:
+    return wanted_copies(
+        ranking, region, sizes, appliances, budget.disk_bytes * appliances, budget.away_ratio
+    )
+
+
+@compiled()
+def _night(
+    order: Ints, sizes: Ints, want: Tinies, have: Tinies, disk_bytes: int, night_bytes: int
+) -> tuple[int, int, int]:
+    """Change ``have`` by what arrives and what makes room. Returns bytes planned, bytes and titles arrived.
+
+    A copy arrives only where the disks have room once everything that is not wanted has gone.
+    """
+    planned = pushed = added = kept = np.int64(0)  # kept: what stays whatever comes
+    for title in range(have.size):
+        kept += sizes[title] * np.int64(min(have[title], want[title]))
+        planned += sizes[title] * np.int64(max(np.int64(want[title]) - have[title], 0))
+    for further in range(2):
+        for i in range(order.size):
+            title = order[i]
+            missing = np.int64(want[title]) - have[title]
+            if missing <= 0:
+                continue
+            if not further:
+                missing = np.int64(1) if have[title] == 0 else np.int64(0)
+            for _ in range(missing):
+                if pushed + sizes[title] > night_bytes or kept + sizes[title] > disk_bytes:
+                    break
+                if have[title] == 0:
+                    added += 1
+                have[title] += 1
+                pushed += sizes[title]
+                kept += sizes[title]
+    held = np.int64(0)
+    for title in range(have.size):
+        held += sizes[title] * np.int64(have[title])
+    for i in range(order.size - 1, -1, -1):
+        if held <= disk_bytes:
+            break
+        title = order[i]
+        while have[title] > want[title] and held > disk_bytes:
+            have[title] -= 1
+            held -= sizes[title]
+    return int(planned), int(pushed), int(added)

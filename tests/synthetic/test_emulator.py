@@ -12,6 +12,7 @@ from metrics.engine import map_partitions
 from metrics.telemetry import TABLES
 from synthetic import emulator
 from synthetic.scenario import Scenario, load_scenario
+from synthetic.world import make_world
 
 
 def small(**changes: int) -> Scenario:
@@ -56,7 +57,7 @@ def test_rows_do_not_depend_on_the_process_that_makes_them() -> None:
 
 
 def test_a_world_travels_as_its_scenario() -> None:
-    world = emulator.make_world(small(panel=100))
+    world = make_world(small(panel=100))
     sent = pickle.dumps(world)
     assert len(sent) < 100_000
     again = pickle.loads(sent)

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from synthetic.control_plane.catalogue import publish
-from synthetic.day import World
-from synthetic.emulator import make_world
 from synthetic.scenario import load_scenario
 from synthetic.viewer import CONTINUE, HOME, SEARCH, Browse
 from synthetic.warmup import SETTLING_WEEKS, Settled, logged_starts, settle_in, warmup_plays
+from synthetic.world import World, make_world
 
 
 @pytest.fixture(scope="module")
