@@ -50,7 +50,11 @@ Floats = NDArray[np.float64]
 SWITCHES: Mapping[str, tuple[str, str]] = {
     "third_party_cdn": ("Own CDN", "third-party CDN"),
     "h264_only": ("AV1 + film grain", "H.264"),
+    "pull_on_miss": ("Push fill", "pull on miss"),
+    "no_edge_tier": ("Edge in ISPs", "exchanges only"),
 }
+# Worlds whose fleet telemetry cannot tell: exchanges were planned for all of the peak there.
+_FLEET_UNKNOWN = ("no_edge_tier",)
 _DAYS_PER_MONTH = 487 / 16  # 30.4375
 _P99 = Fraction(99, 100)
 
@@ -159,7 +163,8 @@ def world_cost(usage: Usage, rates: Rates, world: str, ratios: Mapping[str | Non
     """What ``usage`` would have cost in ``world``; ``ratios`` is the world's bytes over the factual, by region.
 
     The own fleet is the same with H.264 alone, as it was in that world: bytes saved on an own CDN save no
-    appliance. With a third-party CDN there is no fleet, and every byte is bought.
+    appliance. With a third-party CDN there is no fleet, and every byte is bought. Caches that pull are the same
+    appliances.
     """
     scaled = [
         int(float(size) * ratios.get(region, 1.0))
@@ -293,6 +298,6 @@ def _costs(lake: Lake, truth: pl.DataFrame, rates: Rates) -> dict[str, Cost]:
         ratios: dict[str | None, float] = {
             r: size[world, r] / size[FACTUAL, r] for r in regions if (world, r) in size and size[FACTUAL, r]
         }
-        if ratios:
+        if ratios and world not in _FLEET_UNKNOWN:
             found[world] = world_cost(usage, rates, world, ratios)
     return found
