@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from synthetic.day import DayState, World
-from synthetic.emulator import Served, days, make_world
+from synthetic.day import DayState
+from synthetic.emulator import Served, days
 from synthetic.playing import Delivered, deliver
 from synthetic.scenario import IncidentSpec, Scenario
+from synthetic.world import World, make_world
 
 __all__ = ["compare_incident", "compare_worlds", "same_load", "walk_both"]
 

@@ -37,7 +37,7 @@ INTERVALS = INTERVALS_A_DAY + 20
 """A day and five hours more, for the sessions that run on past midnight."""
 UNLIMITED_KBPS = 2_000_000
 _PPM = 1_000_000
-_LEAD_IN = 12  # intervals run before the first, so that the day begins with streams already there
+_LEAD_IN = 12  # times the first interval is run before it counts, so that the day begins with streams there
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,7 @@ def _settle(
     offered, load = np.zeros((2, exchanges), np.int64), np.zeros((2, exchanges), np.int64)
     fair_private = np.empty(sites, np.int64)
     for moment in range(-_LEAD_IN, intervals):
-        # The evening before the first midnight is taken to be like the one after it.
-        t = moment if moment >= 0 else moment + INTERVALS_A_DAY
+        t = max(moment, 0)
         share = np.empty((2, exchanges), np.int64)
         for x in range(exchanges):
             for i, kbps in ((0, public_kbps[t, x]), (1, storage_kbps[t, x])):
@@ -147,13 +146,13 @@ def _settle(
             # An edge that lost appliances, and a link that was withdrawn, lose what ran there: it asks anew.
             fits = edge_kbps[t, s] // b
             on[0, s] = min(on[0, s], fits)
-            if private_kbps[t, s] == 0:
-                on[1, s] = 0
             new = max(streams[t, s] - on[0, s] - on[1, s] - on[2, s] - on[3, s], 0)
+            displaced = on[1, s] if private_kbps[t, s] == 0 else np.int64(0)
+            on[1, s] -= displaced
             asks_edge = new * hit_ppm[t, s] // _PPM
             edge_ppm = _ppm(fits - on[0, s], asks_edge) * (_PPM - closed_ppm[t, s]) // _PPM
             at_edge = asks_edge * edge_ppm // _PPM
-            off = new - at_edge
+            off = new - at_edge + displaced
             room = private_kbps[t, s] // b * threshold_ppm // _PPM - on[1, s]
             private_ppm = _ppm(max(room, 0), off_before[s]) if private_kbps[t, s] > 0 else np.int64(0)
             sent = off * private_ppm // _PPM

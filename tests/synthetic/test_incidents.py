@@ -19,6 +19,7 @@ from synthetic.incident_kinds import KINDS, PLACE_SCOPES, SCOPES, kinds_table
 from synthetic.incidents import level_of_sites, resolve_incidents, severity, sites_in, surge_ratio
 from synthetic.places import make_places
 from synthetic.scenario import IncidentSpec, Scenario, load_scenario
+from synthetic.world import make_world
 
 DOCS = Path(__file__).parents[2] / "docs" / "scenarios.md"
 HOUR_MS = 3_600_000
@@ -244,7 +245,7 @@ def test_the_level_of_sites_is_the_severity_within_scope_and_window(kind: str) -
 
 def test_the_load_of_a_surge_has_the_hours_of_its_visits() -> None:
     scenario = one_day().model_copy(update={"incident": HIT, "panel": 1_500})
-    world = emulator.make_world(scenario)
+    world = make_world(scenario)
     served = next(iter(emulator.days(world)))
     visit_ms = round(scenario.demand.hours_per_member_day * HOUR_MS / served.state.visits_per_member_day)
     every = 60_000

@@ -14,13 +14,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from synthetic.day import World
-from synthetic.emulator import make_world
 from synthetic.impressions import impressions
 from synthetic.isolation import Pair, compare_worlds, same_load, walk_both
 from synthetic.playing import deliver
 from synthetic.scenario import IncidentSpec, load_scenario
 from synthetic.viewer import shown_page
+from synthetic.world import FACTUAL, World, make_world
 
 DAYS, OUT = 9, 1  # the ranking is trained anew on day 7
 
@@ -67,10 +66,12 @@ def test_the_same_requests_stream_the_same_to_the_bit(world: World, pairs: list[
 
 def test_until_the_next_training_the_load_itself_is_the_same(pairs: list[Pair]) -> None:
     for quiet, hit in pairs[:7]:
-        assert (quiet.state.edge_loss == hit.state.edge_loss).all()
-        assert same(quiet.state.holdings, hit.state.holdings)
-        for switches, congestion in quiet.state.congestion.items():
-            assert same(congestion, hit.state.congestion[switches])
+        one_night, other = quiet.state.night, hit.state.night
+        assert same(one_night.holdings, other.holdings)
+        assert same(one_night.away, other.away)
+        for switches, paths in one_night.paths.items():
+            assert same(paths.congestion, other.paths[switches].congestion)
+            assert same(paths.conditions, other.paths[switches].conditions)
         # So the days as they were run hold for each visit that asked for the same at the same moment.
         asks = (quiet.request.browse.chosen == hit.request.browse.chosen) & (
             quiet.request.play_ts_ms == hit.request.play_ts_ms
@@ -145,11 +146,12 @@ def test_what_differs_is_told_apart_by_its_road(world: World, pairs: list[Pair])
 
 def test_a_difference_of_load_is_reported_as_one(world: World, pairs: list[Pair]) -> None:
     quiet, hit = pairs[OUT]
-    full = {
-        switches: replace(congestion, edge_room_ppm=np.zeros_like(congestion.edge_room_ppm))
-        for switches, congestion in hit.state.congestion.items()
-    }
-    state = replace(hit.state, congestion=full)
+    night = hit.state.night
+    usual = night.paths[FACTUAL]
+    full = replace(
+        usual, congestion=replace(usual.congestion, edge_ppm=np.zeros_like(usual.congestion.edge_ppm))
+    )
+    state = replace(hit.state, night=replace(night, paths={FACTUAL: full}))
     loaded = replace(hit, state=state, delivered=deliver(world, state, hit.request))
     by = {row.pop("world"): row for row in compare_worlds(world, [(quiet, loaded)]).to_dicts()}
     assert by["quiet"] == by["quiet_requests_hit"]
@@ -159,10 +161,10 @@ def test_a_difference_of_load_is_reported_as_one(world: World, pairs: list[Pair]
 
 def test_the_proof_would_see_a_road_between_the_planes(world: World, pairs: list[Pair]) -> None:
     quiet, hit = pairs[OUT]
-    lossy = replace(same_load(quiet.state, hit.state), incidents=_congested(hit.state.incidents))
+    lossy = replace(same_load(quiet.state, hit.state), incidents=_pushed(hit.state.incidents))
     assert not same(deliver(world, lossy, quiet.request), quiet.delivered)
 
 
-def _congested(incidents: Any) -> Any:
-    spec = incidents[0].spec.model_copy(update={"kind": "access_congestion", "severity": 0.01})
+def _pushed(incidents: Any) -> Any:
+    spec = incidents[0].spec.model_copy(update={"kind": "config_push", "severity": 0.01})
     return [replace(incidents[0], spec=spec)]
