@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from synthetic.arrays import Bools, Floats, Ints, Singles
-from synthetic.data_plane.appliances import make_footprint
+from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
+from synthetic.data_plane.appliances import EDGE, STORAGE, make_footprint
 from synthetic.data_plane.cache import characteristic_time
 from synthetic.data_plane.congestion import (
     INTERVAL_MS,
@@ -25,7 +25,14 @@ from synthetic.data_plane.congestion import (
     settle,
 )
 from synthetic.data_plane.fill import Budget, Fill, Holdings, announced, first_holdings, push
-from synthetic.data_plane.placement import balance, first_appliances, is_reachable, rank, reachable_share
+from synthetic.data_plane.placement import (
+    balance,
+    first_appliances,
+    is_reachable,
+    rank,
+    reachable_share,
+    serving,
+)
 from synthetic.data_plane.third_party import throughput_factor
 from synthetic.demand import expected_stream_kbps, local_peak_ratio
 from synthetic.incidents import Incident, level_of_sites, surge_ratio
@@ -100,6 +107,22 @@ class Night:
             copies, self.first_appliance[title], appliances, self.away[interval, site], self.turned[site]
         )
         return copies > 0, up
+
+    def serving(
+        self, tier: Tinies, site: Ints, exchange: Ints, title: Ints, interval: Ints, draw: Ints
+    ) -> Ints:
+        """Number of the appliance within its cluster that serves each of n requests; 0 for a third party."""
+        edge, storage, first = self.holdings, self.storage_holdings, self.first_appliance[title]
+        at_edge = serving(
+            edge.copies_at(site, title), first, edge.appliances[edge.of_cluster[site]],
+            self.away[interval, site], self.turned[site], draw,
+        )  # fmt: skip
+        none = np.zeros(site.size, np.int64)
+        at_exchange = serving(
+            storage.copies_at(exchange, title), first, storage.appliances[storage.of_cluster[exchange]], none, none,
+            draw,
+        )  # fmt: skip
+        return np.select([tier == EDGE, tier == STORAGE], [at_edge, at_exchange], 0)
 
 
 def route_row(route: Ints, site: Ints, sites: int) -> Ints:

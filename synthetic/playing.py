@@ -39,12 +39,14 @@ class Delivered:
 
     ``failure``: 0 none, 1 technical, 2 business; the request's, or else a failure to start of the delivery's own.
     ``fails_playing``: the session was cut by a playback failure. ``tier`` and ``miss`` index the names in
-    :mod:`synthetic.data_plane.appliances`; ``codec`` indexes ``CODEC_NAMES``.
+    :mod:`synthetic.data_plane.appliances`; ``appliance`` is a number within its cluster; ``codec`` indexes
+    ``CODEC_NAMES``.
     """
 
     rows: Ints
     codec: Tinies
     tier: Tinies
+    appliance: npt.NDArray[np.int16]
     miss: Tinies
     version: Ints
     os_index: Ints
@@ -74,7 +76,7 @@ def deliver(
     site, region = members.site[member], request.region[rows]
 
     codec = _codec(world, member, device, title, switches)
-    route, miss, miss_ms = routes(world, state, switches, member, step, title, ts_ms)
+    route, appliance, miss, miss_ms = routes(world, state, switches, member, step, title, ts_ms)
     tier = TIER_OF_ROUTE[route]
     version, os_index = request.version[rows], request.os[rows]
     where = places.attributes(site) | {
@@ -91,7 +93,9 @@ def deliver(
     else:
         changed = np.flatnonzero(~_is_same(plays, factual.plays, state.night.paths[switches].is_factual))
         played = _replaced(factual.played, changed, _play(world, state, switches, plays.take(changed)))
-    return Delivered(rows, codec, tier, miss, version, os_index, failure, fails_playing, plays, played)
+    return Delivered(
+        rows, codec, tier, appliance, miss, version, os_index, failure, fails_playing, plays, played
+    )
 
 
 def _play(world: World, state: DayState, switches: Switches, plays: Plays) -> Played:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from synthetic.arrays import Bools, Floats, Ints, Tinies
 from synthetic.control_plane import steering
 from synthetic.data_plane import third_party
-from synthetic.data_plane.appliances import ELSEWHERE, OTHER, resolve
+from synthetic.data_plane.appliances import ELSEWHERE, OTHER, TIER_OF_ROUTE, resolve
 from synthetic.data_plane.congestion import INTERVAL_MS, INTERVALS_A_DAY
 from synthetic.day import DayState
 from synthetic.random import Stream, hashes, uniforms
@@ -22,8 +22,9 @@ __all__ = ["routes"]
 
 def routes(
     world: World, state: DayState, switches: Switches, member: Ints, step: Ints, title: Ints, ts_ms: Ints
-) -> tuple[Tinies, Tinies, Floats]:
-    """Of n plays: the route, the miss class, and the ms that the first segment waits for a miss to be fetched."""
+) -> tuple[Tinies, npt.NDArray[np.int16], Tinies, Floats]:
+    """Of n plays: route, number of the appliance in its cluster, miss class, and ms that the first segment waits for
+    a miss to be fetched."""
     scenario, members = world.scenario, world.members
     seed, site = scenario.seed, members.site[member]
     night, paths = state.night, state.night.paths[switches]
@@ -45,7 +46,11 @@ def routes(
     if not switches.has_edge:
         miss[:] = OTHER
     third = third_party.before_media_ms(scenario.delivery, seed, member, step)
-    return route, miss, np.where(route == ELSEWHERE, third, miss_ms)
+    draw = hashes(seed, member, step, Stream.DELIVERY_COPY) >> np.uint64(40)
+    appliance = night.serving(
+        TIER_OF_ROUTE[route], site, world.places.site_exchange[site], title, interval, draw.astype(np.int64)
+    )
+    return route, appliance.astype(np.int16), miss, np.where(route == ELSEWHERE, third, miss_ms)
 
 
 def _at_the_edge(

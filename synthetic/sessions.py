@@ -19,7 +19,7 @@ from synthetic.player.network import load_networks
 from synthetic.playing import CODEC_NAMES, Delivered, plays_of
 from synthetic.random import Stream, exponentials, normals, poisson, uniforms
 from synthetic.software import os_names
-from synthetic.tables import HOUR_MS, is_sampled, names
+from synthetic.tables import HOUR_MS, appliances, is_sampled, names
 from synthetic.world import World
 
 __all__ = ["playback_events", "playback_sessions", "stalls"]
@@ -55,13 +55,6 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
     media_bytes = np.where(started, played.media_kbit, 0).astype(np.int64) * 125
     site = members.site[member]
     own = d.tier != THIRD_PARTY
-    edge_names = [f"{name}-edge" for name in places.sites]
-    storage_names = [f"{name}-storage" for name in places.exchanges]
-    appliance = names(
-        [*edge_names, *storage_names],
-        np.where(d.tier == EDGE, site, len(edge_names) + places.site_exchange[site]),
-        own,
-    )
     device = request.visits.device[rows]
     on_home = found.surface[rows] == SURFACES.index("home")
     on_list = on_home | (found.surface[rows] == SURFACES.index("search"))
@@ -118,7 +111,7 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
             "player_version": names(list(scenario.player.versions), d.version),
             "codec": names(CODEC_NAMES, d.codec),
             "cdn": names(CDNS, np.where(own, 0, 1)),
-            "appliance": appliance,
+            "appliance": appliances(world, d.tier.astype(np.int64), site, d.appliance.astype(np.int64)),
             "surface": names(SURFACES, found.surface[rows].astype(np.int64)),
             "row": _nullable(found.row[rows].astype(np.int64), on_list),
             "slot": _nullable(found.slot[rows].astype(np.int64), on_list),

@@ -20,7 +20,16 @@ from synthetic.playing import CODEC_NAMES, Delivered
 from synthetic.random import Stream, normals, uniforms
 from synthetic.world import World
 
-__all__ = ["HOUR_MS", "control_requests", "deliveries", "encodes", "is_sampled", "memberships", "names"]
+__all__ = [
+    "HOUR_MS",
+    "appliances",
+    "control_requests",
+    "deliveries",
+    "encodes",
+    "is_sampled",
+    "memberships",
+    "names",
+]
 
 HOUR_MS = 3_600_000
 
@@ -87,12 +96,14 @@ def deliveries(world: World, request: Request, delivered: Delivered, sessions: p
     total = sum(
         (sessions[f"{name}_bytes"].to_numpy() for name in TIER_NAMES), np.zeros(sessions.height, np.int64)
     )
+    keys = ("ts_ms", "site_index", "tier_index", "appliance", "miss_index", "codec_index")
     summed = (
         pl.DataFrame(
             {
                 "ts_ms": sessions["start_ts_ms"].to_numpy() // HOUR_MS * HOUR_MS,
                 "site_index": site,
                 "tier_index": tier,
+                "appliance": delivered.appliance.astype(np.int64),
                 "miss_index": delivered.miss.astype(np.int64),
                 "codec_index": delivered.codec.astype(np.int64),
                 "panel_bytes": total,
@@ -100,15 +111,12 @@ def deliveries(world: World, request: Request, delivered: Delivered, sessions: p
             }
         )
         .filter(pl.col("panel_bytes") > 0)
-        .group_by("ts_ms", "site_index", "tier_index", "miss_index", "codec_index")
+        .group_by(keys)
         .sum()
-        .sort("ts_ms", "site_index", "tier_index", "miss_index", "codec_index")
+        .sort(keys)
     )
     site, tier = summed["site_index"].to_numpy(), summed["tier_index"].to_numpy()
     own = tier != THIRD_PARTY
-    edge_names = [f"{name}-edge" for name in places.sites]
-    storage_names = [f"{name}-storage" for name in places.exchanges]
-    where = np.where(tier == EDGE, site, len(edge_names) + places.site_exchange[site])
     return pl.DataFrame(
         {
             "ts_ms": summed["ts_ms"],
@@ -117,7 +125,7 @@ def deliveries(world: World, request: Request, delivered: Delivered, sessions: p
             "country": names(places.countries, places.site_country[site]),
             "isp": names(places.isps, places.site_isp[site]),
             "site": names(places.sites, site, own),
-            "appliance": names([*edge_names, *storage_names], where, own),
+            "appliance": appliances(world, tier, site, summed["appliance"].to_numpy()),
             "cdn": names(CDNS, np.where(own, 0, 1)),
             "tier": names(TIER_NAMES, tier),
             "miss_class": names(MISS_CLASS_NAMES, summed["miss_index"].to_numpy(), own),
@@ -127,6 +135,16 @@ def deliveries(world: World, request: Request, delivered: Delivered, sessions: p
             "is_synthetic": pl.repeat(value=True, n=summed.height, eager=True),
         }
     )
+
+
+def appliances(world: World, tier: Ints, site: Ints, number: Ints) -> pl.Series:
+    """Names of the appliances that serve, by tier, site and number within the cluster; null for a third party."""
+    places, footprint = world.places, world.footprint
+    counts = np.concatenate([footprint.edge_appliances, footprint.storage_appliances])
+    clusters = [*(f"{name}-edge" for name in places.sites), *(f"{name}-storage" for name in places.exchanges)]
+    labels = [f"{name}-{i + 1}" for name, count in zip(clusters, counts, strict=True) for i in range(count)]
+    cluster = np.where(tier == EDGE, site, len(places.sites) + places.site_exchange[site])
+    return names(labels, (np.cumsum(counts) - counts)[cluster] + number, tier != THIRD_PARTY)
 
 
 def memberships(world: World, state: DayState) -> pl.DataFrame:

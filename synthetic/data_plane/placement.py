@@ -23,7 +23,7 @@ from synthetic.random import Stream, hashes
 
 __all__ = [
     "MOST_COPIES", "Ranking", "balance", "first_appliances", "is_reachable", "rank", "reachable_share",
-    "wanted_copies",
+    "serving", "wanted_copies",
 ]  # fmt: skip
 
 MOST_COPIES = 100
@@ -161,6 +161,19 @@ def is_reachable(copies: Tinies, first: Ints, appliances: Ints, away: Ints, turn
     begins = (first - turned) % appliances
     last = begins + copies.astype(np.int64) - 1
     return np.asarray((copies > 0) & (last >= away) & (away < appliances))
+
+
+def serving(copies: Tinies, first: Ints, appliances: Ints, away: Ints, turned: Ints, draw: Ints) -> Ints:
+    """Which appliance of its cluster serves each of n requests: one that holds the title, by ``draw`` (0 and up).
+
+    A copy on an appliance that is away is served by another. A title that no appliance holds is passed through by
+    the one on which its first copy would stand.
+    """
+    begins = (first - turned) % appliances
+    chosen = (begins + draw % np.maximum(copies.astype(np.int64), 1)) % appliances
+    # The first of the copies if it is there; else one stands just beyond those away, where any can be reached.
+    another = np.where(begins >= away, begins, np.minimum(away, appliances - 1))
+    return np.asarray((np.where(chosen >= away, chosen, another) + turned) % appliances)
 
 
 def reachable_share(wanted: Floats, copies: Tinies, appliances: int, away: int) -> float:

@@ -37,6 +37,7 @@ from synthetic.data_plane.placement import (
     is_reachable,
     rank,
     reachable_share,
+    serving,
     wanted_copies,
 )
 from synthetic.places import Places, make_places
@@ -146,6 +147,30 @@ def test_what_is_reachable_is_what_stands_on_an_appliance_that_is_there(
     for title in range(200):
         holds = {(int(first[title]) + j) % appliances for j in range(int(copies[title]))}
         assert found[title] == bool(holds - down), title
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), appliances=st.integers(1, 9), data=st.data())
+def test_a_title_is_served_by_an_appliance_that_holds_it_and_is_there(
+    seed: int, appliances: int, data: st.DataObject
+) -> None:
+    away, turned = data.draw(st.integers(0, appliances - 1)), data.draw(st.integers(0, 50))
+    rng = np.random.default_rng(seed)
+    copies, draw = rng.integers(1, appliances + 1, 300).astype(np.int8), rng.integers(0, 1 << 24, 300)
+    first, full = first_appliances(seed, 300), np.full(300, 1)
+    reached = is_reachable(copies, first, full * appliances, full * away, full * turned)
+    by = serving(copies, first, full * appliances, full * away, full * turned, draw)
+    down = {(turned + i) % appliances for i in range(away)}
+    for title in np.flatnonzero(reached):
+        holds = {(int(first[title]) + j) % appliances for j in range(int(copies[title]))}
+        assert int(by[title]) in holds - down, title
+
+
+def test_copies_share_the_work() -> None:
+    full = np.full(4_000, 1)
+    by = serving(full.astype(np.int8) * 3, full * 6, full * 5, full * 0, full * 0, np.arange(4_000) * 7)
+    assert set(by.tolist()) == {1, 2, 3}
+    assert np.bincount(by)[1:].min() > 1_300
 
 
 def test_the_share_reachable_is_the_mean_over_all_ways_to_fail() -> None:

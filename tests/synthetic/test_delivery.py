@@ -120,6 +120,18 @@ def test_a_withdrawn_link_leaves_the_public_port_and_a_longer_way(world: World, 
     assert frame.filter(in_window).height > 0
 
 
+def test_nothing_is_served_by_an_appliance_that_is_down(world: World, days: list[Served]) -> None:
+    served = days[1]
+    d, night = served.delivered, served.state.night
+    site = world.members.site[served.request.visits.member[d.rows]]
+    interval = (served.request.play_ts_ms[d.rows] - world.scenario.start_ts_ms) // 900_000 - 96
+    of = world.footprint.edge_appliances[site]
+    turned = (d.appliance - night.turned[site]) % of
+    on_edge = d.tier == EDGE
+    assert (d.appliance[on_edge] < of[on_edge]).all()
+    assert (turned[on_edge] >= night.away[interval, site][on_edge]).all()
+
+
 def test_running_sessions_of_an_edge_without_its_control_plane_go_on(
     world: World, days: list[Served], quiet: list[Served]
 ) -> None:
