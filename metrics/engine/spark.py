@@ -122,8 +122,9 @@ class _Attempt:
     def __call__(self, partition: Any) -> bytes:
         from pyspark import cloudpickle
 
+        function = self.function.value  # not here for want of a package: Spark's error, not the function's
         try:
-            packed: bytes = cloudpickle.dumps((self.function.value(partition), None))
+            packed: bytes = cloudpickle.dumps((function(partition), None))
         except Exception as error:
             error.add_note("on a worker:\n" + format_exc())
             packed = cloudpickle.dumps((None, error))
@@ -136,6 +137,7 @@ _WORKERS_S = 120.0
 _INSTALL = f"install it: {sys.executable} -m pip install 'pyspark>=4.0'"
 _JAVA = "install Java 17 or newer (Debian: apt-get install default-jre-headless), or set JAVA_HOME"
 _NO_MASTER = ("not a Spark master", "say spark://host:port or local[2]")
+_JAVA_DIED = ("Spark's Java stopped while at work", "run the command again to go on")
 # What Spark says somewhere in a page of stack trace, and what that means.
 _KNOWN = {
     "PYTHON_VERSION_MISMATCH": (
@@ -161,6 +163,8 @@ _KNOWN = {
         "what answers there does not take us in",
         "check that it is a Spark master of the same version as pyspark here",
     ),
+    "Error while sending or receiving": _JAVA_DIED,
+    "[Errno ": _JAVA_DIED,  # how Python, and not Java, says that nobody answers
     "JAVA_GATEWAY_EXITED": ("Spark's Java did not start", _JAVA),
 }
 
@@ -271,7 +275,8 @@ def _in_one_line(master: str, log: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in {"py4j", "pyspark"}:
+        is_spark = type(error).__module__.split(".")[0] in {"py4j", "pyspark"}
+        if not is_spark and not isinstance(error, ConnectionError):
             raise
         keep = True
         said = str(error) + log.read_text("utf-8", "replace")
