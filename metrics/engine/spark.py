@@ -56,14 +56,14 @@ def open_spark(master: str = "local[*]") -> Iterator[SparkSession]:
     log = Path(tempfile.mkstemp(prefix="playhead-spark-", suffix=".log")[1])
     with _in_one_line(master, log):
         with _environment(environment):
-            context = _start(settings, log)
+            session = _start(settings, log)
         try:
-            _probe(context, master)
-            yield _session(context)
+            _probe(session.sparkContext, master)
+            yield session
         finally:
             # A Java that died has said so already, in the error that brings us here.
             with suppress(Exception):
-                context.stop()
+                session.stop()
 
 
 @dataclass(frozen=True)
@@ -211,14 +211,15 @@ def _environment(defaults: dict[str, str]) -> Iterator[None]:
             del os.environ[name]
 
 
-def _start(settings: dict[str, str], log: Path) -> SparkContext:
-    """Start Java, with what it prints going to ``log``, and register with the master."""
+def _start(settings: dict[str, str], log: Path) -> SparkSession:
+    """Start Java if none runs yet, with what it prints going to ``log``, and register with the master."""
     home = os.environ.get("JAVA_HOME")
     if not shutil.which(f"{home}/bin/java" if home else "java"):
         raise InputError("Spark needs Java, which is not there", where=home or "", mend=_JAVA)
     try:
         from pyspark import SparkConf, SparkContext
         from pyspark.java_gateway import launch_gateway
+        from pyspark.sql import SparkSession
     except ModuleNotFoundError as error:
         raise InputError(f"Spark is not installed here (no {error.name})", mend=_INSTALL) from None
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it has to say is in the error raised
@@ -226,7 +227,8 @@ def _start(settings: dict[str, str], log: Path) -> SparkContext:
     with log.open("wb") as said, catch_warnings():
         # Said of frames that Spark would make for pandas; nothing here asks for one.
         filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
-        return SparkContext(conf=conf, gateway=launch_gateway(conf, {"stdout": said, "stderr": said}))
+        java = SparkContext._gateway or launch_gateway(conf, {"stdout": said, "stderr": said})
+        return SparkSession(SparkContext(conf=conf, gateway=java))
 
 
 def _probe(context: SparkContext, master: str) -> None:
@@ -260,12 +262,6 @@ def _probe(context: SparkContext, master: str) -> None:
     for there in found - {here}:
         what = f"playhead {there}, here is {here}" if there else "no playhead"
         raise InputError(f"a worker's Python has {what}", where=master, mend=_KNOWN["No module named"][1])
-
-
-def _session(context: SparkContext) -> SparkSession:
-    from pyspark.sql import SparkSession
-
-    return SparkSession(context)
 
 
 @contextmanager

@@ -163,6 +163,8 @@ with open_spark(sys.argv[1]) as session:
         next(results)
     except ZeroDivisionError as error:
         print("raised where due:", error)
+with open_spark("local[1]") as session:
+    print("opened again:", session.range(5).count())
 """
 
 
@@ -175,6 +177,7 @@ def test_closures_order_and_errors_through_real_workers(cluster: Cluster) -> Non
         str([n * n for n in range(11)]),
         "2 3",
         "raised where due: integer division or modulo by zero",
+        "opened again: 5",
     ], ran.stderr
     assert ran.stderr == ""
 
