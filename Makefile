@@ -46,7 +46,7 @@ unit: $(VENV)/.dev ## pytest without the integration tests; ARGS="tests/alerts -
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 .PHONY: integration
-integration: $(VENV)/.dev ## the tests that need promtool or a browser
+integration: $(VENV)/.spark ## the tests that need promtool, Java with Spark, or a browser
 	$(say) 'pytest -m integration'
 	@$(BIN)/python -m pytest -m integration $(ARGS)
 
@@ -56,11 +56,12 @@ bench: $(VENV)/.dev ## measure beside peers, print one table, write docs/benchma
 
 # No index address is written: whoever regenerates uses the index their own client is set up for.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml
+  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 .PHONY: lock
 lock: $(VENV)/.dev ## resolve the dependencies anew; ARGS="--upgrade" for the newest
-	@$(COMPILE) --group build -o requirements.lock $(ARGS)
-	@$(COMPILE) --group build --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+	@$(COMPILE) pyproject.toml --group build -o requirements.lock $(ARGS)
+	@$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+	@$(COMPILE) --group spark -c requirements-dev.lock -o requirements-spark.lock $(ARGS)
 
 .PHONY: clean
 clean: ## remove the environment, caches and builds; a lake is left alone
@@ -97,3 +98,10 @@ $(VENV)/.demo: requirements.lock pyproject.toml | $(VENV)/.created
 $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(VENV)/.created
 	$(call install,requirements-dev.lock)
 	@touch $(VENV)/.demo $@
+
+# Spark is published as a source archive alone (450 MB, ready-made jars: packed here, nothing compiled).
+$(VENV)/.spark: requirements-spark.lock $(VENV)/.dev
+	$(say) 'packages of $<'
+	@$(PIP) install $(PIP_QUIETLY) --only-binary :all: --no-binary pyspark --no-build-isolation \
+	  --require-hashes -r $<
+	@touch $@

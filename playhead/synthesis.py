@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from metrics.engine import Mapper
 from metrics.errors import LakeError
 from metrics.lake import Lake
 from metrics.telemetry import TABLES
@@ -31,9 +32,14 @@ class Synthesised:
 
 
 def synthesise(
-    scenario: Scenario, lake: Lake, *, partitions: int = 2, tell: Tell | None = None
+    scenario: Scenario,
+    lake: Lake,
+    *,
+    partitions: int = 2,
+    mapper: Mapper | None = None,
+    tell: Tell | None = None,
 ) -> Synthesised:
-    """Simulate ``scenario`` into ``lake``.
+    """Simulate ``scenario`` into ``lake``; ``mapper`` runs a day's partitions, here when absent.
 
     A scenario is known by its content: the same one again adds nothing, and one that was cut off goes on with
     the first batch that is missing (earlier weeks are simulated again, since later ones hang on them).
@@ -64,7 +70,7 @@ def synthesise(
     # One batch is written while the next is simulated; never more than one waits, so memory stays bounded.
     with ThreadPoolExecutor(1) as writer:
         pending = None
-        for batch in emulator.run(scenario, partitions=partitions, tell=tell):
+        for batch in emulator.run(scenario, partitions=partitions, mapper=mapper, tell=tell):
             if pending is not None:
                 pending.result()
             pending = writer.submit(append, batch)

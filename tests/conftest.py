@@ -17,7 +17,11 @@ hypothesis.settings.register_profile("playhead", deadline=None, derandomize=True
 hypothesis.settings.load_profile("playhead")
 
 # Tools that integration tests call, and the command that brings each.
-TOOLS = {"promtool": "apt-get install prometheus", "chromium": "apt-get install chromium"}
+TOOLS = {
+    "promtool": "apt-get install prometheus",
+    "java": "apt-get install default-jre-headless",
+    "chromium": "apt-get install chromium",
+}
 
 _left_out = pytest.StashKey[int]()
 

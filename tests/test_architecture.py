@@ -154,13 +154,15 @@ def test_the_locks_agree_and_cover_the_project() -> None:
     for asked, pins in (
         (PROJECT["project"]["dependencies"] + groups["build"], runtime),
         (groups["dev"], development),
+        (groups["spark"], _pins("requirements-spark.lock")),
     ):
         names = {re.split(r"[<>=!~;\[ ]", line)[0].lower() for line in asked}
         assert names <= {pin.split("==")[0] for pin in pins}
+    assert groups["spark"] == PROJECT["project"]["optional-dependencies"]["spark"]
 
 
 def test_every_pin_has_a_hash() -> None:
-    for lock in ("requirements.lock", "requirements-dev.lock"):
+    for lock in ("requirements.lock", "requirements-dev.lock", "requirements-spark.lock"):
         blocks = re.split(r"\n(?=[a-z0-9])", (ROOT / lock).read_text("utf-8"))[1:]
         assert blocks
         assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from metrics.errors import InputError
 from playhead.commands._common import json_option, lake_option, print_json, world_options
 
 
@@ -21,9 +23,19 @@ from playhead.commands._common import json_option, lake_option, print_json, worl
 @click.option(
     "--partitions",
     type=click.IntRange(1, 4096),
-    default=2,
+    help="2 when absent, on Spark one a core. Rows do not depend on it.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["polars", "spark"]),
+    default="polars",
     show_default=True,
-    help="Rows do not depend on it.",
+    help="What runs a day's partitions: this process, or the workers of a Spark cluster. Rows do not depend on it.",
+)
+@click.option(
+    "--master",
+    metavar="URL",
+    help="Spark's master, spark://host:port; every core of this machine, local[*], when absent.",
 )
 @lake_option
 @json_option
@@ -32,7 +44,9 @@ def command(
     panel: int | None,
     days: int | None,
     seed: int | None,
-    partitions: int,
+    partitions: int | None,
+    engine: str,
+    master: str | None,
     lake_path: Path,
     as_json: bool,
 ) -> None:
@@ -42,11 +56,21 @@ def command(
     from playhead.synthesis import synthesise
     from synthetic.scenario import load_scenario
 
+    if master and engine != "spark":
+        raise InputError("only Spark has a master", where="--master", mend="add --engine spark")
     scenario = load_scenario(scenario_path, panel=panel, days=days, seed=seed)
-    lake = Lake.create(lake_path)
-    started = time.monotonic()
-    with progress("synthesise") as tell:
-        done = synthesise(scenario, lake, partitions=partitions, tell=tell)
+    with ExitStack() as stack:
+        mapper = None
+        if engine == "spark":
+            from metrics.engine.spark import SparkMapper, open_spark
+
+            mapper = SparkMapper(stack.enter_context(open_spark(master or "local[*]")))
+        lake = Lake.create(lake_path)
+        started = time.monotonic()
+        tell = stack.enter_context(progress("synthesise"))
+        done = synthesise(
+            scenario, lake, partitions=partitions or (mapper.cores if mapper else 2), mapper=mapper, tell=tell
+        )
     rate = done.sessions / (time.monotonic() - started)
     if as_json:
         print_json(

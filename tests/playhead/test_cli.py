@@ -61,3 +61,8 @@ def test_a_reader_that_leaves_is_no_failure() -> None:
         run.stdout.close()
         _, told = run.communicate(timeout=60)
     assert run.returncode == 0, told
+
+
+def test_a_master_without_spark_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("synthesize", "--master", "spark://127.0.0.1:7077") == 2
+    assert capsys.readouterr().err == "playhead: --master: only Spark has a master; add --engine spark\n"

@@ -1,7 +1,7 @@
 """Where computation runs: Polars on this machine, its threads or its processes. Nothing else knows.
 
-The seam for a cluster: what is handed over are lazy frames and a pure function over partitions, and no caller
-sees what runs them.
+The seam for a cluster, which is :mod:`metrics.engine.spark`: what is handed over are lazy frames and a pure
+function over partitions, and no caller sees what runs them.
 """
 
 from __future__ import annotations
