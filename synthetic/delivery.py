@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
 from synthetic.data_plane.appliances import EDGE, STORAGE, make_footprint
@@ -365,7 +366,7 @@ def _stream_kbps(world: World, switches: Switches) -> Ints:
     return expected_stream_kbps(world.scenario, 1 - able * saved)
 
 
-def _rows(parts: Sequence[Floats | Ints]) -> Singles:
+def _rows(parts: Sequence[npt.NDArray[np.integer | np.floating]]) -> Singles:
     """[intervals, sites] a route -> [routes · sites, intervals]."""
     return np.ascontiguousarray(np.concatenate([part.T for part in parts]), np.float32)
 

@@ -77,7 +77,7 @@ def _at_the_edge(
     return is_held, is_held, np.where(is_held | at_exchange, nothing, from_origin)
 
 
-def _chance(u: npt.NDArray[np.uint64], nth: int, ppm: Ints) -> Bools:
+def _chance(u: npt.NDArray[np.uint64], nth: int, ppm: npt.NDArray[np.int32]) -> Bools:
     """Whether each of n comes out with a chance given in millionths, by the ``nth`` 20 of 64 random bits."""
     bits = ((u >> np.uint64(4 + 20 * nth)) & np.uint64(0xFFFFF)).astype(np.int64)
-    return np.asarray(bits * 1_000_000 < ppm << 20)
+    return np.asarray(bits * 1_000_000 < ppm.astype(np.int64) << 20)

@@ -13,8 +13,10 @@ other: behind a full link it asks for its share of it, and what it leaves in the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from synthetic.arrays import Ints
 from synthetic.jit import compiled, inlined
@@ -30,6 +32,8 @@ __all__ = [
     "expected_streams",
     "settle",
 ]
+
+Smalls: TypeAlias = npt.NDArray[np.int32]
 
 INTERVAL_MS = 900_000
 INTERVALS_A_DAY = 86_400_000 // INTERVAL_MS
@@ -57,23 +61,28 @@ class Capacity:
 class Congestion:
     """Shares in millionths of the sessions that begin, most that a stream gets (kbit/s), loads (kbit/s), streams.
 
-    By site [intervals, sites]: ``edge_ppm`` of those that ask the edge for what it can serve, it takes;
+    By site [intervals, sites], in 32 bits: ``edge_ppm`` of those that ask the edge for what it can serve, it takes;
     ``private_ppm`` of those not at the edge, steering sends by private peering; ``public_ppm`` of the rest, by
     public peering. By exchange [intervals, exchanges]: the cap and load of its public port, the load of its storage.
     """
 
-    edge_ppm: Ints
-    private_ppm: Ints
-    public_ppm: Ints
-    private_cap_kbps: Ints
-    edge_load_kbps: Ints
-    edge_streams: Ints
-    private_streams: Ints
-    public_streams: Ints
-    elsewhere_streams: Ints
+    edge_ppm: Smalls
+    private_ppm: Smalls
+    public_ppm: Smalls
+    private_cap_kbps: Smalls
+    edge_streams: Smalls
+    private_streams: Smalls
+    public_streams: Smalls
+    elsewhere_streams: Smalls
     public_cap_kbps: Ints
     public_load_kbps: Ints
     storage_load_kbps: Ints
+    wanted_kbps: Ints
+
+    @property
+    def edge_load_kbps(self) -> Ints:
+        """Egress of the edge clusters [intervals, sites]: there every stream has what it wants."""
+        return self.edge_streams.astype(np.int64) * self.wanted_kbps
 
 
 def expected_streams(scenario: Scenario, places: Places, weekday: int, members: Ints) -> Ints:
@@ -102,7 +111,7 @@ def settle(
     goes_on = float(np.exp(-INTERVAL_MS / (plan.mean_session_minutes * 60_000)))
     t, sites = streams.shape
     exchanges = capacity.storage_kbps.shape[1]
-    by_site, by_exchange = np.empty((9, t, sites), np.int64), np.empty((3, t, exchanges), np.int64)
+    by_site, by_exchange = np.empty((8, t, sites), np.int32), np.empty((3, t, exchanges), np.int64)
     # Sites of an exchange lie together in ``order``, from ``begins`` on.
     order = np.argsort(places.site_exchange, kind="stable")
     begins = np.searchsorted(places.site_exchange[order], np.arange(exchanges + 1))
@@ -111,14 +120,20 @@ def settle(
         capacity.storage_kbps, capacity.closed_ppm, places.site_exchange, order, begins, int(goes_on * _PPM),
         int(plan.steering_load_ratio * _PPM), by_site, by_exchange,
     )  # fmt: skip
-    return Congestion(*by_site, *by_exchange)
+    public_cap, public_load, storage_load = by_exchange
+    return Congestion(
+        edge_ppm=by_site[0], private_ppm=by_site[1], public_ppm=by_site[2], private_cap_kbps=by_site[3],
+        edge_streams=by_site[4], private_streams=by_site[5], public_streams=by_site[6],
+        elsewhere_streams=by_site[7], public_cap_kbps=public_cap, public_load_kbps=public_load,
+        storage_load_kbps=storage_load, wanted_kbps=wanted_kbps,
+    )  # fmt: skip
 
 
 @compiled()
 def _settle(
     streams: Ints, wanted: Ints, hit_ppm: Ints, edge_kbps: Ints, private_kbps: Ints, public_kbps: Ints,
     storage_kbps: Ints, closed_ppm: Ints, exchange_of: Ints, order: Ints, begins: Ints, goes_on_ppm: int,
-    threshold_ppm: int, by_site: Ints, by_exchange: Ints,
+    threshold_ppm: int, by_site: Smalls, by_exchange: Ints,
 ) -> None:  # fmt: skip
     intervals, sites = streams.shape
     exchanges = begins.size - 1
@@ -169,9 +184,8 @@ def _settle(
             streams_public[x] += on[2, s]
             if moment >= 0:
                 by_site[0, t, s], by_site[1, t, s], by_site[2, t, s] = edge_ppm, private_ppm, public_ppm
-                by_site[4, t, s] = on[0, s] * b
                 for r in range(4):
-                    by_site[5 + r, t, s] = on[r, s]
+                    by_site[4 + r, t, s] = on[r, s]
         for x in range(exchanges):
             first, last = begins[x], begins[x + 1]
             b = int(wanted[order[first]]) if last > first else 1

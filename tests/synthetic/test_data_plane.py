@@ -298,7 +298,7 @@ def test_every_stream_is_somewhere_and_no_link_carries_more_than_it_can(
     assert (found.storage_load_kbps <= capacity.storage_kbps).all()
     assert (found.public_load_kbps <= capacity.public_kbps).all()
     wanted = int(CASES[case].get("wanted", 4_000))
-    private = found.private_streams * np.minimum(found.private_cap_kbps, wanted)
+    private = found.private_streams.astype(np.int64) * np.minimum(found.private_cap_kbps, wanted)
     assert (private <= capacity.private_kbps).all()
     # All that the exchange's storage sends goes over one of its links.
     for exchange in range(len(places.exchanges)):
