@@ -7,7 +7,7 @@ from numba import float32, int32, uint32
 
 from synthetic.jit import compiled, inlined
 from synthetic.player.conditions import INTERVAL_MS
-from synthetic.player.step import advance, bits, first_chunk, unit
+from synthetic.player.step import advance, bits, first_chunk, normal, unit
 from synthetic.random import exp, log
 
 __all__ = ["COUNTS", "DECODE_MS", "INDICES", "INPUTS", "LANES", "LOG_ROWS", "OUTPUTS", "run_blocks"]
@@ -26,12 +26,12 @@ COUNTS = 4
 _DELIVERED, _STALLS, _SWITCHES, _MEDIA = range(COUNTS)
 # Of the log: the request and the stall by the clock, length of the stall, bitrate before and now.
 LOG_ROWS = 5
-# Columns of a network; of an impairment: starts a ms, mean length, factor.
-_SD, _RHO, _DEGRADED, _OUTAGE = 0, 1, 2, 5
+# Columns of a network; of an impairment: starts a ms, mean length, factor and its spread.
+_SD, _RHO, _DEGRADED, _OUTAGE, _LOG_MEAN, _TILT = 0, 1, 2, 6, 10, 11
 
 # Draws of a session that no step uses.
 _FIRST_DRAW, _MEMORY_DRAW, _STATE_DRAW = 0xFFFFFFFE, 0xFFFFFFFF, 0x80000000
-_LN2 = 0.6931471805599453
+_LN2, _LN8 = 0.6931471805599453, 2.0794415416798357
 _FAR = 3e38
 
 
@@ -77,14 +77,17 @@ def run_blocks(  # type: ignore[no-untyped-def]
             f[sd + i] = network[_SD] * float32(np.sqrt(float32(1.0) - network[_RHO] * network[_RHO]))
             f[share + i] = max(float32(1.0) - inputs[_RTT, j] / chunk, float32(0.0))
             f[top + i], f[title + i] = table[0, indices[_TOP, j]], inputs[_TITLE, j]
-            f[rate + i] = network[_DEGRADED] + network[_OUTAGE]
+            slower = np.float64(network[_LOG_MEAN]) - log(np.float64(inputs[_BASE, j]))
+            often = float32(exp(min(max(slower * network[_TILT], -_LN8), _LN8)))
+            f[rate + i] = (network[_DEGRADED] + network[_OUTAGE]) * often
             c[interval + i] = min(max(indices[_BEGINS, j] // INTERVAL_MS, 0), factor.shape[1] - 1)
             f[base + i] = inputs[_BASE, j] * factor[indices[_ROUTE, j], c[interval + i]]
             f[cap + i] = cap_kbps[indices[_ROUTE, j], c[interval + i]]
             # As many sessions begin within an impairment as the share of time it holds.
             held = network[_DEGRADED] * network[_DEGRADED + 1] + network[_OUTAGE] * network[_OUTAGE + 1]
+            held_here = held * often
             f[left + i], f[lost + i], f[ratio + i] = float32(0.0), float32(0.0), float32(0.0)
-            if unit(bits(key, _STATE_DRAW)) < held / (float32(1.0) + held):
+            if unit(bits(key, _STATE_DRAW)) < held_here / (float32(1.0) + held_here):
                 is_outage = network[_OUTAGE] * network[_OUTAGE + 1] / held
                 f[left + i], f[lost + i], f[ratio + i] = _impairment(key, uint32(0), network, is_outage)
             x0, sample, kbps, fetch, transfer = first_chunk(
@@ -136,7 +139,7 @@ def run_blocks(  # type: ignore[no-untyped-def]
                         f[cap + i] = cap_kbps[indices[_ROUTE, j], c[interval + i]]
                     if c[todo + i] >= 0x1000000:
                         network = networks[indices[_NETWORK, j]]
-                        is_outage = network[_OUTAGE] / f[rate + i]
+                        is_outage = network[_OUTAGE] / (network[_DEGRADED] + network[_OUTAGE])
                         f[left + i], f[lost + i], f[ratio + i] = _impairment(
                             lane_key[i], step, network, is_outage
                         )
@@ -224,5 +227,7 @@ def _impairment(key, step, network, outage_ratio):  # type: ignore[no-untyped-de
     """Draw one: (how long it lasts, 1 - factor, (1 - factor) / factor)."""
     which = _OUTAGE if unit(bits(key, step ^ uint32(0xA5A5A5A5))) < outage_ratio else _DEGRADED
     ms = float32(-log(np.float64(unit(bits(key, step ^ uint32(0x5A5A5A5A)))))) * network[which + 1]
-    factor = network[which + 2]
+    z = normal(bits(key, step ^ uint32(0x3C3C3C3C)))
+    factor = network[which + 2] * float32(exp(np.float64(network[which + 3] * z)))
+    factor = min(max(factor, float32(1e-3)), float32(1.0))
     return ms, float32(1.0) - factor, (float32(1.0) - factor) / factor

@@ -205,18 +205,14 @@ class _Run:
 
 
 def _table(networks: Sequence[Network]) -> F32:
-    """The kernel's view of the networks, shape (networks, 8)."""
-    return np.array(
-        [
-            (
-                n.log_sd_within, n.correlation,
-                n.degraded.starts_per_ms, n.degraded.mean_ms, n.degraded.factor,
-                n.outage.starts_per_ms, n.outage.mean_ms, n.outage.factor,
-            )
-            for n in networks
-        ],
-        np.float32,
-    )  # fmt: skip
+    """The kernel's view of the networks, shape (networks, 12)."""
+    rows = []
+    for n in networks:
+        rows.append([n.log_sd_within, n.correlation])
+        for i in (n.degraded, n.outage):
+            rows[-1] += [i.starts_per_ms, i.mean_ms, i.factor, i.log_sd]
+        rows[-1] += [n.log_mean, n.slow_tilt]
+    return np.array(rows, np.float32)
 
 
 def _logged(run: _Run, every: bool = False) -> tuple[I32, F32]:

@@ -7,7 +7,8 @@ import pytest
 
 from metrics.errors import InputError
 from synthetic.arrays import Floats
-from synthetic.player.network import NETWORKS, block_average, fit, load_networks
+from synthetic.player.fitting import fit
+from synthetic.player.network import NETWORKS, block_average, load_networks
 
 
 def process(n: int, sd: float, rho: float, rng: np.random.Generator) -> Floats:
