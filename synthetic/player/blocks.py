@@ -46,12 +46,11 @@ def run_blocks(  # type: ignore[no-untyped-def]
     Returns the session to go on with and the length of the log; ends early before a block the log cannot take.
     """
     chunk, most, loss = float32(chunk_ms), float32(buffer_ms), float32(stall_loss)
+    per_chunk = float32(1.0) / chunk
     k = (table[0, 0], table[0, 1], table[0, 2], table[0, 3], table[0, 4],
          table[0, 5], table[0, 6], table[0, 7], table[0, 8], table[0, 9])  # fmt: skip
-    s = (table[1, 0], table[1, 1], table[1, 2], table[1, 3], table[1, 4],
+    q = (table[1, 0], table[1, 1], table[1, 2], table[1, 3], table[1, 4],
          table[1, 5], table[1, 6], table[1, 7], table[1, 8], table[1, 9])  # fmt: skip
-    q = (table[2, 0], table[2, 1], table[2, 2], table[2, 3], table[2, 4],
-         table[2, 5], table[2, 6], table[2, 7], table[2, 8], table[2, 9])  # fmt: skip
     # Rows of the flat buffers: what stays, what the clock changes, what each chunk changes, what is reported.
     sd, rho, rtt, share, scale, top, title, rate = 0, 64, 128, 192, 256, 320, 384, 448
     base, cap, until, lost, ratio, left = 512, 576, 640, 704, 768, 832
@@ -59,8 +58,8 @@ def run_blocks(  # type: ignore[no-untyped-def]
         896, 960, 1024, 1088, 1152, 1216, 1280, 1344, 1408,
     )  # fmt: skip
     limit, stall, last, peak, was, active = 1472, 1536, 1600, 1664, 1728, 1792
-    at, stall_at, stalled, before = 1856, 1920, 1984, 2048
-    f = np.zeros(2112, np.float32)
+    at, stall_at, stalled, before, per_scale = 1856, 1920, 1984, 2048, 2112
+    f = np.zeros(2176, np.float32)
     stalls, switches, kbits, interval, todo, logs = 0, 64, 128, 192, 256, 320
     c = np.zeros(384, np.int32)
     lane_key = np.zeros(LANES, np.uint32)
@@ -73,6 +72,7 @@ def run_blocks(  # type: ignore[no-untyped-def]
             key = keys[j]
             lane_key[i] = key
             f[rho + i], f[rtt + i], f[scale + i] = network[_RHO], inputs[_RTT, j], inputs[_SCALE, j]
+            f[per_scale + i] = float32(1.0) / inputs[_SCALE, j]
             # The innovation of an AR(1) with the marginal sd given.
             f[sd + i] = network[_SD] * float32(np.sqrt(float32(1.0) - network[_RHO] * network[_RHO]))
             f[share + i] = max(float32(1.0) - inputs[_RTT, j] / chunk, float32(0.0))
@@ -90,9 +90,9 @@ def run_blocks(  # type: ignore[no-untyped-def]
             if unit(bits(key, _STATE_DRAW)) < held_here / (float32(1.0) + held_here):
                 is_outage = network[_OUTAGE] * network[_OUTAGE + 1] / held
                 f[left + i], f[lost + i], f[ratio + i] = _impairment(key, uint32(0), network, is_outage)
-            x0, sample, kbps, fetch, transfer = first_chunk(
+            x0, observed, observed_ms, kbps, fetch = first_chunk(
                 bits(key, _FIRST_DRAW), bits(key, _MEMORY_DRAW), f[base + i], network[_SD], f[cap + i],
-                f[rtt + i], f[scale + i], f[top + i], f[left + i], f[lost + i], f[ratio + i], s, k, chunk,
+                f[rtt + i], f[scale + i], f[top + i], f[left + i], f[lost + i], f[ratio + i], k, chunk,
             )  # fmt: skip
             # What was fetched beforehand has been measured then.
             startup = inputs[_BEFORE, j] + float32(DECODE_MS)
@@ -101,10 +101,12 @@ def run_blocks(  # type: ignore[no-untyped-def]
             f[left + i] = max(f[left + i] - startup, float32(0.0))
             end = np.float64((c[interval + i] + 1) * INTERVAL_MS) - indices[_BEGINS, j] - startup
             f[until + i] = float32(end) if c[interval + i] < factor.shape[1] - 1 else float32(_FAR)
-            f[x + i], f[slow + i], f[fast + i] = x0, sample, sample
-            f[slow_unseen + i] = float32(exp(-_LN2 * transfer / 8000.0))
-            f[fast_unseen + i] = float32(exp(-_LN2 * transfer / 3000.0))
-            f[buffer + i], f[uses_bola + i], f[asked + i] = chunk, float32(0.0), s[0]
+            f[x + i] = x0
+            f[slow_unseen + i] = float32(exp(-_LN2 * observed_ms / 8000.0))
+            f[fast_unseen + i] = float32(exp(-_LN2 * observed_ms / 3000.0))
+            f[slow + i] = observed * (float32(1.0) - f[slow_unseen + i])
+            f[fast + i] = observed * (float32(1.0) - f[fast_unseen + i])
+            f[buffer + i], f[uses_bola + i], f[asked + i] = chunk, float32(0.0), k[0]
             f[limit + i], f[stall + i], f[last + i], f[peak + i] = inputs[_INTENDED, j], 0.0, kbps, kbps
             f[fetched + i], f[was + i] = chunk, float32(0.0)
             f[active + i] = float32(1.0) if started & (chunk < f[title + i]) else float32(0.0)
@@ -153,10 +155,10 @@ def run_blocks(  # type: ignore[no-untyped-def]
                     bitrate, kbit1, stall1, elapsed1,
                 ) = advance(
                     h, safety, f[base + i], f[sd + i], f[rho + i], f[cap + i], f[rtt + i], f[share + i],
-                    f[scale + i], f[top + i], f[lost + i], f[ratio + i], f[title + i],
+                    f[scale + i], f[per_scale + i], f[top + i], f[lost + i], f[ratio + i], f[title + i],
                     f[x + i], f[left + i], f[slow + i], f[fast + i], f[slow_unseen + i], f[fast_unseen + i],
                     f[buffer + i], f[uses_bola + i], f[asked + i], f[fetched + i],
-                    s, k, q, chunk, most,
+                    k, q, chunk, per_chunk, most,
                 )  # fmt: skip
                 stall1 = stall1 * on
                 # State of a lane at rest may run on; only what is reported must stand still.
@@ -201,10 +203,18 @@ def run_blocks(  # type: ignore[no-untyped-def]
                 if used + LANES > lane.size:
                     return block, used_before
                 for i in range(LANES):
-                    lane[used] = block + i
-                    rows[0, used], rows[1, used], rows[2, used] = f[at + i], f[stall_at + i], f[stalled + i]
-                    rows[3, used], rows[4, used] = f[before + i] * f[scale + i], f[last + i] * f[scale + i]
-                    used += c[logs + i]
+                    if c[logs + i]:
+                        lane[used] = block + i
+                        rows[0, used], rows[1, used], rows[2, used] = (
+                            f[at + i],
+                            f[stall_at + i],
+                            f[stalled + i],
+                        )
+                        rows[3, used], rows[4, used] = (
+                            f[before + i] * f[scale + i],
+                            f[last + i] * f[scale + i],
+                        )
+                        used += 1
         for i in range(LANES):
             j = block + i
             ran = out[_STARTED, j] > float32(0.5)
