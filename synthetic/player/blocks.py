@@ -7,7 +7,7 @@ from numba import float32, int32, uint32
 
 from synthetic.jit import compiled, inlined
 from synthetic.player.conditions import INTERVAL_MS
-from synthetic.player.step import advance, bits, first_chunk, normal, unit
+from synthetic.player.step import arrive, bits, first_chunk, give_up, normal, request, unit
 from synthetic.random import exp, log
 
 __all__ = ["COUNTS", "DECODE_MS", "INDICES", "INPUTS", "LANES", "LOG_ROWS", "OUTPUTS", "run_blocks"]
@@ -59,9 +59,10 @@ def run_blocks(  # type: ignore[no-untyped-def]
     )  # fmt: skip
     limit, stall, last, peak, was, active = 1472, 1536, 1600, 1664, 1728, 1792
     at, stall_at, stalled, before, per_scale = 1856, 1920, 1984, 2048, 2112
-    f = np.zeros(2176, np.float32)
-    stalls, switches, kbits, interval, todo, logs = 0, 64, 128, 192, 256, 320
-    c = np.zeros(384, np.int32)
+    now, per_kbit_of, transfer_of, luck, lost_ms, lost_kbit = 2176, 2240, 2304, 2368, 2432, 2496
+    f = np.zeros(2560, np.float32)
+    stalls, switches, kbits, interval, todo, logs, slows_of = 0, 64, 128, 192, 256, 320, 384
+    c = np.zeros(448, np.int32)
     lane_key = np.zeros(LANES, np.uint32)
     used = 0
     for block in range(begin, keys.size, LANES):
@@ -147,22 +148,42 @@ def run_blocks(  # type: ignore[no-untyped-def]
                         )
             step = uint32(step + uint32(1))
             for i in range(LANES):
-                on = f[active + i]
-                is_on = on > float32(0.5)
                 h = bits(lane_key[i], step)
-                (
-                    x1, left1, slow1, fast1, slow_unseen1, fast_unseen1, buffer1, uses_bola1, asked1,
-                    bitrate, kbit1, stall1, elapsed1,
-                ) = advance(
+                x1, uses_bola1, asked1, asked_kbps, per_kbit, transfer, too_slow = request(
                     h, safety, f[base + i], f[sd + i], f[rho + i], f[cap + i], f[rtt + i], f[share + i],
                     f[scale + i], f[per_scale + i], f[top + i], f[lost + i], f[ratio + i], f[title + i],
                     f[x + i], f[left + i], f[slow + i], f[fast + i], f[slow_unseen + i], f[fast_unseen + i],
                     f[buffer + i], f[uses_bola + i], f[asked + i], f[fetched + i],
                     k, q, chunk, per_chunk, most,
                 )  # fmt: skip
-                stall1 = stall1 * on
                 # State of a lane at rest may run on; only what is reported must stand still.
-                f[x + i], f[left + i], f[uses_bola + i], f[asked + i] = x1, left1, uses_bola1, asked1
+                f[x + i], f[uses_bola + i], f[asked + i] = x1, uses_bola1, asked1
+                f[now + i], f[per_kbit_of + i], f[transfer_of + i] = asked_kbps, per_kbit, transfer
+                f[luck + i] = unit(h)
+                c[slows_of + i] = int32(1) if too_slow & (f[active + i] > float32(0.5)) else int32(0)
+            slows = int32(0)
+            for i in range(LANES):
+                slows += c[slows_of + i]
+            if slows:
+                for i in range(LANES):
+                    if c[slows_of + i]:
+                        f[now + i], f[transfer_of + i], f[lost_ms + i], f[lost_kbit + i] = give_up(
+                            f[now + i], f[per_kbit_of + i], f[transfer_of + i], f[rtt + i], f[share + i],
+                            f[scale + i], f[per_scale + i], f[top + i], f[left + i], f[lost + i], f[ratio + i],
+                            k, chunk,
+                        )  # fmt: skip
+            for i in range(LANES):
+                on = f[active + i]
+                is_on = on > float32(0.5)
+                bitrate = f[now + i]
+                left1, slow1, fast1, slow_unseen1, fast_unseen1, buffer1, kbit1, stall1, elapsed1 = arrive(
+                    bitrate, f[transfer_of + i], f[lost_ms + i], f[lost_kbit + i], f[rtt + i], f[scale + i],
+                    f[left + i], f[slow + i], f[fast + i], f[slow_unseen + i], f[fast_unseen + i], f[buffer + i],
+                    chunk, most,
+                )  # fmt: skip
+                f[lost_ms + i], f[lost_kbit + i] = float32(0.0), float32(0.0)
+                stall1 = stall1 * on
+                f[left + i] = left1
                 f[slow + i], f[fast + i] = slow1, fast1
                 f[slow_unseen + i], f[fast_unseen + i] = slow_unseen1, fast_unseen1
                 position = f[fetched + i] - f[buffer + i]
@@ -193,7 +214,7 @@ def run_blocks(  # type: ignore[no-untyped-def]
                 f[active + i] = float32(1.0) if more else float32(0.0)
                 # Flags of one lane lie apart, so that sums over 64 lanes do not meet.
                 turns = more & (played + stall_sum >= f[until + i])
-                starts = more & (left1 <= float32(0.0)) & (unit(h) < f[rate + i] * elapsed1)
+                starts = more & (left1 <= float32(0.0)) & (f[luck + i] < f[rate + i] * elapsed1)
                 flags = int32(1) if more else int32(0)
                 flags += int32(0x10000) if turns else int32(0)
                 flags += int32(0x1000000) if starts else int32(0)

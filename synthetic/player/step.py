@@ -1,7 +1,8 @@
 """One step of one session: what a chunk costs on this network, and which one DYNAMIC asks for.
 
-Written for vectors: no branch, no libm call, no division of integers, every integer operation cast. All values are
-float32 or uint32; times are ms, sizes kbit, rates kbit/s. Bitrates are those of the ladder, before ``scale``.
+Written for vectors: no branch, no libm call, every integer operation cast, few divisions; only what is done for one
+lane at a time (:func:`first_chunk`, :func:`give_up`) branches. All values are float32 or uint32; times are ms, sizes
+kbit, rates kbit/s. Bitrates are those of the ladder, before ``scale``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from numba import float32, int32, uint32
 from synthetic.jit import inlined
 from synthetic.player.abr import LOW_BUFFER_MS, SAFETY
 
-__all__ = ["advance", "bits", "first_chunk", "normal", "unit"]
+__all__ = ["arrive", "bits", "first_chunk", "give_up", "normal", "request", "unit"]
 
 _HALF_LIFE_MS, _SHORTER = 8_000.0, 8.0 / 3.0  # throughput is the lower of two averages, of 8 s and 3 s
 _LN2 = 0.6931472
@@ -104,21 +105,21 @@ def _transfer(kbit, per_kbit, left, lost, ratio):  # type: ignore[no-untyped-def
 
 
 @inlined
-def advance(  # type: ignore[no-untyped-def]
+def request(  # type: ignore[no-untyped-def]
     h, safety, base, innovation, rho, cap, rtt, share, scale, per_scale, top, lost, ratio, title,
     x, left, slow_sum, fast_sum, slow_unseen, fast_unseen, buffer, uses_bola, asked, fetched,
     k, q, chunk, per_chunk, most,
 ):  # fmt: skip
-    """Decide on one chunk and fetch it. Returns the new state, in the order of the arguments from ``x`` to
-    ``asked``, and this chunk's (bitrate, kbit, stall, ms from this request to the next).
+    """Decide on one chunk and say how long its transfer takes, to the end.
 
-    The decision is that of DYNAMIC in :mod:`synthetic.player.rules`: throughput rule, BOLA-FINITE, BOLA-U. ``top``
-    is the device's highest bitrate, ``share`` what a round trip leaves of a chunk's time, ``asked`` the bitrate
-    BOLA wanted last. An average is ``sum`` / (1 - ``unseen``): ``unseen`` is the weight of the time before the
-    first sample. Divisions are few: they cost as much as all the rest.
+    Returns the new (x, uses_bola, asked), then this chunk's (bitrate, ms per kbit, ms of transfer, whether it may
+    have to be given up). The decision is that of DYNAMIC in :mod:`synthetic.player.rules`: throughput rule,
+    BOLA-FINITE, BOLA-U. ``top`` is the device's highest bitrate, ``share`` what a round trip leaves of a chunk's
+    time, ``asked`` the bitrate BOLA wanted last. An average is ``sum`` / (1 - ``unseen``): ``unseen`` is the
+    weight of the time before the first sample.
     """
     x = rho * x + normal(h) * innovation
-    throughput = min(base * _exp(x), cap)
+    per_kbit = float32(1000.0) / min(base * _exp(x), cap)
 
     slow_seen, fast_seen = float32(1.0) - slow_unseen, float32(1.0) - fast_unseen
     is_slow = slow_sum * fast_seen < fast_sum * slow_seen
@@ -137,35 +138,50 @@ def advance(  # type: ignore[no-untyped-def]
     uses_bola = float32(0.0) if low & (wanted < safe) else uses_bola
     bitrate = wanted if uses_bola > float32(0.5) else safe
 
-    to_kbit = scale * chunk * float32(0.001)
-    per_kbit = float32(1000.0) / throughput
-    kbit = bitrate * to_kbit
-    after = max(left - rtt, float32(0.0))
-    transfer = _transfer(kbit, per_kbit, after, lost, ratio)
-    # The client looks after every piece of 12 kbit and 50 ms, from 0.5 s on. What the first look would see: the kbit
-    # that came, and whether the rest at that rate comes too late.
+    kbit = bitrate * scale * chunk * float32(0.001)
+    transfer = _transfer(kbit, per_kbit, max(left - rtt, float32(0.0)), lost, ratio)
+    too_slow = (rtt + transfer > chunk * float32(_TOO_LONG_CHUNKS * 0.999)) | (left > float32(0.0))
+    return x, uses_bola, wanted, bitrate, per_kbit, transfer, too_slow
+
+
+@inlined
+def give_up(  # type: ignore[no-untyped-def]
+    bitrate, per_kbit, transfer, rtt, share, scale, per_scale, top, left, lost, ratio, k, chunk
+):  # fmt: skip
+    """Look at a running download as DYNAMIC does, and perhaps give it up for the rung its own throughput bears.
+
+    The client looks after every piece of 12 kbit and 50 ms, from 0.5 s on; an impairment that ends only speeds a
+    download up, so the first look decides. Returns (bitrate, ms of its transfer, and ms and kbit lost before).
+    """
     piece = float32(_PIECE_KBIT) * per_kbit
     first = max(piece, float32(_PIECE_MS) - rtt)
     piece = max(piece, float32(_PIECE_MS))
     pieces = np.ceil(max(float32(_LOOK_MS) - rtt - first, float32(0.0)) / piece)
     look = rtt + first + pieces * piece
     seen = look - rtt
-    seen_share = float32(1.0) - min(after, seen) * lost / seen
-    own = seen_share * throughput
+    seen_share = float32(1.0) - min(max(left - rtt, float32(0.0)), seen) * lost / seen
+    own = seen_share / per_kbit * float32(1000.0)
     got = own * seen * float32(0.001)
-    rest = kbit - got
+    to_kbit = scale * chunk * float32(0.001)
+    rest = bitrate * to_kbit - got
     lower = _climb(min(own * share * float32(SAFETY) * per_scale, top), k, k)
     too_long = rest * float32(1000.0) > own * (chunk * float32(_TOO_LONG_CHUNKS) - look)
-    gives_up = too_long & (lower < bitrate) & (lower * to_kbit < rest) & (rtt + transfer > look)
-    again = _transfer(lower * to_kbit, per_kbit, max(left - look - rtt, float32(0.0)), lost, ratio)
+    if too_long & (lower < bitrate) & (lower * to_kbit < rest) & (rtt + transfer > look):
+        after = max(left - look - rtt, float32(0.0))
+        return lower, _transfer(lower * to_kbit, per_kbit, after, lost, ratio), look, got
+    return bitrate, transfer, float32(0.0), float32(0.0)
 
-    bitrate = lower if gives_up else bitrate
-    kbit = lower * to_kbit if gives_up else kbit
-    transfer = again if gives_up else transfer
-    fetch = rtt + transfer + (look if gives_up else float32(0.0))
+
+@inlined
+def arrive(  # type: ignore[no-untyped-def]
+    bitrate, transfer, lost_ms, lost_kbit, rtt, scale, left, slow_sum, fast_sum, slow_unseen, fast_unseen, buffer,
+    chunk, most,
+):  # fmt: skip
+    """The chunk is here. Returns the new state, in the order of the arguments from ``left`` to ``buffer``, and
+    this chunk's (kbit, stall, ms from this request to the next).
+    """
+    kbit = bitrate * scale * chunk * float32(0.001)
     measured = kbit / transfer * float32(1000.0)
-    delivered = kbit + (got if gives_up else float32(0.0))
-
     y = max(transfer * float32(-_LN2 / _HALF_LIFE_MS), float32(-20.0))
     kept = _exp(y)
     slow_sum = measured + (slow_sum - measured) * kept
@@ -174,14 +190,15 @@ def advance(  # type: ignore[no-untyped-def]
     fast_sum = measured + (fast_sum - measured) * kept
     fast_unseen = max(fast_unseen * kept, float32(1e-20))
 
+    fetch = rtt + transfer + lost_ms
     stall = max(fetch - buffer, float32(0.0))
     rises = max(buffer - fetch, float32(0.0)) + chunk
     # The next request waits until the buffer has room for another chunk.
     room = max(most - chunk, float32(0.0))
     elapsed = fetch + max(rises - room, float32(0.0))
     return (
-        x, max(left - elapsed, float32(0.0)), slow_sum, fast_sum, slow_unseen, fast_unseen,
-        min(rises, room), uses_bola, wanted, bitrate, delivered, stall, elapsed,
+        max(left - elapsed, float32(0.0)), slow_sum, fast_sum, slow_unseen, fast_unseen, min(rises, room),
+        kbit + lost_kbit, stall, elapsed,
     )  # fmt: skip
 
 
