@@ -183,6 +183,7 @@ def run_blocks(  # type: ignore[no-untyped-def]
                 )  # fmt: skip
                 f[lost_ms + i], f[lost_kbit + i] = float32(0.0), float32(0.0)
                 stall1 = stall1 * on
+                clear_ms = elapsed1 - (f[left + i] - left1)
                 f[left + i] = left1
                 f[slow + i], f[fast + i] = slow1, fast1
                 f[slow_unseen + i], f[fast_unseen + i] = slow_unseen1, fast_unseen1
@@ -214,7 +215,7 @@ def run_blocks(  # type: ignore[no-untyped-def]
                 f[active + i] = float32(1.0) if more else float32(0.0)
                 # Flags of one lane lie apart, so that sums over 64 lanes do not meet.
                 turns = more & (played + stall_sum >= f[until + i])
-                starts = more & (left1 <= float32(0.0)) & (f[luck + i] < f[rate + i] * elapsed1)
+                starts = more & (left1 <= float32(0.0)) & (f[luck + i] < f[rate + i] * clear_ms)
                 flags = int32(1) if more else int32(0)
                 flags += int32(0x10000) if turns else int32(0)
                 flags += int32(0x1000000) if starts else int32(0)
