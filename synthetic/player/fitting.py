@@ -22,7 +22,7 @@ from synthetic.player.network import CHUNK_S, Impairment, Network, block_average
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["fit", "fit_states", "ks_report", "per_chunk", "sample"]
+__all__ = ["fit", "fit_states", "ks_distance", "ks_report", "per_chunk", "sample"]
 
 _LEAST = 10  # chunks of a recording that is used
 _ROUNDS = 60
@@ -175,8 +175,8 @@ def ks_report(
         rows.append(
             {
                 "model": name,
-                "ks_chunks": _distance(np.concatenate(held_out), np.concatenate(drawn)),
-                "ks_sessions": _distance(_means(held_out), _means(drawn)),
+                "ks_chunks": ks_distance(np.concatenate(held_out), np.concatenate(drawn)),
+                "ks_sessions": ks_distance(_means(held_out), _means(drawn)),
                 "lag_1": _lag_1(drawn),
                 "held_out_lag_1": _lag_1(held_out),
                 "chunks": sum(v.size for v in held_out),
@@ -184,6 +184,14 @@ def ks_report(
             }
         )
     return pl.DataFrame(rows)
+
+
+def ks_distance(left: Floats, right: Floats) -> float:
+    """The largest difference of two samples' distribution functions (Kolmogorov-Smirnov)."""
+    left, right = np.sort(left), np.sort(right)
+    at = np.concatenate([left, right])
+    below = np.searchsorted(left, at, "right") / left.size - np.searchsorted(right, at, "right") / right.size
+    return float(np.abs(below).max())
 
 
 def _independent(traces: Iterable[Floats]) -> Network:
@@ -258,14 +266,6 @@ def _smooth(density: Floats, first: Floats, move: Floats, share: Floats, counts:
         for a in range(m):
             ahead[a] = behind[a]
             share[k, a] *= ahead[a]
-
-
-def _distance(left: Floats, right: Floats) -> float:
-    """The largest difference of two empirical distribution functions."""
-    left, right = np.sort(left), np.sort(right)
-    at = np.concatenate([left, right])
-    below = np.searchsorted(left, at, "right") / left.size - np.searchsorted(right, at, "right") / right.size
-    return float(np.abs(below).max())
 
 
 def _means(logs: Sequence[Floats]) -> Floats:

@@ -74,7 +74,7 @@ def test_planted_impairments_are_recovered() -> None:
 
 def test_each_model_is_closer_to_recordings_it_has_not_seen_than_the_one_before() -> None:
     draw = np.random.default_rng(6)
-    report = ks_report(sample(PLANTED, 300, 60, draw), sample(PLANTED, 300, 60, draw), times=20)
+    report = ks_report(list(sample(PLANTED, 300, 60, draw)), list(sample(PLANTED, 300, 60, draw)), times=20)
     independent, autoregression, impairments = report.iter_rows(named=True)
     assert report["sessions"].to_list() == [60] * 3
     assert report["chunks"].to_list() == [18_000] * 3
