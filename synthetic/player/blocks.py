@@ -29,6 +29,8 @@ LOG_ROWS = 5
 # Columns of a network; of an impairment: starts a ms, mean length, factor and its spread.
 _SD, _RHO, _DEGRADED, _OUTAGE, _LOG_MEAN, _TILT = 0, 1, 2, 6, 10, 11
 
+# What is to be done for a lane after a step. They lie so far apart that sums over 64 lanes do not meet.
+_GOES_ON, _TURNS, _STARTS, _ENDS = 1, 0x100, 0x10000, 0x1000000
 # Draws of a session that no step uses.
 _FIRST_DRAW, _MEMORY_DRAW, _STATE_DRAW = 0xFFFFFFFE, 0xFFFFFFFF, 0x80000000
 _LN2, _LN8 = 0.6931471805599453, 2.0794415416798357
@@ -51,18 +53,20 @@ def run_blocks(  # type: ignore[no-untyped-def]
          table[0, 5], table[0, 6], table[0, 7], table[0, 8], table[0, 9])  # fmt: skip
     q = (table[1, 0], table[1, 1], table[1, 2], table[1, 3], table[1, 4],
          table[1, 5], table[1, 6], table[1, 7], table[1, 8], table[1, 9])  # fmt: skip
-    # Rows of the flat buffers: what stays, what the clock changes, what each chunk changes, what is reported.
-    sd, rho, rtt, share, scale, top, title, rate = 0, 64, 128, 192, 256, 320, 384, 448
-    base, cap, until, lost, ratio, left = 512, 576, 640, 704, 768, 832
-    x, slow, fast, slow_unseen, fast_unseen, buffer, uses_bola, asked, fetched = (
-        896, 960, 1024, 1088, 1152, 1216, 1280, 1344, 1408,
+    # Rows of the flat buffers: what stays, what the clock changes, what each chunk changes, what passes from one
+    # loop of a step to the next, what is logged.
+    sd, rho, rtt, share, scale, per_scale, top, title = 0, 64, 128, 192, 256, 320, 384, 448
+    rate, intended, base, cap, until, lost, ratio, left = 512, 576, 640, 704, 768, 832, 896, 960
+    x, slow, fast, slow_unseen, fast_unseen, buffer, uses_bola, asked = (
+        1024, 1088, 1152, 1216, 1280, 1344, 1408, 1472,
     )  # fmt: skip
-    limit, stall, last, peak, was, active = 1472, 1536, 1600, 1664, 1728, 1792
-    at, stall_at, stalled, before, per_scale = 1856, 1920, 1984, 2048, 2112
-    now, per_kbit_of, transfer_of, luck, lost_ms, lost_kbit = 2176, 2240, 2304, 2368, 2432, 2496
-    f = np.zeros(2560, np.float32)
-    stalls, switches, kbits, interval, todo, logs, slows_of = 0, 64, 128, 192, 256, 320, 384
-    c = np.zeros(448, np.int32)
+    stall, last, peak, was = 1536, 1600, 1664, 1728
+    now, per_kbit_of, transfer_of, luck, lost_ms, lost_kbit = 1792, 1856, 1920, 1984, 2048, 2112
+    at, stall_at, stalled, before = 2176, 2240, 2304, 2368
+    f = np.zeros(2432, np.float32)
+    # Both counts of a lane share a cell: stalls above the lower 16 bits, switches in them.
+    both, kbits, interval, todo, logs, slows_of = 0, 64, 128, 192, 256, 320
+    c = np.zeros(384, np.int32)
     lane_key = np.zeros(LANES, np.uint32)
     used = 0
     for block in range(begin, keys.size, LANES):
@@ -108,30 +112,46 @@ def run_blocks(  # type: ignore[no-untyped-def]
             f[slow + i] = observed * (float32(1.0) - f[slow_unseen + i])
             f[fast + i] = observed * (float32(1.0) - f[fast_unseen + i])
             f[buffer + i], f[uses_bola + i], f[asked + i] = chunk, float32(0.0), k[0]
-            f[limit + i], f[stall + i], f[last + i], f[peak + i] = inputs[_INTENDED, j], 0.0, kbps, kbps
-            f[fetched + i], f[was + i] = chunk, float32(0.0)
-            f[active + i] = float32(1.0) if started & (chunk < f[title + i]) else float32(0.0)
-            c[stalls + i], c[switches + i] = 0, 0
-            c[kbits + i] = int32(kbps * f[scale + i] * chunk * float32(0.001))
+            f[intended + i] = inputs[_INTENDED, j]
+            f[stall + i], f[last + i], f[peak + i], f[was + i] = float32(0.0), kbps, kbps, float32(0.0)
+            c[both + i], c[kbits + i] = 0, int32(kbps * f[scale + i] * chunk * float32(0.001))
             out[_STARTUP, j] = startup if started else min(startup, inputs[_PATIENCE, j])
             out[_STARTED, j] = float32(1.0) if started else float32(0.0)
             out[_FIRST, j] = kbps * f[scale + i]
-            c[todo + i] = 1 if f[active + i] > float32(0.5) else 0
-            if started & (float32(0.0) >= f[until + i]):
-                c[todo + i] += 0x10000
-        step, safety = uint32(0), float32(0.9)
+            c[todo + i] = _GOES_ON if started & (chunk < f[title + i]) else _ENDS
+            if started & (f[until + i] <= float32(0.0)):
+                c[todo + i] += _TURNS
+        # Sessions of a block go chunk by chunk together: as much is fetched of each that goes on.
+        step, safety, fetched = uint32(0), float32(0.9), chunk
         while True:
             todos = int32(0)
             for i in range(LANES):
                 todos += c[todo + i]
-            if todos == 0:
-                break
-            if todos >= 0x10000:
+            if todos >= _TURNS:
                 for i in range(LANES):
-                    if c[todo + i] < 0x10000:
+                    flags = c[todo + i]
+                    if flags < _TURNS:
                         continue
                     j = block + i
-                    clock = f[fetched + i] - f[buffer + i] + f[stall + i]
+                    if flags >= _ENDS:
+                        c[todo + i] = 0
+                        ran = out[_STARTED, j] > float32(0.5)
+                        # The viewer leaves at the limit, or at once where a stall has moved it behind them; a title
+                        # fetched whole plays on from the buffer.
+                        limit = f[intended + i] - f[stall + i] * loss
+                        playing = min(max(limit, f[was + i]), min(fetched, f[title + i]))
+                        out[_PLAYING, j] = playing if ran else float32(0.0)
+                        out[_STALL, j] = f[stall + i] if ran else float32(0.0)
+                        out[_PEAK, j] = f[peak + i] * f[scale + i] if ran else float32(0.0)
+                        unplayed = max(fetched - playing, float32(0.0)) * f[last + i] * f[scale + i]
+                        counts[_DELIVERED, j] = c[kbits + i]
+                        counts[_STALLS, j] = c[both + i] >> 16
+                        counts[_SWITCHES, j] = c[both + i] & 0xFFFF
+                        counts[_MEDIA, j] = (
+                            max(c[kbits + i] - int32(unplayed * float32(0.001)), 0) if ran else 0
+                        )
+                        continue
+                    clock = fetched - f[buffer + i] + f[stall + i]
                     if clock >= f[until + i]:
                         while clock >= f[until + i] and c[interval + i] < factor.shape[1] - 1:
                             c[interval + i] += 1
@@ -140,12 +160,14 @@ def run_blocks(  # type: ignore[no-untyped-def]
                             f[until + i] = float32(_FAR)
                         f[base + i] = inputs[_BASE, j] * factor[indices[_ROUTE, j], c[interval + i]]
                         f[cap + i] = cap_kbps[indices[_ROUTE, j], c[interval + i]]
-                    if c[todo + i] >= 0x1000000:
+                    if flags >= _STARTS:
                         network = networks[indices[_NETWORK, j]]
                         is_outage = network[_OUTAGE] / (network[_DEGRADED] + network[_OUTAGE])
                         f[left + i], f[lost + i], f[ratio + i] = _impairment(
                             lane_key[i], step, network, is_outage
                         )
+            if todos & 0xFF == 0:
+                break
             step = uint32(step + uint32(1))
             for i in range(LANES):
                 h = bits(lane_key[i], step)
@@ -153,14 +175,14 @@ def run_blocks(  # type: ignore[no-untyped-def]
                     h, safety, f[base + i], f[sd + i], f[rho + i], f[cap + i], f[rtt + i], f[share + i],
                     f[scale + i], f[per_scale + i], f[top + i], f[lost + i], f[ratio + i], f[title + i],
                     f[x + i], f[left + i], f[slow + i], f[fast + i], f[slow_unseen + i], f[fast_unseen + i],
-                    f[buffer + i], f[uses_bola + i], f[asked + i], f[fetched + i],
+                    f[buffer + i], f[uses_bola + i], f[asked + i], fetched,
                     k, q, chunk, per_chunk, most,
                 )  # fmt: skip
-                # State of a lane at rest may run on; only what is reported must stand still.
+                # A lane that has ended may run on: what is reported was written when it did.
                 f[x + i], f[uses_bola + i], f[asked + i] = x1, uses_bola1, asked1
                 f[now + i], f[per_kbit_of + i], f[transfer_of + i] = asked_kbps, per_kbit, transfer
                 f[luck + i] = unit(h)
-                c[slows_of + i] = int32(1) if too_slow & (f[active + i] > float32(0.5)) else int32(0)
+                c[slows_of + i] = int32(1) if too_slow & (c[todo + i] > 0) else int32(0)
             slows = int32(0)
             for i in range(LANES):
                 slows += c[slows_of + i]
@@ -173,53 +195,48 @@ def run_blocks(  # type: ignore[no-untyped-def]
                             k, chunk,
                         )  # fmt: skip
             for i in range(LANES):
-                on = f[active + i]
-                is_on = on > float32(0.5)
                 bitrate = f[now + i]
                 left1, slow1, fast1, slow_unseen1, fast_unseen1, buffer1, kbit1, stall1, elapsed1 = arrive(
                     bitrate, f[transfer_of + i], f[lost_ms + i], f[lost_kbit + i], f[rtt + i], f[scale + i],
                     f[left + i], f[slow + i], f[fast + i], f[slow_unseen + i], f[fast_unseen + i], f[buffer + i],
                     chunk, most,
                 )  # fmt: skip
-                f[lost_ms + i], f[lost_kbit + i] = float32(0.0), float32(0.0)
-                stall1 = stall1 * on
                 clear_ms = elapsed1 - (f[left + i] - left1)
                 f[left + i] = left1
                 f[slow + i], f[fast + i] = slow1, fast1
                 f[slow_unseen + i], f[fast_unseen + i] = slow_unseen1, fast_unseen1
-                position = f[fetched + i] - f[buffer + i]
-                switched = is_on & (bitrate != f[last + i])
+                position = fetched - f[buffer + i]
+                f[buffer + i] = buffer1
+                is_stall = stall1 > float32(0.0)
+                switched = bitrate != f[last + i]
+                goes_on = c[todo + i] > 0
                 if lane is not None:
                     f[at + i] = position + f[stall + i]
-                    f[stall_at + i] = f[fetched + i] + f[stall + i]
+                    f[stall_at + i] = fetched + f[stall + i]
                     f[stalled + i], f[before + i] = stall1, f[last + i]
-                    noted = switched | (stall1 > float32(0.0)) | (is_on & every)
-                    c[logs + i] = int32(1) if noted else int32(0)
+                    c[logs + i] = int32(1) if goes_on & (switched | is_stall | every) else int32(0)
                 # Before a stall all that was fetched has been played.
-                reached = f[fetched + i] if stall1 > float32(0.0) else position
-                f[was + i] = reached if is_on else f[was + i]
-                level = buffer1 if is_on else f[buffer + i]
-                f[buffer + i] = level
-                c[kbits + i] += int32(kbit1) if is_on else int32(0)
-                c[stalls + i] += int32(1) if stall1 > float32(0.0) else int32(0)
-                c[switches + i] += int32(1) if switched else int32(0)
-                stall_sum = f[stall + i] + stall1
-                f[stall + i] = stall_sum
-                f[last + i] = bitrate if is_on else f[last + i]
-                f[peak + i] = max(f[peak + i], bitrate * on)
-                fetched1 = f[fetched + i] + chunk * on
-                f[fetched + i] = fetched1
-                f[limit + i] -= stall1 * loss
-                played = fetched1 - level
-                more = is_on & (played < f[limit + i]) & (fetched1 < f[title + i])
-                f[active + i] = float32(1.0) if more else float32(0.0)
-                # Flags of one lane lie apart, so that sums over 64 lanes do not meet.
-                turns = more & (played + stall_sum >= f[until + i])
-                starts = more & (left1 <= float32(0.0)) & (f[luck + i] < f[rate + i] * clear_ms)
-                flags = int32(1) if more else int32(0)
-                flags += int32(0x10000) if turns else int32(0)
-                flags += int32(0x1000000) if starts else int32(0)
-                c[todo + i] = flags
+                f[was + i] = fetched if is_stall else position
+                c[kbits + i] += int32(kbit1)
+                c[both + i] += (int32(0x10000) if is_stall else int32(0)) + (
+                    int32(1) if switched else int32(0)
+                )
+                stalls = f[stall + i] + stall1
+                f[stall + i] = stalls
+                f[last + i] = bitrate
+                f[peak + i] = max(f[peak + i], bitrate)
+                played = fetched + chunk - buffer1
+                more = (played < f[intended + i] - stalls * loss) & (fetched + chunk < f[title + i])
+                turns = played + stalls >= f[until + i]
+                starts = (left1 <= float32(0.0)) & (f[luck + i] < f[rate + i] * clear_ms)
+                flags = int32(_TURNS) if turns else int32(0)
+                flags += int32(_STARTS) if starts else int32(0)
+                flags = flags + int32(_GOES_ON) if more else int32(_ENDS)
+                c[todo + i] = flags if goes_on else int32(0)
+            if slows:
+                for i in range(LANES):
+                    f[lost_ms + i], f[lost_kbit + i] = float32(0.0), float32(0.0)
+            fetched += chunk
             safety = max(safety * float32(0.9), float32(0.5))
             if lane is not None:
                 if used + LANES > lane.size:
@@ -237,20 +254,6 @@ def run_blocks(  # type: ignore[no-untyped-def]
                             f[last + i] * f[scale + i],
                         )
                         used += 1
-        for i in range(LANES):
-            j = block + i
-            ran = out[_STARTED, j] > float32(0.5)
-            # The viewer leaves at the limit, or at once where a stall has moved it behind them; a title fetched
-            # whole plays on from the buffer.
-            playing = min(max(f[limit + i], f[was + i]), min(f[fetched + i], f[title + i]))
-            out[_PLAYING, j] = playing if ran else float32(0.0)
-            out[_STALL, j] = f[stall + i] if ran else float32(0.0)
-            out[_PEAK, j] = f[peak + i] * f[scale + i] if ran else float32(0.0)
-            unplayed = max(f[fetched + i] - playing, float32(0.0)) * f[last + i] * f[scale + i]
-            counts[_DELIVERED, j] = c[kbits + i]
-            counts[_STALLS, j] = c[stalls + i]
-            counts[_SWITCHES, j] = c[switches + i]
-            counts[_MEDIA, j] = max(c[kbits + i] - int32(unplayed * float32(0.001)), 0) if ran else 0
     return keys.size, used
 
 
