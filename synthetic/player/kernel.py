@@ -127,7 +127,7 @@ def play_events(
     plays: Plays, ladder: Ladder, *, networks: Sequence[Network], conditions: Conditions, chunk_ms: int,
     buffer_ms: int, stall_loss: float,
 ) -> tuple[Played, Events]:  # fmt: skip
-    """:func:`play`, and every start, stall and switch. Memory: twice the events, and 2 MB."""
+    """:func:`play`, and every start, stall and switch. Memory: twice the events, and 3 MB."""
     run = _Run(plays, ladder, networks, conditions, chunk_ms, buffer_ms, stall_loss)
     lane, rows = _logged(run)
     played = run.played()
