@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic.arrays import Bools, Floats, Ints, Tinies
+from synthetic.browsing import CONTINUE, HOME, SLOTS
 from synthetic.data_plane.appliances import EDGE, TIER_OF_ROUTE
-from synthetic.day import DayState, Request
+from synthetic.day import DayState, Request, session_keys
 from synthetic.delivery import route_row
 from synthetic.faults import breaks_hazard, fails_to_start
 from synthetic.members import DEVICE_NAMES
@@ -30,6 +31,8 @@ __all__ = ["CODEC_NAMES", "Delivered", "deliver", "plays_of"]
 
 CELLULAR_RTT_MS = np.array([0.0, 18.0, 32.0, 60.0])  # on top of the region's access, by NETWORKS; assumption
 _DAY_MS = 86_400_000
+# Longer than most looks at a title that is passed over: ten chunks for one play would not be fetched. Assumption.
+PREFETCH_REST_MS = 6_000.0
 SESSION_LOG_SD = 0.25  # spread of a member's log-throughput from session to session; assumption
 
 
@@ -159,9 +162,10 @@ def _plays(
     rtt = np.array([r.access_rtt_ms for r in regions])[region] + CELLULAR_RTT_MS[access] + route_rtt[route]
     cloud = np.array([r.cloud_rtt_ms for r in regions])[region] + CELLULAR_RTT_MS[access]
     # Authorisation and steering in one round trip, the licence in another; connections to the cloud are warm.
-    before = (
-        request.authorise_ms[rows] + request.steer_ms[rows] + request.licence_ms[rows] + 2 * cloud + miss_ms
-    )
+    cleared = request.authorise_ms[rows] + request.licence_ms[rows] + 2 * cloud
+    # What is on the device waits for nobody who says where to fetch it, nor for a miss.
+    prefetched = _prefetched(world, request, rows)
+    before = np.where(prefetched, cleared, cleared + request.steer_ms[rows] + miss_ms)
 
     ratio = np.array([scenario.codecs.bitrate_ratio[name] for name in CODEC_NAMES])
     u = uniforms(seed, member, step, Stream.PLAYER_PATIENCE)
@@ -184,13 +188,29 @@ def _plays(
         rtt_ms=rtt.astype(f),
         scale=(world.titles.complexity[title] * ratio[codec]).astype(f),
         top_rung=np.array([scenario.device[d].max_rung for d in DEVICE_NAMES], np.int32)[device],
-        prefetched=np.zeros(member.size, np.bool_),
+        prefetched=prefetched,
         before_ms=before.astype(f),
         patience_ms=np.minimum(patience, 1e9).astype(f),
         intended_ms=np.where(failed, 0.0, np.maximum(intended, 1000.0)).astype(f),
         title_ms=np.maximum(request.browse.watch_ms[rows], world.titles.runtime_ms[title]).astype(f),
     )
     return plays, fails_playing & ~failed
+
+
+def _prefetched(world: World, request: Request, rows: Ints) -> Bools:
+    """Plays whose first chunk is on the device when they are asked for.
+
+    A title gone on with: its next minutes were fetched near the end of the last sitting, or while the page was
+    open. A title of the home page that rested on screen for ``PREFETCH_REST_MS``. Not what a search found.
+    """
+    browse, params = request.browse, world.params
+    surface = browse.surface[rows]
+    place = browse.row[rows].astype(np.int64) * SLOTS + browse.slot[rows]
+    # The look at the title that was chosen: the viewer's own draw.
+    look = normals(world.scenario.seed, session_keys(request.visits)[rows], place, Stream.BROWSE_DWELL)
+    rested_ms = params.dwell_median_ms * np.exp(params.dwell_log_sd * look)
+    on_home = (surface == HOME) & (rested_ms >= PREFETCH_REST_MS)
+    return np.asarray((surface == CONTINUE) | on_home)
 
 
 def _codec(world: World, member: Ints, device: Ints, title: Ints, switches: Switches) -> Tinies:

@@ -2,7 +2,7 @@
 
 The ladder is shared by all titles up to a factor (complexity × codec). Utilities are logarithms of bitrates,
 so the factor cancels in BOLA, and its decision is a staircase over the buffer level alone: rung m+1 is
-better than rung m exactly when the buffer exceeds a threshold. Both rules are therefore sums of comparisons,
+better than rung m exactly when the buffer exceeds a threshold. Both rules are therefore chains of comparisons,
 which a compiler turns into vector instructions.
 
 Sources: Spiteri, Urgaonkar & Sitaraman, *BOLA* (2016); Spiteri, Sitaraman & Sparacio, *From Theory to
@@ -49,7 +49,7 @@ class Ladder:
     kbps: tuple[float, ...]
 
     def table(self, v_span_ms: float) -> Singles:
-        """Shape (3, RUNGS): bitrate, step from the rung below, BOLA threshold; the kernel's view of the ladder.
+        """Shape (2, RUNGS): bitrate and BOLA threshold; the kernel's view of the ladder.
 
         Rungs that do not exist are never within reach. Raises :class:`InputError` for more than ``RUNGS``.
         """
@@ -58,9 +58,7 @@ class Ladder:
             raise InputError(
                 f"a ladder of {count} rungs", where="ladder_kbps", mend=f"give one to {RUNGS} bitrates"
             )
-        table = np.full((3, RUNGS), np.inf, np.float32)
+        table = np.full((2, RUNGS), np.inf, np.float32)
         table[0, :count] = self.kbps
-        table[1] = 0.0
-        table[1, :count] = np.diff(table[0, :count], prepend=np.float32(0.0))
-        table[2, :count] = bola_thresholds(self.kbps, v_span_ms)
+        table[1, :count] = bola_thresholds(self.kbps, v_span_ms)
         return table

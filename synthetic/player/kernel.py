@@ -127,7 +127,7 @@ def play_events(
     plays: Plays, ladder: Ladder, *, networks: Sequence[Network], conditions: Conditions, chunk_ms: int,
     buffer_ms: int, stall_loss: float,
 ) -> tuple[Played, Events]:  # fmt: skip
-    """:func:`play`, and every start, stall and switch. Memory: twice the events, and 2 MB."""
+    """:func:`play`, and every start, stall and switch. Memory: twice the events, and 3 MB."""
     run = _Run(plays, ladder, networks, conditions, chunk_ms, buffer_ms, stall_loss)
     lane, rows = _logged(run)
     played = run.played()
@@ -205,18 +205,14 @@ class _Run:
 
 
 def _table(networks: Sequence[Network]) -> F32:
-    """The kernel's view of the networks, shape (networks, 8)."""
-    return np.array(
-        [
-            (
-                n.log_sd_within, n.correlation,
-                n.degraded.starts_per_ms, n.degraded.mean_ms, n.degraded.factor,
-                n.outage.starts_per_ms, n.outage.mean_ms, n.outage.factor,
-            )
-            for n in networks
-        ],
-        np.float32,
-    )  # fmt: skip
+    """The kernel's view of the networks, shape (networks, 12)."""
+    rows = []
+    for n in networks:
+        rows.append([n.log_sd_within, n.correlation])
+        for i in (n.degraded, n.outage):
+            rows[-1] += [i.starts_per_ms, i.mean_ms, i.factor, i.log_sd]
+        rows[-1] += [n.log_mean, n.slow_tilt]
+    return np.array(rows, np.float32)
 
 
 def _logged(run: _Run, every: bool = False) -> tuple[I32, F32]:

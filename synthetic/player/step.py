@@ -1,22 +1,25 @@
 """One step of one session: what a chunk costs on this network, and which one DYNAMIC asks for.
 
-Written for vectors: no branch, no libm call, no division of integers, every integer operation cast. All values are
-float32 or uint32; times are ms, sizes kbit, rates kbit/s. Bitrates are those of the ladder, before ``scale``.
+Written for vectors: no branch, no libm call, every integer operation cast, few divisions; only what is done for one
+lane at a time (:func:`first_chunk`, :func:`give_up`) branches. All values are float32 or uint32; times are ms, sizes
+kbit, rates kbit/s. Bitrates are those of the ladder, before ``scale``.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import float32, int32, uint32
 
 from synthetic.jit import inlined
 from synthetic.player.abr import LOW_BUFFER_MS, SAFETY
 
-__all__ = ["advance", "bits", "first_chunk", "normal", "unit"]
+__all__ = ["arrive", "bits", "first_chunk", "give_up", "normal", "request", "unit"]
 
 _HALF_LIFE_MS, _SHORTER = 8_000.0, 8.0 / 3.0  # throughput is the lower of two averages, of 8 s and 3 s
 _LN2 = 0.6931472
 # A running download is given up at the first look, where it would take longer than 1.8 chunks play.
 _LOOK_MS, _TOO_LONG_CHUNKS = 500.0, 1.8
+_PIECE_MS, _PIECE_KBIT = 50.0, 12.0
 _START_MS = 1000.0  # how soon a player that promises a start in 2 s wants its first chunk; assumption
 _START_RUNGS = 5  # the highest rung it starts on; assumption
 
@@ -62,34 +65,32 @@ def _exp(y):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _climb(value, s, k):  # type: ignore[no-untyped-def]
-    """The bitrate of the highest rung whose bound in ``k`` is within ``value``; ``s`` holds steps of bitrate."""
-    b = s[0]
-    b += s[1] if k[1] <= value else float32(0.0)
-    b += s[2] if k[2] <= value else float32(0.0)
-    b += s[3] if k[3] <= value else float32(0.0)
-    b += s[4] if k[4] <= value else float32(0.0)
-    b += s[5] if k[5] <= value else float32(0.0)
-    b += s[6] if k[6] <= value else float32(0.0)
-    b += s[7] if k[7] <= value else float32(0.0)
-    b += s[8] if k[8] <= value else float32(0.0)
-    b += s[9] if k[9] <= value else float32(0.0)
-    return b
+def _climb(value, k, q):  # type: ignore[no-untyped-def]
+    """The bitrate in ``k`` of the highest rung whose bound in ``q`` is within ``value``."""
+    b = k[0]
+    b = k[1] if q[1] <= value else b
+    b = k[2] if q[2] <= value else b
+    b = k[3] if q[3] <= value else b
+    b = k[4] if q[4] <= value else b
+    b = k[5] if q[5] <= value else b
+    b = k[6] if q[6] <= value else b
+    b = k[7] if q[7] <= value else b
+    b = k[8] if q[8] <= value else b
+    return k[9] if q[9] <= value else b
 
 
 @inlined
-def _climb_above(value, s, k):  # type: ignore[no-untyped-def]
-    """One rung above :func:`_climb`, or the highest."""
-    b = s[0] + s[1]
-    b += s[2] if k[1] <= value else float32(0.0)
-    b += s[3] if k[2] <= value else float32(0.0)
-    b += s[4] if k[3] <= value else float32(0.0)
-    b += s[5] if k[4] <= value else float32(0.0)
-    b += s[6] if k[5] <= value else float32(0.0)
-    b += s[7] if k[6] <= value else float32(0.0)
-    b += s[8] if k[7] <= value else float32(0.0)
-    b += s[9] if k[8] <= value else float32(0.0)
-    return b
+def _climb_above(value, k):  # type: ignore[no-untyped-def]
+    """One rung above the highest bitrate within ``value``, or the highest."""
+    b = k[1]
+    b = k[2] if k[1] <= value else b
+    b = k[3] if k[2] <= value else b
+    b = k[4] if k[3] <= value else b
+    b = k[5] if k[4] <= value else b
+    b = k[6] if k[5] <= value else b
+    b = k[7] if k[6] <= value else b
+    b = k[8] if k[7] <= value else b
+    return k[9] if k[8] <= value else b
 
 
 @inlined
@@ -104,29 +105,32 @@ def _transfer(kbit, per_kbit, left, lost, ratio):  # type: ignore[no-untyped-def
 
 
 @inlined
-def advance(  # type: ignore[no-untyped-def]
-    h, safety, base, innovation, rho, cap, rtt, share, scale, top, lost, ratio, title,
-    x, left, slow_average, fast_average, slow_unseen, fast_unseen, buffer, uses_bola, asked, fetched,
-    s, k, q, chunk, most,
+def request(  # type: ignore[no-untyped-def]
+    h, safety, base, innovation, rho, cap, rtt, share, scale, per_scale, top, lost, ratio, title,
+    x, left, slow_sum, fast_sum, slow_unseen, fast_unseen, buffer, uses_bola, asked, fetched,
+    k, q, chunk, per_chunk, most,
 ):  # fmt: skip
-    """Decide on one chunk and fetch it. Returns the new state, in the order of the arguments from ``x`` to
-    ``asked``, and this chunk's (bitrate, kbit, stall, ms from this request to the next).
+    """Decide on one chunk and say how long its transfer takes, to the end.
 
-    The decision is that of DYNAMIC in :mod:`synthetic.player.rules`: throughput rule, BOLA-FINITE, BOLA-U. ``top``
-    is the device's highest bitrate, ``share`` what a round trip leaves of a chunk's time, ``asked`` the bitrate
-    BOLA wanted last, ``unseen`` the weight an average still gives to before its first sample.
+    Returns the new (x, uses_bola, asked), then this chunk's (bitrate, ms per kbit, ms of transfer, whether it may
+    have to be given up). The decision is that of DYNAMIC in :mod:`synthetic.player.rules`: throughput rule,
+    BOLA-FINITE, BOLA-U. ``top`` is the device's highest bitrate, ``share`` what a round trip leaves of a chunk's
+    time, ``asked`` the bitrate BOLA wanted last. An average is ``sum`` / (1 - ``unseen``): ``unseen`` is the
+    weight of the time before the first sample.
     """
     x = rho * x + normal(h) * innovation
-    throughput = min(base * _exp(x), cap)
+    per_kbit = float32(1000.0) / min(base * _exp(x), cap)
 
-    estimate = min(slow_average, fast_average) / scale
+    slow_seen, fast_seen = float32(1.0) - slow_unseen, float32(1.0) - fast_unseen
+    is_slow = slow_sum * fast_seen < fast_sum * slow_seen
+    estimate = (slow_sum if is_slow else fast_sum) / (slow_seen if is_slow else fast_seen) * per_scale
     steady = estimate * share
-    bearable = safety * estimate * (buffer - rtt) / chunk
-    safe = _climb(min(min(steady * float32(SAFETY), bearable), top), s, k)
+    bearable = safety * estimate * (buffer - rtt) * per_chunk
+    safe = _climb(min(min(steady * float32(SAFETY), bearable), top), k, k)
     to_an_end = max(min(fetched, title - fetched) * float32(0.5), chunk * float32(3.0))
     span = min(most, to_an_end) - chunk
-    wanted = min(_climb(buffer * (most - chunk) / span, s, q), top)
-    above = min(_climb_above(steady, s, k), top)
+    wanted = min(_climb(buffer * (most - chunk) / span, k, q), top)
+    above = min(_climb_above(steady, k), top)
     wanted = max(asked, min(wanted, above)) if wanted > asked else wanted
     high = buffer > float32(LOW_BUFFER_MS)
     low = buffer < float32(LOW_BUFFER_MS)
@@ -134,49 +138,73 @@ def advance(  # type: ignore[no-untyped-def]
     uses_bola = float32(0.0) if low & (wanted < safe) else uses_bola
     bitrate = wanted if uses_bola > float32(0.5) else safe
 
-    to_kbit = scale * chunk * float32(0.001)
-    per_kbit = float32(1000.0) / throughput
-    kbit = bitrate * to_kbit
+    kbit = bitrate * scale * chunk * float32(0.001)
     transfer = _transfer(kbit, per_kbit, max(left - rtt, float32(0.0)), lost, ratio)
-    look = max(float32(_LOOK_MS), rtt + float32(50.0))
+    too_slow = (rtt + transfer > chunk * float32(_TOO_LONG_CHUNKS * 0.999)) | (left > float32(0.0))
+    return x, uses_bola, wanted, bitrate, per_kbit, transfer, too_slow
+
+
+@inlined
+def give_up(  # type: ignore[no-untyped-def]
+    bitrate, per_kbit, transfer, rtt, share, scale, per_scale, top, left, lost, ratio, k, chunk
+):  # fmt: skip
+    """Look at a running download as DYNAMIC does, and perhaps give it up for the rung its own throughput bears.
+
+    The client looks after every piece of 12 kbit and 50 ms, from 0.5 s on; an impairment that ends only speeds a
+    download up, so the first look decides. Returns (bitrate, ms of its transfer, and ms and kbit lost before).
+    """
+    piece = float32(_PIECE_KBIT) * per_kbit
+    first = max(piece, float32(_PIECE_MS) - rtt)
+    piece = max(piece, float32(_PIECE_MS))
+    pieces = np.ceil(max(float32(_LOOK_MS) - rtt - first, float32(0.0)) / piece)
+    look = rtt + first + pieces * piece
     seen = look - rtt
-    got = (seen - min(max(left - rtt, float32(0.0)), seen) * lost) * throughput * float32(0.001)
-    rest = kbit - got
-    own = got / seen * float32(1000.0)
-    lower = _climb(min(own * share * float32(SAFETY) / scale, top), s, k)
-    too_long = look + rest * seen / got > chunk * float32(_TOO_LONG_CHUNKS)
-    gives_up = too_long & (lower < bitrate) & (lower * to_kbit < rest) & (rtt + transfer > look)
-    again = _transfer(lower * to_kbit, per_kbit, max(left - look - rtt, float32(0.0)), lost, ratio)
+    seen_share = float32(1.0) - min(max(left - rtt, float32(0.0)), seen) * lost / seen
+    own = seen_share / per_kbit * float32(1000.0)
+    got = own * seen * float32(0.001)
+    to_kbit = scale * chunk * float32(0.001)
+    rest = bitrate * to_kbit - got
+    lower = _climb(min(own * share * float32(SAFETY) * per_scale, top), k, k)
+    too_long = rest * float32(1000.0) > own * (chunk * float32(_TOO_LONG_CHUNKS) - look)
+    if too_long & (lower < bitrate) & (lower * to_kbit < rest) & (rtt + transfer > look):
+        after = max(left - look - rtt, float32(0.0))
+        return lower, _transfer(lower * to_kbit, per_kbit, after, lost, ratio), look, got
+    return bitrate, transfer, float32(0.0), float32(0.0)
 
-    bitrate = lower if gives_up else bitrate
-    transfer = again if gives_up else transfer
-    fetch = rtt + transfer
-    fetch = fetch + look if gives_up else fetch
-    delivered = bitrate * to_kbit + (got if gives_up else float32(0.0))
-    measured = bitrate * to_kbit / transfer * float32(1000.0)
 
+@inlined
+def arrive(  # type: ignore[no-untyped-def]
+    bitrate, transfer, lost_ms, lost_kbit, rtt, scale, left, slow_sum, fast_sum, slow_unseen, fast_unseen, buffer,
+    chunk, most,
+):  # fmt: skip
+    """The chunk is here. Returns the new state, in the order of the arguments from ``left`` to ``buffer``, and
+    this chunk's (kbit, stall, ms from this request to the next).
+    """
+    kbit = bitrate * scale * chunk * float32(0.001)
+    measured = kbit / transfer * float32(1000.0)
     y = max(transfer * float32(-_LN2 / _HALF_LIFE_MS), float32(-20.0))
     kept = _exp(y)
-    slow_average += (measured - slow_average) * (float32(1.0) - kept) / (float32(1.0) - kept * slow_unseen)
+    slow_sum = measured + (slow_sum - measured) * kept
     slow_unseen = max(slow_unseen * kept, float32(1e-20))
     kept = _exp(y * float32(_SHORTER))
-    fast_average += (measured - fast_average) * (float32(1.0) - kept) / (float32(1.0) - kept * fast_unseen)
+    fast_sum = measured + (fast_sum - measured) * kept
     fast_unseen = max(fast_unseen * kept, float32(1e-20))
 
+    fetch = rtt + transfer + lost_ms
     stall = max(fetch - buffer, float32(0.0))
     rises = max(buffer - fetch, float32(0.0)) + chunk
     # The next request waits until the buffer has room for another chunk.
     room = max(most - chunk, float32(0.0))
     elapsed = fetch + max(rises - room, float32(0.0))
     return (
-        x, max(left - elapsed, float32(0.0)), slow_average, fast_average, slow_unseen, fast_unseen,
-        min(rises, room), uses_bola, wanted, bitrate, delivered, stall, elapsed,
+        max(left - elapsed, float32(0.0)), slow_sum, fast_sum, slow_unseen, fast_unseen, min(rises, room),
+        kbit + lost_kbit, stall, elapsed,
     )  # fmt: skip
 
 
 @inlined
-def first_chunk(h0, h1, base, sd, cap, rtt, scale, top, left, lost, ratio, s, k, chunk):  # type: ignore[no-untyped-def]
-    """The first chunk, over a new connection. Returns (x, sample of throughput, bitrate, ms, ms of transfer).
+def first_chunk(h0, h1, base, sd, cap, rtt, scale, top, left, lost, ratio, k, chunk):  # type: ignore[no-untyped-def]
+    """The first chunk, over a new connection. Returns (x, throughput observed, for how many ms, bitrate, ms).
 
     The player remembers the throughput of an earlier session on this path and asks for the highest rung, up to
     rung 5, whose chunk it expects within ``_START_MS`` at half of it. Two round trips for the secure connection,
@@ -187,7 +215,7 @@ def first_chunk(h0, h1, base, sd, cap, rtt, scale, top, left, lost, ratio, s, k,
     throughput = min(base * _exp(x), cap)
     remembered = min(base * _exp(normal(h1) * sd), cap)
     budget = remembered * float32(0.5) * float32(_START_MS) / chunk
-    bitrate = _climb(min(min(budget / scale, top), k[_START_RUNGS]), s, k)
+    bitrate = _climb(min(min(budget / scale, top), k[_START_RUNGS]), k, k)
     kbit = bitrate * scale * chunk * float32(0.001)
     window = float32(116.8)
     unsent = kbit
@@ -203,4 +231,6 @@ def first_chunk(h0, h1, base, sd, cap, rtt, scale, top, left, lost, ratio, s, k,
             break
     after = max(left - rtt * float32(3.0), float32(0.0))
     transfer += min(after * lost, kbit / throughput * float32(1000.0) * ratio)
-    return x, min(throughput, remembered), bitrate, rtt * float32(3.0) + transfer, transfer
+    # A player takes slow start for what it is, and the memory for what it may be worth.
+    observed = min(throughput, remembered)
+    return x, observed, kbit / observed * float32(1000.0), bitrate, rtt * float32(3.0) + transfer

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metrics.errors import InputError
 from synthetic.arrays import Floats
+from synthetic.player import kernel
 from synthetic.player.abr import GAMMA_P, Ladder, bola_thresholds
-from synthetic.player.blocks import DECODE_MS
+from synthetic.player.blocks import DECODE_MS, run_blocks
 from synthetic.player.conditions import INTERVAL_MS, Conditions
 from synthetic.player.kernel import Events, Played, Plays, play, play_events, stall_times
 from synthetic.player.network import Impairment, Network
@@ -202,6 +204,140 @@ def test_bola_prefers_each_rung_from_its_threshold_on() -> None:
     for level in np.linspace(0, 120_000, 241):
         best = int(np.argmax((v * (utility + GAMMA_P) - level) / size))
         assert int((thresholds <= level).sum()) - 1 == best
+
+
+@pytest.mark.parametrize("parts", [1, 7, 64])
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 1_000])
+def test_any_number_of_partitions_gives_the_same_bits(n: int, parts: int) -> None:
+    draw = np.random.default_rng(n)
+    given = replace(
+        plays(spread(n, 300.0, 20_000.0)),
+        begins_ms=draw.integers(0, 4 * INTERVAL_MS, n).astype(np.int32),
+        route=draw.integers(0, 3, n).astype(np.int32),
+        prefetched=draw.random(n) < 0.3,
+        intended_ms=draw.uniform(0, 1.5e6, n).astype(np.float32),
+    )
+    conditions = Conditions(
+        draw.uniform(0.2, 1.0, (3, 5)).astype(np.float32), draw.uniform(900, 9e3, (3, 5)).astype(np.float32)
+    )
+    whole, events = run_events(given, FAILING, conditions)
+    found = [
+        run_events(given.take(rows), FAILING, conditions) for rows in np.array_split(np.arange(n), parts)
+    ]
+    for f in fields(Played):
+        together = np.concatenate([getattr(played, f.name) for played, _ in found])
+        assert np.array_equal(together, getattr(whole, f.name)), f.name
+    for f in fields(Events):
+        if not f.name.endswith("session"):
+            together = np.concatenate([getattr(e, f.name) for _, e in found])
+            assert np.array_equal(together, getattr(events, f.name)), f.name
+
+
+def test_another_call_of_any_size_compiles_nothing() -> None:
+    run(plays(spread(10)))
+    run_events(plays(spread(10)))
+    before = len(run_blocks.signatures)  # type: ignore[attr-defined]
+    run(plays(spread(129)), FAILING, Conditions.steady(5e3))
+    run_events(plays(spread(2)), ROUGH)
+    assert len(run_blocks.signatures) == before == 2  # type: ignore[attr-defined]
+
+
+def test_with_events_every_figure_is_the_same_and_they_add_up() -> None:
+    given = plays(spread(3_000, 200.0, 30_000.0), patience_ms=2_000.0)
+    played, (same, events) = run(given, FAILING), run_events(given, FAILING)
+    for f in fields(Played):
+        assert np.array_equal(getattr(same, f.name), getattr(played, f.name)), f.name
+    assert np.array_equal(events.start_session, np.flatnonzero(played.started))
+    assert np.array_equal(events.startup_ms, played.startup_ms[played.started])
+    assert np.array_equal(events.start_kbps, played.first_kbps[played.started])
+    assert np.array_equal(np.bincount(events.stall_session, minlength=3_000), played.stall_count)
+    total = np.bincount(events.stall_session, events.stall_ms, 3_000)
+    assert total == pytest.approx(played.stall_ms, rel=1e-5)
+    assert np.array_equal(np.bincount(events.switch_session, minlength=3_000), played.switch_count)
+    assert (events.from_kbps != events.to_kbps).all()
+    # Each switch starts from where the last one, or the start, ended.
+    later = events.switch_session[1:] == events.switch_session[:-1]
+    assert np.array_equal(events.from_kbps[1:][later], events.to_kbps[:-1][later])
+    assert np.array_equal(events.from_kbps[1:][~later], played.first_kbps[events.switch_session[1:][~later]])
+    for session, at in (
+        (events.switch_session, events.switch_at_ms),
+        (events.stall_session, events.stall_at_ms),
+    ):
+        assert (np.diff(at)[np.diff(session) == 0] > 0).all()
+        assert (np.diff(session) >= 0).all()
+    assert events.switch_at_ms.size > 10_000
+    assert events.stall_at_ms.size > 1_000
+
+
+def test_a_log_that_holds_no_block_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = plays(spread(200, 200.0, 2_000.0))
+    _, expected = run_events(given, FAILING)
+    monkeypatch.setattr(kernel, "_LOG_SIZE", 100)
+    _, events = run_events(given, FAILING)
+    for f in fields(Events):
+        assert np.array_equal(getattr(events, f.name), getattr(expected, f.name)), f.name
+
+
+def test_a_prefetched_start_waits_for_the_control_plane_and_the_decoder_alone() -> None:
+    given = plays(np.full(200, 3_000.0))
+    fetched, on_device = run(given), run(replace(given, prefetched=np.ones(200, np.bool_)))
+    assert (on_device.startup_ms == 200 + DECODE_MS).all()
+    assert (fetched.startup_ms > on_device.startup_ms + 3 * 25).all()
+    # The chunk was delivered all the same.
+    assert np.array_equal(on_device.first_kbps, fetched.first_kbps)
+    assert np.array_equal(on_device.delivered_kbit, fetched.delivered_kbit)
+
+
+def test_nobody_plays_or_there_is_nothing_to_play() -> None:
+    assert run(plays(spread(0))).started.size == 0
+    played, events = run_events(plays(spread(70), intended_ms=0.0))
+    assert not played.started.any()
+    assert not played.playing_ms.any()
+    assert events.start_session.size == events.stall_at_ms.size == events.switch_at_ms.size == 0
+
+
+def test_a_buffer_of_one_chunk_is_refused() -> None:
+    with pytest.raises(InputError, match="two chunks"):
+        play(
+            plays(spread(2)),
+            LADDER,
+            networks=[STEADY],
+            conditions=WIDE,
+            chunk_ms=CHUNK_MS,
+            buffer_ms=CHUNK_MS,
+            stall_loss=0.0,
+        )
+
+
+def test_an_outage_by_hand() -> None:
+    """Outages that last for ever from the start on a steady 8 Mbit/s: all is fetched at a hundredth of it."""
+    ends_never = replace(STEADY, outage=Impairment(1e12, 1e12, 0.01))
+    slow = run(plays(np.full(50, 8_000.0), intended_ms=60_000.0), ends_never, stall_loss=0.0)
+    steady = run(plays(np.full(50, 8_000.0), intended_ms=60_000.0), STEADY, stall_loss=0.0)
+    # The first chunk: slow start as before, and 99 times the line's time for 3,000 kbit more.
+    assert slow.startup_ms - steady.startup_ms == pytest.approx(99 * 3_000 / 8, rel=1e-4)
+    # Then the lowest rung, 940 kbit at 80 kbit/s a chunk.
+    assert (slow.stall_ms > 14 * (940 / 0.08 - CHUNK_MS)).all()
+    assert (steady.stall_ms == 0).all()
+
+
+def test_impairments_begin_and_last_as_they_should() -> None:
+    """The lowest rung on 2 Mbit/s: in an outage no chunk arrives, so each that outlasts the buffer is one stall.
+
+    A full buffer of 56 s is outlasted by an exponential outage with probability exp(-56 / mean), and what is left
+    of it then is exponential again.
+    """
+    per_hour, mean_ms = 6.0, 60_000.0
+    outages = replace(STEADY, outage=Impairment(per_hour, mean_ms, 0.001))
+    given = plays(np.full(3_000, 2_000.0), top_rung=0, intended_ms=1e7, title_ms=2e7)
+    played, events = run_events(given, outages)
+    clock_h = float(played.playing_ms.sum() + played.stall_ms.sum()) / 3.6e6
+    clear_h = clock_h / (1 + per_hour * mean_ms / 3.6e6)
+    expected = clear_h * per_hour * np.exp(-(BUFFER_MS - CHUNK_MS) / mean_ms)
+    # Five standard errors of a count, and of a mean; the first minute has no full buffer.
+    assert events.stall_ms.size == pytest.approx(expected, abs=5 * np.sqrt(expected) + 0.02 * expected)
+    error = mean_ms / np.sqrt(events.stall_ms.size)
+    assert events.stall_ms.mean() == pytest.approx(mean_ms, abs=5 * error)
 
 
 def test_a_route_slows_sessions_that_are_playing_already() -> None:
