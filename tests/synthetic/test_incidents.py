@@ -117,7 +117,7 @@ def failed(frame: pl.DataFrame, outcome: str) -> float:
 
 def test_a_config_push_is_answered_with_errors_by_edges(quiet: Frames, hit: Frames) -> None:
     rows = sessions(hit).filter(within(spec_of("config_push")) & ~others("config_push"))
-    edge = sessions(quiet).filter(pl.col("appliance").str.ends_with("-edge"))["session_id"]
+    edge = sessions(quiet).filter(pl.col("appliance").str.contains("-edge-"))["session_id"]
     on_edge = rows.filter(pl.col("session_id").is_in(edge.implode()))
     assert failed(on_edge, "start_failure") == pytest.approx(0.5, abs=0.08)
     broken = on_edge.filter(pl.col("outcome") == "start_failure")
@@ -178,8 +178,11 @@ def test_access_congestion_slows_what_it_names(quiet: Frames, hit: Frames) -> No
         .join(sessions(hit), on="session_id", suffix="_hit")
         .drop_nulls("startup_ms_hit")
     )
-    slower = both["startup_ms_hit"] > both["startup_ms"]
-    assert slower.mean() > 0.95  # type: ignore[operator]
+    assert (both["startup_ms_hit"] >= both["startup_ms"]).all()
+    # What is gone on with is on the device already, and so is what rested on screen: about a quarter of the rest.
+    fetched = both.filter(pl.col("surface") != "continue")
+    slower = fetched["startup_ms_hit"] > fetched["startup_ms"]
+    assert slower.mean() == pytest.approx(0.75, abs=0.2)
     assert both["mean_bitrate_kbps_hit"].mean() < 0.6 * both["mean_bitrate_kbps"].mean()  # type: ignore[operator]
     assert (both["stall_count_hit"] > 0).mean() > (both["stall_count"] > 0).mean()  # type: ignore[operator]
 
