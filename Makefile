@@ -63,6 +63,10 @@ lock: $(VENV)/.dev ## resolve the dependencies anew; ARGS="--upgrade" for the ne
 	@$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 	@$(COMPILE) --group spark -c requirements-dev.lock -o requirements-spark.lock $(ARGS)
 
+.PHONY: validation
+validation: $(VENV)/.dev ## the emulated service beside the field, docs/validation.md; ARGS="--lake lake --traces DIR"
+	@$(BIN)/python -m benchmarks.validation $(ARGS)
+
 .PHONY: clean
 clean: ## remove the environment, caches and builds; a lake is left alone
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
