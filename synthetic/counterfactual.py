@@ -37,12 +37,13 @@ _KEYS = ("world", "region_index", "replicate")
 class Counterfactuals:
     """Sums by world, region and jackknife group; grows a day at a time, in integers."""
 
+    played: list[pl.DataFrame] = field(default_factory=list)
     sums: list[pl.DataFrame] = field(default_factory=list)
     sketches: list[pl.DataFrame] = field(default_factory=list)
     member_days: Ints | None = None
 
     def add(self, world: World, name: str, request: Request, delivered: Delivered) -> None:
-        """One partition's day in one world."""
+        """One partition's day in one world; :meth:`sum_up` adds the worlds up together."""
         d, rows = delivered, delivered.rows
         member = request.visits.member[rows]
         weight = world.members.weight[member]
@@ -53,7 +54,7 @@ class Counterfactuals:
         playing = np.where(started, d.played.playing_ms, 0).astype(np.int64)
         frame = pl.DataFrame(
             {
-                "world": pl.repeat(name, rows.size, eager=True),
+                "world": pl.repeat(list(WORLDS).index(name), rows.size, dtype=pl.Int8, eager=True),
                 "region_index": request.region[rows],
                 "replicate": world.members.replicate[member],
                 "weight": weight,
@@ -70,13 +71,16 @@ class Counterfactuals:
                 "third_party_bytes": weight * kbyte * (d.tier == THIRD_PARTY),
             }
         )
+        self.played.append(frame)
+
+    def sum_up(self) -> None:
+        """Reduce what was played to sums and sketches."""
+        frame = pl.concat(self.played)
+        self.played = []
         self.sums.append(frame.group_by(_KEYS).agg(pl.col(_SUMS).sum().cast(pl.Decimal(38, 0))))
-        bucketed = (
-            with_bucket(nw.from_native(frame.lazy()), nw.col("startup_ms"), "bucket").to_native().collect()
-        )
-        self.sketches.append(
-            bucketed.drop_nulls("bucket").group_by(*_KEYS, "bucket").agg(pl.col("weight").sum())
-        )
+        bucketed = with_bucket(nw.from_native(frame.lazy()), nw.col("startup_ms"), "bucket").to_native()
+        by_bucket = bucketed.drop_nulls("bucket").group_by(*_KEYS, "bucket").agg(pl.col("weight").sum())
+        self.sketches.append(by_bucket.collect())
 
     def extend(self, other: Counterfactuals) -> None:
         """Another partition's sums beside these."""
@@ -122,6 +126,7 @@ class Counterfactuals:
                 region=pl.col("region_index").replace_strict(
                     dict(enumerate(regions)), return_dtype=pl.String
                 ),
+                world=pl.col("world").replace_strict(dict(enumerate(WORLDS)), return_dtype=pl.String),
             )
             .with_columns(pl.col("startup_bucket", "startup_weight").fill_null([]))
             .sort("world", "region", "replicate")

@@ -124,6 +124,7 @@ def _partition(world: World, state: DayState, rows: Ints) -> _Part:
     for name, switches in WORLDS.items():
         delivered[name] = deliver(world, state, request, switches, delivered.get("factual"))
         truth.add(world, name, request, delivered[name])
+    truth.sum_up()
     return _Part(request, delivered["factual"], truth)
 
 
