@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from synthetic.incidents import resolve_incidents, sites_in, truth_incident
 from synthetic.places import make_places
 from synthetic.scenario import load_scenario
 
+DOCS = Path(__file__).parents[2] / "docs" / "scenarios.md"
 SHIPPED = files("synthetic").joinpath("scenarios/quarter.toml").read_text("utf-8")
 
 
@@ -125,3 +129,20 @@ def test_a_missing_scenario_gets_one_line(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not UTF-8"):
         load_scenario(tmp_path / "binary.toml")
+
+
+def test_every_key_is_documented() -> None:
+    text = DOCS.read_text("utf-8")
+
+    def keys(table: dict[str, Any]) -> Iterator[str]:
+        for key, value in table.items():
+            yield key
+            if isinstance(value, dict) and key not in ("device", "region", "versions", "auth"):
+                yield from keys(value)
+        for group in ("device", "region"):
+            if group in table:
+                yield from next(iter(table[group].values()))
+
+    latencies = {"median_ms", "log_sd"}
+    told = {key for key in keys(tomllib.loads(SHIPPED)) if f"`{key}`" not in text and f"[{key}" not in text}
+    assert told - latencies == set()
