@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
+from synthetic.codecs import expected_stream_kbps
 from synthetic.data_plane.appliances import EDGE, STORAGE, make_footprint
 from synthetic.data_plane.cache import characteristic_time
 from synthetic.data_plane.congestion import (
@@ -35,14 +36,13 @@ from synthetic.data_plane.placement import (
     serving,
 )
 from synthetic.data_plane.third_party import throughput_factor
-from synthetic.demand import expected_stream_kbps, local_peak_ratio
+from synthetic.demand import local_peak_ratio
 from synthetic.incidents import Incident, level_of_sites, surge_ratio
-from synthetic.members import DEVICE_NAMES
 from synthetic.player.conditions import Conditions
 from synthetic.titles import demand
 from synthetic.world import FACTUAL, Switches, World
 
-__all__ = ["Fills", "Night", "Paths", "Pull", "route_row", "title_bytes"]
+__all__ = ["Fills", "Night", "Paths", "Pull", "route_row"]
 
 _DAY_MS = 86_400_000
 _PPM = 1_000_000
@@ -148,12 +148,15 @@ class Fills:
             int(plan.storage_fill_gbps * 1e9 / 8 * window_s),
             plan.appliance_away_ratio,
         )
-        self.sizes = title_bytes(world)
+        self.sizes = world.ladders.output_bytes.sum(axis=1)
         self.first = first_appliances(world.scenario.seed, world.titles.count)
         self.footprints = {
             w: make_footprint(world.scenario, world.places, has_edge=w.has_edge) for w in worlds
         }
-        self.stream_kbps = {w: _stream_kbps(world, w) for w in self.worlds}
+        self.stream_kbps = {
+            w: expected_stream_kbps(world.scenario, world.ladders, world.titles.share, has_av1=w.av1)
+            for w in self.worlds
+        }
         self.edge: Holdings | None = None
         self.storage: Holdings | None = None
 
@@ -343,27 +346,6 @@ class Fills:
         )
         served = [-(wanted[int(r)] * np.expm1(-pull.share[int(r)] * depth)).sum() for r, depth in cells.T]
         return np.array(served)[of.reshape(-1)]
-
-
-def title_bytes(world: World) -> Ints:
-    """Bytes of each title on disk: every rendition of every codec it is encoded in."""
-    codecs = world.scenario.codecs
-    ratio = np.where(world.is_av1_title, codecs.bitrate_ratio["av1"], 0.0)
-    ratio = np.where(world.is_av1_title & world.is_grain_title, codecs.bitrate_ratio["av1_fgs"], ratio)
-    seconds = world.titles.runtime_ms * world.titles.episode_count / 1000
-    kbit = seconds * world.titles.complexity * sum(codecs.ladder_kbps) * (1 + ratio)
-    return np.asarray(np.maximum(kbit * 125, 1), np.int64)
-
-
-def _stream_kbps(world: World, switches: Switches) -> Ints:
-    """What streams ask for, by region, given which devices and titles can have which codec."""
-    codecs = world.scenario.codecs
-    share = world.titles.share
-    av1 = float(share[world.is_av1_title & ~world.is_grain_title].sum()) * switches.av1
-    grain = float(share[world.is_av1_title & world.is_grain_title].sum()) * switches.av1
-    saved = av1 * (1 - codecs.bitrate_ratio["av1"]) + grain * (1 - codecs.bitrate_ratio["av1_fgs"])
-    able = np.array([world.scenario.device[name].av1_ratio for name in DEVICE_NAMES])
-    return expected_stream_kbps(world.scenario, 1 - able * saved)
 
 
 def _rows(parts: Sequence[npt.NDArray[np.integer | np.floating]]) -> Singles:

@@ -11,11 +11,10 @@ from synthetic.arrays import Floats, Ints
 from synthetic.incidents import Incident, sites_in, surge_ms
 from synthetic.members import DEVICE_NAMES, Members, pick
 from synthetic.places import Places
-from synthetic.player.network import NETWORKS, load_networks
 from synthetic.random import Stream, poisson, uniforms
 from synthetic.scenario import Scenario
 
-__all__ = ["VISITS_A_DAY", "Visits", "expected_stream_kbps", "local_peak_ratio", "visits_of_day"]
+__all__ = ["VISITS_A_DAY", "Visits", "local_peak_ratio", "visits_of_day"]
 
 
 VISITS_A_DAY = 16  # most visits of a member in a day; visit step = day * 16 + ordinal
@@ -97,31 +96,3 @@ def local_peak_ratio(scenario: Scenario, places: Places, site: Ints, ts_ms: Ints
     return np.asarray(
         np.interp(local, np.arange(25) * 3_600_000.0, np.append(diurnal, diurnal[0])) / diurnal.max()
     )
-
-
-def expected_stream_kbps(scenario: Scenario, codec_ratio: Floats) -> Ints:
-    """What a stream asks for without congestion, by region: mean over devices and access networks, kbit/s.
-
-    The highest rung within 0.9 of the network's median throughput and the screen's limit, times the device's
-    expected ``codec_ratio`` [devices] (bitrate over H.264's).
-    """
-    ladder = np.array(scenario.codecs.ladder_kbps)
-    networks = load_networks()
-    # Quantiles of a standard normal at the middles of 20 equal slices, by inverting the logistic approximation.
-    p = (np.arange(20) + 0.5) / 20
-    z = np.log(p / (1 - p)) / 1.702
-    out = []
-    for region in scenario.region.values():
-        total = 0.0
-        for name in NETWORKS:
-            shift = region.fixed_log_shift if name == "fixed" else 0.0
-            base = np.exp(networks[name].log_mean + shift + networks[name].log_sd_across * z)
-            for d, device in enumerate(DEVICE_NAMES):
-                spec = scenario.device[device]
-                rung = np.minimum(
-                    np.searchsorted(ladder, 0.9 * base / codec_ratio[d], side="right") - 1, spec.max_rung
-                )
-                kbps = ladder[np.maximum(rung, 0)].mean() * codec_ratio[d]
-                total += region.access.get(name, 0.0) * spec.share * kbps
-        out.append(round(total))
-    return np.array(out)

@@ -167,7 +167,7 @@ def _plays(
     prefetched = _prefetched(world, request, rows)
     before = np.where(prefetched, cleared, cleared + request.steer_ms[rows] + miss_ms)
 
-    ratio = np.array([scenario.codecs.bitrate_ratio[name] for name in CODEC_NAMES])
+    screen = np.array([scenario.device[d].max_rung for d in DEVICE_NAMES])
     u = uniforms(seed, member, step, Stream.PLAYER_PATIENCE)
     patience = player.patience_ms + u / max(player.abandon_per_s, 1e-9) * 1000
     failed = failure > 0
@@ -186,8 +186,8 @@ def _plays(
         begins_ms=(ts_ms - scenario.start_ts_ms - state.day * _DAY_MS).astype(np.int32),
         base_kbps=base_kbps.astype(f),
         rtt_ms=rtt.astype(f),
-        scale=(world.titles.complexity[title] * ratio[codec]).astype(f),
-        top_rung=np.array([scenario.device[d].max_rung for d in DEVICE_NAMES], np.int32)[device],
+        scale=world.ladders.scale[title, codec].astype(f),
+        top_rung=np.minimum(screen[device], world.ladders.top_rung[title]).astype(np.int32),
         prefetched=prefetched,
         before_ms=before.astype(f),
         patience_ms=np.minimum(patience, 1e9).astype(f),

@@ -176,18 +176,11 @@ def memberships(world: World, state: DayState) -> pl.DataFrame:
 
 def encodes(world: World) -> pl.DataFrame:
     """The table ``encode``: every title in H.264, the chosen ones in AV1, those with grain synthesis apart."""
-    scenario, titles = world.scenario, world.titles
-    ladder_kbps = sum(scenario.codecs.ladder_kbps)
+    scenario, titles, ladders = world.scenario, world.titles, world.ladders
     runtime = titles.runtime_ms * titles.episode_count
     parts = []
-    for codec, which in (
-        ("h264", np.ones(titles.count, np.bool_)),
-        ("av1", world.is_av1_title & ~world.is_grain_title),
-        ("av1_fgs", world.is_av1_title & world.is_grain_title),
-    ):
-        rows = np.flatnonzero(which)
-        ratio = scenario.codecs.bitrate_ratio[codec]
-        size = runtime[rows] * titles.complexity[rows] * ladder_kbps * ratio / 8
+    for number, codec in enumerate(CODEC_NAMES):
+        rows = np.flatnonzero(ladders.is_encoded[:, number])
         released = np.minimum(titles.release_day[rows], 0) - 7
         parts.append(
             pl.DataFrame(
@@ -196,10 +189,8 @@ def encodes(world: World) -> pl.DataFrame:
                     "codec": pl.repeat(codec, rows.size, eager=True),
                     "encoded_ts_ms": scenario.start_ts_ms + released * 86_400_000,
                     "runtime_ms": runtime[rows],
-                    "rendition_count": pl.repeat(
-                        len(scenario.codecs.ladder_kbps), rows.size, dtype=pl.Int64, eager=True
-                    ),
-                    "output_bytes": size.astype(np.int64),
+                    "rendition_count": ladders.rendition_count[rows],
+                    "output_bytes": ladders.output_bytes[rows, number],
                     "is_synthetic": pl.repeat(value=True, n=rows.size, eager=True),
                 }
             )
