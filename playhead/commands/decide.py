@@ -55,7 +55,7 @@ def _show(found: list[Decision], label: str, by: str | None) -> None:
     console.print(
         f"{label}; 90 % intervals from a paired jackknife; change from the alternative to what runs. "
         + (
-            "* where the interval holds no effect of 0."
+            "A star where it leaves out no effect."
             if by
             else "Cost is at the rates' middle values: what prices may be is not in its interval (`playhead cost "
             "report` draws them)."
@@ -76,7 +76,7 @@ def _one(decision: Decision) -> Table:
         ends = (effect.low, effect.high)
         between = " to ".join("–" if v is None else _figure(v, effect.unit, signed=True) for v in ends)
         table.add_row(
-            _name(effect),
+            f"{effect.title}, {_UNITS.get(effect.unit, effect.unit)}",
             _figure(effect.now, effect.unit),
             _figure(effect.was, effect.unit),
             _figure(effect.effect, effect.unit, signed=True),
@@ -91,7 +91,11 @@ def _by_region(decisions: list[Decision]) -> Table:
     from rich.table import Table
 
     shown = [e.metric for e in decisions[-1].effects]
-    table = Table("", *(_name(e) for e in decisions[-1].effects), "data, %", box=None)
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for effect in decisions[-1].effects:
+        table.add_column(f"{effect.title}, {_POINTS.get(effect.unit, effect.unit)}")
+    table.add_column("data, %")
     for decision in decisions:
         effects = {effect.metric: effect for effect in decision.effects}
         relative = effects["gigabytes_per_hour"].relative
@@ -107,15 +111,12 @@ def _change(effect: Effect) -> str:
     if effect.low is None or effect.high is None:
         return _figure(effect.effect, effect.unit, signed=True)
     half = _figure((effect.high - effect.low) / 2, effect.unit)
-    mark = "" if effect.is_better is None else " *"
+    mark = "" if effect.is_better is None else "*"
     return f"{_figure(effect.effect, effect.unit, signed=True)} ±{half}{mark}"
 
 
-def _name(effect: Effect) -> str:
-    return f"{effect.title}, {_UNITS.get(effect.unit, effect.unit)}"
-
-
 _UNITS = {"ratio": "%"}
+_POINTS = {"ratio": "pt", "h/subscriber-month": "h / subscriber-month"}
 _WIDTH = 110
 
 
