@@ -192,7 +192,8 @@ with card(
         st.caption(
             "Change from the alternative to what runs today, over the whole lake; :green[better] and :red[worse] "
             "only where the interval excludes no effect. Cost: with the fleet as it stands, at the rates' medians, "
-            "so its interval is the panel's alone. Margin: bytes priced at the margin, over the rates' ranges."
+            "so its interval is the panel's alone. Margin: bytes priced at the margin, over the rates' ranges. "
+            "A dash: what the alternative would cost is not known."
         )
 
 footer(source, filters, st.session_state["_span"], (*TILES, "time_to_play_bad_ratio"))

@@ -162,7 +162,9 @@ def effect(
         (effect(-0.0037, -0.0038, -0.0036, better=True), ":green[−0.370 ± 0.010]"),
         (effect(0.0021e-3, 0.0020e-3, 0.0022e-3, "USD/h", better=False), ":red[+0.0021 ± 0.0001]"),
         (effect(-120.6, -130.0, -111.2, "ms"), ":gray[−121 ± 9]"),
-        (effect(0.0, None, None, "GB/h"), ":gray[0.0000]"),
+        (effect(0.0, None, None, "GB/h"), ":gray[0]"),
+        (effect(0.00004, 0.00003, 0.00005, "GB/h", better=False), ":gray[0]"),
+        (effect(0.0002, -0.002, 0.0024, "GB/h"), ":gray[0.000 ± 0.002]"),
     ],
 )
 def test_an_effect_shows_the_digits_its_interval_allows(given: dict[str, Any], cell: str) -> None:
@@ -176,6 +178,18 @@ def test_margin_stands_beside_the_effects_where_there_is_a_statement() -> None:
     economics = {"margin_effect_usd_per_hour": {"own_cdn": {"low": 0.001, "median": 0.0045, "high": 0.014}}}
     (row,) = decision_rows(artefact, economics)
     assert row["margin per 1,000 stream hours, $"] == ":green[+4.50] :gray[(+1.00 to +14.00)]"
+
+
+def test_what_is_not_known_of_a_switch_is_a_dash() -> None:
+    """Every row has every column, in one order, whatever its switch can tell."""
+    hours, cost = effect(1.0, 0.5, 1.5, "h", better=True), effect(0.0, -1e-3, 1e-3, "USD/h")
+    worlds = {"no_edge_tier": [hours], "h264_only": [hours, cost]}
+    artefact = {"decisions": [{"world": w, "switch": w, "was": "W", "effects": e} for w, e in worlds.items()]}
+    economics = {"margin_effect_usd_per_hour": {"av1_fgs": {"low": 0.001, "median": 0.002, "high": 0.003}}}
+    edge, av1 = decision_rows(artefact, economics)
+    assert list(edge) == list(av1)
+    assert list(edge.values())[2:] == [":gray[–]", ":gray[–]"]
+    assert ":gray[–]" not in av1.values()
 
 
 @pytest.mark.parametrize("artefact", [None, {}, {"decisions": []}, []])

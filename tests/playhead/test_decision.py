@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,47 @@ def test_a_figure_that_hangs_on_one_group_has_no_interval() -> None:
         assert (found[name].low, found[name].high, found[name].is_better) == (None, None, None)
 
 
+def regional() -> pl.DataFrame:
+    """Two regions, r and q; in q a group's bytes are others' in H.264."""
+    other = [Decimal((20 + group) * 10**9) for group in range(GROUPS)]
+    return pl.concat(
+        [
+            world("factual", late=1), world("h264_only", late=3),
+            world("factual", late=5).with_columns(region=pl.lit("q")),
+            world("h264_only", late=9, startup_ms=3_000, edge_bytes=other).with_columns(region=pl.lit("q")),
+        ]
+    )  # fmt: skip
+
+
+def test_regions_stand_below_their_whole_and_add_up_to_it() -> None:
+    whole, q, r = decisions(regional(), {"factual": Cost(1, 0), "h264_only": Cost(2, 0)}, by_region=True)
+    assert [d.region for d in (whole, q, r)] == [None, "q", "r"]
+    for of in ("parts", "parts_was"):
+        parts = [asdict(getattr(d, of)) for d in (whole, q, r)]
+        for name in parts[0]:
+            assert parts[0][name] == parts[1][name] + parts[2][name] > 0, name
+    assert whole.parts.delivered_bytes == 2 * GROUPS * 20 * 10**9
+    assert q.parts_was.delivered_bytes == (GROUPS * 20 + sum(range(GROUPS))) * 10**9
+    figures = {d.region: {e.metric: e for e in d.effects} for d in (whole, q, r)}
+    late = {region: found["time_to_play_late_ratio"].effect for region, found in figures.items()}
+    assert late == pytest.approx({"r": -0.02, "q": -0.04, None: -0.03})
+    size = figures["q"]["gigabytes_per_hour"]
+    assert size.relative == pytest.approx(20 / 35.5 - 1)
+    assert size.low is not None
+    assert size.high is not None
+    assert size.low < size.effect < size.high < 0
+    # A region alone is what it is among others.
+    (alone,) = decisions(regional().filter(region="q"))
+    assert alone.effects == q.effects
+    assert "cost_per_stream_hour_usd" in figures[None]
+    assert "cost_per_stream_hour_usd" not in figures["q"]
+
+
+def test_a_change_from_nothing_has_no_share() -> None:
+    truth = pl.concat([world("factual", late=1), world("h264_only", late=0)])
+    assert effects(decisions(truth))["time_to_play_late_ratio"].relative is None
+
+
 def test_cost_is_fixed_and_variable_over_hours() -> None:
     truth = pl.concat([world("factual", hours=10), world("third_party_cdn", hours=10)])
     costs = {"factual": Cost(64.0, 0.0), "third_party_cdn": Cost(0.0, 640.0)}
@@ -172,6 +213,34 @@ def test_the_command_prints_the_table(paired: Lake, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert "Own CDN, was third-party CDN" in out
     assert "-1.000" in out
+
+
+def test_the_command_prints_it_by_region(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    lake.append("truth_counterfactual", regional(), application="test", version=0)
+    with pytest.raises(SystemExit) as stopped:
+        main(["decide", "--lake", str(lake.path), "--by", "region", "--json"])
+    assert stopped.value.code == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["by"] == "region"
+    assert [(d["world"], d["region"]) for d in said["decisions"]] == [
+        ("h264_only", region) for region in (None, "q", "r")
+    ]
+    for decision in said["decisions"]:
+        assert set(decision) == {"world", "switch", "was", "region", "parts", "effects"}
+        for world_parts in decision["parts"].values():
+            assert set(world_parts) == {"attempts", "starts", "playing_ms", "delivered_bytes"}
+        assert {"metric", "now", "was", "effect", "low", "high", "relative", "is_better"} <= set(
+            decision["effects"][0]
+        )
+    with pytest.raises(SystemExit):
+        main(["decide", "--lake", str(lake.path), "--by", "region"])
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert {"all", "q", "r"} < set(lines)
+    assert lines["q"].rstrip().endswith("-43.7")
+    with pytest.raises(SystemExit) as stopped:
+        main(["decide", "--lake", str(lake.path), "--by", "isp"])
+    assert stopped.value.code == 2
 
 
 def test_the_table_is_taken_once_a_version(paired: Lake) -> None:
