@@ -43,6 +43,11 @@ class Ladders:
     output_bytes: Ints
 
     @property
+    def best_codec(self) -> Ints:
+        """Index of the codec that needs the fewest bits, of those that each title is encoded in."""
+        return np.asarray(np.where(self.is_encoded, self.scale, np.inf).argmin(axis=1))
+
+    @property
     def rendition_count(self) -> Ints:
         """Renditions of each title in each codec that it is encoded in."""
         return self.top_rung + 1

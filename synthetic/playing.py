@@ -219,5 +219,4 @@ def _codec(world: World, member: Ints, device: Ints, title: Ints, switches: Swit
         return np.zeros(member.size, np.int8)
     share = np.array([world.scenario.device[d].av1_ratio for d in DEVICE_NAMES])
     able = uniforms(world.scenario.seed, member, device, Stream.DEVICE_AV1) < share[device]
-    av1 = able & world.is_av1_title[title]
-    return (av1.astype(np.int8) + (av1 & world.is_grain_title[title])).astype(np.int8)
+    return np.where(able, world.ladders.best_codec[title], 0).astype(np.int8)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from synthetic.arrays import Bools, Ints, Singles
+from synthetic.arrays import Ints, Singles
 from synthetic.codecs import Ladders, make_ladders
 from synthetic.control_plane.catalogue import publish
 from synthetic.control_plane.recommend import on_sale
@@ -55,8 +55,6 @@ class World:
     titles: Titles
     subscriber: Ints
     taste: Singles
-    is_av1_title: Bools
-    is_grain_title: Bools
     ladders: Ladders
     params: BrowseParameters
     found: npt.NDArray[np.int32]
@@ -82,7 +80,7 @@ def make_world(scenario: Scenario) -> World:
     grain = (
         uniforms(scenario.seed, np.arange(titles.count), 0, Stream.TITLE_GRAIN) < scenario.codecs.grain_ratio
     )
-    is_av1_title = rank < scenario.codecs.av1_titles
+    is_av1 = rank < scenario.codecs.av1_titles
     index = build_index(publish(titles), seed=scenario.seed)
     asked = queries(titles)
     found = search_all(index, [query for kind in asked for query in kind], 2 * RESULTS)
@@ -94,10 +92,8 @@ def make_world(scenario: Scenario) -> World:
         titles=titles,
         subscriber=subscriber,
         taste=taste,
-        is_av1_title=is_av1_title,
-        is_grain_title=grain,
         ladders=make_ladders(
-            scenario.codecs, titles.complexity, titles.runtime_ms * titles.episode_count, is_av1_title, grain
+            scenario.codecs, titles.complexity, titles.runtime_ms * titles.episode_count, is_av1, grain
         ),
         params=BrowseParameters(),
         found=found.reshape(len(asked), titles.count, -1),
