@@ -1,6 +1,6 @@
 """Which bitrate next: the throughput rule and BOLA over one ladder, joined as in DYNAMIC.
 
-The ladder is shared by all titles up to a factor (complexity × codec). Utilities are logarithms of bitrates,
+The grid is shared by all titles up to a factor (stretch × codec). Utilities are logarithms of bitrates,
 so the factor cancels in BOLA, and its decision is a staircase over the buffer level alone: rung m+1 is
 better than rung m exactly when the buffer exceeds a threshold. Both rules are therefore chains of comparisons,
 which a compiler turns into vector instructions.

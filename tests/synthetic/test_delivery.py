@@ -112,7 +112,8 @@ def test_each_incident_of_delivery_is_felt_in_its_scope_and_window_alone(
 
 
 def test_a_withdrawn_link_leaves_the_public_port_and_a_longer_way(world: World, days: list[Served]) -> None:
-    frame = plays(world, days[1]).filter(pl.col("region") == "asia-pacific", pl.col("tier") == STORAGE)
+    both = pl.concat([plays(world, served) for served in days])
+    frame = both.filter(pl.col("region") == "asia-pacific", pl.col("tier") == STORAGE)
     in_window = pl.col("hour").is_between(30, 42, closed="left")
     private = 1
     assert frame.filter(in_window, pl.col("route") == private).is_empty()
