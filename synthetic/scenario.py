@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -110,6 +111,12 @@ class Codecs(_Frozen):
     ladder_kbps: tuple[Positive, ...] = Field(min_length=10, max_length=10)
     av1_titles: int = Field(ge=0)
     grain_ratio: Ratio
+
+    @model_validator(mode="after")
+    def _fits(self) -> Codecs:
+        if not all(low < high for low, high in pairwise(self.ladder_kbps)):
+            raise ValueError("ladder_kbps must rise from rung to rung")
+        return self
 
 
 class Telemetry(_Frozen):

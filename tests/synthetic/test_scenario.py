@@ -45,6 +45,7 @@ def test_options_are_laid_over_the_file() -> None:
         ("member_share = 0.27", "member_share = 0.37", "sums to 1.1000, not 1"),
         ('region = "south-asia"', 'region = "south-asai"', "did you mean south-asia?"),
         ("isps = 40", "isps = 4000", "needs at least as many sites"),
+        ("[235, 375,", "[375, 235,", "codecs: ladder_kbps must rise from rung to rung"),
         ("panel = 20_000", "panel = = 3", "not TOML"),
         (
             'scope = { region = "latin-america" }',
