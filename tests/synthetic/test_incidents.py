@@ -29,7 +29,9 @@ Frames = dict[str, pl.DataFrame]
 def one_day() -> Scenario:
     base = load_scenario(None, panel=4_000, days=1, titles=3_000)
     telemetry = base.telemetry.model_copy(update={"request_sample_ratio": 1.0})
-    return base.model_copy(update={"incident": (), "telemetry": telemetry})
+    # Disks that a catalogue this small does not fit on, so that some plays are served past the edge.
+    delivery = base.delivery.model_copy(update={"edge_disk_tb": 50})
+    return base.model_copy(update={"incident": (), "telemetry": telemetry, "delivery": delivery})
 
 
 def incident(kind: str, hour: float, minutes: int, share: float, scope: Mapping[str, str]) -> IncidentSpec:
@@ -42,7 +44,7 @@ def incident(kind: str, hour: float, minutes: int, share: float, scope: Mapping[
 HIT = (
     incident("config_push", 9, 300, 0.5, {"region": "asia-pacific"}),
     incident("auth_outage", 0, 360, 0.5, {"region": "latin-america"}),
-    incident("access_congestion", 2, 900, 0.9, {"country": "FR"}),
+    incident("access_congestion", 2, 900, 0.95, {"country": "FR"}),
     incident("bad_encode", 0, 720, 0.6, {"codec": "av1", "device": "smart_tv"}),
     incident("player_bug", 12, 660, 0.4, {"player_version": "8.3", "os": "roku"}),
     incident("recommendation_outage", 1, 300, 0.6, {"region": "north-america", "device": "connected_tv"}),
