@@ -16,7 +16,6 @@ import numpy.typing as npt
 from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
 from synthetic.codecs import expected_stream_kbps
 from synthetic.data_plane.appliances import EDGE, STORAGE, make_footprint
-from synthetic.data_plane.cache import characteristic_time
 from synthetic.data_plane.congestion import (
     INTERVAL_MS,
     INTERVALS,
@@ -35,6 +34,7 @@ from synthetic.data_plane.placement import (
     reachable_share,
     serving,
 )
+from synthetic.data_plane.pull import Pull, caches
 from synthetic.data_plane.third_party import throughput_factor
 from synthetic.demand import local_peak_ratio
 from synthetic.incidents import Incident, level_of_sites, surge_ratio
@@ -42,34 +42,10 @@ from synthetic.player.conditions import Conditions
 from synthetic.titles import demand
 from synthetic.world import FACTUAL, Switches, World
 
-__all__ = ["Fills", "Night", "Paths", "Pull", "route_row"]
+__all__ = ["Fills", "Night", "Paths", "route_row"]
 
 _DAY_MS = 86_400_000
 _PPM = 1_000_000
-_FOREVER = 1e18  # starts: the characteristic time of a cache that everything fits into
-
-
-@dataclass(frozen=True)
-class Pull:
-    """What caches that fill on a miss hold, in the mean: a title asked for ``rate`` times a second at a place is
-    there with probability 1 − exp(−rate · min(T, its age)), T the characteristic time of the cache.
-
-    ``share`` [regions, titles] of a day's starts; ``site_rate`` and ``exchange_rate`` starts a second of all titles;
-    ``site_depth`` and ``exchange_depth``: T times that rate, starts of all titles within a characteristic time.
-    """
-
-    share: Floats
-    release_ts_ms: Ints
-    site_rate: Floats
-    site_depth: Floats
-    exchange_rate: Floats
-    exchange_depth: Floats
-
-    def held(self, region: Ints, title: Ints, ts_ms: Ints, rate: Floats, depth: Floats) -> Floats:
-        """Probability that each title is held, for n requests."""
-        age = np.maximum(ts_ms - self.release_ts_ms[title], 0) / 1000
-        starts = np.minimum(depth, rate * age)
-        return np.asarray(-np.expm1(-self.share[region, title] * starts))
 
 
 @dataclass(frozen=True)
@@ -235,7 +211,7 @@ class Fills:
             pull = self._pull(wanted, census * visits_per_member_day / 86_400) if switches.pull else None
             hit = np.zeros_like(pushed_ppm) if not switches.has_edge else pushed_ppm
             if pull is not None:
-                hit = np.broadcast_to(_ppm(self._pulled(wanted, pull)), streams.shape)
+                hit = np.broadcast_to(_ppm(pull.served(wanted)), streams.shape)
             left = (
                 footprint.edge_kbps * (1 - away / np.maximum(footprint.edge_appliances, 1)) * (1 - saturated)
             )
@@ -312,40 +288,26 @@ class Fills:
         return Conditions(factor=_rows(factors), cap_kbps=_rows(caps))
 
     def _pull(self, wanted: Floats, starts_a_second: Floats) -> Pull:
-        """Caches of the same disks that fill on a miss, in equilibrium with the day's demand [sites]."""
-        world, places = self.world, self.world.places
-        start_share = wanted * (world.titles.start_share / world.titles.share)[None, :]
-        start_share /= start_share.sum(axis=1, keepdims=True)
-        factual = self.footprints[FACTUAL]
-        disks = {
-            "site": (places.site_region, factual.edge_appliances * self.edge_budget.disk_bytes),
-            "exchange": (places.exchange_region, factual.storage_appliances * self.storage_budget.disk_bytes),
-        }
-        depth = {}
-        for name, (region, disk) in disks.items():
-            cells, of = np.unique(np.stack([region, disk]), axis=1, return_inverse=True)
-            # One start a second of all titles: the characteristic time is then a number of starts.
-            each = [characteristic_time(start_share[r], self.sizes, float(d)) for r, d in cells.T]
-            depth[name] = np.minimum(each, _FOREVER)[of.reshape(-1)]
+        """Caches on the disks of the appliances, asked for titles as on that day; ``starts_a_second`` [sites]."""
+        titles, places = self.world.titles, self.world.places
+        share = wanted * (titles.start_share / titles.share)[None, :]
+        share /= share.sum(axis=1, keepdims=True)
+        footprint = self.footprints[FACTUAL]
         at_exchange = np.bincount(
             places.site_exchange, starts_a_second, minlength=len(places.exchanges)
         ).astype(np.float64)
         return Pull(
-            share=start_share,
-            release_ts_ms=world.scenario.start_ts_ms + world.titles.release_day * _DAY_MS,
-            site_rate=starts_a_second,
-            site_depth=depth["site"],
-            exchange_rate=at_exchange,
-            exchange_depth=depth["exchange"],
-        )
-
-    def _pulled(self, wanted: Floats, pull: Pull) -> Floats:
-        """Share of demand [sites] that caches filled on a miss serve, releases of the day apart."""
-        cells, of = np.unique(
-            np.stack([self.world.places.site_region, pull.site_depth]), axis=1, return_inverse=True
-        )
-        served = [-(wanted[int(r)] * np.expm1(-pull.share[int(r)] * depth)).sum() for r, depth in cells.T]
-        return np.array(served)[of.reshape(-1)]
+            share=share,
+            release_ts_ms=self.world.scenario.start_ts_ms + titles.release_day * _DAY_MS,
+            sites=caches(
+                share, self.sizes, places.site_region, footprint.edge_appliances * self.edge_budget.disk_bytes,
+                starts_a_second,
+            ),
+            exchanges=caches(
+                share, self.sizes, places.exchange_region,
+                footprint.storage_appliances * self.storage_budget.disk_bytes, at_exchange,
+            ),
+        )  # fmt: skip
 
 
 def _rows(parts: Sequence[npt.NDArray[np.integer | np.floating]]) -> Singles:

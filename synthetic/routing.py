@@ -67,11 +67,8 @@ def _at_the_edge(
         return is_there & switches.has_edge, is_held & switches.has_edge, nothing
     # One draw for both caches: what an exchange lacks no site below it has.
     u = uniforms(scenario.seed, member, step, Stream.DELIVERY_PULL)
-    exchange = places.site_exchange[site]
-    is_held = u < pull.held(region, title, ts_ms, pull.site_rate[site], pull.site_depth[site])
-    at_exchange = u < pull.held(
-        region, title, ts_ms, pull.exchange_rate[exchange], pull.exchange_depth[exchange]
-    )
+    is_held = u < pull.held(pull.sites, site, title, ts_ms)
+    at_exchange = u < pull.held(pull.exchanges, places.site_exchange[site], title, ts_ms)
     cloud = np.array([r.cloud_rtt_ms for r in scenario.region.values()])[region]
     from_origin = scenario.delivery.origin_first_byte_ms + cloud
     return is_held, is_held, np.where(is_held | at_exchange, nothing, from_origin)

@@ -210,11 +210,9 @@ def test_caches_that_pull_hold_what_is_asked_for_often_and_make_the_first_wait(
     assert pull is not None
     best, least = int(pull.share[0].argmax()), int(pull.share[0].argmin())
     now = int(served.request.play_ts_ms.max())
-    rate, depth = float(pull.site_rate[0]), float(pull.site_depth[0])
 
     def held(title: int, ts_ms: int) -> float:
-        of = np.array([0]), np.array([title]), np.array([ts_ms])
-        return float(pull.held(*of, np.array([rate]), np.array([depth]))[0])
+        return float(pull.held(pull.sites, np.array([0]), np.array([title]), np.array([ts_ms]))[0])
 
     assert held(best, now) > max(held(least, now), 0.9)
     # A title that has just come out is nowhere yet, and the more viewers there are the sooner it is.
