@@ -65,7 +65,7 @@ def main() -> None:
     for section in (
         _popularity(lake),
         _startup(lake),
-        _stalls(),
+        _stalls(lake),
         _worlds(lake),
         _fits(given.traces),
         _caches(),
