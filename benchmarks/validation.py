@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lake", type=Path, required=True, help="lake of a demo")
     parser.add_argument(
-        "--traces", type=Path, action="append", default=[], help="folder of recorded networks"
+        "--traces", action="append", default=[], metavar="NAME=DIR", help="folder of recorded networks"
     )
     parser.add_argument("--out", type=Path, default=PAGE)
     given = parser.parse_args()
@@ -292,7 +292,7 @@ def _first_viewers() -> Iterator[str]:
     yield _prose(
         f"""Who comes first: of {plays:,} plays of three days, {wait.size / plays:.2%} find a title at the edge that was
         pushed there, would not find it in a cache that pulls, and have nothing of it on the device. They start
-        {p50:.0f} ms later in the median, {p90:.0f} ms at p90 and {p99:.0f} ms at p99, where no exchange had it either."""
+        {p50:.0f} ms later in the median, {p90:.0f} ms at p90, {p99:.0f} ms at p99 where no exchange had it either."""
     )
 
 
