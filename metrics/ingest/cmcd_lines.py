@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -204,7 +204,7 @@ def decode_line(text: str, mode: str = "auto") -> Decoded:
         decoded = decode(argument)
         if len(_ARGUMENT.findall(text)) > 1:
             twice = Issue("", "error", "more than one CMCD query argument; the first counts")
-            return replace(decoded, issues=(*decoded.issues, twice))
+            return decoded._replace(issues=(*decoded.issues, twice))
         return decoded
     if mode == "headers":
         row = _object(text)
