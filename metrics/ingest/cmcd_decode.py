@@ -16,13 +16,10 @@ from urllib.parse import unquote
 
 from metrics.ingest.cmcd_judge import Issue, Judged, Mode, judge, version_of, wrong_together
 from metrics.ingest.cmcd_keys import KEYS, NEWEST_VERSION
+from metrics.ingest.cmcd_remembered import REMARKABLE, REMEMBERED, REMEMBERED_CHARS, REMEMBERED_MEMBERS
 from metrics.ingest.structured_field import Member, is_deep, parse_member, split_members
 
-__all__ = ["Decoded", "Issue", "Mode", "decode", "decode_headers", "decode_json", "up_convert"]
-
-_REMEMBERED_MEMBERS, _REMEMBERED_CHARS = 1 << 15, 256
-_FEW_DIGITS, _MOST_DIGITS = 5, 15
-_REMARKABLE = ("", None)
+__all__ = ["Decoded", "Issue", "Mode", "decode", "decode_headers", "decode_json", "decode_members", "up_convert"]
 
 
 class Decoded(NamedTuple):
@@ -46,16 +43,21 @@ def decode(text: str, *, mode: Mode = "request") -> Decoded:
     # Split at every comma: where one stands in a string, its two halves are no members, so remarkable.
     segments = text.split(",")
     version = 2 if "v=2" in segments else 1
-    remembered = _REMEMBERED[version, mode]
+    remembered = REMEMBERED[version, mode]
     kept = dict(map(remembered.__getitem__, segments))
-    if "" in kept or len(kept) < len(segments):
-        return _decode_segments(split_members(text), mode)
+    if REMARKABLE[0] in kept or len(kept) < len(segments):
+        return decode_members(text, mode=mode)
     issues: tuple[Issue, ...] = ()
     for segment in filter(remembered.remarks.__contains__, segments):
         issues += remembered.remarks[segment]
-    if len(remembered) > _REMEMBERED_MEMBERS:
+    if len(remembered) > REMEMBERED_MEMBERS:
         remembered.forget()
     return Decoded(True, kept, kept, issues + wrong_together(kept, version, mode))
+
+
+def decode_members(text: str, *, mode: Mode = "request") -> Decoded:
+    """What :func:`decode` does for sets of which there is something to say, and to the same effect for any."""
+    return _decode_segments(split_members(text), mode)
 
 
 def decode_headers(headers: Mapping[str, str]) -> Decoded:
@@ -113,60 +115,6 @@ def up_convert(accepted: Mapping[str, Any]) -> dict[str, Any]:
 _BECAME_LISTS = frozenset(key.name for key in KEYS.values() if key.v1 == "integer" and key.v2 == "integers")
 
 
-class _Remembered(dict[str, tuple[str, Any]]):
-    """Members by how they are written: key and value of those that a server keeps as they are.
-
-    Players repeat most members (session, content, bitrate) on every request, so those are judged once.
-    ``remarks`` has what is said of them nevertheless.
-    """
-
-    def __init__(self, version: int, mode: Mode) -> None:
-        super().__init__()
-        self._version, self._mode = version, mode
-        self.remarks: dict[str, tuple[Issue, ...]] = {}
-        self._integers = {
-            key.name: key
-            for key in KEYS.values()
-            if key.kind(version) == "integer"
-            and (key.rounded, key.least) == (1, 0)
-            and (mode == "event" or not key.event_only)
-        }
-
-    def __missing__(self, segment: str) -> tuple[str, Any]:
-        name, _, digits = segment.partition("=")
-        # Times and counters are seldom twice the same, and soon read.
-        if _FEW_DIGITS < len(digits) <= _MOST_DIGITS and name in self._integers:
-            if digits.isascii() and digits.isdecimal():
-                return self._integers[name].name, int(digits)
-        member = _judged(segment.strip(" "), self._version, self._mode)
-        is_short = len(segment) <= _REMEMBERED_CHARS
-        # What a long one calls for is not remembered, so it is left to the way round.
-        is_plain = self._is_plain(member) and (is_short or not member.issues)
-        pair = (member.key, member.value) if is_plain else _REMARKABLE
-        if is_short:
-            self[segment] = pair
-            if is_plain and member.issues:
-                self.remarks[segment] = member.issues
-        return pair
-
-    def forget(self) -> None:
-        """Start anew."""
-        self.clear()
-        self.remarks.clear()
-
-    def _is_plain(self, member: Judged) -> bool:
-        if member.key == "v" and member.value != self._version:
-            return False  # the set is to be judged by another version
-        return member.keep and member.value is member.raw
-
-
-_REMEMBERED: Mapping[tuple[int, Mode], _Remembered] = {
-    (version, mode): _Remembered(version, mode)
-    for version in range(1, NEWEST_VERSION + 1)
-    for mode in ("request", "event")
-}
-
-
 def _decode_segments(segments: Sequence[str], mode: Mode) -> Decoded:
     version = 1
     for segment in segments:
@@ -176,12 +124,12 @@ def _decode_segments(segments: Sequence[str], mode: Mode) -> Decoded:
 
 
 def _judged(segment: str, version: int, mode: Mode) -> Judged:
-    if len(segment) > _REMEMBERED_CHARS:
+    if len(segment) > REMEMBERED_CHARS:
         return judge(parse_member(segment), version, mode)
     return _judged_once(segment, version, mode)
 
 
-@lru_cache(maxsize=_REMEMBERED_MEMBERS)
+@lru_cache(maxsize=REMEMBERED_MEMBERS)
 def _judged_once(segment: str, version: int, mode: Mode) -> Judged:
     return judge(parse_member(segment), version, mode)
 

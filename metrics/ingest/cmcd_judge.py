@@ -19,7 +19,7 @@ import http_sf
 from metrics.ingest.cmcd_keys import AGGREGATES, KEYS, NEWEST_VERSION, OBJECT_TYPES, RESPONSE_KEYS, Key
 from metrics.ingest.structured_field import Member, as_json, bare
 
-__all__ = ["Issue", "Judged", "Mode", "judge", "version_of", "wrong_together"]
+__all__ = ["Issue", "Judged", "Mode", "judge", "rounding", "version_of", "wrong_together"]
 
 Mode = Literal["request", "event"]
 Severity = Literal["error", "warning"]
@@ -84,7 +84,8 @@ def judge(member: Member, version: int, mode: Mode) -> Judged:
         issue = Issue(name, "error", f"{fault}; ignored (6.4)")
     else:
         value = raw["value"] if isinstance(raw, dict) else raw
-        return Judged(key.name, ok=True, keep=True, raw=raw, value=value, issues=tuple(_advice(key, raw)))
+        advice = tuple(_advice(key, raw)) if key.is_advised or value is not raw else ()
+        return Judged(key.name, True, True, raw, value, advice)
     return Judged(name, ok=True, keep=False, raw=raw, issues=(issue,))
 
 
@@ -202,7 +203,7 @@ def _advice(key: Key, raw: Any) -> Iterator[Issue]:
     if key.rounded > 1:
         numbers = [bare(item) for item in value] if isinstance(value, list) else [value]
         if any(isinstance(number, int) and number % key.rounded for number in numbers):
-            yield Issue(key.name, "warning", f"should be rounded to the nearest {key.rounded}")
+            yield rounding(key)
     if key.name in ("pr", "v") and value == 1:
         yield Issue(key.name, "warning", "should be left out when it is 1")
     if key.name == "nor":
@@ -214,6 +215,11 @@ def _advice(key: Key, raw: Any) -> Iterator[Issue]:
         ranges = [item["params"]["r"] for item in value if isinstance(item, dict) and "r" in item["params"]]
     if not all(_RANGE.fullmatch(given) for given in ranges):
         yield Issue(key.name, "warning", "should give a range as first-last, first- or -length (Table 1)")
+
+
+def rounding(key: Key) -> Issue:
+    """The remark on a number that is not rounded as the text asks."""
+    return Issue(key.name, "warning", f"should be rounded to the nearest {key.rounded}")
 
 
 def wrong_together(kept: Mapping[str, Any], version: int, mode: Mode) -> tuple[Issue, ...]:

@@ -53,6 +53,11 @@ class Key:
     least: int = 0
     object_types: tuple[str, ...] = ()
 
+    @property
+    def is_advised(self) -> bool:
+        """Whether the text asks more of a value than that it be of its kind."""
+        return self.rounded > 1 or self.name in ("nor", "nrr", "pr", "v")
+
     def kind(self, version: int) -> Kind | None:
         """The kind of value in that version; None where the version does not know the key."""
         return self.v1 if version == 1 else self.v2
