@@ -6,16 +6,19 @@ session whose reports are spread over two files is two sessions; join the files 
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import itemgetter
 from statistics import median_low
 from typing import Any
 
 import polars as pl
 
 from metrics.contract import EARLIEST_TS_MS, LATEST_TS_MS
-from metrics.ingest.cmcd_decode import up_convert
 from metrics.ingest.cmcd_lines import LineReader, Record, Rejected, Skipped
 from metrics.ingest.report import Report
 from metrics.ingest.sessionise import Playback, fold, split_at_silence
@@ -99,9 +102,13 @@ class Log:
         done = self.done
         if isinstance(outcome, Record) and (name := _session_name(outcome)):
             done.records += 1
-            done.noted.update(f"{i.key}: {i.message.partition(': ')[0]}" for i in outcome.issues)
-            _collect(self.groups.setdefault(name, _Group()), outcome, done.lines)
-            self.is_dated |= self.groups[name].reports[-1].ts_ms is not None
+            for issue in outcome.issues:
+                done.noted[f"{issue.key}: {issue.message.partition(': ')[0]}"] += 1
+            group = self.groups.get(name)
+            if group is None:
+                group = self.groups[name] = _Group()
+            _collect(group, outcome, done.lines)
+            self.is_dated = self.is_dated or group.reports[-1].ts_ms is not None
         elif isinstance(outcome, (Record, Rejected)):
             missing = "no sid, and no client to tell the session by"
             reason = outcome.reason if isinstance(outcome, Rejected) else missing
@@ -115,10 +122,28 @@ class Log:
 def read_cmcd(source: Source) -> Log:
     """Read one log whole; nothing is written. Without a usable record its ``done.records`` is 0."""
     log = Log(source)
+    with _without_garbage_collection():
+        _read_lines(log)
+    return log
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Millions of reports are kept and none is in a cycle: to look for cycles takes a fifth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read_lines(log: Log) -> None:
     reader = LineReader()
     # Words above the first record, until that record tells whether they are a player's banner.
     above: list[tuple[Skipped, str]] = []
-    for line in source.lines():
+    for line in log.source.lines():
         log.done.lines += 1
         if isinstance(line, Unreadable):
             log.take(Rejected(line.reason), line.shown)
@@ -134,7 +159,6 @@ def read_cmcd(source: Source) -> Log:
         log.take(outcome, line)
     for words, text in above:
         log.take(words.otherwise, text)
-    return log
 
 
 def application_of(source: Source) -> str:
@@ -215,12 +239,11 @@ def _collect(group: _Group, record: Record, order: int) -> None:
         sent_ts_ms = None
     if sent_ts_ms is not None and request.ts_ms is not None:
         group.skews_ms.append(sent_ts_ms - request.ts_ms)
-    kept = {name: value for name, value in keys.items() if name in _KEPT}
     group.reports.append(
         Report(
             order=order,
             ts_ms=request.ts_ms if sent_ts_ms is None else sent_ts_ms,
-            keys=kept if kept.get("v") == 2 else up_convert(kept),
+            keys=_kept(keys),
             mode=record.mode,
             status=request.status,
             sent_bytes=request.sent_bytes,
@@ -229,11 +252,26 @@ def _collect(group: _Group, record: Record, order: int) -> None:
     if "cid" in keys:
         # An advertisement that is not shown must not name the content.
         group.contents[keys["cid"]] += 0 if keys.get("nr") else 1
-    group.client = group.client or _client(record)
+    if group.client is None:
+        group.client = _client(record)
     group.user_agent = group.user_agent or request.user_agent
     group.player_version = group.player_version or record.player_version
     if "sid" not in keys:
         group.flags.add("no_sid")
+
+
+def _kept(keys: dict[str, Any]) -> dict[str, Any]:
+    names, values_of = _kept_names(tuple(keys))
+    return dict(zip(names, values_of(keys), strict=True))
+
+
+# Players send few sets of keys.
+@lru_cache(maxsize=4096)
+def _kept_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterable[Any]]]:
+    kept = tuple(name for name in names if name in _KEPT)
+    if len(kept) > 1:
+        return kept, itemgetter(*kept)
+    return kept, lambda keys: [keys[name] for name in kept]
 
 
 def _session_row(session_id: str, group: _Group, playback: Playback, key: bytes) -> dict[str, Any]:

@@ -39,7 +39,7 @@ _BANNER_CHARS = 300
 _NO_RECORD = "not a CMCD record"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """One report: the keys a server may keep, and what the line says beside them."""
 
