@@ -105,7 +105,8 @@ class LineReader:
             return Rejected(_NO_RECORD)
         headers = header_fields(text)
         if headers:
-            return self._record(decode_headers(headers), "request", request, is_dump=request is None)
+            decoded = _headers_win(decode_headers(headers), request.target if request else text)
+            return self._record(decoded, "request", request, is_dump=request is None)
         argument = cmcd_argument(request.target if request else text)
         if argument is not None and (request or _URL_LINE.fullmatch(text)):
             return self._record(decode(argument), "request", request)
@@ -131,7 +132,8 @@ class LineReader:
             return _unread(request.unread_time)
         headers = _json_headers(row)
         if headers:
-            return self._record(decode_headers(headers), "request", request, is_dump=not request.target)
+            decoded = _headers_win(decode_headers(headers), request.target)
+            return self._record(decoded, "request", request, is_dump=not request.target)
         cmcd = next((row[name] for name in ("CMCD", "cmcd") if row.get(name)), None)
         if isinstance(cmcd, dict):
             return self._record(decode_json(cmcd), _json_mode(cmcd), request)
@@ -196,7 +198,10 @@ def decode_line(text: str, mode: str = "auto") -> Decoded:
     {'br': 3000}
     """
     if mode == "auto":
-        mode = _mode_of(text)
+        decoded = decode(text)
+        if decoded.ok and not _is_event(text):
+            return decoded
+        mode = "event" if decoded.ok else _mode_of(text)
     if mode == "query":
         argument = cmcd_argument(text)
         if argument is None:
@@ -209,7 +214,9 @@ def decode_line(text: str, mode: str = "auto") -> Decoded:
     if mode == "headers":
         row = _object(text)
         headers = header_fields(text) if row is None else _json_headers(row)
-        return decode_headers(headers) if headers or row == {} else _nothing("no CMCD header")
+        if not headers and row != {}:
+            return _nothing("no CMCD header")
+        return _headers_win(decode_headers(headers), text)
     if mode == "json":
         row = _object(text)
         return decode_json(row) if row is not None else _nothing("not a JSON object")
@@ -217,8 +224,6 @@ def decode_line(text: str, mode: str = "auto") -> Decoded:
 
 
 def _mode_of(text: str) -> str:
-    if decode(text).ok:
-        return "event" if _is_event(text) else "dictionary"
     row = _object(text)
     if row is not None:
         return "headers" if _json_headers(row) else "json"
@@ -241,6 +246,13 @@ def _object(text: str) -> dict[str, Any] | None:
 
 def _nothing(message: str) -> Decoded:
     return Decoded(ok=False, raw=None, accepted={}, issues=(Issue("", "error", message),))
+
+
+def _headers_win(decoded: Decoded, target: str) -> Decoded:
+    if not _ARGUMENT.search(target):
+        return decoded
+    both = Issue("", "warning", "a CMCD query argument stands beside CMCD headers; it is ignored (6.8)")
+    return decoded._replace(issues=(*decoded.issues, both))
 
 
 def cmcd_argument(url: str) -> str | None:
@@ -295,11 +307,16 @@ def _json_headers(row: dict[str, Any]) -> dict[str, str]:
     places = [row, *(place for place in nested if isinstance(place, dict))]
     known = {name.lower(): name for name in HEADERS}
     return {
-        known[name.lower()]: str(value)
+        known[name.lower()]: ",".join(value) if isinstance(value, list) else value
         for place in places
         for name, value in place.items()
-        if name.lower() in known and isinstance(value, str)
+        if name.lower() in known and _is_field(value)
     }
+
+
+def _is_field(value: Any) -> bool:
+    """Whether it is a header field's value; some servers log a list, since a field may be given twice."""
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(v, str) for v in value))
 
 
 def _json_mode(values: dict[str, Any]) -> Mode:
