@@ -12,7 +12,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from metrics.contract import EARLIEST_TS_MS, LATEST_TS_MS
 from metrics.ingest.access_log import (
@@ -285,14 +285,14 @@ def header_fields(text: str) -> dict[str, str]:
 
 
 def _decoded(argument: str) -> str:
-    """URL-decoded; once more where a CDN has encoded what was encoded already."""
+    """URL-decoded, by the rules of HTML forms (4.1 item 11); once more where a CDN has encoded what was encoded."""
     once = argument
     # The escapes that make up most of it; what they leave, if anything, is decoded the long way.
-    for escape, character in (("%2C", ","), ("%3D", "="), ("%22", '"')):
+    for escape, character in (("+", " "), ("%2C", ","), ("%3D", "="), ("%22", '"')):
         once = once.replace(escape, character)
     if "%" in once:
         once = unquote(once)
-    return unquote(once) if "%" in once and "=" not in once and "%3D" in once.upper() else once
+    return unquote_plus(once) if "%" in once and "=" not in once and "%3D" in once.upper() else once
 
 
 def _is_flat(row: dict[str, Any]) -> bool:
