@@ -19,7 +19,16 @@ from metrics.ingest.cmcd_keys import KEYS, NEWEST_VERSION
 from metrics.ingest.cmcd_remembered import REMARKABLE, REMEMBERED, REMEMBERED_CHARS, REMEMBERED_MEMBERS
 from metrics.ingest.structured_field import Member, is_deep, parse_member, split_members
 
-__all__ = ["Decoded", "Issue", "Mode", "decode", "decode_headers", "decode_json", "decode_members", "up_convert"]
+__all__ = [
+    "Decoded",
+    "Issue",
+    "Mode",
+    "decode",
+    "decode_headers",
+    "decode_json",
+    "decode_members",
+    "up_convert",
+]
 
 
 class Decoded(NamedTuple):

@@ -175,8 +175,8 @@ def _items(member: Member) -> Iterator[tuple[Any, Mapping[str, Any]] | None]:
             yield None
 
 
-def _number_fault(number: float, key: Key) -> str:
-    if not abs(number) <= _LARGEST:  # not a number is not at most anything
+def _number_fault(number: float | Decimal, key: Key) -> str:
+    if not -_LARGEST <= number <= _LARGEST:  # not a number is not at most anything
         return "must have at most 15 digits"
     if number < key.least:
         return "must not be negative" if key.least == 0 else f"must be at least {key.least}"

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["AGGREGATES", "EVENTS", "HEADERS", "KEYS", "NEWEST_VERSION", "OBJECT_TYPES", "RESPONSE_KEYS", "Key", "Kind"]
+__all__ = [
+    "AGGREGATES",
+    "EVENTS",
+    "HEADERS",
+    "KEYS",
+    "NEWEST_VERSION",
+    "OBJECT_TYPES",
+    "RESPONSE_KEYS",
+    "Key",
+    "Kind",
+]
 
 NEWEST_VERSION = 2
 _UNBOUNDED = 10**15

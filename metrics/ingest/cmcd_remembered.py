@@ -45,15 +45,23 @@ class Remembered(dict[str, tuple[str, Any]]):
 
     def __missing__(self, segment: str) -> tuple[str, Any]:
         name, _, text = segment.partition("=")
-        if name in self._integers and _is_number(text):
-            return self._integer(segment, self._integers[name], text)
+        key = self._integers.get(name)
+        if key is not None and len(text) <= _MOST_DIGITS and text.isascii() and text.isdecimal():
+            pair = (key.name, int(text))
+            if pair[1] % key.rounded:
+                self.remarks[segment] = self._unrounded[key.name]
+            elif len(text) > _FEW_DIGITS:
+                return pair  # times and counters are seldom twice the same
+            self[segment] = pair
+            return pair
         if name in self._lists and (items := self._listed(text)):
             return self._list(segment, self._lists[name], items)
         member = judge(parse_member(segment.strip(" ")), self._version, self._mode)
         # What a long one calls for is not remembered, so it is left to the way round.
         if len(segment) > REMEMBERED_CHARS:
             return (member.key, member.value) if self._is_plain(member) and not member.issues else REMARKABLE
-        self[segment] = pair = (member.key, member.value) if self._is_plain(member) else REMARKABLE
+        pair = (member.key, member.value) if self._is_plain(member) else REMARKABLE
+        self[segment] = pair
         if pair is not REMARKABLE and member.issues:
             self.remarks[segment] = member.issues
         return pair
@@ -62,15 +70,6 @@ class Remembered(dict[str, tuple[str, Any]]):
         if member.key == "v" and member.value != self._version:
             return False  # the set is to be judged by another version
         return member.keep and member.value is member.raw
-
-    def _integer(self, segment: str, key: Key, text: str) -> tuple[str, Any]:
-        pair = (key.name, int(text))
-        if pair[1] % key.rounded:
-            self.remarks[segment] = self._unrounded[key.name]
-        elif len(text) > _FEW_DIGITS:
-            return pair  # times and counters are seldom twice the same
-        self[segment] = pair
-        return pair
 
     def _list(self, segment: str, key: Key, items: list[Any]) -> tuple[str, Any]:
         self[segment] = pair = (key.name, items)
@@ -89,17 +88,14 @@ class Remembered(dict[str, tuple[str, Any]]):
             item = known.get(written)
             if item is None:
                 digits, *types = written.split(";")
-                if not _is_number(digits) or not all(name in OBJECT_TYPES for name in types):
+                is_number = len(digits) <= _MOST_DIGITS and digits.isascii() and digits.isdecimal()
+                if not is_number or not all(name in OBJECT_TYPES for name in types):
                     return None
                 number = int(digits)
                 item = {"value": number, "params": dict.fromkeys(types, True)} if types else number
                 known[written] = item
             items.append(item)
         return items
-
-
-def _is_number(text: str) -> bool:
-    return len(text) <= _MOST_DIGITS and text.isascii() and text.isdecimal()
 
 
 REMEMBERED: Mapping[tuple[int, Mode], Remembered] = {

@@ -16,7 +16,16 @@ from typing import Any
 
 import http_sf
 
-__all__ = ["Member", "as_json", "bare", "is_deep", "parse_any", "parse_common", "parse_member", "split_members"]
+__all__ = [
+    "Member",
+    "as_json",
+    "bare",
+    "is_deep",
+    "parse_any",
+    "parse_common",
+    "parse_member",
+    "split_members",
+]
 
 _DEEPEST = 4
 

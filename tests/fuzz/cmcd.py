@@ -107,7 +107,7 @@ def _unescaped(argument: str) -> tuple[str, ...]:
 
 
 def _main(options: list[str]) -> None:
-    import atheris  # type: ignore[import-not-found]
+    atheris = importlib.import_module("atheris")
 
     # Imported anew, so that it is watched which branches of them are taken.
     for name in [name for name in sys.modules if name.startswith(("metrics.ingest", "http_sf"))]:
