@@ -2,7 +2,7 @@
 in from an access log.
 
 The reference library runs under Node where both are found: ``npm install @svta/cml-cmcd@2.7.0`` in any folder,
-and ``PLAYHEAD_NODE_FOLDER`` names it. It goes through the same lines turn about with ours. All by CPU time: the
+and ``CML_CMCD_FOLDER`` names it. It goes through the same lines turn about with ours. All by CPU time: the
 lines a second of one core, whatever else the machine does.
 """
 
@@ -30,7 +30,7 @@ from metrics.lake import Lake
 
 __all__ = ["NODE_FOLDER", "node_folder", "rows"]
 
-NODE_FOLDER = "PLAYHEAD_NODE_FOLDER"
+NODE_FOLDER = "CML_CMCD_FOLDER"
 LINES, LOG_LINES, SESSION_LINES = 20_000, 30_000, 100
 LADDER_KBPS = (235, 375, 560, 750, 1050, 1750, 2350, 3000, 4300, 5800)
 START_TS = 1_775_044_800
@@ -63,7 +63,7 @@ def rows() -> list[Row]:
 
 
 def node_folder() -> Path | None:
-    """The folder in which the reference library is installed, if Node is and ``PLAYHEAD_NODE_FOLDER`` names it."""
+    """The folder in which the reference library is installed, if Node is and ``CML_CMCD_FOLDER`` names it."""
     folder = Path(os.environ.get(NODE_FOLDER, "."))
     found = shutil.which("node") and (folder / "node_modules" / "@svta" / "cml-cmcd").is_dir()
     return folder if found else None
@@ -161,7 +161,8 @@ def _events(count: int) -> list[str]:
     draw = random.Random(2)
     sessions = _sessions(draw, count)
     return [
-        f"bl=({draw.randrange(0, 30_000, 100)};v {draw.randrange(0, 30_000, 100)};a),br=({draw.choice(LADDER_KBPS)};v 128;a),"
+        f"bl=({draw.randrange(0, 30_000, 100)};v {draw.randrange(0, 30_000, 100)};a),"
+        f"br=({draw.choice(LADDER_KBPS)};v 128;a),"
         f'cid="title-{draw.randrange(500)}",e=t,h="cdn.example",mtp=({draw.randrange(1_000, 90_000, 100)}),'
         f'pt={i * 4_000 + draw.randrange(4_000)},sid="{sessions[i // SESSION_LINES]}",'
         f"sn={i % SESSION_LINES},sta=p,ts={START_TS * 1_000 + i * 137},v=2"

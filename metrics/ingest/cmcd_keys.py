@@ -134,7 +134,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
             _status("bsda", "integers"),
             _status("ec", "strings"),
             _status("nr", "boolean"),
-            _status("pr", "decimal", "decimal", v1_header="CMCD-Session"),
+            _status("pr", "decimal", "decimal", v1_header="CMCD-Session", least=-_UNBOUNDED),
             _status("pt", "integer"),
             _status("rtp", "integer", "integer", rounded=100),
             _event("cen", "string", max_chars=64),

@@ -292,7 +292,8 @@ def _decoded(argument: str) -> str:
         once = once.replace(escape, character)
     if "%" in once:
         once = unquote(once)
-    return unquote_plus(once) if "%" in once and "=" not in once and "%3D" in once.upper() else once
+    # Without an equals sign a set is keys alone, and no key has a percent sign.
+    return unquote_plus(once) if "%" in once and "=" not in once else once
 
 
 def _is_flat(row: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from metrics.ingest.structured_field import parse_member
 __all__ = ["REMARKABLE", "REMEMBERED", "REMEMBERED_CHARS", "REMEMBERED_MEMBERS", "Remembered"]
 
 REMEMBERED_MEMBERS, REMEMBERED_CHARS = 1 << 15, 256
-REMARKABLE = ("", None)
+REMARKABLE: tuple[str, Any] = ("", None)
 _FEW_DIGITS, _MOST_DIGITS = 5, 15
 
 
@@ -47,8 +47,9 @@ class Remembered(dict[str, tuple[str, Any]]):
         name, _, text = segment.partition("=")
         key = self._integers.get(name)
         if key is not None and len(text) <= _MOST_DIGITS and text.isascii() and text.isdecimal():
-            pair = (key.name, int(text))
-            if pair[1] % key.rounded:
+            number = int(text)
+            pair: tuple[str, Any] = (key.name, number)
+            if number % key.rounded:
                 self.remarks[segment] = self._unrounded[key.name]
             elif len(text) > _FEW_DIGITS:
                 return pair  # times and counters are seldom twice the same
