@@ -36,6 +36,7 @@ _PLAYER_VERSION = re.compile(r"(?i)\bplayer version[:\s]+(\S{1,64})")
 _URL_LINE = re.compile(r"""["']?(?:[A-Z]{3,10} )?[^\s]*(?: HTTP/[\d.]+)?["']?""")
 _LIKE_ACCESS_LOG = re.compile(r"^\S+ \S+ [^\"=]*\[")
 _BANNER_CHARS = 300
+_ESCAPES = [(f"%{ord(character):02X}", character) for character in ',="() ;/:']
 _NO_RECORD = "not a CMCD record"
 
 
@@ -286,9 +287,11 @@ def header_fields(text: str) -> dict[str, str]:
 
 def _decoded(argument: str) -> str:
     """URL-decoded, by the rules of HTML forms (4.1 item 11); once more where a CDN has encoded what was encoded."""
-    once = argument
+    once = argument.replace("+", " ")
     # The escapes that make up most of it; what they leave, if anything, is decoded the long way.
-    for escape, character in (("+", " "), ("%2C", ","), ("%3D", "="), ("%22", '"')):
+    for escape, character in _ESCAPES:
+        if "%" not in once:
+            break
         once = once.replace(escape, character)
     if "%" in once:
         once = unquote(once)
