@@ -27,6 +27,7 @@ __all__ = [
     "decode_headers",
     "decode_json",
     "decode_members",
+    "refused",
     "up_convert",
 ]
 
@@ -43,6 +44,11 @@ class Decoded(NamedTuple):
     issues: tuple[Issue, ...] = ()
 
 
+def refused(message: str) -> Decoded:
+    """What cannot be decoded at all."""
+    return Decoded(ok=False, raw=None, accepted={}, issues=(Issue("", "error", message),))
+
+
 def decode(text: str, *, mode: Mode = "request") -> Decoded:
     """Decode one structured-field dictionary, not URL-encoded.
 
@@ -53,14 +59,14 @@ def decode(text: str, *, mode: Mode = "request") -> Decoded:
     segments = text.split(",")
     version = 2 if "v=2" in segments else 1
     remembered = REMEMBERED[version, mode]
+    if len(remembered) > REMEMBERED_MEMBERS:
+        remembered.forget()
     kept = dict(map(remembered.__getitem__, segments))
     if REMARKABLE[0] in kept or len(kept) < len(segments):
         return decode_members(text, mode=mode)
     issues: tuple[Issue, ...] = ()
     for segment in filter(remembered.remarks.__contains__, segments):
         issues += remembered.remarks[segment]
-    if len(remembered) > REMEMBERED_MEMBERS:
-        remembered.forget()
     return Decoded(True, kept, kept, issues + wrong_together(kept, version, mode))
 
 

@@ -23,7 +23,7 @@ from metrics.ingest.access_log import (
     parse_json,
     parse_w3c,
 )
-from metrics.ingest.cmcd_decode import Decoded, Issue, Mode, decode, decode_headers, decode_json
+from metrics.ingest.cmcd_decode import Decoded, Issue, Mode, decode, decode_headers, decode_json, refused
 from metrics.ingest.cmcd_keys import HEADERS, KEYS
 
 __all__ = ["LineReader", "Record", "Rejected", "Skipped", "cmcd_argument", "decode_line", "header_fields"]
@@ -206,7 +206,7 @@ def decode_line(text: str, mode: str = "auto") -> Decoded:
     if mode == "query":
         argument = cmcd_argument(text)
         if argument is None:
-            return _nothing("no CMCD query argument")
+            return refused("no CMCD query argument")
         decoded = decode(argument)
         if len(_ARGUMENT.findall(text)) > 1:
             twice = Issue("", "error", "more than one CMCD query argument; the first counts")
@@ -216,11 +216,11 @@ def decode_line(text: str, mode: str = "auto") -> Decoded:
         row = _object(text)
         headers = header_fields(text) if row is None else _json_headers(row)
         if not headers and row != {}:
-            return _nothing("no CMCD header")
+            return refused("no CMCD header")
         return _headers_win(decode_headers(headers), text)
     if mode == "json":
         row = _object(text)
-        return decode_json(row) if row is not None else _nothing("not a JSON object")
+        return decode_json(row) if row is not None else refused("not a JSON object")
     return decode(text, mode="event" if mode == "event" else "request")
 
 
@@ -243,10 +243,6 @@ def _object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
-
-
-def _nothing(message: str) -> Decoded:
-    return Decoded(ok=False, raw=None, accepted={}, issues=(Issue("", "error", message),))
 
 
 def _headers_win(decoded: Decoded, target: str) -> Decoded:

@@ -34,11 +34,17 @@ def decode(mode: str) -> None:
     accepted  what CTA-5004-B section 6 lets a server keep
     issues    what is wrong with which key
     """
+    from metrics.ingest.cmcd_decode import refused
     from metrics.ingest.cmcd_lines import decode_line
+    from metrics.ingest.source import MAX_LINE_BYTES
 
-    for line in sys.stdin.buffer:
-        text = line.rstrip(b"\r\n").decode("utf-8", errors="surrogateescape")
-        decoded = decode_line(text, mode)
+    while line := sys.stdin.buffer.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            while line and not line.endswith(b"\n"):
+                line = sys.stdin.buffer.readline(MAX_LINE_BYTES)
+            decoded = refused(f"longer than {MAX_LINE_BYTES} bytes")
+        else:
+            decoded = decode_line(line.rstrip(b"\r\n").decode("utf-8", errors="surrogateescape"), mode)
         issues = [{"key": i.key, "severity": i.severity, "message": i.message} for i in decoded.issues]
         answer = {"ok": decoded.ok, "raw": decoded.raw, "accepted": decoded.accepted, "issues": issues}
         click.echo(json.dumps(answer, ensure_ascii=True))

@@ -138,8 +138,9 @@ def test_memory_is_bounded_and_forgetting_changes_nothing(monkeypatch: pytest.Mo
     for _ in range(500):
         line = f'bl={draw.randrange(10**5)},nor="https://x/{draw.getrandbits(64):x}",pr=1,sid="s"'
         assert _shown(decode(line)) == _shown(decode_members(line))
-    assert len(REMEMBERED[1, "request"]) <= 100
-    assert len(REMEMBERED[1, "request"].remarks) <= 100
+        assert decode(f"{draw.getrandbits(64):x} y").accepted == {}  # what is refused is remembered as well
+    assert len(REMEMBERED[1, "request"]) <= 110
+    assert len(REMEMBERED[1, "request"].remarks) <= 110
 
 
 def test_every_unknown_or_ill_typed_key_is_noted() -> None:

@@ -124,6 +124,15 @@ def test_a_dry_run_writes_nothing(shell: Shell, tmp_path: Path) -> None:
     assert shell.json(*command)["sessions"] == 1
 
 
+def test_cmcd_decode_refuses_a_line_without_end_and_goes_on(shell: Shell) -> None:
+    status, out, _ = shell("cmcd", "decode", stdin=b"su,\x00" + b"x" * 1_000_000 + b"\n\x00\xff,su\nsu")
+    first, second, third = map(json.loads, out.splitlines())
+    assert (status, first["ok"], first["accepted"]) == (0, False, {})
+    assert [issue["message"] for issue in first["issues"]] == ["longer than 262144 bytes"]
+    assert (second["ok"], second["accepted"]) == (False, {"su": True})
+    assert third["accepted"] == {"su": True}
+
+
 def test_cmcd_decode_writes_an_object_a_line(shell: Shell) -> None:
     status, out, _ = shell("cmcd", "decode", stdin=b'br=3000,zzz=1\r\n\xff\nsid="\xc3\xa9",su\nv=3\n')
     assert status == 0
