@@ -108,9 +108,9 @@ class LineReader:
         if headers:
             decoded = _headers_win(decode_headers(headers), request.target if request else text)
             return self._record(decoded, "request", request, is_dump=request is None)
-        argument = cmcd_argument(request.target if request else text)
-        if argument is not None and (request or _URL_LINE.fullmatch(text)):
-            return self._record(decode(argument), "request", request)
+        queried = _decode_argument(request.target if request else text)
+        if queried and (request or _URL_LINE.fullmatch(text)):
+            return self._record(queried, "request", request)
         if request:
             return Skipped("without CMCD")
         return self._read_bare(text)
@@ -204,14 +204,7 @@ def decode_line(text: str, mode: str = "auto") -> Decoded:
             return decoded
         mode = "event" if decoded.ok else _mode_of(text)
     if mode == "query":
-        argument = cmcd_argument(text)
-        if argument is None:
-            return refused("no CMCD query argument")
-        decoded = decode(argument)
-        if len(_ARGUMENT.findall(text)) > 1:
-            twice = Issue("", "error", "more than one CMCD query argument; the first counts")
-            return decoded._replace(issues=(*decoded.issues, twice))
-        return decoded
+        return _decode_argument(text) or refused("no CMCD query argument")
     if mode == "headers":
         row = _object(text)
         headers = header_fields(text) if row is None else _json_headers(row)
@@ -243,6 +236,17 @@ def _object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
+
+
+def _decode_argument(text: str) -> Decoded | None:
+    argument = cmcd_argument(text)
+    if argument is None:
+        return None
+    decoded = decode(argument)
+    if text.count("CMCD=") > 1 and len(_ARGUMENT.findall(text)) > 1:
+        twice = Issue("", "error", "more than one CMCD query argument; the first counts")
+        return decoded._replace(issues=(*decoded.issues, twice))
+    return decoded
 
 
 def _headers_win(decoded: Decoded, target: str) -> Decoded:

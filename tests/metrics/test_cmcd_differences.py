@@ -48,6 +48,7 @@ def test_what_is_kept_is_what_the_page_says(row: Difference) -> None:
     assert set(decoded.raw or {}) - set(decoded.accepted) <= noted | ({"br"} if "v=3" in row.text else set())
 
 
+@pytest.mark.integration
 def test_the_library_says_what_the_page_says() -> None:
     folder = node_folder()
     if folder is None:

@@ -236,6 +236,12 @@ def test_a_query_beside_headers_is_noted(lake: Lake, tmp_path: Path) -> None:
     assert done.sessions == 1
 
 
+def test_a_second_query_argument_is_noted(lake: Lake, tmp_path: Path) -> None:
+    done = _ingest(lake, tmp_path / "log", "/v.m4s?CMCD=sid%3D%22a%22&CMCD=sid%3D%22b%22")
+    assert (done.records, done.sessions) == (1, 1)
+    assert done.noted == {": more than one CMCD query argument; the first counts": 1}
+
+
 def test_parameters_that_no_key_has_are_let_go(lake: Lake, tmp_path: Path) -> None:
     lines = [
         f'cid="c";p,e=ps,sid="s";q=1,sta=s,ts={RECEIVED_MS};x,v=2;y',
