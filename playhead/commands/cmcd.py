@@ -35,7 +35,7 @@ def decode(mode: str) -> None:
     issues    what is wrong with which key
     """
     from metrics.ingest.cmcd_decode import refused
-    from metrics.ingest.cmcd_lines import decode_line
+    from metrics.ingest.cmcd_transmission import decode_line
     from metrics.ingest.source import MAX_LINE_BYTES
 
     while line := sys.stdin.buffer.readline(MAX_LINE_BYTES + 1):

@@ -18,7 +18,8 @@ import http_sf
 
 from metrics.ingest.cmcd import Log
 from metrics.ingest.cmcd_decode import Decoded, decode, decode_members
-from metrics.ingest.cmcd_lines import LineReader, Record, Rejected, cmcd_argument, decode_line
+from metrics.ingest.cmcd_lines import LineReader, Record, Rejected
+from metrics.ingest.cmcd_transmission import cmcd_argument, decode_line
 from metrics.ingest.sessionise import fold, split_at_silence
 from metrics.ingest.source import Source
 from metrics.ingest.structured_field import parse_any, parse_common, split_members

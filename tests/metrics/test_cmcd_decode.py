@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from metrics.ingest.cmcd_decode import Decoded, decode, decode_headers, decode_json, up_convert
 from metrics.ingest.cmcd_keys import KEYS
-from metrics.ingest.cmcd_lines import LineReader, Rejected, Skipped, cmcd_argument, decode_line, header_fields
+from metrics.ingest.cmcd_lines import LineReader, Rejected, Skipped
+from metrics.ingest.cmcd_transmission import cmcd_argument, decode_line, header_fields
 
 FIXTURES = Path(__file__).parent / "fixtures" / "cmcd"
 VECTORS = json.loads((FIXTURES / "reference_vectors.json").read_text())

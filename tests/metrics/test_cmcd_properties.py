@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from metrics.ingest.cmcd_decode import Decoded, Mode, decode, decode_headers, decode_json, decode_members
 from metrics.ingest.cmcd_keys import HEADERS, KEYS, OBJECT_TYPES, Key
-from metrics.ingest.cmcd_lines import LineReader, Record, cmcd_argument
+from metrics.ingest.cmcd_lines import LineReader, Record
 from metrics.ingest.cmcd_remembered import REMEMBERED
+from metrics.ingest.cmcd_transmission import cmcd_argument
 from metrics.ingest.structured_field import parse_any, parse_common
 
 MODES = st.sampled_from(("request", "event"))

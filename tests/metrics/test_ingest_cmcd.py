@@ -242,6 +242,14 @@ def test_a_second_query_argument_is_noted(lake: Lake, tmp_path: Path) -> None:
     assert done.noted == {": more than one CMCD query argument; the first counts": 1}
 
 
+def test_a_logged_argument_is_decoded_once(tmp_path: Path) -> None:
+    told = 'cid="a+b%2C",sid="s"'
+    for name, logged in (("raw", told), ("encoded", quote(told, safe=""))):
+        lake = Lake.create(tmp_path / name)
+        _ingest(lake, tmp_path / f"{name}.log", json.dumps({"cmcd": logged, "url": "/v"}))
+        assert _session(lake)["content_id"] == "a+b%2C"
+
+
 def test_parameters_that_no_key_has_are_let_go(lake: Lake, tmp_path: Path) -> None:
     lines = [
         f'cid="c";p,e=ps,sid="s";q=1,sta=s,ts={RECEIVED_MS};x,v=2;y',
