@@ -55,19 +55,7 @@ def decode(text: str, *, mode: Mode = "request") -> Decoded:
     >>> decode('br=3200,bs,ot=v,zzz=1').accepted
     {'br': 3200, 'bs': True, 'ot': 'v'}
     """
-    # Split at every comma: where one stands in a string, its two halves are no members, so remarkable.
-    segments = text.split(",")
-    version = 2 if "v=2" in segments else 1
-    remembered = REMEMBERED[version, mode]
-    if len(remembered) > REMEMBERED_MEMBERS:
-        remembered.forget()
-    kept = dict(map(remembered.__getitem__, segments))
-    if REMARKABLE[0] in kept or len(kept) < len(segments):
-        return decode_members(text, mode=mode)
-    issues: tuple[Issue, ...] = ()
-    for segment in filter(remembered.remarks.__contains__, segments):
-        issues += remembered.remarks[segment]
-    return Decoded(True, kept, kept, issues + wrong_together(kept, version, mode))
+    return _at_once(text, mode) or decode_members(text, mode=mode)
 
 
 def decode_members(text: str, *, mode: Mode = "request") -> Decoded:
@@ -81,15 +69,18 @@ def decode_headers(headers: Mapping[str, str]) -> Decoded:
     >>> decode_headers({"cmcd-object": "br=200", "CMCD-Request": "su"}).accepted
     {'br': 200, 'su': True}
     """
-    segments: list[str] = []
-    misplaced: list[Issue] = []
-    for name, text in headers.items():
-        for segment in split_members(text):
-            segments.append(segment)
-            key = KEYS.get(segment.partition("=")[0].partition(";")[0])
-            if key and key.header and name.lower() not in (key.header.lower(), key.v1_header.lower()):
-                misplaced.append(Issue(key.name, "warning", f"belongs in {key.header}, not in {name}"))
-    decoded = _decode_segments(segments, "request")
+    fields = [(name.lower(), split_members(text)) for name, text in headers.items()]
+    decoded = _at_once(",".join(filter(None, headers.values())), "request")
+    if decoded is None:
+        decoded = _decode_segments([segment for _, field in fields for segment in field], "request")
+    misplaced = [
+        Issue(key.name, "warning", f"belongs in {key.header}, not in {name}")
+        for name, field in fields
+        for segment in field
+        if (key := _KEYS_OF_HEADERS.get(segment.partition("=")[0].partition(";")[0]))
+        and name != key.header.lower()
+        and name != key.v1_header.lower()
+    ]
     return decoded._replace(issues=(*decoded.issues, *misplaced)) if misplaced else decoded
 
 
@@ -127,7 +118,25 @@ def up_convert(accepted: Mapping[str, Any]) -> dict[str, Any]:
     return converted
 
 
+_KEYS_OF_HEADERS = {name: key for name, key in KEYS.items() if key.header}
 _BECAME_LISTS = frozenset(key.name for key in KEYS.values() if key.v1 == "integer" and key.v2 == "integers")
+
+
+def _at_once(text: str, mode: Mode) -> Decoded | None:
+    """What is made of a set all of whose members are kept as they are; None for any other."""
+    # Split at every comma: where one stands in a string, its two halves are no members, so remarkable.
+    segments = text.split(",")
+    version = 2 if "v=2" in segments else 1
+    remembered = REMEMBERED[version, mode]
+    if len(remembered) > REMEMBERED_MEMBERS:
+        remembered.forget()
+    kept = dict(map(remembered.__getitem__, segments))
+    if REMARKABLE[0] in kept or len(kept) < len(segments):
+        return None
+    issues: tuple[Issue, ...] = ()
+    for segment in filter(remembered.remarks.__contains__, segments):
+        issues += remembered.remarks[segment]
+    return Decoded(True, kept, kept, issues + wrong_together(kept, version, mode))
 
 
 def _decode_segments(segments: Sequence[str], mode: Mode) -> Decoded:

@@ -119,6 +119,18 @@ def test_what_is_remembered_is_what_is_judged_afresh(text: str, mode: Mode) -> N
     assert _shown(decode(text, mode=mode)) == afresh
 
 
+_ALONE = _MEMBERS.map(str.strip).filter(lambda text: text and text.count('"') % 2 == 0 and "\\" not in text)
+
+
+@given(st.lists(st.lists(_ALONE, min_size=1, max_size=3).map(",".join), min_size=1, max_size=4))
+def test_headers_are_one_set(texts: list[str]) -> None:
+    """Apart from remarks on the header that a key stands in."""
+    headers = dict(zip(HEADERS, texts, strict=False))
+    whole, sent = decode_members(",".join(texts)), decode_headers(headers)
+    placed = tuple(issue for issue in sent.issues if not issue.message.startswith("belongs in"))
+    assert _shown(sent._replace(issues=placed)) == _shown(whole)
+
+
 @given(_MEMBERS)
 def test_common_members_are_read_as_the_library_reads_them(segment: str) -> None:
     quick = parse_common(segment)
