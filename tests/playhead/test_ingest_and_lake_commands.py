@@ -124,6 +124,14 @@ def test_a_dry_run_writes_nothing(shell: Shell, tmp_path: Path) -> None:
     assert shell.json(*command)["sessions"] == 1
 
 
+def test_cmcd_decode_shows_version_1_as_version_2(shell: Shell) -> None:
+    line = b'br=3000,nor="..%2Fseg.m4v",nrr="0-99",ot=v\nbr=(5;v),v=2'
+    _, out, _ = shell("cmcd", "decode", "--to-v2", stdin=line)
+    first, second = (json.loads(row)["accepted"] for row in out.splitlines())
+    assert first == {"br": [3000], "nor": [{"value": "../seg.m4v", "params": {"r": "0-99"}}], "ot": "v"}
+    assert second == {"br": [{"value": 5, "params": {"v": True}}], "v": 2}
+
+
 def test_cmcd_decode_refuses_a_line_without_end_and_goes_on(shell: Shell) -> None:
     status, out, _ = shell("cmcd", "decode", stdin=b"su,\x00" + b"x" * 1_000_000 + b"\n\x00\xff,su\nsu")
     first, second, third = map(json.loads, out.splitlines())
