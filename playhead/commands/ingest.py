@@ -185,13 +185,21 @@ def prometheus(url: str, config_path: Path, lake_path: Path, as_json: bool) -> N
     [counts]
     starts = 'sum by (market) (increase(playback_starts_total[1m]))'
     """
+    from datetime import UTC, datetime
+
     from metrics.ingest import prometheus as source
     from metrics.lake import Lake
 
     config = source.load_config(config_path)
-    # The server is asked before a lake is made, so that a slip in its address leaves none behind.
-    fetched = source.fetch(Lake.open(lake_path) if Lake.is_at(lake_path) else None, url, config)
-    _report(source.append(Lake.create(lake_path), fetched), url, "minutes", as_json)
+    lake = Lake.open(lake_path) if Lake.is_at(lake_path) else None
+    done = []
+    for fetched in source.fetch(lake, url, config):
+        # The server is asked before a lake is made, so that a slip in its address leaves none behind.
+        lake = lake or Lake.create(lake_path)
+        done.append(source.append(lake, fetched))
+        hour = datetime.fromtimestamp((fetched.version + 1) * 3600, UTC)
+        click.echo(f"{url}: in up to {hour:%Y-%m-%d %H:%M} UTC", err=True)
+    _report(source.total(done), url, "minutes", as_json)
 
 
 def _note_future(lake: Lake) -> None:
