@@ -11,7 +11,7 @@
     [counts]                        # column = PromQL that gives the count of the step ending then
     starts = 'sum by (region) (increase(playback_starts_total[1m]))'
 
-A gauge of counts a minute is asked for as ``sum_over_time(starts[1m])``: by its bare name, a server before 2.43
+A gauge of counts a minute is asked for as ``sum_over_time(starts[1m])``: by its bare name, many a server
 shows its last value for five minutes after it is gone, and each minute would count it again.
 
 Hours are taken once, a day of them at a time, and each day is in the lake before the next is asked for: after an

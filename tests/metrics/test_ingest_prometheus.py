@@ -203,7 +203,7 @@ def test_a_server_that_stumbles_is_asked_again(
     server.failures, server.broken_off = 2, 1
     assert ingest(lake, _url(server), _config(tmp_path, "2026-04-01T01:00:00Z")).rows == 60
     server.broken_off = prometheus.RETRIES + 1
-    with pytest.raises(InputError, match="cannot be asked .ChunkedEncodingError"):
+    with pytest.raises(InputError, match=r"cannot be asked .ChunkedEncodingError"):
         ingest(lake, _url(server), _config(tmp_path, "2026-04-01T02:00:00Z"))
 
 
