@@ -51,7 +51,7 @@ _HOUR_MS = 3_600_000
 MAX_POINTS = 10_000  # the server refuses more than 11,000 a series
 # Of hours, not of points: a batch is what an outage can undo, and what is held in memory.
 BATCH_HOURS = 24
-TIMEOUT_S = 30.0
+TIMEOUT_S = 30
 RETRIES, BACKOFF_S = 3, 0.2
 _SAMPLES = {"ts_ms": pl.Int64, **dict.fromkeys(_DIMENSIONS, pl.String), "value": pl.Float64}
 

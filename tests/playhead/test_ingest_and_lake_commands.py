@@ -148,7 +148,28 @@ def test_lake_upkeep(shell: Shell, tmp_path: Path) -> None:
     assert shell.json("lake", "vacuum", "--lake", lake) == {"files_deleted": 0}
     assert shell.json("lake", "vacuum", "--lake", lake, "--retention-hours", 0) == {"files_deleted": 3}
     erased = shell.json("lake", "forget", "nobody", "--lake", lake)
-    assert erased == {"rows_erased": {"playback_event": 0, "playback_session": 0}, "files_deleted": 0}
+    rows = {"playback_event": 0, "playback_session": 0}
+    assert erased == {"rows_erased": rows, "files_deleted": 0, "artefacts_deleted": []}
+    assert shell("lake", "forget", "nobody", "--lake", lake)[1].endswith("0 files deleted\n")
+
+
+def test_retention_and_migration(shell: Shell, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    shell("ingest", "cmcd", "-", "--lake", lake, "--received-at", "2026-04-01", stdin=URL.encode())
+    command = ("lake", "retain", "--lake", lake, "--today")
+    kept = shell.json(*command, "2026-04-02")
+    assert kept == {"rows_removed": {"playback_session": 0, "playback_event": 0}, "files_deleted": 0}
+    assert "playback_session: 1 rows older than 730 days removed" in shell(*command, "2029-04-02")[1]
+    assert shell(*command, "soon")[2] == "playhead: --today: not a date: 'soon'; write 2026-04-01\n"
+    assert shell("lake", "retain", "--lake", lake, "--policy", tmp_path / "no.toml")[0] == 2
+    assert shell("lake", "migrate", "--lake", lake)[1] == f"{lake}: has contract version 2\n"
+    meta = lake / "_playhead.json"
+    meta.write_text(meta.read_text().replace('"contract_version": 2', '"contract_version": 1'))
+    status, out, err = shell("metrics", "--lake", lake)
+    assert (status, out) == (2, "")
+    assert err.endswith(f"contract version 1, this Playhead 2; run `playhead lake migrate --lake {lake}`\n")
+    assert shell("lake", "migrate", "--lake", lake)[1] == f"{lake}: contract version 1 -> 2\n"
+    assert shell("lake", "info", "--lake", lake)[0] == 0
 
 
 @pytest.mark.parametrize("verb", ["info", "compact", "vacuum"])
