@@ -49,7 +49,8 @@ class Column:
         >>> Column("startup_ms", pl.Int64, "").unit
         'ms'
         """
-        return next((unit for suffix, unit in UNITS.items() if self.name.endswith(suffix)), "")
+        # With a leading underscore, so that `ts_ms` alone is an instant too.
+        return next((unit for suffix, unit in UNITS.items() if f"_{self.name}".endswith(suffix)), "")
 
     def rules(self) -> dict[str, pl.Expr]:
         """Expressions that are true on rows this column allows, by the reason given when they are not."""
