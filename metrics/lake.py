@@ -23,9 +23,10 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -37,7 +38,7 @@ from polars.exceptions import PolarsError
 from metrics.contract import Column, Table
 from metrics.errors import LakeError
 from metrics.files import locked, write_once, write_over
-from metrics.privacy import key_fingerprint, load_or_create_key
+from metrics.privacy import key_fingerprint, load_or_create_key, scrub_rows
 from metrics.telemetry import CONTRACT_VERSION, TABLES, get_table
 
 __all__ = ["LINES", "QUARANTINE", "Appended", "Lake", "Snapshot", "with_day"]
@@ -181,19 +182,30 @@ class Lake:
             )
         return key
 
-    def append(self, table: str, frame: pl.DataFrame, *, application: str, version: int) -> Appended:
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        application: str,
+        version: int,
+        also: Mapping[str, pl.Expr] = MappingProxyType({}),
+    ) -> Appended:
         """Append a batch exactly once, known by (``application``, ``version``).
 
         Versions of an application only grow: a batch with a version at or under the last one is already in,
-        and nothing is done. Rows that break the contract go to the table ``quarantine``.
+        and nothing is done. Rows that break the contract go to the table ``quarantine``, and so do those that
+        break the further rules ``also``.
         Raises :class:`~metrics.errors.ContractError` for a frame whose columns do not fit.
         """
         contract = get_table(table)
         if _is_in(self.delta(table), application, version):
             return Appended(0, 0, already=True, reasons={})
-        validated = contract.validate(frame)
+        validated = contract.validate(frame, also=also)
         bad = validated.quarantined
         if bad.height:
+            # A row may be bad because a viewer stands in a column where none belongs.
+            bad = bad.with_columns(scrub_rows(bad["row"], self.key).alias("row"))
             self.quarantine(bad, application=f"{table}/{application}", version=version)
         with self.shared():
             done = self.commit_batch(contract, validated.good, application, version)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from metrics.completeness import Finding, completeness, load_limits
-from metrics.contract import EARLIEST_TS_MS, LATEST_TS_MS, Column, Table
+from metrics.contract import EARLIEST_TS_MS, LATEST_TS_MS, LONGEST_MS, Column, Table
 from metrics.drift import thinned
 from metrics.files import write_over
 from metrics.lake import Lake
@@ -182,7 +182,9 @@ def _bounds(column: Column) -> tuple[float, float | None] | None:
         return EARLIEST_TS_MS, LATEST_TS_MS
     if column.unit == "ratio":
         return 0, 1
-    return (0, None) if column.unit and not column.signed else None
+    if not column.unit or column.signed:
+        return None
+    return 0, LONGEST_MS if column.unit == "ms" else None
 
 
 @contextmanager

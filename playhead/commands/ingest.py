@@ -125,7 +125,8 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, checks:
     region = "western-europe"
 
     What is left out and follows from the rest is computed, and said in the column flags; so is what nothing
-    tells, and metrics that need it leave these sessions out. --columns lists what can be mapped.
+    tells, and metrics that need it leave these sessions out. --columns lists what can be mapped. --dry-run shows
+    how many rows would be accepted, the first of them as it would be stored, and a row of each reason why not.
     """
     from metrics.ingest import sessions as mapped
     from metrics.lake import Lake
@@ -140,8 +141,16 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, checks:
             "sessions": validated.good.height,
         }
         counts |= {"quarantined": validated.quarantined.height, "reasons": validated.reasons}
-        counts |= {"unknown": unknown} if as_json else {}
+        as_stored = {k: v for k, v in validated.good.row(0, named=True).items() if v is not None}
+        as_rows = validated.quarantined.group_by("reason", maintain_order=True).first()
+        examples = dict(as_rows.select("reason", "row").iter_rows())
+        counts |= {"unknown": unknown, "accepted": as_stored, "examples": examples} if as_json else {}
         _say(counts, file.name, as_json)
+        if not as_json:
+            for reason, row in examples.items():
+                click.echo(f"  {reason}, as in {row}")
+            click.echo("  the first that is accepted, as it would be stored:")
+            click.echo("    " + ", ".join(f"{name}={value}" for name, value in as_stored.items()))
     else:
         lake = Lake.create(lake_path)
         done = mapped.ingest(lake, file, mapping)
