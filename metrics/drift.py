@@ -20,7 +20,7 @@ from metrics.contract import Table
 __all__ = ["SAMPLE_ROWS", "Shift", "drift", "thinned"]
 
 SAMPLE_ROWS = 5_000
-_NONE = "(none)"
+_NONE, _NUMBER = "(none)", "(number)"
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,13 @@ class Shift:
 
 def thinned(files: Sequence[str], columns: Sequence[str] | None = None) -> tuple[pl.DataFrame, int]:
     """At most :data:`SAMPLE_ROWS` rows of files, evenly through them, and how many rows each stands for."""
-    parts = [pl.scan_parquet(file, hive_partitioning=False, glob=False) for file in files]
-    rows = pl.concat(parts if columns is None else [part.select(columns) for part in parts]).collect()
-    step = max(1, -(-rows.height // SAMPLE_ROWS))
-    return rows.gather_every(step), step
+    rows = pl.scan_parquet(list(files), hive_partitioning=False, glob=False)
+    if columns is not None:
+        rows = rows.select(columns)
+    step = max(1, -(-int(rows.select(pl.len()).collect().item()) // SAMPLE_ROWS))
+    # By a number and not by `gather_every`, which holds a whole file at once.
+    numbered = rows.with_row_index(_NUMBER).filter(pl.col(_NUMBER) % step == 0).drop(_NUMBER)
+    return numbered.collect(engine="streaming"), step
 
 
 def drift(

@@ -55,9 +55,13 @@ class TableVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The lake's quality, of the version it was taken at; ``success`` where no expectation and no finding fails."""
+    """The lake's quality, of the version it was taken at and by the limits of then.
+
+    ``success`` where no expectation and no finding fails.
+    """
 
     lake_version: str
+    limits: dict[str, Any]
     success: bool
     expectations: int
     failed: int
@@ -80,16 +84,18 @@ def check(lake: Lake) -> Verdict:
     looked at again.
     """
     version = lake.version()
-    known = read(lake)
-    if known and known.lake_version == version:
+    known, limits = read(lake), load_limits(lake)
+    by = limits.model_dump(mode="json")
+    if known and (known.lake_version, known.limits) == (version, by):
         return known
     start = time.monotonic()
     names = [name for name in lake.tables() if name in TABLES and lake.snapshot(name).rows]
     tables = tuple(_check_tables(lake, [TABLES[name] for name in names]))
-    findings = tuple(completeness(lake, load_limits(lake)))
+    findings = tuple(completeness(lake, limits))
     failed = sum(table.failed for table in tables)
     verdict = Verdict(
         lake_version=version,
+        limits=by,
         success=failed == 0 and not any(finding.holds is False for finding in findings),
         expectations=sum(table.expectations for table in tables),
         failed=failed,
