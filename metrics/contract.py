@@ -55,6 +55,11 @@ class Column:
         # With a leading underscore, so that `ts_ms` alone is an instant too.
         return next((unit for suffix, unit in UNITS.items() if f"_{self.name}".endswith(suffix)), "")
 
+    @property
+    def is_duration(self) -> bool:
+        """Whether it holds the duration of one thing, and not a sum over many, which is a decimal."""
+        return self.unit == "ms" and not self.signed and self.dtype == pl.Int64
+
     def rules(self) -> dict[str, pl.Expr]:
         """Expressions that are true on rows this column allows, by the reason given when they are not."""
         here, rules = pl.col(self.name), {}
@@ -69,7 +74,7 @@ class Column:
             rules[f"{self.name}: not in 0..1"] = here.is_between(0, 1)
         elif self.unit and not self.signed:
             rules[f"{self.name}: negative"] = here >= 0
-            if self.unit == "ms":
+            if self.is_duration:
                 rules[f"{self.name}: longer than 31 days"] = here <= LONGEST_MS
         return rules
 

@@ -190,7 +190,7 @@ def _bounds(column: Column) -> tuple[float, float | None] | None:
         return 0, 1
     if not column.unit or column.signed:
         return None
-    return 0, LONGEST_MS if column.unit == "ms" else None
+    return 0, LONGEST_MS if column.is_duration else None
 
 
 @contextmanager

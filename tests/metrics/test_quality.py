@@ -128,6 +128,6 @@ def test_decimals_and_lists_do_not_stop_the_check(tmp_path: Path) -> None:
         c.name: [1] for c in TABLES[name].columns if c.dtype not in (pl.String, pl.List(pl.Int64))
     }
     row |= {"world": ["factual"], "region": ["mena"]}
-    row |= {"startup_bucket": [[1]], "startup_weight": [[2]]}
+    row |= {"startup_bucket": [[1]], "startup_weight": [[2]], "playing_ms": [10**15]}  # a sum is no duration
     assert lake.append(name, pl.DataFrame(row), application="test", version=0).rows == 1
     assert quality.check(lake).success
