@@ -6,6 +6,7 @@ no commit names any more is deleted by :func:`vacuum`, and with it the history t
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from dataclasses import dataclass
 
@@ -13,11 +14,11 @@ import polars as pl
 from deltalake.transaction import RemoveAction
 
 from metrics.errors import ContractError
-from metrics.lake import QUARANTINE, Lake
+from metrics.lake import CHECKPOINT, QUARANTINE, Lake, contract_of
 from metrics.privacy import hash_id
-from metrics.telemetry import TABLES, get_table
+from metrics.telemetry import get_table
 
-__all__ = ["Forgotten", "TableSize", "compact", "forget", "replace", "sizes", "vacuum"]
+__all__ = ["Forgotten", "TableSize", "compact", "forget", "replace", "sizes", "supersede", "vacuum"]
 
 DEFAULT_RETENTION_HOURS = 168
 _MS_PER_HOUR = 3_600_000
@@ -68,7 +69,7 @@ def compact(lake: Lake) -> dict[str, tuple[int, int]]:
 def vacuum(lake: Lake, *, retention_hours: float = DEFAULT_RETENTION_HOURS) -> int:
     """Delete data files that no table names and that are older than ``retention_hours``; how many."""
     with lake.alone():
-        return sum(_vacuum(lake, name, retention_hours) for name in lake.tables())
+        return sum(_vacuum(lake, name, retention_hours) for name in (*lake.tables(), CHECKPOINT.name))
 
 
 def replace(lake: Lake, table: str, frame: pl.DataFrame, *, matches: pl.Expr, application: str) -> bool:
@@ -90,17 +91,42 @@ def replace(lake: Lake, table: str, frame: pl.DataFrame, *, matches: pl.Expr, ap
         old = lake.scan(table).filter(matches).select(new.columns).collect()
         if last is not None and old.sort(old.columns).equals(new.sort(new.columns)):
             return False
-        files = _files(lake, table)
-        hit = files.filter(pl.col("path").is_in(_holding(lake, table, matches)))
-        kept = [_read(lake, table, path).filter(~matches).select(new.columns) for path in hit["path"]]
-        lake.commit_batch(
-            contract,
-            pl.concat([*kept, new]),
-            application,
-            (last or 0) + 1,
-            removals=[_removal(row) for row in hit.iter_rows(named=True)],
-        )
+        supersede(lake, table, new, matches=matches, application=application, version=(last or 0) + 1)
     return True
+
+
+def supersede(
+    lake: Lake,
+    table: str,
+    new: pl.DataFrame,
+    *,
+    matches: pl.Expr,
+    application: str,
+    version: int | None = None,
+    days: tuple[dt.date, dt.date] | None = None,
+) -> bool:
+    """Take the rows that match out and put ``new`` in, in one commit; False where that was done.
+
+    The commit goes under ``version`` of ``application``, else under its next. Rows out of ``days`` (both counted)
+    are not looked at. ``new`` is valid, and the caller holds the lake alone.
+    """
+    last = lake.appended_version(table, application)
+    if version is not None and last is not None and last >= version:
+        return False
+    files = _files(lake, table)
+    if days is not None:
+        day = pl.col("folder").str.slice(4, 10)
+        files = files.filter(day.is_between(pl.lit(str(days[0])), pl.lit(str(days[1]))))
+    matches = matches.fill_null(value=False)
+    hit = files.filter(pl.col("path").is_in([p for p in files["path"] if _count(lake, table, p, matches)]))
+    kept = [_read(lake, table, path).filter(~matches).select(new.columns) for path in hit["path"]]
+    return lake.commit_batch(
+        contract_of(table),
+        pl.concat([*kept, new]),
+        application,
+        (0 if last is None else last + 1) if version is None else version,
+        removals=[_removal(row) for row in hit.iter_rows(named=True)],
+    )
 
 
 def forget(lake: Lake, subscriber: str) -> Forgotten:
@@ -117,15 +143,16 @@ def forget(lake: Lake, subscriber: str) -> Forgotten:
         events = pl.col("session_id").is_in(sessions.to_list())
         named = pl.any_horizontal(pl.col("row").str.contains(text, literal=True) for text in in_quarantine)
         # Sessions go last: should this be interrupted, they still tell which events are theirs.
+        _erase(lake, CHECKPOINT.name, events)
         for name in sorted(lake.tables(), key="playback_session".__eq__):
-            columns = TABLES[name].schema if name in TABLES else QUARANTINE.schema
+            columns = contract_of(name).schema
             if name == QUARANTINE.name:
                 erased[name] = _erase(lake, name, named)
             elif "subscriber_id" in columns:
                 erased[name] = _erase(lake, name, theirs)
             elif "session_id" in columns:
                 erased[name] = _erase(lake, name, events)
-        deleted = sum(_vacuum(lake, name, 0) for name in lake.tables())
+        deleted = sum(_vacuum(lake, name, 0) for name in (*lake.tables(), CHECKPOINT.name))
     return Forgotten(erased, deleted)
 
 
@@ -156,7 +183,7 @@ def _read(lake: Lake, table: str, path: str) -> pl.DataFrame:
 
 def _rewrite(lake: Lake, table: str, paths: list[str], *, keep: pl.Expr | None) -> None:
     """Replace the files by one a day, in one commit."""
-    contract = QUARANTINE if table == QUARANTINE.name else get_table(table)
+    contract = contract_of(table)
     delta = lake.delta(table)
     assert delta is not None
     files = _files(lake, table).filter(pl.col("path").is_in(paths))

@@ -1,4 +1,8 @@
-"""A log to read: a file or standard input, plain or gzip, known by the hash of its content."""
+"""A log to read: a file or standard input, plain or gzip, known by the hash of its content.
+
+A plain file may be written on. Its last line, where no line feed ends it, is :class:`Unfinished`: it may be half a
+line. A stream that has ended, and a file that was zipped, have no such line.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,22 @@ import io
 import sys
 import time
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from metrics.errors import InputError
 
-__all__ = ["STDIN", "Source", "Unreadable", "open_source"]
+__all__ = ["STDIN", "Source", "Unfinished", "Unreadable", "open_source"]
 
 STDIN = "-"
 MAX_LINE_BYTES = 1 << 18
 _CHUNK_BYTES = 1 << 20
+# Logs shrink 5 to 50 times; what grows so much more is no log.
+_MAX_EXPANSION, _EXPANSION_FREE_BYTES = 250, 1 << 26
 _GZIP = b"\x1f\x8b"
+_CUT_OFF = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,20 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """The last line of a file that may be written on: what there is of it, and where it begins."""
+
+    text: str
+    start_bytes: int
+
+
+@dataclass(frozen=True)
 class Source:
-    """The bytes of one log as they were when it was opened; what a log grows by meanwhile is not read."""
+    """The bytes of one log as they were when it was opened; what a log grows by meanwhile is not read.
+
+    ``digest`` and ``size_bytes`` are of all of it up to where reading ends, unzipped, also where reading starts at
+    ``start_bytes``.
+    """
 
     name: str
     digest: str
@@ -42,12 +61,43 @@ class Source:
     modified_ts_ms: int
     path: Path | None = None
     content: bytes = b""
+    start_bytes: int = 0
+    is_whole: bool = True
 
-    def lines(self) -> Iterator[str | Unreadable]:
+    def lines(self) -> Iterator[str | Unreadable | Unfinished]:
         """Lines without their line feed; what is no UTF-8, too long or cut off is :class:`Unreadable`."""
-        with self.path.open("rb") if self.path else io.BytesIO(self.content) as raw:
+        with self._open() as raw:
             unzipped = _unzipped(raw)
-            yield from _lines(unzipped or raw, None if unzipped else self.size_bytes)
+            file = unzipped or raw
+            _skip(file, self.start_bytes)
+            # A zipped stream is read to its end, where it may turn out to be cut off.
+            left = None if unzipped and self.is_whole else self.size_bytes - self.start_bytes
+            grows = self.path is not None and not unzipped
+            yield from _lines(file, left, self.start_bytes if grows else None)
+
+    def starting_at(self, position_bytes: int) -> Source:
+        """The rest of the log from there."""
+        return replace(self, start_bytes=position_bytes)
+
+    def up_to(self, size_bytes: int, digest: str) -> Source:
+        """The log as it was when it had that size; the digest is that of its beginning."""
+        return replace(self, size_bytes=size_bytes, digest=digest, is_whole=size_bytes == self.size_bytes)
+
+    def prefix_digests(self, sizes: Collection[int]) -> dict[int, str]:
+        """Hashes of the first so many bytes, unzipped, for every size up to that of the log."""
+        found, hashed, at = {}, hashlib.sha256(), 0
+        with self._open() as raw, contextlib.suppress(*_CUT_OFF):
+            file = _unzipped(raw) or raw
+            for size in sorted({size for size in sizes if size <= self.size_bytes}):
+                while at < size and (chunk := file.read(min(_CHUNK_BYTES, size - at))):
+                    hashed.update(chunk)
+                    at += len(chunk)
+                if at == size:
+                    found[size] = hashed.hexdigest()
+        return found
+
+    def _open(self) -> BinaryIO:
+        return self.path.open("rb") if self.path else io.BytesIO(self.content)
 
 
 def open_source(name: str) -> Source:
@@ -57,12 +107,12 @@ def open_source(name: str) -> Source:
     """
     if name == STDIN:
         content = sys.stdin.buffer.read()
-        digest, size = _digest(io.BytesIO(content))
+        digest, size = _digest(io.BytesIO(content), "standard input")
         return Source("standard input", digest, size, int(time.time() * 1000), content=content)
     path = Path(name)
     try:
         with path.open("rb") as file:
-            digest, size = _digest(file)
+            digest, size = _digest(file, name)
         modified = int(path.stat().st_mtime * 1000)
     except FileNotFoundError as error:
         raise InputError("no such file", where=name, mend="check the path") from error
@@ -79,32 +129,43 @@ def _unzipped(raw: BinaryIO) -> BinaryIO | None:
     return io.BufferedReader(gzip.GzipFile(fileobj=raw)) if zipped else None
 
 
-def _digest(raw: BinaryIO) -> tuple[str, int]:
+def _digest(raw: BinaryIO, name: str) -> tuple[str, int]:
     """Hash and size of the content: a log and the same log zipped are one."""
     hashed, size = hashlib.sha256(), 0
     file = _unzipped(raw) or raw
     # A stream that is cut off is known by what there is of it.
-    with contextlib.suppress(EOFError, gzip.BadGzipFile, zlib.error):
+    with contextlib.suppress(*_CUT_OFF):
         while chunk := file.read(_CHUNK_BYTES):
             hashed.update(chunk)
             size += len(chunk)
+            if size > _EXPANSION_FREE_BYTES and size > _MAX_EXPANSION * raw.tell():
+                what = f"unzips to more than {_MAX_EXPANSION} times its size, which no log does"
+                raise InputError(what, where=name, mend="unzip it yourself if you trust it")
     return hashed.hexdigest(), size
 
 
-def _lines(file: BinaryIO, size_bytes: int | None) -> Iterator[str | Unreadable]:
-    left = size_bytes
+def _lines(
+    file: BinaryIO, size_bytes: int | None, start_bytes: int | None
+) -> Iterator[str | Unreadable | Unfinished]:
+    """``start_bytes`` is where the first line begins in a file that may be written on, else None."""
+    left, at = size_bytes, start_bytes
     while True:
         try:
             line = file.readline(MAX_LINE_BYTES + 1 if left is None else min(MAX_LINE_BYTES + 1, left))
-            length = len(line)
-            if length > MAX_LINE_BYTES and not line.endswith(b"\n"):
-                length += _skip_line(file)
-        except (EOFError, OSError, zlib.error):
+            length, ends = len(line), line.endswith(b"\n")
+            if length > MAX_LINE_BYTES and not ends:
+                skipped, ends = _skip_line(file, None if left is None else left - length)
+                length += skipped
+        except (*_CUT_OFF, OSError):
             yield Unreadable("the gzip stream is broken or cut off", "")
             return
         if not line:
             return
         left = None if left is None else left - length
+        if at is not None and not ends:
+            yield Unfinished(line[:MAX_LINE_BYTES].rstrip(b"\r").decode(errors="replace"), at)
+            return
+        at = None if at is None else at + length
         if length > MAX_LINE_BYTES:
             yield Unreadable(f"longer than {MAX_LINE_BYTES} bytes", _shown(line))
             continue
@@ -114,13 +175,19 @@ def _lines(file: BinaryIO, size_bytes: int | None) -> Iterator[str | Unreadable]
             yield Unreadable("not UTF-8", _shown(line))
 
 
-def _skip_line(file: BinaryIO) -> int:
+def _skip(file: BinaryIO, count_bytes: int) -> None:
+    with contextlib.suppress(*_CUT_OFF):
+        file.seek(count_bytes)
+
+
+def _skip_line(file: BinaryIO, left: int | None) -> tuple[int, bool]:
+    """Read on to the end of a line; how many bytes that were, and whether a line feed ended it."""
     skipped = 0
-    while chunk := file.readline(_CHUNK_BYTES):
+    while chunk := file.readline(_CHUNK_BYTES if left is None else min(_CHUNK_BYTES, left - skipped)):
         skipped += len(chunk)
         if chunk.endswith(b"\n"):
-            break
-    return skipped
+            return skipped, True
+    return skipped, False
 
 
 def _shown(line: bytes) -> str:

@@ -4,7 +4,8 @@ from typing import Any
 
 from metrics.ingest.cmcd_decode import decode, up_convert
 from metrics.ingest.report import Report
-from metrics.ingest.sessionise import Playback, fold, split_at_silence
+from metrics.ingest.sessionise import Playback, fold
+from metrics.ingest.timeline import in_order, split
 
 T0 = 1_775_044_800_000
 
@@ -207,13 +208,13 @@ def test_bytes_are_the_log_s_where_it_has_them() -> None:
 
 def test_silence_parts_sessions() -> None:
     reports = _reports((0, "su"), (1_000, "su"), (100_000, "su"))
-    assert [len(part) for part in split_at_silence(reports, 60_000)] == [2, 1]
-    assert [len(part) for part in split_at_silence(reports, 99_000)] == [3]
+    assert [len(part) for part in split(in_order(reports), 60_000)] == [2, 1]
+    assert [len(part) for part in split(in_order(reports), 99_000)] == [3]
     untimed = _reports((None, "su"), (None, "su"))
-    assert [len(part) for part in split_at_silence(untimed, 1)] == [2]
+    assert [len(part) for part in split(in_order(untimed), 1)] == [2]
 
 
 def test_order_is_by_time_where_there_is_one() -> None:
     reports = _reports((2_000, "sta=p,v=2"), (0, "sta=s,v=2"), (1_000, "sta=p,v=2"))
-    (part,) = split_at_silence(reports, 60_000)
+    (part,) = split(in_order(reports), 60_000)
     assert [report.order for report in part] == [1, 2, 0]
