@@ -226,7 +226,18 @@ def write_cmcd(
         if which_are_in(lake, [application]):
             return Ingested(already=[log.source.name])
         kept = open_sessions(lake, groups.keys(), but=application)
-        told = tell(lake, groups, kept, received_ts_ms=received, timeout_ms=timeout_ms, latest_ts_ms=latest)
+        told = tell(
+            lake,
+            groups,
+            kept,
+            reopened=log.reopened,
+            received_ts_ms=received,
+            timeout_ms=timeout_ms,
+            latest_ts_ms=latest,
+        )
+        # What is told stands in for what was kept of it; of a session reopened, in any case.
+        ids = {name for session in told for name in session.stands_for}
+        kept = [s for s in kept if s.session_id in ids or s.key in log.reopened]
         _write(lake, log, application, told, kept, latest, timeout_ms)
     return log.done
 
@@ -283,7 +294,7 @@ def _write(
     supersede(lake, _SESSION, good, matches=is_before, application=application, version=0, days=days)
     done = log.done
     done.sessions, done.sessions_quarantined = good.height, bad.height
-    done.sessions_continued = len(set(before) & {t.session_id for t in told})
+    done.sessions_continued = sum(bool(t.stands_for) for t in told)
     done.reasons.update(dict(bad.group_by("reason").len().sort("len", "reason").iter_rows()))
 
 

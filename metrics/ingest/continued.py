@@ -43,6 +43,8 @@ class Told:
     reports: list[Report]
     clock_skew_ms: int | None
     is_open: bool
+    stands_for: frozenset[str]
+    """The ids of the sessions kept whose reports are in it."""
 
 
 def tell(
@@ -50,41 +52,30 @@ def tell(
     groups: Mapping[str, Group],
     kept: Sequence[Open],
     *,
+    reopened: Collection[str],
     received_ts_ms: int | None,
     timeout_ms: int,
     latest_ts_ms: int | None,
 ) -> list[Told]:
-    """Every session of ``groups`` (by key), gone on with from what was ``kept`` of it.
+    """Every session that has something new in ``groups`` (by key), gone on with from what was ``kept`` of it.
 
-    A session is open where it may go on: it was heard of within ``timeout_ms`` before ``latest_ts_ms``.
+    Of keys in ``reopened`` every session is told: what was told of it before may not have been so. A session is
+    open where it may go on: it was heard of within ``timeout_ms`` before ``latest_ts_ms``.
     """
     by_key: dict[str, list[Open]] = {}
     for session in kept:
         by_key.setdefault(session.key, []).append(session)
     taken = _ids_in(lake, groups)
-    told = []
+    told: list[Told] = []
     for key, group in groups.items():
-        before, about = by_key.get(key, []), About()
-        ids: dict[int, str] = {}
-        reports: list[Report] = []
-        for session in before:
-            about.add(session.about)
-            ids |= dict.fromkeys(range(len(reports), len(reports) + len(session.reports)), session.session_id)
-            reports += session.reports
-        reports += group.reports
-        about.add(group.about)
-        numbered = [replace(report, order=order) for order, report in enumerate(reports)]
-        on_clock, moved_ms = on_one_clock(numbered)
-        ordered = in_order(on_clock)
-        once = without_doubles(ordered)
-        about.flags |= {"clock_moved"} if moved_ms is not None else set()
-        about.flags |= {"doubles_dropped"} if len(once) < len(ordered) else set()
+        reports, about, ids = _joined(by_key.get(key, []), group)
         used: set[str] = set()
-        for part in split(once, timeout_ms):
+        for part in split(_in_line(reports, about), timeout_ms):
             known = [ids[report.order] for report in part if report.order in ids]
-            name = next((name for name in known if name not in used), None) or _new_id(
-                lake, key, part, taken | used
-            )
+            if len(known) == len(part) and key not in reopened:
+                used |= set(known)
+                continue
+            name = next((n for n in known if n not in used), None) or _new_id(lake, key, part, taken | used)
             used.add(name)
             last = max((r.ts_ms for r in part if r.ts_ms is not None), default=None)
             told.append(
@@ -96,9 +87,31 @@ def tell(
                     part,
                     clock_skew_ms(part),
                     is_open=last is None or latest_ts_ms is None or last + timeout_ms >= latest_ts_ms,
+                    stands_for=frozenset(known),
                 )
             )
     return told
+
+
+def _joined(kept: Sequence[Open], group: Group) -> tuple[list[Report], About, dict[int, str]]:
+    """Reports kept and new in one order, what is known of the client, and the session of each report kept."""
+    reports: list[Report] = []
+    about = About()
+    ids: dict[int, str] = {}
+    for session in kept:
+        about.add(session.about)
+        ids |= dict.fromkeys(range(len(reports), len(reports) + len(session.reports)), session.session_id)
+        reports += session.reports
+    about.add(group.about)
+    return [replace(r, order=order) for order, r in enumerate([*reports, *group.reports])], about, ids
+
+
+def _in_line(reports: Sequence[Report], about: About) -> list[Report]:
+    on_clock, moved_ms = on_one_clock(reports)
+    once = without_doubles(in_order(on_clock))
+    about.flags |= {"clock_moved"} if moved_ms is not None else set()
+    about.flags |= {"doubles_dropped"} if len(once) < len(reports) else set()
+    return once
 
 
 def days_of(instants_ms: Collection[int]) -> tuple[dt.date, dt.date] | None:
