@@ -115,7 +115,8 @@ def _by_type(items: Any) -> list[tuple[str, int]]:
 
 def _attribute(playback: Playback, state: str, span_ms: int, *, shown: bool, seeking: bool) -> None:
     if state == "a":
-        playback.paused_ms += span_ms
+        # Before it is asked to play, nobody pauses.
+        playback.paused_ms += span_ms if shown or playback.start_ts_ms is not None else 0
     elif not shown:
         playback.waited_ms += span_ms if state in ("s", "k", "r") else 0
     elif state == "p":
