@@ -1,7 +1,7 @@
 """A log to read: a file or standard input, plain or gzip, known by the hash of its content.
 
-A plain file may be written on. Its last line, where no line feed ends it, is :class:`Unfinished`: it may be half a
-line. A stream that has ended, and a file that was zipped, have no such line.
+A plain file may be written on, and a zipped one that is cut off may come whole. The last line of either, where no
+line feed ends it, is :class:`Unfinished`: it may be half a line. What has ended has no such line.
 """
 
 from __future__ import annotations
@@ -62,18 +62,21 @@ class Source:
     path: Path | None = None
     content: bytes = b""
     start_bytes: int = 0
-    is_whole: bool = True
+    is_cut_off: bool = False
+    """A zipped stream that breaks off; the size is that of what there is of it."""
 
     def lines(self) -> Iterator[str | Unreadable | Unfinished]:
         """Lines without their line feed; what is no UTF-8, too long or cut off is :class:`Unreadable`."""
         with self._open() as raw:
             unzipped = _unzipped(raw)
             file = unzipped or raw
-            _skip(file, self.start_bytes)
-            # A zipped stream is read to its end, where it may turn out to be cut off.
-            left = None if unzipped and self.is_whole else self.size_bytes - self.start_bytes
-            grows = self.path is not None and not unzipped
-            yield from _lines(file, left, self.start_bytes if grows else None)
+            if self.start_bytes:
+                file.seek(self.start_bytes)
+            may_go_on = self.is_cut_off if unzipped else self.path is not None
+            left = self.size_bytes - self.start_bytes
+            yield from _lines(file, left, self.start_bytes if may_go_on else None)
+        if self.is_cut_off:
+            yield Unreadable("the gzip stream is broken or cut off", "")
 
     def starting_at(self, position_bytes: int) -> Source:
         """The rest of the log from there."""
@@ -81,7 +84,8 @@ class Source:
 
     def up_to(self, size_bytes: int, digest: str) -> Source:
         """The log as it was when it had that size; the digest is that of its beginning."""
-        return replace(self, size_bytes=size_bytes, digest=digest, is_whole=size_bytes == self.size_bytes)
+        is_cut_off = self.is_cut_off and size_bytes == self.size_bytes
+        return replace(self, size_bytes=size_bytes, digest=digest, is_cut_off=is_cut_off)
 
     def prefix_digests(self, sizes: Collection[int]) -> dict[int, str]:
         """Hashes of the first so many bytes, unzipped, for every size up to that of the log."""
@@ -107,12 +111,13 @@ def open_source(name: str) -> Source:
     """
     if name == STDIN:
         content = sys.stdin.buffer.read()
-        digest, size = _digest(io.BytesIO(content), "standard input")
-        return Source("standard input", digest, size, int(time.time() * 1000), content=content)
+        digest, size, cut_off = _digest(io.BytesIO(content), "standard input")
+        now = int(time.time() * 1000)
+        return Source("standard input", digest, size, now, content=content, is_cut_off=cut_off)
     path = Path(name)
     try:
         with path.open("rb") as file:
-            digest, size = _digest(file, name)
+            digest, size, cut_off = _digest(file, name)
         modified = int(path.stat().st_mtime * 1000)
     except FileNotFoundError as error:
         raise InputError("no such file", where=name, mend="check the path") from error
@@ -120,48 +125,44 @@ def open_source(name: str) -> Source:
         raise InputError("a folder, not a file", where=name, mend="name the files in it") from error
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=name) from error
-    return Source(name, digest, size, modified, path=path)
+    return Source(name, digest, size, modified, path=path, is_cut_off=cut_off)
 
 
-def _unzipped(raw: BinaryIO) -> BinaryIO | None:
+def _unzipped(raw: BinaryIO) -> gzip.GzipFile | None:
     zipped = raw.read(len(_GZIP)) == _GZIP
     raw.seek(0)
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw)) if zipped else None
+    return gzip.GzipFile(fileobj=raw) if zipped else None
 
 
-def _digest(raw: BinaryIO, name: str) -> tuple[str, int]:
-    """Hash and size of the content: a log and the same log zipped are one."""
+def _digest(raw: BinaryIO, name: str) -> tuple[str, int, bool]:
+    """Hash and size of the content, and whether it breaks off: a log and the same log zipped are one."""
     hashed, size = hashlib.sha256(), 0
-    file = _unzipped(raw) or raw
-    # A stream that is cut off is known by what there is of it.
-    with contextlib.suppress(*_CUT_OFF):
-        while chunk := file.read(_CHUNK_BYTES):
+    unzipped = _unzipped(raw)
+    # Not more at once than there is, so that of a stream that breaks off nothing is lost before the break.
+    read = unzipped.read1 if unzipped else raw.read
+    try:
+        while chunk := read(_CHUNK_BYTES):
             hashed.update(chunk)
             size += len(chunk)
             if size > _EXPANSION_FREE_BYTES and size > _MAX_EXPANSION * raw.tell():
                 what = f"unzips to more than {_MAX_EXPANSION} times its size, which no log does"
                 raise InputError(what, where=name, mend="unzip it yourself if you trust it")
-    return hashed.hexdigest(), size
+    except _CUT_OFF:
+        return hashed.hexdigest(), size, True
+    return hashed.hexdigest(), size, False
 
 
 def _lines(
-    file: BinaryIO, size_bytes: int | None, start_bytes: int | None
+    file: BinaryIO, size_bytes: int, start_bytes: int | None
 ) -> Iterator[str | Unreadable | Unfinished]:
-    """``start_bytes`` is where the first line begins in a file that may be written on, else None."""
+    """``size_bytes`` of lines; ``start_bytes`` is where the first begins if the last may go on, else None."""
     left, at = size_bytes, start_bytes
-    while True:
-        try:
-            line = file.readline(MAX_LINE_BYTES + 1 if left is None else min(MAX_LINE_BYTES + 1, left))
-            length, ends = len(line), line.endswith(b"\n")
-            if length > MAX_LINE_BYTES and not ends:
-                skipped, ends = _skip_line(file, None if left is None else left - length)
-                length += skipped
-        except (*_CUT_OFF, OSError):
-            yield Unreadable("the gzip stream is broken or cut off", "")
-            return
-        if not line:
-            return
-        left = None if left is None else left - length
+    while left and (line := file.readline(min(MAX_LINE_BYTES + 1, left))):
+        length, ends = len(line), line.endswith(b"\n")
+        if length > MAX_LINE_BYTES and not ends:
+            skipped, ends = _skip_line(file, left - length)
+            length += skipped
+        left -= length
         if at is not None and not ends:
             yield Unfinished(line[:MAX_LINE_BYTES].rstrip(b"\r").decode(errors="replace"), at)
             return
@@ -175,15 +176,10 @@ def _lines(
             yield Unreadable("not UTF-8", _shown(line))
 
 
-def _skip(file: BinaryIO, count_bytes: int) -> None:
-    with contextlib.suppress(*_CUT_OFF):
-        file.seek(count_bytes)
-
-
-def _skip_line(file: BinaryIO, left: int | None) -> tuple[int, bool]:
+def _skip_line(file: BinaryIO | gzip.GzipFile, left: int) -> tuple[int, bool]:
     """Read on to the end of a line; how many bytes that were, and whether a line feed ended it."""
     skipped = 0
-    while chunk := file.readline(_CHUNK_BYTES if left is None else min(_CHUNK_BYTES, left - skipped)):
+    while chunk := file.readline(min(_CHUNK_BYTES, left - skipped)):
         skipped += len(chunk)
         if chunk.endswith(b"\n"):
             return skipped, True

@@ -14,9 +14,9 @@ _FIELDS = (
 )
 
 
-def log(form: str, sessions: int = 12, *, bad_every: int = 7) -> str:
+def log(form: str, sessions: int = 12, *, bad_every: int = 7, name: str = "s") -> str:
     """A whole log; every ``bad_every``-th line is followed by one that cannot be used."""
-    timed = sorted(line for number in range(sessions) for line in _session(form, number))
+    timed = sorted(line for number in range(sessions) for line in _session(form, number, name))
     text = _FIELDS if form == "cloudfront" else ""
     for index, (_, line) in enumerate(timed):
         text += line + "\n"
@@ -25,10 +25,10 @@ def log(form: str, sessions: int = 12, *, bad_every: int = 7) -> str:
     return text
 
 
-def _session(form: str, number: int) -> list[tuple[int, str]]:
+def _session(form: str, number: int, name: str) -> list[tuple[int, str]]:
     """One session's lines with their times: a start, requests or changes of state, an end for every other one."""
     start = number * 7_000
-    sid = f'sid="s-{number}"'
+    sid = f'sid="{name}-{number}"'
     if form == "events":
         steps = [
             (0, "s"),

@@ -103,7 +103,9 @@ def test_a_trace(lakes: tuple[Lake, Lake], number: int) -> None:
     trace = TRACES[number]
     rows = _sessions(lakes, number)
     counted = rows.filter(pl.col("excluded_reason").is_null())
-    assert rows["excluded_reason"].drop_nulls().to_list() == ([trace["excluded"]] if "excluded" in trace else [])
+    assert rows["excluded_reason"].drop_nulls().to_list() == (
+        [trace["excluded"]] if "excluded" in trace else []
+    )
     expected = [told.partition("; ") for told in trace["sessions"]]
     # Sessions of a set may begin together.
     assert sorted(_told(row) for row in counted.iter_rows(named=True)) == sorted(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from metrics.errors import InputError
 from metrics.ingest.cmcd import Ingested, ingest_cmcd
 from metrics.ingest.source import open_source
 from metrics.lake import Lake
@@ -135,6 +136,26 @@ def test_a_log_that_was_growing_is_zipped_before_its_rest_is_in(tmp_path: Path) 
     (tmp_path / "log.gz").write_bytes(gzip.compress(text.encode()))
     _ingest(lake, tmp_path / "log.gz")
     assert_same(lake, _at_once(tmp_path, text))
+
+
+def test_a_zipped_log_that_was_cut_off_comes_whole(tmp_path: Path) -> None:
+    text = log("combined", 40, bad_every=10_000)
+    zipped = gzip.compress(text.encode())
+    lake, path = Lake.create(tmp_path / "lake"), tmp_path / "log.gz"
+    for end in (len(zipped) // 3, 2 * len(zipped) // 3, len(zipped)):
+        path.write_bytes(zipped[:end])
+        done = _ingest(lake, path)
+        assert done.reasons == ({"the gzip stream is broken or cut off": 1} if end < len(zipped) else {})
+    found, wanted = contents(lake), contents(_at_once(tmp_path, text))
+    assert found["sessions"].equals(wanted["sessions"])
+    assert found["events"].equals(wanted["events"])
+    assert set(found["quarantine"]["reason"]) == {"the gzip stream is broken or cut off"}
+
+
+def test_a_bomb_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(80 << 20)))
+    with pytest.raises(InputError, match="unzips to more than 250 times its size"):
+        open_source(str(tmp_path / "bomb.gz"))
 
 
 def test_two_logs_with_one_heading_are_two_logs(tmp_path: Path) -> None:
