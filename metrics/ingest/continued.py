@@ -95,6 +95,8 @@ def tell(
 
 def _joined(kept: Sequence[Open], group: Group) -> tuple[list[Report], About, dict[int, str]]:
     """Reports kept and new in one order, what is known of the client, and the session of each report kept."""
+    if not kept:
+        return group.reports, group.about, {}
     reports: list[Report] = []
     about = About()
     ids: dict[int, str] = {}

@@ -82,6 +82,8 @@ def starvation_spans_ms(report: Report) -> list[int]:
 def missing_reports(reports: Sequence[Report]) -> int:
     """Sequence numbers that never arrived, by mode."""
     missing = 0
+    if not any("sn" in report.keys for report in reports):
+        return missing
     for mode in ("request", "event"):
         numbers = {r.keys["sn"] for r in reports if r.mode == mode and "sn" in r.keys}
         if numbers:

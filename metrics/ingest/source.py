@@ -153,7 +153,7 @@ def _digest(raw: BinaryIO, name: str) -> tuple[str, int, bool]:
 
 
 def _lines(
-    file: BinaryIO, size_bytes: int, start_bytes: int | None
+    file: BinaryIO | gzip.GzipFile, size_bytes: int, start_bytes: int | None
 ) -> Iterator[str | Unreadable | Unfinished]:
     """``size_bytes`` of lines; ``start_bytes`` is where the first begins if the last may go on, else None."""
     left, at = size_bytes, start_bytes

@@ -12,6 +12,7 @@ __all__ = ["STALLED_TOO_LONG", "DeclaredStalls", "declared_stalls"]
 STALLED_TOO_LONG = "stall longer than its interval"
 # A player notices a stall some time after it has begun, and says when it noticed.
 _TOLERANCE_MS = 1_000
+_OPENING = frozenset(("s", "d"))
 
 
 @dataclass
@@ -31,13 +32,17 @@ def declared_stalls(reports: Sequence[Report]) -> DeclaredStalls:
     player was in before it, and by the seek where there was one since ``p``.
     """
     told = DeclaredStalls()
+    if not any("bsd" in report.keys for report in reports):
+        first = next((report.keys["sta"] for report in reports if "sta" in report.keys), None)
+        told.from_the_start = first in _OPENING
+        return told
     state: str | None = None
     seeking = opening = False
     before_ts_ms: int | None = None
     stalled_since_ts_ms: int | None = None
     for index, report in enumerate(reports):
         after = report.keys.get("sta", state)
-        if after in ("s", "d") and state is None:
+        if after in _OPENING and state is None:
             told.from_the_start = opening = True
         seeking = (seeking or after == "k") and not opening
         spans = starvation_spans_ms(report)
