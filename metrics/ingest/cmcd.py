@@ -38,6 +38,7 @@ from metrics.upkeep import supersede
 __all__ = ["SESSION_TIMEOUT_MS", "Ingested", "Log", "ingest_cmcd", "is_in", "read_cmcd", "write_cmcd"]
 
 SESSION_TIMEOUT_MS = 30 * 60 * 1000
+UNFINISHED = "unfinished last line"
 _QUARANTINED_CHARS = 2_000
 # What sessions are made of; the other keys are checked and let go.
 _KEPT = frozenset(
@@ -169,7 +170,7 @@ def read_cmcd(source: Source, above: dict[str, Any] | None = None) -> Log:
         if isinstance(line, Unfinished):
             log.unfinished = line
             if not isinstance(outcome, Record) or not (name := _session_name(outcome)):
-                log.done.ignored["unfinished last line"] += 1
+                log.done.ignored[UNFINISHED] += 1
                 continue
             log.unfinished_name = name
         elif isinstance(outcome, Skipped) and outcome.kind == "banner":
@@ -335,10 +336,18 @@ def _begun(
         "begun": bool(log.groups) or log.begun,
         "is_dated": log.is_dated,
         "reopened": [reopened] if reopened else [],
+        "counts": _finished(log),
     }
     return Begun(
         application, log.source.size_bytes, log.position_bytes, latest_ts_ms, heading, tuple(sessions)
     )
+
+
+def _finished(log: Log) -> dict[str, Any]:
+    """The lines that are written to their end, by what came of them."""
+    ignored = {kind: count for kind, count in log.done.ignored.items() if kind != UNFINISHED}
+    left, provisional = int(log.unfinished is not None), int(log.unfinished_name is not None)
+    return {"lines": log.done.lines - left, "used": log.done.records - provisional, "ignored": ignored}
 
 
 def _grouped(lines: _Lines, key: bytes) -> Group:

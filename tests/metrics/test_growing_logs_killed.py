@@ -23,7 +23,7 @@ from tests.metrics.log_lines import log
 from tests.metrics.test_growing_logs import assert_same
 
 ROOT = Path(__file__).parents[2]
-KILLS = 12
+KILLS = 10
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +49,19 @@ def _at_once(folder: Path, text: str) -> Lake:
 
 
 # A batch commits four times (checkpoint, lines, events, sessions), and writes a file each time.
-@pytest.mark.parametrize("call", ["-1", "1", "2", "3", "-4", "4", "f1", "f4"])
-@pytest.mark.parametrize("grows", [False, True])
+@pytest.mark.parametrize(
+    ("call", "grows"),
+    [
+        ("-1", True),
+        ("1", True),
+        ("2", True),
+        ("-4", True),
+        ("4", True),
+        ("f1", True),
+        ("1", False),
+        ("-4", False),
+    ],
+)
 def test_killed_at_a_step_of_a_batch(tmp_path: Path, call: str, *, grows: bool) -> None:
     text, lake, path = log("combined", 5), tmp_path / "lake", tmp_path / "growing.log"
     third = len(text) // 3
@@ -59,10 +70,9 @@ def test_killed_at_a_step_of_a_batch(tmp_path: Path, call: str, *, grows: bool) 
     path.write_text(text[: 2 * third])
     assert _finish(_start(lake, path, call)) == -signal.SIGKILL
     assert ledger(Lake.open(lake)).residual == 0
-    if grows:
-        path.write_text(text)
-    for end in (2 * third, len(text)):
-        path.write_text(text[: max(end, len(text) if grows else 0)])
+    # Before it is run again, the log may have grown.
+    for end in (len(text),) if grows else (2 * third, len(text)):
+        path.write_text(text[:end])
         ingest_cmcd(Lake.open(lake), open_source(str(path)))
     assert_same(Lake.open(lake), _at_once(tmp_path, text))
 

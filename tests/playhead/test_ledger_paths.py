@@ -60,15 +60,17 @@ def _lines(text: str) -> int:
 def test_every_path_adds_up(
     tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, expected = tmp_path / "lake", {"in": 0, "counted": 0, "lines": 0}
+    path, expected = tmp_path / "lake", {"in": 0, "counted": 0, "lines": 0, "all_lines": 0}
 
-    def check(*, sessions: int = 0, out: int = 0, lines: int = 0) -> Ledger:
-        """What a path should have brought: sessions counted, sessions excluded or quarantined, bad lines."""
+    def check(*, sessions: int = 0, out: int = 0, lines: int = 0, of: str | bytes = "") -> Ledger:
+        """What a path should have brought: sessions counted, excluded or quarantined, bad lines, all lines."""
+        expected["all_lines"] += len((of if isinstance(of, bytes) else of.encode()).splitlines())
         expected["in"] += sessions + out
         expected["counted"] += sessions
         expected["lines"] += lines
         found = ledger(Lake.open(path))
-        assert found.residual == 0
+        assert (found.residual, found.lines_residual, found.lines_uncounted) == (0, 0, 0)
+        assert found.lines_in == expected["all_lines"]
         assert (found.sessions_in, found.counted) == (expected["in"], expected["counted"])
         assert sum(found.lines_quarantined.values()) == expected["lines"]
         return found
@@ -86,26 +88,26 @@ def test_every_path_adds_up(
         text = log(form, name=form)
         whole = write(f"{form}.log", text)
         cmcd(whole)
-        check(sessions=SESSIONS[form], lines=_lines(text))
+        check(sessions=SESSIONS[form], lines=_lines(text), of=text)
         cmcd(write(f"{form}.log.gz", gzip.compress(text.encode())))
         cmcd("-", stdin=text.encode())
         check()
     # The same again, under other ids, zipped and from standard input.
     cmcd(write("z.gz", gzip.compress(log("json", name="zipped").encode())))
-    check(sessions=16, lines=_lines(log("json")))
+    check(sessions=16, lines=_lines(log("json")), of=log("json"))
     cmcd("-", stdin=log("combined", name="piped").encode())
-    check(sessions=16, lines=_lines(log("combined")))
+    check(sessions=16, lines=_lines(log("combined")), of=log("combined"))
     # Headers as a player writes them down and as a server logs them.
     cmcd(write("dump.log", "A Player\nPlayer Version 8\n" + DUMP))
     headers = {"CMCD-Session": 'sid="j"', "CMCD-Object": "ot=v,br=900", "CMCD-Request": "su"}
     entry = {"timestamp": "2026-04-01T12:00:00Z", "url": "/v", "headers": headers}
     cmcd(write("headers.log", json.dumps(entry) + "\n"))
-    check(sessions=2)
+    check(sessions=2, of="four\n" * 4)
     # A query string alone; what cannot have been; what was no attempt; a line of junk.
     cmcd(write("url.log", "/v?CMCD=br%3D900%2Cot%3Dv%2Csid%3D%22q%22%2Csu\n"))
-    check(sessions=1)
+    check(sessions=1, of="one")
     cmcd(write("odd.log", (IMPOSSIBLE + AHEAD).encode() + b"\x00\xff\xfe\n"))
-    found = check(out=2, lines=1)
+    found = check(out=2, lines=1, of=IMPOSSIBLE + AHEAD + "junk")
     assert found.excluded["quarantined: stall longer than its interval"] == 1
     assert found.excluded["loaded ahead and never asked to play"] == 1
     # A log that grows, and a session of it that goes on; a reader of it is killed on the way.
@@ -129,7 +131,7 @@ def test_every_path_adds_up(
         )
         assert ledger(Lake.open(path)).residual == 0
     cmcd(tmp_path / "grows.log")
-    check(sessions=8, lines=_lines(text))
+    check(sessions=8, lines=_lines(text), of=text)
     # One's own table: two rows in, two in quarantine; twice.
     write("map.toml", MAP)
     for _ in range(2):
@@ -155,6 +157,7 @@ def test_every_path_adds_up(
     assert stop.value.code == 0
     assert (told["sessions_in"], told["counted"], told["residual"]) == (found.sessions_in, found.counted, 0)
     assert told["excluded"] == found.excluded
+    assert (told["lines_in"], told["lines_residual"]) == (found.lines_in, 0)
     monkeypatch.setenv("PLAYHEAD_LAKE", str(path))
     main_module = sys.modules["__main__"]
     page = AppTest.from_file(str(PAGE), default_timeout=60).run().switch_page("views/trust.py").run()
