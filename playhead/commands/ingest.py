@@ -38,8 +38,9 @@ def cmcd(
     """CMCD from players and access logs; '-' is standard input, gzip is read as it is.
 
     The form is told line by line: query strings, URLs, header dumps, JSON, event bodies, and combined,
-    CloudFront and JSON access logs. A file is known by its content, so taking it in again adds nothing.
-    Where no file has a usable record, nothing is written, and the exit status is 2.
+    CloudFront and JSON access logs. A log is known by its content: taken in again it adds nothing, and one that has
+    grown is read on from where it ended, whatever its name by now. Where no file has a usable record, nothing is
+    written, and the exit status is 2.
     """
     from metrics.ingest.access_log import instant_ms
     from metrics.ingest.checkpoint import next_part

@@ -191,6 +191,21 @@ def test_a_session_is_told_anew_for_as_long_as_it_may_go_on(tmp_path: Path) -> N
     assert sessions["session_id"].n_unique() == 2
 
 
+def test_one_absurd_clock_closes_nobody_s_session(tmp_path: Path) -> None:
+    lake, path = Lake.create(tmp_path / "lake"), tmp_path / "log"
+    text = "".join(
+        f'e=ps,sid="a",sta={s},ts={START_MS + at},v=2\n' for at, s in ((0, "s"), (900, "p"), (2_000, "t"))
+    )
+    text = (
+        text.replace('e=ps,sid="a",sta=t', 'e=t,sid="a"') + f'e=ps,sid="z",sta=p,ts={4_000_000_000_000},v=2\n'
+    )
+    path.write_text(text)
+    _ingest(lake, path)
+    path.write_text(text + f'e=ps,sid="a",sta=e,ts={START_MS + 9_000},v=2\n')
+    assert _ingest(lake, path).sessions_continued == 1
+    assert contents(lake)["sessions"].sort("end_ts_ms")["end_reason"].to_list() == ["completed", "timeout"]
+
+
 def test_a_session_in_quarantine_is_told_anew_too(tmp_path: Path) -> None:
     lake, path = Lake.create(tmp_path / "lake"), tmp_path / "log"
     head = f'e=ps,sid="a",sta=s,ts={START_MS},v=2\ne=ps,sid="a",sta=p,ts={START_MS + 1_000},v=2\n'
