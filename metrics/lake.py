@@ -59,6 +59,7 @@ CHECKPOINT = Table(
     "how far logs were read, and the sessions that were still open there",
     columns=(
         Column("application", pl.String, "the batch: what was read of a log, by its content"),
+        Column("is_in", pl.Boolean, "its sessions are known to be in; else their table's transactions tell"),
         Column("sequence", pl.Int64, "order in which batches were begun"),
         Column("read_bytes", pl.Int64, "what was read of the log, from its start"),
         Column("position_bytes", pl.Int64, "where its next batch begins"),

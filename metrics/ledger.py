@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from metrics.engine import collect
+from metrics.ingest.checkpoint import which_are_in
 from metrics.lake import CHECKPOINT, LINES, QUARANTINE, Lake
 from metrics.unknown import MEASURES, unknown_flag
 
@@ -106,17 +107,8 @@ def ledger(lake: Lake) -> Ledger:
 
 def _batches(lake: Lake) -> pl.DataFrame:
     """The batches of logs that are in, with what they counted."""
-    rows = (
-        lake.scan(CHECKPOINT.name)
-        .filter(pl.col("session_key").is_null())
-        .select("application", "state")
-        .collect()
-    )
-    delta = lake.delta(_TABLE)
-    if delta is None:
-        return rows.clear()
-    names = [name for name in rows["application"] if delta.transaction_version(name) is not None]
-    return rows.filter(pl.col("application").is_in(names))
+    rows = lake.scan(CHECKPOINT.name).filter(pl.col("session_key").is_null())
+    return which_are_in(lake, rows.select("application", "is_in", "state").collect())
 
 
 def _has(flag: str) -> pl.Expr:

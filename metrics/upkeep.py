@@ -22,6 +22,7 @@ __all__ = ["Forgotten", "TableSize", "compact", "forget", "replace", "sizes", "s
 
 DEFAULT_RETENTION_HOURS = 168
 _MS_PER_HOUR = 3_600_000
+_FILE = "_file"
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,13 @@ def compact(lake: Lake) -> dict[str, tuple[int, int]]:
 
 
 def vacuum(lake: Lake, *, retention_hours: float = DEFAULT_RETENTION_HOURS) -> int:
-    """Delete data files that no table names and that are older than ``retention_hours``; how many."""
+    """Delete data files that no table names and that are older than ``retention_hours``; how many.
+
+    Checkpoints that later ones stand for go too, and are not counted.
+    """
     with lake.alone():
-        return sum(_vacuum(lake, name, retention_hours) for name in (*lake.tables(), CHECKPOINT.name))
+        _vacuum(lake, CHECKPOINT.name, retention_hours)
+        return sum(_vacuum(lake, name, retention_hours) for name in lake.tables())
 
 
 def replace(lake: Lake, table: str, frame: pl.DataFrame, *, matches: pl.Expr, application: str) -> bool:
@@ -100,12 +105,12 @@ def supersede(
     table: str,
     new: pl.DataFrame,
     *,
-    matches: pl.Expr,
+    matches: pl.Expr | None,
     application: str,
     version: int | None = None,
     days: tuple[dt.date, dt.date] | None = None,
 ) -> bool:
-    """Take the rows that match out and put ``new`` in, in one commit; False where that was done.
+    """Take the rows that match (None: no row) out and put ``new`` in, in one commit; False where that was done.
 
     The commit goes under ``version`` of ``application``, else under its next. Rows out of ``days`` (both counted)
     are not looked at. ``new`` is valid, and the caller holds the lake alone.
@@ -113,13 +118,17 @@ def supersede(
     last = lake.appended_version(table, application)
     if version is not None and last is not None and last >= version:
         return False
-    files = _files(lake, table)
+    hit = _files(lake, table)
     if days is not None:
         day = pl.col("folder").str.slice(4, 10)
-        files = files.filter(day.is_between(pl.lit(str(days[0])), pl.lit(str(days[1]))))
-    matches = matches.fill_null(value=False)
-    hit = files.filter(pl.col("path").is_in([p for p in files["path"] if _count(lake, table, p, matches)]))
-    kept = [_read(lake, table, path).filter(~matches).select(new.columns) for path in hit["path"]]
+        hit = hit.filter(day.is_between(pl.lit(str(days[0])), pl.lit(str(days[1]))))
+    kept: list[pl.DataFrame] = []
+    if matches is None:
+        hit = hit.clear()
+    else:
+        matches = matches.fill_null(value=False)
+        hit = hit.filter(pl.col("path").is_in(_holding(lake, table, matches, hit["path"].to_list())))
+        kept = [_read(lake, table, path).filter(~matches).select(new.columns) for path in hit["path"]]
     return lake.commit_batch(
         contract_of(table),
         pl.concat([*kept, new]),
@@ -152,7 +161,8 @@ def forget(lake: Lake, subscriber: str) -> Forgotten:
                 erased[name] = _erase(lake, name, theirs)
             elif "session_id" in columns:
                 erased[name] = _erase(lake, name, events)
-        deleted = sum(_vacuum(lake, name, 0) for name in (*lake.tables(), CHECKPOINT.name))
+        _vacuum(lake, CHECKPOINT.name, 0)
+        deleted = sum(_vacuum(lake, name, 0) for name in lake.tables())
     return Forgotten(erased, deleted)
 
 
@@ -167,14 +177,16 @@ def _erase(lake: Lake, table: str, matches: pl.Expr) -> int:
     return before - lake.snapshot(table).rows
 
 
-def _holding(lake: Lake, table: str, matches: pl.Expr) -> list[str]:
-    return [path for path in _files(lake, table)["path"] if _count(lake, table, path, matches)]
-
-
-def _count(lake: Lake, table: str, path: str, matches: pl.Expr) -> int:
-    file = lake.table_path(table) / path
-    found = pl.scan_parquet(file, hive_partitioning=False, glob=False).filter(matches).select(pl.len())
-    return int(found.collect().item())
+def _holding(lake: Lake, table: str, matches: pl.Expr, paths: list[str] | None = None) -> list[str]:
+    """Files that hold matching rows, of those given or of all."""
+    paths = _files(lake, table)["path"].to_list() if paths is None else paths
+    if not paths:
+        return []
+    root = lake.table_path(table)
+    files = {str(root / path): path for path in paths}
+    rows = pl.scan_parquet(list(files), hive_partitioning=False, glob=False, include_file_paths=_FILE)
+    found = rows.filter(matches).select(pl.col(_FILE).unique()).collect()[_FILE].to_list()
+    return [path for name, path in files.items() if name in set(found)]
 
 
 def _read(lake: Lake, table: str, path: str) -> pl.DataFrame:

@@ -13,7 +13,7 @@ the session is told anew and replaces what the lake had of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +25,21 @@ from metrics.ingest.source import Source
 from metrics.lake import CHECKPOINT, Lake
 from metrics.upkeep import supersede
 
-__all__ = ["Begun", "Open", "application_of", "begin", "next_part", "open_sessions", "which_are_in"]
+__all__ = [
+    "Begun",
+    "Open",
+    "application_of",
+    "begin",
+    "is_batch_in",
+    "next_part",
+    "open_sessions",
+    "which_are_in",
+]
 
 _SESSIONS = "playback_session"
 _NAME = pl.concat_str("application", "session_id", separator=" ")
 # Records that come later than this after a session's last one make a session of their own.
 _LATEST_MS = 24 * 60 * 60 * 1000
-# So many small files are made one.
-_CROWDED_FILES = 32
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,7 @@ def next_part(lake: Lake, source: Source) -> tuple[Source, dict[str, Any]] | Non
 
     That is the part that was begun and never came in, as it was; else all after the last part that is in.
     """
-    delta = lake.delta(_SESSIONS)
-    if delta is not None and delta.transaction_version(application_of(source.digest)) is not None:
+    if is_batch_in(lake, application_of(source.digest)):
         return None
     batches = _scan(lake).filter(pl.col("session_key").is_null(), pl.col("read_bytes") <= source.size_bytes)
     known = batches.sort("read_bytes", "sequence").collect()
@@ -80,7 +86,7 @@ def next_part(lake: Lake, source: Source) -> tuple[Source, dict[str, Any]] | Non
         digest = digests.get(row["read_bytes"])
         if digest is None or application_of(digest) != row["application"]:
             continue
-        if delta is None or delta.transaction_version(row["application"]) is None:
+        if not row["is_in"] and not is_batch_in(lake, row["application"]):
             return source.up_to(row["read_bytes"], digest).starting_at(start), heading
         start, heading = row["position_bytes"], json.loads(row["state"])
     return source.starting_at(start), heading
@@ -90,8 +96,7 @@ def open_sessions(lake: Lake, keys: Collection[str], *, but: str) -> list[Open]:
     """Sessions of these keys that were left open, as the last batch that is in has them; ``but`` one batch."""
     rows = _scan(lake).filter(pl.col("session_key").is_in(list(keys)), pl.col("application") != but)
     found = rows.sort("sequence").collect()
-    is_in = found["application"].is_in(which_are_in(lake, found["application"]))
-    last = found.filter(is_in).unique("session_id", keep="last", maintain_order=True)
+    last = which_are_in(lake, found).unique("session_id", keep="last", maintain_order=True)
     return [
         Open(row["session_key"], row["session_id"], row["end_ts_ms"], tuple(reports), about)
         for row in last.iter_rows(named=True)
@@ -99,12 +104,17 @@ def open_sessions(lake: Lake, keys: Collection[str], *, but: str) -> list[Open]:
     ]
 
 
-def which_are_in(lake: Lake, applications: Iterable[str]) -> list[str]:
-    """Those batches whose sessions are in."""
-    delta = lake.delta(_SESSIONS)
-    if delta is None:
-        return []
-    return [name for name in dict.fromkeys(applications) if delta.transaction_version(name) is not None]
+def which_are_in(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+    """Those rows of the table whose batches are in. To ask for a transaction takes ms, so it is asked but once."""
+    asked = rows.filter(~pl.col("is_in"))["application"].unique()
+    return rows.filter(
+        pl.col("is_in") | pl.col("application").is_in([a for a in asked if is_batch_in(lake, a)])
+    )
+
+
+def is_batch_in(lake: Lake, application: str) -> bool:
+    """Whether the sessions of the batch are in."""
+    return lake.appended_version(_SESSIONS, application) is not None
 
 
 def begin(lake: Lake, begun: Begun, *, timeout_ms: int) -> None:
@@ -113,8 +123,10 @@ def begin(lake: Lake, begun: Begun, *, timeout_ms: int) -> None:
     The caller holds the lake alone.
     """
     kept = _scan(lake).drop("state").collect()
+    are_in = which_are_in(lake, kept)
     common = {
         "application": begun.application,
+        "is_in": False,
         "sequence": 1 + max(kept["sequence"], default=0),
         "read_bytes": begun.read_bytes,
         "position_bytes": begun.position_bytes,
@@ -132,22 +144,22 @@ def begin(lake: Lake, begun: Begun, *, timeout_ms: int) -> None:
         for session in begun.sessions
     ]
     new = pl.DataFrame(rows, schema=CHECKPOINT.schema, orient="row")
-    gone = _NAME.is_in(_over(lake, kept, timeout_ms).select(_NAME)[:, 0].to_list()).fill_null(value=False)
+    gone = _NAME.is_in(_over(are_in, timeout_ms).select(_NAME)[:, 0].to_list()).fill_null(value=False)
     gone |= pl.col("application") == begun.application
-    if len(lake.snapshot(CHECKPOINT.name).files) >= _CROWDED_FILES:
-        new = pl.concat([_scan(lake).filter(~gone).collect(), new])
-        gone = pl.lit(value=True)
-    supersede(lake, CHECKPOINT.name, new, matches=gone, application=begun.application)
+    # What is found to be in is written down as such, and comes into one file with what is new.
+    found = pl.col("application").is_in(are_in.filter(~pl.col("is_in"))["application"].unique().to_list())
+    confirmed = _scan(lake).filter(found, ~gone).with_columns(is_in=pl.lit(value=True)).collect()
+    new = pl.concat([confirmed, new])
+    supersede(lake, CHECKPOINT.name, new, matches=gone | found, application=begun.application)
 
 
-def _over(lake: Lake, kept: pl.DataFrame, timeout_ms: int) -> pl.DataFrame:
-    """Open sessions that later batches, which are in, have told anew or left far behind."""
-    is_in = kept.filter(pl.col("application").is_in(which_are_in(lake, kept["application"])))
-    batches = is_in.filter(pl.col("session_key").is_null()).sort("sequence", descending=True)
+def _over(are_in: pl.DataFrame, timeout_ms: int) -> pl.DataFrame:
+    """Open sessions of batches that are in which later ones have told anew or left far behind."""
+    batches = are_in.filter(pl.col("session_key").is_null()).sort("sequence", descending=True)
     later = batches.select("sequence", later_ts_ms=pl.col("latest_ts_ms").cum_max().shift(1))
     told_anew = pl.col("sequence") < pl.col("sequence").max().over("session_id")
     far_behind = pl.col("later_ts_ms") > pl.col("end_ts_ms") + timeout_ms + _LATEST_MS
-    sessions = is_in.filter(pl.col("session_key").is_not_null()).join(later, on="sequence", how="left")
+    sessions = are_in.filter(pl.col("session_key").is_not_null()).join(later, on="sequence", how="left")
     return sessions.filter(told_anew | far_behind.fill_null(value=False))
 
 

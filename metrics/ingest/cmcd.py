@@ -20,9 +20,9 @@ from metrics.ingest.checkpoint import (
     Open,
     application_of,
     begin,
+    is_batch_in,
     next_part,
     open_sessions,
-    which_are_in,
 )
 from metrics.ingest.cmcd_log import UNFINISHED, Ingested, Log, SessionLines, read_cmcd
 from metrics.ingest.continued import Group, Told, days_of, tell
@@ -43,7 +43,7 @@ _SESSION, _EVENT = "playback_session", "playback_event"
 
 def is_in(lake: Lake, source: Source) -> bool:
     """Whether the lake holds all of this log, under whatever name."""
-    return bool(which_are_in(lake, [application_of(source.digest)]))
+    return is_batch_in(lake, application_of(source.digest))
 
 
 def ingest_cmcd(
@@ -75,7 +75,7 @@ def write_cmcd(
     groups |= {name: Group() for name in log.reopened if name not in groups}
     latest = _latest_ts_ms(groups.values())
     with lake.alone():
-        if which_are_in(lake, [application]):
+        if is_batch_in(lake, application):
             return Ingested(already=[log.source.name])
         kept = open_sessions(lake, groups.keys(), but=application)
         told = tell(
@@ -131,7 +131,7 @@ def _write(
         .good
     )
     is_again = lake.appended_version(_EVENT, application) is not None
-    of_these = pl.col("session_id").is_in(ids if is_again else before)
+    of_these = _named(ids if is_again else before)
     supersede(lake, _EVENT, events, matches=of_these, application=application, days=days)
     batch = f"{_SESSION}/{application}"
     out = [s.session_id for s in kept if s.about.is_quarantined]
@@ -142,12 +142,15 @@ def _write(
             *(pl.col("row").str.contains(f'"session_id":"{name}"', literal=True) for name in out),
         )
         supersede(lake, QUARANTINE.name, named(bad, batch, 0), matches=ours, application=batch)
-    is_before = pl.col("session_id").is_in(before)
-    supersede(lake, _SESSION, good, matches=is_before, application=application, version=0, days=days)
+    supersede(lake, _SESSION, good, matches=_named(before), application=application, version=0, days=days)
     done = log.done
     done.sessions, done.sessions_quarantined = good.height, bad.height
     done.sessions_continued = sum(bool(t.stands_for) for t in told)
     done.reasons.update(dict(bad.group_by("reason").len().sort("len", "reason").iter_rows()))
+
+
+def _named(ids: list[str]) -> pl.Expr | None:
+    return pl.col("session_id").is_in(ids) if ids else None
 
 
 def _validated(rows: pl.DataFrame, impossible: dict[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
