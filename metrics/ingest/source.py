@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import os
 import sys
 import time
 import zlib
@@ -64,9 +65,13 @@ class Source:
     start_bytes: int = 0
     is_cut_off: bool = False
     """A zipped stream that breaks off; the size is that of what there is of it."""
+    inode: tuple[int, int] | None = None
 
     def lines(self) -> Iterator[str | Unreadable | Unfinished]:
-        """Lines without their line feed; what is no UTF-8, too long or cut off is :class:`Unreadable`."""
+        """Lines without their line feed; what is no UTF-8, too long or cut off is :class:`Unreadable`.
+
+        Raises :class:`~metrics.errors.InputError` where the file is another one by now, or shorter.
+        """
         with self._open() as raw:
             unzipped = _unzipped(raw)
             file = unzipped or raw
@@ -74,7 +79,12 @@ class Source:
                 file.seek(self.start_bytes)
             may_go_on = self.is_cut_off if unzipped else self.path is not None
             left = self.size_bytes - self.start_bytes
-            yield from _lines(file, left, self.start_bytes if may_go_on else None)
+            try:
+                yield from _lines(file, left, self.start_bytes if may_go_on else None)
+            except (*_CUT_OFF, OSError) as error:
+                raise self._changed() from error
+            if file.tell() < self.size_bytes:
+                raise self._changed()
         if self.is_cut_off:
             yield Unreadable("the gzip stream is broken or cut off", "")
 
@@ -101,7 +111,20 @@ class Source:
         return found
 
     def _open(self) -> BinaryIO:
-        return self.path.open("rb") if self.path else io.BytesIO(self.content)
+        if self.path is None:
+            return io.BytesIO(self.content)
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise self._changed() from error
+        if self.inode != _inode(file):
+            file.close()
+            raise self._changed()
+        return file
+
+    def _changed(self) -> InputError:
+        mend = "run the command again, and name the rotated file too"
+        return InputError("was rotated or cut while it was read", where=self.name, mend=mend)
 
 
 def open_source(name: str) -> Source:
@@ -118,6 +141,7 @@ def open_source(name: str) -> Source:
     try:
         with path.open("rb") as file:
             digest, size, cut_off = _digest(file, name)
+            inode = _inode(file)
         modified = int(path.stat().st_mtime * 1000)
     except FileNotFoundError as error:
         raise InputError("no such file", where=name, mend="check the path") from error
@@ -125,7 +149,12 @@ def open_source(name: str) -> Source:
         raise InputError("a folder, not a file", where=name, mend="name the files in it") from error
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=name) from error
-    return Source(name, digest, size, modified, path=path, is_cut_off=cut_off)
+    return Source(name, digest, size, modified, path=path, is_cut_off=cut_off, inode=inode)
+
+
+def _inode(file: BinaryIO) -> tuple[int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino
 
 
 def _unzipped(raw: BinaryIO) -> gzip.GzipFile | None:

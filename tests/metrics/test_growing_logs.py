@@ -152,6 +152,25 @@ def test_a_zipped_log_that_was_cut_off_comes_whole(tmp_path: Path) -> None:
     assert set(found["quarantine"]["reason"]) == {"the gzip stream is broken or cut off"}
 
 
+@pytest.mark.parametrize("how", ["rotated", "truncated", "gone"])
+def test_a_log_that_changes_hands_while_it_is_read_is_not_taken_for_itself(tmp_path: Path, how: str) -> None:
+    lake, path = Lake.create(tmp_path / "lake"), tmp_path / "log"
+    path.write_text(log("json"))
+    source = open_source(str(path))
+    if how == "truncated":
+        path.write_text("")
+    else:
+        path.rename(tmp_path / "log.1")
+    if how == "rotated":
+        path.write_text(log("json", name="new"))
+    with pytest.raises(InputError, match="was rotated or cut while it was read"):
+        ingest_cmcd(lake, source)
+    assert lake.scan("playback_session").collect().is_empty()
+    (tmp_path / "log.1").write_text(log("json"))
+    _ingest(lake, tmp_path / "log.1")
+    assert_same(lake, _at_once(tmp_path, log("json")))
+
+
 def test_a_bomb_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(80 << 20)))
     with pytest.raises(InputError, match="unzips to more than 250 times its size"):
