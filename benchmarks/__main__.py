@@ -18,9 +18,9 @@ ORDER = ("start", "kernel", "replay", "cache", "emulator", "scale_out", "rollup"
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 ABOUT = """# Benchmarks
 
-Written by `make bench`. Ours and the peer do the same work on the same data in the same process, turn about,
-after a warm-up, and their answers are compared before anything is timed; figures are medians of five rounds
-(three for the emulated service, seven for the cluster, one run for the demo). Above 1× Playhead is the
+Written by `make bench`. Ours and the peer do the same work on the same data in the same process (Node in its own),
+turn about, after a warm-up, and their answers are compared before anything is timed; figures are medians of five
+rounds (three for the emulated service, seven for the cluster, one run for the demo). Above 1× Playhead is the
 faster. Absolute figures are this machine's, with whatever else it was doing; ratios and CPU time travel better.
 
 """

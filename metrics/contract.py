@@ -1,8 +1,8 @@
 """What a table is: columns with a type and a unit, row rules, and the parting of good rows from bad.
 
 A unit is read off the end of a column's name (``startup_ms``, ``delivered_bytes``), and brings its own
-rule: durations and sizes are not negative, shares lie in 0..1, instants lie between 2000 and 2100, so that
-a time written in seconds is caught.
+rule: durations and sizes are not negative, no duration is longer than 31 days, shares lie in 0..1, instants lie
+between 2000 and 2100, so that a time written in seconds is caught.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import polars as pl
 
@@ -30,6 +31,8 @@ UNITS: Mapping[str, str] = {
 }
 EARLIEST_TS_MS, LATEST_TS_MS = 946_684_800_000, 4_102_444_800_000  # 2000-01-01, 2100-01-01
 
+LONGEST_MS = 31 * 86_400_000
+
 
 @dataclass(frozen=True)
 class Column:
@@ -49,7 +52,8 @@ class Column:
         >>> Column("startup_ms", pl.Int64, "").unit
         'ms'
         """
-        return next((unit for suffix, unit in UNITS.items() if self.name.endswith(suffix)), "")
+        # With a leading underscore, so that `ts_ms` alone is an instant too.
+        return next((unit for suffix, unit in UNITS.items() if f"_{self.name}".endswith(suffix)), "")
 
     def rules(self) -> dict[str, pl.Expr]:
         """Expressions that are true on rows this column allows, by the reason given when they are not."""
@@ -65,6 +69,8 @@ class Column:
             rules[f"{self.name}: not in 0..1"] = here.is_between(0, 1)
         elif self.unit and not self.signed:
             rules[f"{self.name}: negative"] = here >= 0
+            if self.unit == "ms":
+                rules[f"{self.name}: longer than 31 days"] = here <= LONGEST_MS
         return rules
 
 
@@ -105,18 +111,21 @@ class Table:
         """Column types, without the partition column ``day``."""
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
-    def validate(self, frame: pl.DataFrame) -> Validated:
+    def validate(
+        self, frame: pl.DataFrame, *, also: Mapping[str, pl.Expr] = MappingProxyType({})
+    ) -> Validated:
         """Part ``frame`` into rows that keep the contract and rows that do not.
 
+        ``also`` are further row rules, of this source alone.
         Absent nullable columns are filled with null; an absent required column or an unknown column is a
         :class:`ContractError`, since it is a fault of the table and not of a row.
         """
         frame = self._in_shape(frame)
-        cast = frame.select(pl.col(n).cast(t, strict=False) for n, t in self.schema.items())
+        cast = frame.select(_cast(n, frame.schema[n], t) for n, t in self.schema.items())
         checks: dict[str, pl.Expr] = {}
         for column in self.columns:
             checks |= column.rules()
-        checks |= dict(self.rules)
+        checks |= {**self.rules, **also}
         # A value lost in the cast was of the wrong type: said as such, not as missing.
         mistyped: dict[str, pl.Series] = {}
         for name, dtype in self.schema.items():
@@ -166,6 +175,13 @@ class Table:
                 f"columns missing: {', '.join(required)}", where=self.name, mend="map or compute them"
             )
         return frame.with_columns(pl.lit(None, dtype=c.dtype).alias(c.name) for c in absent)
+
+
+def _cast(name: str, given: pl.DataType, wanted: pl.DataType) -> pl.Expr:
+    here = pl.col(name)
+    if given == pl.String and wanted == pl.Boolean:  # Polars has no such cast
+        return here.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
+    return here.cast(wanted, strict=False)
 
 
 def _no_quarantine() -> pl.DataFrame:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["locked", "write_once"]
+__all__ = ["locked", "write_once", "write_over"]
 
 
 def write_once(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -23,6 +23,16 @@ def write_once(path: Path, text: str, *, mode: int = 0o644) -> None:
             os.link(draft, path)
     finally:
         draft.unlink()
+
+
+def write_over(path: Path, text: str) -> None:
+    """Put ``text`` in the place of ``path``: whoever reads has the old file or the new one."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -23,9 +23,10 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -36,11 +37,21 @@ from polars.exceptions import PolarsError
 
 from metrics.contract import Column, Table
 from metrics.errors import LakeError
-from metrics.files import locked, write_once
-from metrics.privacy import key_fingerprint, load_or_create_key
+from metrics.files import locked, write_once, write_over
+from metrics.privacy import key_fingerprint, load_or_create_key, scrub_rows
 from metrics.telemetry import CONTRACT_VERSION, TABLES, get_table
 
-__all__ = ["CHECKPOINT", "LINES", "QUARANTINE", "Appended", "Lake", "Snapshot", "contract_of", "named"]
+__all__ = [
+    "CHECKPOINT",
+    "LINES",
+    "QUARANTINE",
+    "Appended",
+    "Lake",
+    "Snapshot",
+    "contract_of",
+    "named",
+    "with_day",
+]
 
 QUARANTINE = Table(
     "quarantine",
@@ -133,12 +144,7 @@ class Lake:
                         "the folder holds other things", where=str(path), mend="give an empty or a new folder"
                     )
                 key = load_or_create_key(path / _KEY)
-                meta = {
-                    "contract_version": CONTRACT_VERSION,
-                    "lake_id": uuid.uuid4().hex[:12],
-                    "key_fingerprint": key_fingerprint(key),
-                }
-                write_once(path / _META, json.dumps(meta, indent=2) + "\n")
+                write_once(path / _META, _description(uuid.uuid4().hex[:12], key_fingerprint(key)))
             except OSError as error:
                 mend = "give a new folder that can be written"
                 raise LakeError(
@@ -157,11 +163,27 @@ class Lake:
 
         Raises :class:`LakeError` where there is none, or one of another contract version.
         """
+        version, lake = cls.described(path)
+        if version == CONTRACT_VERSION:
+            return lake
+        older = version < CONTRACT_VERSION
+        migrate = f"run `playhead lake migrate --lake {path}`"
+        raise LakeError(
+            f"the lake has contract version {version}, this Playhead {CONTRACT_VERSION}",
+            where=str(lake.path),
+            mend=migrate if older else "use the Playhead that wrote it, or a newer one",
+        )
+
+    @classmethod
+    def described(cls, path: Path | str) -> tuple[int, Lake]:
+        """The contract version of the lake at ``path``, and the lake, for what brings it to the present one.
+
+        Raises :class:`LakeError` where there is none, or its description cannot be read.
+        """
         path = Path(path).absolute()
         try:
             meta = json.loads((path / _META).read_text(encoding="utf-8"))
-            version, lake_id = int(meta["contract_version"]), str(meta["lake_id"])
-            fingerprint = str(meta["key_fingerprint"])
+            fields = int(meta["contract_version"]), str(meta["lake_id"]), str(meta["key_fingerprint"])
         except (FileNotFoundError, NotADirectoryError) as error:
             mend = "make one with `playhead demo`, `playhead synthesize` or `playhead ingest`"
             raise LakeError("no lake here", where=str(path), mend=mend) from error
@@ -170,13 +192,11 @@ class Lake:
             raise LakeError(
                 "cannot be read as a lake's description", where=str(path / _META), mend=mend
             ) from error
-        if version != CONTRACT_VERSION:
-            raise LakeError(
-                f"the lake has contract version {version}, this Playhead {CONTRACT_VERSION}",
-                where=str(path),
-                mend="write a new lake, or use the Playhead that wrote this one",
-            )
-        return cls(path, lake_id, fingerprint)
+        return fields[0], cls(path, *fields[1:])
+
+    def describe(self) -> None:
+        """Write down that the lake is of the present contract version."""
+        write_over(self.path / _META, _description(self.lake_id, self.key_fingerprint))
 
     @property
     def key(self) -> bytes:
@@ -193,19 +213,30 @@ class Lake:
             )
         return key
 
-    def append(self, table: str, frame: pl.DataFrame, *, application: str, version: int) -> Appended:
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        application: str,
+        version: int,
+        also: Mapping[str, pl.Expr] = MappingProxyType({}),
+    ) -> Appended:
         """Append a batch exactly once, known by (``application``, ``version``).
 
         Versions of an application only grow: a batch with a version at or under the last one is already in,
-        and nothing is done. Rows that break the contract go to the table ``quarantine``.
+        and nothing is done. Rows that break the contract go to the table ``quarantine``, and so do those that
+        break the further rules ``also``.
         Raises :class:`~metrics.errors.ContractError` for a frame whose columns do not fit.
         """
         contract = get_table(table)
         if _is_in(self.delta(table), application, version):
             return Appended(0, 0, already=True, reasons={})
-        validated = contract.validate(frame)
+        validated = contract.validate(frame, also=also)
         bad = validated.quarantined
         if bad.height:
+            # A row may be bad because a viewer stands in a column where none belongs.
+            bad = bad.with_columns(scrub_rows(bad["row"], self.key).alias("row"))
             self.quarantine(bad, application=f"{table}/{application}", version=version)
         with self.shared():
             done = self.commit_batch(contract, validated.good, application, version)
@@ -294,8 +325,13 @@ class Lake:
         with locked(self.path / _LOCK, exclusive=True):
             yield
 
-    def write_files(self, contract: Table, frame: pl.DataFrame) -> list[AddAction]:
-        """Write ``frame`` (with ``day``) as a Parquet file a day; nobody sees it before its commit."""
+    def write_files(
+        self, contract: Table, frame: pl.DataFrame, *, written_ms: int | None = None
+    ) -> list[AddAction]:
+        """Write ``frame`` (with ``day``) as a Parquet file a day; nobody sees it before its commit.
+
+        ``written_ms`` is when its rows were first written, where that was not now.
+        """
         root = self.table_path(contract.name)
         actions = []
         for day, part in _by_day(contract, frame):
@@ -308,7 +344,7 @@ class Lake:
                     path=name,
                     size=file.stat().st_size,
                     partition_values={"day": day[4:-1]} if day else {},
-                    modification_time=int(file.stat().st_mtime * 1000),
+                    modification_time=written_ms or int(file.stat().st_mtime * 1000),
                     data_change=True,
                     # No minima and maxima: readers prune by day, and the log must hold no viewer's id.
                     stats=json.dumps({"numRecords": part.height}),
@@ -317,12 +353,18 @@ class Lake:
         return actions
 
     def commit(
-        self, contract: Table, delta: DeltaTable, actions: list[Any], transactions: list[Transaction]
+        self,
+        contract: Table,
+        delta: DeltaTable,
+        actions: list[Any],
+        transactions: list[Transaction],
+        *,
+        overwrite: bool = False,
     ) -> None:
-        """One Delta commit of added and removed files."""
+        """One Delta commit of added and removed files; ``overwrite`` removes the rest, and takes the schema's place."""
         delta.create_write_transaction(
             actions,
-            mode="append",
+            mode="overwrite" if overwrite else "append",
             schema=_delta_schema(contract),
             partition_by=_partition_by(contract),
             commit_properties=CommitProperties(app_transactions=transactions),
@@ -345,7 +387,7 @@ class Lake:
         if _is_in(delta, application, version):
             return False
         try:
-            actions = self.write_files(contract, _with_day(contract, rows))
+            actions = self.write_files(contract, with_day(contract, rows))
         except (OSError, PolarsError) as error:
             what = f"cannot be written ({str(error).splitlines()[0]})"
             mend = "free space or mend permissions and run the command again: nothing was added"
@@ -398,6 +440,15 @@ def contract_of(table: str) -> Table:
     return _INTERNAL.get(table) or get_table(table)
 
 
+def _description(lake_id: str, fingerprint: str) -> str:
+    meta = {
+        "contract_version": CONTRACT_VERSION,
+        "lake_id": lake_id,
+        "key_fingerprint": fingerprint,
+    }
+    return json.dumps(meta, indent=2) + "\n"
+
+
 def _partition_by(contract: Table) -> list[str]:
     return ["day"] if contract.day else []
 
@@ -413,7 +464,8 @@ def _delta_schema(contract: Table) -> Schema:
     return Schema.from_arrow(empty.to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
 
 
-def _with_day(contract: Table, rows: pl.DataFrame) -> pl.DataFrame:
+def with_day(contract: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the partition column ``day``, where the table has one."""
     if contract.day is None:
         return rows
     return rows.with_columns(pl.from_epoch(contract.day, time_unit="ms").dt.date().alias("day"))

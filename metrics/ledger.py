@@ -47,11 +47,13 @@ class Ledger:
     lines_ignored: Mapping[str, int] = field(default_factory=dict)
     lines_uncounted: int = 0
     """Quarantined lines of a lake that did not count lines yet, or of a batch that is not in."""
+    lines_erased: int = 0
+    """Quarantined lines that are there no more: their time was up, or they told of somebody forgotten."""
 
     @property
     def lines_residual(self) -> int:
         """Lines that are neither used nor ignored nor quarantined: 0, or something is lost."""
-        quarantined = sum(self.lines_quarantined.values()) - self.lines_uncounted
+        quarantined = sum(self.lines_quarantined.values()) - self.lines_uncounted + self.lines_erased
         return self.lines_in - self.lines_used - sum(self.lines_ignored.values()) - quarantined
 
     @property
@@ -102,6 +104,9 @@ def ledger(lake: Lake) -> Ledger:
         lines_used=sum(counts.get("used", 0) for counts in told),
         lines_ignored=dict(ignored.most_common()),
         lines_uncounted=uncounted,
+        lines_erased=max(
+            sum(counts.get("quarantined", 0) for counts in told) - (int(lines["rows"].sum()) - uncounted), 0
+        ),
     )
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "replicate_of",
     "scrub",
     "scrub_addresses",
+    "scrub_rows",
     "truncate_address",
 ]
 
@@ -113,6 +114,13 @@ def scrub(text: str, key: bytes) -> str:
     named = _SESSION_ID.sub(lambda match: match.group(1) + hash_id(match.group(2), key), text)
     named = _EMAIL.sub(lambda match: hash_id(match.group(), key), named)
     return scrub_addresses(_LOG_USER.sub(r"\1 - \2", named, count=1))
+
+
+def scrub_rows(rows: pl.Series, key: bytes) -> pl.Series:
+    """Rows as they may be kept in quarantine: whatever column they stand in, addresses truncated, e-mails hashed."""
+    return _map_distinct(
+        rows, lambda text: scrub_addresses(_EMAIL.sub(lambda match: hash_id(match.group(), key), text))
+    )
 
 
 def replicate_of(ids: _Strings) -> _Strings:

@@ -1,4 +1,4 @@
-"""Keeping a lake small, replacing what was computed, forgetting a subscriber; each holds the lake alone.
+"""Keeping a lake small and replacing what was computed; each holds the lake alone.
 
 Files are rewritten and swapped by one Delta commit a table, so readers see the table before or after. What
 no commit names any more is deleted by :func:`vacuum`, and with it the history that named it.
@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 from deltalake.transaction import RemoveAction
 
 from metrics.errors import ContractError
-from metrics.lake import CHECKPOINT, QUARANTINE, Lake, contract_of
-from metrics.privacy import hash_id
+from metrics.lake import CHECKPOINT, Lake, contract_of
 from metrics.telemetry import get_table
 
-__all__ = ["Forgotten", "TableSize", "compact", "forget", "replace", "sizes", "supersede", "vacuum"]
+__all__ = [
+    "TableSize", "compact", "day_files", "drop", "erase", "read_files", "replace", "sizes", "supersede",
+    "sweep", "vacuum",
+]  # fmt: skip
 
 DEFAULT_RETENTION_HOURS = 168
 _MS_PER_HOUR = 3_600_000
 _FILE = "_file"
+_FILES = {
+    "path": pl.String,
+    "folder": pl.String,
+    "day": pl.Date,
+    "size_bytes": pl.Int64,
+    "written_ms": pl.Int64,
+}
 
 
 @dataclass(frozen=True)
@@ -34,14 +44,6 @@ class TableSize:
     rows: int
     files: int
     size_bytes: int
-
-
-@dataclass(frozen=True)
-class Forgotten:
-    """Rows erased by table, and files deleted with the history that held them."""
-
-    rows: dict[str, int]
-    files_deleted: int
 
 
 def sizes(lake: Lake) -> list[TableSize]:
@@ -60,7 +62,7 @@ def compact(lake: Lake) -> dict[str, tuple[int, int]]:
     with lake.alone():
         for name in lake.tables():
             files = _files(lake, name)
-            crowded = files.filter(pl.len().over("folder") > 1)
+            crowded = files.filter(pl.len().over("day") > 1)
             if crowded.height:
                 _rewrite(lake, name, crowded["path"].to_list(), keep=None)
             counts[name] = (files.height, len(lake.snapshot(name).files))
@@ -73,8 +75,8 @@ def vacuum(lake: Lake, *, retention_hours: float = DEFAULT_RETENTION_HOURS) -> i
     Checkpoints that later ones stand for go too, and are not counted.
     """
     with lake.alone():
-        _vacuum(lake, CHECKPOINT.name, retention_hours)
-        return sum(_vacuum(lake, name, retention_hours) for name in lake.tables())
+        sweep(lake, CHECKPOINT.name, retention_hours=retention_hours)
+        return sum(sweep(lake, name, retention_hours=retention_hours) for name in lake.tables())
 
 
 def replace(lake: Lake, table: str, frame: pl.DataFrame, *, matches: pl.Expr, application: str) -> bool:
@@ -120,8 +122,7 @@ def supersede(
         return False
     hit = _files(lake, table)
     if days is not None:
-        day = pl.col("folder").str.slice(4, 10)
-        hit = hit.filter(day.is_between(pl.lit(str(days[0])), pl.lit(str(days[1]))))
+        hit = hit.filter(pl.col("day").is_between(*days))
     kept: list[pl.DataFrame] = []
     if matches is None:
         hit = hit.clear()
@@ -138,36 +139,8 @@ def supersede(
     )
 
 
-def forget(lake: Lake, subscriber: str) -> Forgotten:
-    """Erase a subscriber from every table: rows, their sessions' events, what is in quarantine, the history.
-
-    ``subscriber`` is the id as the service knows it or as the lake has it (hashed).
-    """
-    ids = [subscriber, hash_id(subscriber, lake.key)]
-    in_quarantine = [f'"subscriber_id":"{name}"' for name in ids]
-    erased: dict[str, int] = {}
-    with lake.alone():
-        theirs = pl.col("subscriber_id").is_in(ids)
-        sessions = lake.scan("playback_session").filter(theirs).select("session_id").collect()["session_id"]
-        events = pl.col("session_id").is_in(sessions.to_list())
-        named = pl.any_horizontal(pl.col("row").str.contains(text, literal=True) for text in in_quarantine)
-        # Sessions go last: should this be interrupted, they still tell which events are theirs.
-        _erase(lake, CHECKPOINT.name, events)
-        for name in sorted(lake.tables(), key="playback_session".__eq__):
-            columns = contract_of(name).schema
-            if name == QUARANTINE.name:
-                erased[name] = _erase(lake, name, named)
-            elif "subscriber_id" in columns:
-                erased[name] = _erase(lake, name, theirs)
-            elif "session_id" in columns:
-                erased[name] = _erase(lake, name, events)
-        _vacuum(lake, CHECKPOINT.name, 0)
-        deleted = sum(_vacuum(lake, name, 0) for name in lake.tables())
-    return Forgotten(erased, deleted)
-
-
-def _erase(lake: Lake, table: str, matches: pl.Expr) -> int:
-    """Rewrite the files that hold matching rows, without them."""
+def erase(lake: Lake, table: str, matches: pl.Expr) -> int:
+    """Rewrite the files that hold matching rows, without them; how many rows went. The caller holds the lake alone."""
     matches = matches.fill_null(value=False)
     hit = _holding(lake, table, matches)
     if not hit:
@@ -175,6 +148,45 @@ def _erase(lake: Lake, table: str, matches: pl.Expr) -> int:
     before = lake.snapshot(table).rows
     _rewrite(lake, table, hit, keep=~matches)
     return before - lake.snapshot(table).rows
+
+
+def drop(lake: Lake, table: str, before: dt.date) -> int:
+    """Take out whole days before ``before``; how many rows went. The caller holds the lake alone.
+
+    A row's day is that of the table's instant; in a table without days, the one it was written on.
+    """
+    files = _files(lake, table).filter(pl.col("day") < before)
+    delta = lake.delta(table)
+    if files.is_empty() or delta is None:
+        return 0
+    rows = lake.snapshot(table).rows
+    contract = contract_of(table)
+    lake.commit(contract, delta, [_removal(row) for row in files.iter_rows(named=True)], [])
+    return rows - lake.snapshot(table).rows
+
+
+def sweep(lake: Lake, table: str, *, retention_hours: float = 0) -> int:
+    """Delete data files that the table does not name; how many. The caller holds the lake alone."""
+    current = set(lake.snapshot(table).files)
+    oldest_kept_ms = time.time() * 1000 - retention_hours * _MS_PER_HOUR
+    deleted = 0
+    for file in lake.table_path(table).rglob("*.parquet"):
+        logged = "_delta_log" in file.relative_to(lake.table_path(table)).parts
+        if not logged and str(file) not in current and file.stat().st_mtime * 1000 <= oldest_kept_ms:
+            file.unlink()
+            deleted += 1
+    return deleted
+
+
+def day_files(lake: Lake, table: str) -> Iterator[tuple[int, list[str]]]:
+    """The table's files, a day at a time: when the newest was written (UTC epoch ms), and their paths."""
+    for _, group in _files(lake, table).group_by("day", maintain_order=True):
+        yield int(str(group["written_ms"].max())), group["path"].to_list()
+
+
+def read_files(lake: Lake, table: str, paths: Sequence[str]) -> pl.DataFrame:
+    """The rows of some of a table's files, as they are stored; null where a file has not a column of another."""
+    return pl.concat([_read(lake, table, path) for path in paths], how="diagonal")
 
 
 def _holding(lake: Lake, table: str, matches: pl.Expr, paths: list[str] | None = None) -> list[str]:
@@ -200,9 +212,12 @@ def _rewrite(lake: Lake, table: str, paths: list[str], *, keep: pl.Expr | None) 
     assert delta is not None
     files = _files(lake, table).filter(pl.col("path").is_in(paths))
     removed, added = [], []
-    for (_,), group in files.group_by("folder", maintain_order=True):
-        rows = pl.concat([_read(lake, table, path) for path in group["path"]])
-        added += lake.write_files(contract, rows if keep is None else rows.filter(keep))
+    for _, group in files.group_by("day", maintain_order=True):
+        rows = read_files(lake, table, group["path"].to_list())
+        # A joined file is as old as its newest rows: what is kept for so many days must not grow younger.
+        written_ms = int(str(group["written_ms"].max()))
+        rows = rows if keep is None else rows.filter(keep)
+        added += lake.write_files(contract, rows, written_ms=written_ms)
         removed += [_removal(row) for row in group.iter_rows(named=True)]
     lake.commit(contract, delta, [*removed, *added], [])
 
@@ -219,22 +234,16 @@ def _removal(file: dict[str, object]) -> RemoveAction:
 
 
 def _files(lake: Lake, table: str) -> pl.DataFrame:
-    """Files of the table as it is: ``path, folder, size_bytes``, oldest first."""
+    """Files of the table as it is, oldest first: ``path, folder, day, size_bytes, written_ms``."""
     delta = lake.delta(table)
     if delta is None:
-        return pl.DataFrame(schema={"path": pl.String, "folder": pl.String, "size_bytes": pl.Int64})
+        return pl.DataFrame(schema=_FILES)
     actions = pl.DataFrame(delta.get_add_actions(flatten=True))
+    written_ms = pl.col("modification_time").cast(pl.Datetime("ms")).dt.epoch("ms")
     folder = pl.col("path").str.extract(r"^(.*/)").fill_null("")
-    return actions.sort("modification_time", "path").with_columns(folder=folder)
-
-
-def _vacuum(lake: Lake, table: str, retention_hours: float) -> int:
-    current = set(lake.snapshot(table).files)
-    oldest_kept_ms = time.time() * 1000 - retention_hours * _MS_PER_HOUR
-    deleted = 0
-    for file in lake.table_path(table).rglob("*.parquet"):
-        logged = "_delta_log" in file.relative_to(lake.table_path(table)).parts
-        if not logged and str(file) not in current and file.stat().st_mtime * 1000 <= oldest_kept_ms:
-            file.unlink()
-            deleted += 1
-    return deleted
+    written_on = pl.from_epoch(written_ms, time_unit="ms").dt.date()
+    of_rows = folder.str.extract(r"^day=(\d{4}-\d\d-\d\d)/").str.to_date("%Y-%m-%d")
+    return actions.sort("modification_time", "path").select(
+        "path", folder.alias("folder"), pl.coalesce(of_rows, written_on).alias("day"), "size_bytes",
+        written_ms.alias("written_ms"),
+    )  # fmt: skip

@@ -24,6 +24,7 @@ COMMANDS = {
     "ingest": "Take real telemetry in: CMCD, access logs, Prometheus, charges.",
     "cmcd": "Decode raw CMCD.",
     "metrics": "Compute metrics by any dimensions.",
+    "quality": "Every table against its contract; what is missing, late or changed.",
     "ledger": "Every session counted, excluded or quarantined.",
     "explain": "What moved a metric between two periods.",
     "decide": "The decision table: what each switch does to viewers and margin.",

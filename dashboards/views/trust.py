@@ -66,10 +66,14 @@ with left, card("Excluded, by reason"):
         )
 with right, card("Quality checks", "every table against its contract"):
     if not quality or "tables" not in quality:
-        missing("No verdict for this lake yet.", "`playhead demo` checks at its end.")
+        missing("No verdict for this lake yet.", "`playhead quality` gives one.")
     else:
         passed = quality["expectations"] - quality["failed"]
-        stale = "" if quality["lake_version"] == source.version else " :orange[The lake has changed since.]"
+        stale = (
+            ""
+            if quality["lake_version"] == source.version
+            else " :orange[The lake has changed since: `playhead quality`.]"
+        )
         st.markdown(
             f"**{passed} of {quality['expectations']}** expectations hold on {quality['rows_checked']:,} rows.{stale}"
         )
@@ -83,6 +87,24 @@ with right, card("Quality checks", "every table against its contract"):
             ),
             hide_index=True, row_height=32, height=250, alt="Quality checks by table",
         )  # fmt: skip
+
+findings = quality.get("findings", []) if quality else []
+if findings:
+    alarms = [f for f in findings if f["holds"] is False]
+    told = f"{len(alarms)} of {sum(f['holds'] is not None for f in findings)} checks fail"
+    with card("Completeness and drift", told if alarms else "nothing is missing, late or changed"):
+        st.dataframe(
+            pl.DataFrame(
+                [
+                    {"table": f["table"], "check": f["check"], "found": f["about"],
+                     "verdict": {True: "holds", False: "fails", None: "told"}[f["holds"]]}
+                    for f in sorted(findings, key=lambda f: {False: 0, True: 1, None: 2}[f["holds"]])
+                ]
+            ),
+            column_config={"found": st.column_config.TextColumn(width="large")},
+            hide_index=True, row_height=32, height=250, alt="Completeness and drift by table",
+        )  # fmt: skip
+        st.caption(f"As pages, every expectation of every column: `{source.file('quality/index.html')}`")
 
 with card("Tables", f"last session ended {instant(span.last_ts_ms)} UTC"):
     rows = source.rows()

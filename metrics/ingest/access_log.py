@@ -19,7 +19,7 @@ from metrics.contract import EARLIEST_TS_MS, LATEST_TS_MS
 __all__ = ["CLOUDFRONT_FIELDS", "Request", "instant_ms", "parse_combined", "parse_json", "parse_w3c"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One request as a log has it. ``target`` is the URL or path with its query, not decoded.
 
@@ -42,11 +42,18 @@ CLOUDFRONT_FIELDS: tuple[str, ...] = (
 )  # fmt: skip
 
 # Possessive, so that a hostile line costs no more than its length.
+_QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _COMBINED = re.compile(
-    r"^(?:[A-Za-z0-9.-]+:\d+ )?(?P<address>\S+) \S+ \S+ \[(?P<time>[^\]]*)\] "
-    r'"(?:[A-Z]{3,10} (?P<target>\S++) [^"]*+|(?P<request>(?:[^"\\]|\\.)*+))" '
-    r'(?P<status>\d{3}) (?P<bytes>\d+|-)(?: "(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
+    r"^(?:[A-Za-z0-9.-]++:\d+ )?(?P<address>\S+) \S+ \S+ \[(?P<time>[^\]]*)\] "
+    rf'"(?:[A-Z]{{3,10}} (?P<target>\S++) [^"]*+|(?P<request>{_QUOTED}))" '
+    rf'(?P<status>\d{{3}}) (?P<bytes>\d+|-)(?: "{_QUOTED}" "(?P<agent>{_QUOTED})")?'
 )
+# Many times faster than `strptime`, and in English wherever it runs.
+_LOG_TIME = re.compile(r"([0-9]{1,2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{4})")
+_MONTHS = {
+    "Jan": "01", "Feb": "02", "Mar": "03", "Apr": "04", "May": "05", "Jun": "06",
+    "Jul": "07", "Aug": "08", "Sep": "09", "Oct": "10", "Nov": "11", "Dec": "12",
+}  # fmt: skip
 _JSON_NAMES: Mapping[str, tuple[str, ...]] = {
     "time": (
         "timestamp", "time", "@timestamp", "datetime", "date_time", "start_time", "time_iso8601",
@@ -147,6 +154,9 @@ def instant_ms(value: Any) -> int | None:
 @lru_cache(maxsize=4096)
 def _text_ms(text: str) -> int | None:
     text = text.strip()
+    if (match := _LOG_TIME.fullmatch(text)) and match[2] in _MONTHS:
+        day, month, year, clock, offset = match.groups()
+        text = f"{year}-{_MONTHS[month]}-{day:0>2}T{clock}{offset}"
     try:
         return _number_ms(float(text))
     except ValueError:
@@ -154,10 +164,7 @@ def _text_ms(text: str) -> int | None:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        try:
-            moment = dt.datetime.strptime(text, "%d/%b/%Y:%H:%M:%S %z")
-        except ValueError:
-            return None
+        return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     return _number_ms(moment.timestamp())

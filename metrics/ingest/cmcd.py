@@ -30,7 +30,7 @@ from metrics.ingest.session_rows import About, event_rows, frame, session_row
 from metrics.ingest.source import Source
 from metrics.ingest.user_agent import device_of, os_of
 from metrics.lake import LINES, QUARANTINE, Lake, named
-from metrics.privacy import hash_id, scrub
+from metrics.privacy import hash_id, scrub, scrub_rows
 from metrics.telemetry import TABLES
 from metrics.upkeep import supersede
 
@@ -134,6 +134,8 @@ def _write(
     of_these = _named(ids if is_again else before)
     supersede(lake, _EVENT, events, matches=of_these, application=application, days=days)
     batch = f"{_SESSION}/{application}"
+    # A row may be bad because a viewer stands in a column where none belongs.
+    bad = bad.with_columns(scrub_rows(bad["row"], lake.key).alias("row"))
     out = [s.session_id for s in kept if s.about.is_quarantined]
     if bad.height or out or lake.appended_version(QUARANTINE.name, batch) is not None:
         ours = pl.col("application") == batch
@@ -201,7 +203,8 @@ def _finished(log: Log) -> dict[str, Any]:
     """The lines that are written to their end, by what came of them."""
     ignored = {kind: count for kind, count in log.done.ignored.items() if kind != UNFINISHED}
     left, provisional = int(log.unfinished is not None), int(log.unfinished_name is not None)
-    return {"lines": log.done.lines - left, "used": log.done.records - provisional, "ignored": ignored}
+    used, quarantined = log.done.records - provisional, log.done.quarantined
+    return {"lines": log.done.lines - left, "used": used, "ignored": ignored, "quarantined": quarantined}
 
 
 def _latest_ts_ms(groups: Iterable[Group]) -> int | None:

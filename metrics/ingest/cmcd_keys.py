@@ -10,9 +10,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["EVENTS", "HEADERS", "KEYS", "NEWEST_VERSION", "OBJECT_TYPES", "RESPONSE_KEYS", "Key", "Kind"]
+__all__ = [
+    "AGGREGATES",
+    "EVENTS",
+    "HEADERS",
+    "KEYS",
+    "NEWEST_VERSION",
+    "OBJECT_TYPES",
+    "RESPONSE_KEYS",
+    "Key",
+    "Kind",
+]
 
 NEWEST_VERSION = 2
+_UNBOUNDED = 10**15
 HEADERS = ("CMCD-Object", "CMCD-Request", "CMCD-Session", "CMCD-Status")
 OBJECT_TYPES = ("m", "a", "v", "av", "i", "c", "tt", "k", "o")
 EVENTS = (
@@ -23,6 +34,9 @@ STATES = ("s", "p", "k", "r", "a", "w", "e", "f", "q", "d")
 # Only an event of type rr (response received) may carry these.
 RESPONSE_KEYS = ("cmsdd", "cmsds", "rc", "smrt", "ttfb", "ttfbb", "ttlb")
 
+# An aggregate must not be sent where the rate it stands in for is known.
+AGGREGATES = MappingProxyType({"ab": "br", "lab": "lb", "tab": "tb"})
+
 # `integers` and `strings` are inner lists; the integers of one may be told apart by object type.
 Kind = Literal["boolean", "integer", "decimal", "string", "token", "integers", "strings"]
 
@@ -31,7 +45,8 @@ Kind = Literal["boolean", "integer", "decimal", "string", "token", "integers", "
 class Key:
     """One reserved key: its kind in each version it exists in, and what its value may be.
 
-    ``max_chars`` is by version where it changed; ``rounded`` is the multiple a value is to be rounded to.
+    ``max_chars`` is by version where it changed; ``rounded`` is the multiple a value is to be rounded to;
+    ``least`` the smallest number that its unit allows; ``object_types`` those it may be sent with, if not any.
     """
 
     name: str
@@ -45,7 +60,13 @@ class Key:
     max_chars: int | None = None
     v1_max_chars: int | None = None
     rounded: int = 1
-    signed: bool = False
+    least: int = 0
+    object_types: tuple[str, ...] = ()
+
+    @property
+    def is_advised(self) -> bool:
+        """Whether the text asks more of a value than that it be of its kind."""
+        return self.rounded > 1 or self.name in ("nor", "nrr", "pr", "v")
 
     def kind(self, version: int) -> Kind | None:
         """The kind of value in that version; None where the version does not know the key."""
@@ -78,18 +99,18 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         for key in (
             _object("ab", "integers"),
             _object("br", "integers", "integer"),
-            _object("d", "integer", "integer"),
+            _object("d", "integer", "integer", object_types=("a", "v", "av", "tt", "c", "o")),
             _object("lab", "integers"),
             _object("lb", "integers"),
             _object("ot", "token", "token", tokens=OBJECT_TYPES),
             _object("tab", "integers"),
             _object("tb", "integers", "integer"),
-            _object("tpb", "integers"),
+            _object("tpb", "integers", object_types=("a", "v", "av", "c")),
             _request("bl", "integers", "integer", rounded=100),
             _request("cs", "string"),
             _request("dfa", "integer"),
             _request("dl", "integer", "integer", rounded=100),
-            _request("ltc", "integer", signed=True),
+            _request("ltc", "integer", least=-_UNBOUNDED),
             _request("mtp", "integers", "integer", rounded=100),
             _request("nor", "strings", "string"),
             _request("nrr", None, "string"),
@@ -105,7 +126,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
             ),
             _session("sid", "string", "string", max_chars=64, v1_max_chars=64),
             _session("st", "token", "token", tokens=("v", "l", "ll"), v1_tokens=("v", "l")),
-            _session("v", "integer", "integer"),
+            _session("v", "integer", "integer", least=1),
             _status("bg", "boolean"),
             _status("bs", "boolean", "boolean"),
             _status("bsa", "integers"),
@@ -113,7 +134,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
             _status("bsda", "integers"),
             _status("ec", "strings"),
             _status("nr", "boolean"),
-            _status("pr", "decimal", "decimal", v1_header="CMCD-Session"),
+            _status("pr", "decimal", "decimal", v1_header="CMCD-Session", least=-_UNBOUNDED),
             _status("pt", "integer"),
             _status("rtp", "integer", "integer", rounded=100),
             _event("cen", "string", max_chars=64),

@@ -13,9 +13,9 @@ __all__ = ["Report", "missing_reports", "primary_type", "starvation_spans_ms"]
 _MEDIA_TYPES = frozenset(("v", "av", "a"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
-    """One CMCD report in version 2's terms; ``order`` is its place in the log.
+    """One CMCD report of either version; ``order`` is its place in the log.
 
     ``ts_ms`` is when it was made: what the client says (``client_ts_ms``), else when it was received
     (``receipt_ts_ms``).
@@ -33,8 +33,13 @@ class Report:
     """Its line may go on: the end of it has not been written."""
 
     def of_type(self, name: str, object_type: str | None = None) -> int | None:
-        """The integer of an inner list for ``object_type`` or no type; the first where none is asked for."""
+        """The integer of an inner list for ``object_type`` or no type; the first where none is asked for.
+
+        Version 1 has an integer where version 2 has a list of one.
+        """
         items = self.keys.get(name)
+        if isinstance(items, int):
+            return items
         if not isinstance(items, list) or not items:
             return None
         if len(items) == 1 and isinstance(items[0], int):
@@ -45,7 +50,7 @@ class Report:
             value, params = (item["value"], item["params"]) if isinstance(item, dict) else (item, {})
             if not isinstance(value, int):
                 continue
-            if wanted in params or not params:
+            if params.get(wanted) or not params:
                 return value
             first = value if first is None else first
         return None if object_type else first
@@ -75,7 +80,7 @@ def starvation_spans_ms(report: Report) -> list[int]:
     if not isinstance(items, list):
         return []
     pairs = [(i["value"], i["params"]) if isinstance(i, dict) else (i, {}) for i in items]
-    video = [value for value, params in pairs if not params or "v" in params or "av" in params]
+    video = [value for value, params in pairs if not params or params.get("v") or params.get("av")]
     return video or [value for value, _ in pairs]
 
 

@@ -14,11 +14,14 @@
 What the mapping leaves out and can be told from the rest is computed (``watched_ms``, ``outcome``, …) and
 said in ``flags``. A measure that nothing tells is flagged (``bytes_unknown``, :mod:`metrics.unknown`), and what
 needs it leaves such sessions out: a rebuffer rate of 0 would be a promise kept that nobody had looked at.
+A cell that cannot be read as its column's unit is not taken for an untold one: its row goes to quarantine as it is
+written, and so do sessions of the future and sessions that were watched for longer than they lasted.
 Viewer and subscriber ids are hashed with the lake's key.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -100,23 +103,24 @@ def load_mapping(path: Path) -> SessionMapping:
     return mapping
 
 
-def ingest(lake: Lake, path: Path, mapping: SessionMapping) -> Appended:
-    """Append the file's sessions, once for this file and mapping."""
+def ingest(lake: Lake, path: Path, mapping: SessionMapping, *, now: dt.datetime | None = None) -> Appended:
+    """Append the file's sessions, once for this file and mapping; ``now`` is the clock's where absent."""
     frame = to_contract(read_table(path), mapping, key=lake.key, where=str(path))
     application = f"ingest/sessions/{digest(path, mapping.model_dump_json())}"
-    return lake.append(_TABLE.name, frame, application=application, version=0)
+    return lake.append(_TABLE.name, frame, application=application, version=0, also=_rules(now))
 
 
-def validate(path: Path, mapping: SessionMapping, *, key: bytes) -> Validated:
+def validate(path: Path, mapping: SessionMapping, *, key: bytes, now: dt.datetime | None = None) -> Validated:
     """What an ingest would let in and quarantine, without a lake.
 
     Raises :class:`~metrics.errors.InputError` where it would let nothing in.
     """
-    return usable(_TABLE.validate(to_contract(read_table(path), mapping, key=key, where=str(path))), path)
+    frame = to_contract(read_table(path), mapping, key=key, where=str(path))
+    return usable(_TABLE.validate(frame, also=_rules(now)), path)
 
 
 def to_contract(frame: pl.DataFrame, mapping: SessionMapping, *, key: bytes, where: str = "") -> pl.DataFrame:
-    """Rows in, rows of ``playback_session`` out; what cannot be converted is null, and so quarantined."""
+    """Rows in, rows of ``playback_session`` out; a column with a cell that cannot be read is text, as it is."""
     exprs: list[pl.Expr] = []
     for name, source in mapping.sources().items():
         if source.column not in frame.columns:
@@ -125,7 +129,28 @@ def to_contract(frame: pl.DataFrame, mapping: SessionMapping, *, key: bytes, whe
         exprs.append(_converted(_COLUMNS[name], source, frame.schema[source.column]).alias(name))
     constants = {name: value for name, value in mapping.defaults.items() if name not in mapping.columns}
     exprs.extend(pl.lit(value).alias(name) for name, value in constants.items())
-    return _completed(frame.select(exprs), key, untold(mapping))
+    read = frame.select(exprs)
+    completed = _completed(read, key, untold(mapping))
+    unreadable = []
+    for name, source in mapping.sources().items():
+        lost = frame[source.column].is_not_null() & read[name].is_null()
+        if lost.any():
+            written = frame[source.column].cast(pl.String, strict=False)
+            unreadable.append(
+                pl.when(lost).then(pl.lit(written)).otherwise(pl.col(name).cast(pl.String)).alias(name)
+            )
+    return completed.with_columns(unreadable)
+
+
+def _rules(now: dt.datetime | None) -> dict[str, pl.Expr]:
+    """What a session told by its times and durations cannot be; clocks may be a day off, roundings a second."""
+    latest_ms = ((now or dt.datetime.now(dt.UTC)) + dt.timedelta(days=1)).timestamp() * 1000
+    spent = pl.col("watched_ms") + pl.col("paused_ms")
+    return {
+        "in the future": pl.col("end_ts_ms") <= latest_ms,
+        "watched and paused for longer than from start to end": spent
+        <= pl.col("end_ts_ms") - pl.col("start_ts_ms") + 1_000,
+    }
 
 
 def untold(mapping: SessionMapping) -> list[str]:

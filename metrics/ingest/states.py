@@ -105,6 +105,8 @@ class _Rendered:
 
 def _by_type(items: Any) -> list[tuple[str, int]]:
     """Types and values of an inner list; what has no type, or both, stands for the whole."""
+    if isinstance(items, int):
+        return [("", items)]
     found = []
     for item in items if isinstance(items, list) else ():
         value, params = (item["value"], item["params"]) if isinstance(item, dict) else (item, {})

@@ -1,7 +1,7 @@
 """Structured-field dictionaries (RFC 8941, RFC 9651) member by member, so that one bad member stays alone.
 
 Values are ``http_sf``'s: a string is ``str``, a token ``http_sf.Token``, an item ``(value, params)`` and an
-inner list ``(items, params)``.
+inner list ``(items, params)``. What players commonly write is read here, as the library would; the rest by it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,21 @@ from typing import Any
 
 import http_sf
 
-__all__ = ["Member", "as_json", "bare", "parse_member", "split_members"]
+__all__ = [
+    "Member",
+    "as_json",
+    "bare",
+    "is_deep",
+    "parse_any",
+    "parse_common",
+    "parse_member",
+    "split_members",
+]
+
+_DEEPEST = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """A dictionary member: its value as a Python value, or what is wrong with its syntax."""
 
@@ -35,6 +46,45 @@ def parse_member(segment: str) -> Member:
     >>> parse_member("br=(3000;v)").value
     ([(3000, {'v': True})], {})
     """
+    return parse_common(segment) or parse_any(segment)
+
+
+def parse_common(segment: str) -> Member | None:
+    """A member of a shape that players write, many times faster than the library; None for any other.
+
+    It accepts nothing that :func:`parse_any` does not, and says the same of what it accepts.
+    """
+    match = _COMMON.fullmatch(segment)
+    if match is None:
+        return None
+    kind, text = match.lastgroup, match[match.lastgroup or "key"]
+    value: Any
+    if kind == "key":
+        value = True
+    elif kind == "integer":
+        value = int(text)
+    elif kind == "string":
+        value = text
+    elif kind == "token":
+        value = http_sf.Token(text)
+    elif kind == "decimal":
+        value = Decimal(text)
+    elif kind == "boolean":
+        value = text == "1"
+    elif kind == "integers":
+        value = [_integer(item) for item in text.split()]
+    else:
+        value = [(item, {}) for item in _STRINGS.findall(text)]
+    return Member(match["key"], (value, {}))
+
+
+def _integer(item: str) -> tuple[int, dict[str, bool]]:
+    number, *params = item.split(";")
+    return int(number), dict.fromkeys(params, True)
+
+
+def parse_any(segment: str) -> Member:
+    """One member of a dictionary, whatever it is, by the library."""
     try:
         parsed = http_sf.parse(segment.encode(errors="surrogateescape"), tltype="dict")
     except http_sf.StructuredFieldError as error:
@@ -67,6 +117,16 @@ def split_members(text: str) -> list[str]:
 
 
 # Possessive, so that a hostile line costs no more than its length.
+_STRING = r'"([ !#-\[\]-~]*+)"'
+_INTEGERS = r"-?[0-9]{1,15}+(?:;[a-z]{1,2}+)*+"
+_COMMON = re.compile(
+    r"(?P<key>[a-z*][a-z0-9_.*-]*+)(?:=(?:"
+    r"(?P<decimal>-?[0-9]{1,12}+\.[0-9]{1,3}+)|(?P<integer>-?[0-9]{1,15}+)"
+    r'|"(?P<string>[ !#-\[\]-~]*+)"|\?(?P<boolean>[01])'
+    r"|(?P<token>[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*+)"
+    rf"|\((?:(?P<integers>{_INTEGERS}(?: ++{_INTEGERS})*+)|(?P<strings>{_STRING}(?: ++{_STRING})*+))\)))?"
+)
+_STRINGS = re.compile(_STRING)
 _NO_COMMA_IN_STRINGS = re.compile(r'[^"\\]*+(?:"[^",\\]*+"[^"\\]*+)*+')
 _SEGMENT = re.compile(r'(?:[^",]++|"(?:[^"\\]++|\\.)*+"?)*+')
 
@@ -78,6 +138,14 @@ def bare(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) else value
 
 
+def is_deep(value: Any, levels: int = _DEEPEST) -> bool:
+    """Whether parsed JSON is nested deeper than an inner list of items with parameters can be."""
+    if not isinstance(value, (list, dict)):
+        return False
+    inside = value if isinstance(value, list) else value.values()
+    return levels == 0 or any(is_deep(item, levels - 1) for item in inside)
+
+
 def as_json(value: Any) -> Any:
     """A structured-field value as JSON: ``{value, params}`` where it has parameters, lists as arrays."""
     if isinstance(value, tuple):
@@ -85,6 +153,8 @@ def as_json(value: Any) -> Any:
         return {"value": plain, "params": {k: as_json(v) for k, v in value[1].items()}} if value[1] else plain
     if isinstance(value, list):
         return [as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {name: as_json(item) for name, item in value.items()}
     if isinstance(value, (http_sf.Token, http_sf.DisplayString)):
         return str(value)
     if isinstance(value, Decimal):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zlib
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +15,9 @@ from metrics.errors import InputError
 
 __all__ = ["digest", "instant_ms_of", "read_table", "usable"]
 
+# Tables of sessions shrink to a tenth or a twentieth; what shrinks to less than this was made to.
+MAX_RATIO = 500
+_SMALL_BYTES = 1 << 28
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -24,18 +29,44 @@ def read_table(path: Path) -> pl.DataFrame:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
         if suffixes[-1:] == [".parquet"]:
+            _bounded(path, _parquet_bytes(path))
             return pl.read_parquet(path, hive_partitioning=False)
         if ".csv" in suffixes[-2:]:
+            if suffixes[-1] == ".gz":
+                _bounded(path, _gzip_bytes(path))
             return _comma_separated(path, pl.read_csv(path, infer_schema=False, null_values=["", "NULL"]))
     except FileNotFoundError as error:
         raise InputError("no such file", where=str(path), mend="check the path") from error
     except IsADirectoryError as error:
         raise InputError("a folder, not a file", where=str(path), mend="name the file in it") from error
-    except (PolarsError, OSError) as error:
+    except (PolarsError, OSError, EOFError, zlib.error) as error:
         what = str(error).splitlines()[0]
         mend = "save it as CSV in UTF-8, separated by commas, or as Parquet"
         raise InputError(f"cannot be read as a table ({what})", where=str(path), mend=mend) from error
     raise InputError("neither .csv nor .parquet", where=str(path), mend="convert or rename the file")
+
+
+def _bounded(path: Path, unpacked_bytes: int) -> None:
+    if unpacked_bytes > max(MAX_RATIO * path.stat().st_size, _SMALL_BYTES):
+        what = f"unpacks to more than {MAX_RATIO} times its size"
+        raise InputError(what, where=str(path), mend="if it is meant, unpack it and give the plain file")
+
+
+def _gzip_bytes(path: Path) -> int:
+    """Its size unpacked, or one byte over what is allowed: nothing is held, and a bomb is not unpacked to its end."""
+    limit = max(MAX_RATIO * path.stat().st_size, _SMALL_BYTES)
+    size = 0
+    with gzip.open(path) as file:
+        while size <= limit and (chunk := file.read(1 << 20)):
+            size += len(chunk)
+    return size
+
+
+def _parquet_bytes(path: Path) -> int:
+    """Rows by columns by 8 bytes: what a column of one value takes is told by its rows, not by its pages."""
+    rows = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+    width = len(rows.collect_schema())
+    return int(rows.select(pl.len()).collect().item()) * width * 8
 
 
 def _comma_separated(path: Path, frame: pl.DataFrame) -> pl.DataFrame:

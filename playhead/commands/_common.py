@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["json_option", "lake_option", "print_json", "world_options"]
+if TYPE_CHECKING:
+    from metrics.lake import Lake
+
+__all__ = ["check_option", "checked", "json_option", "lake_option", "print_json", "world_options"]
 
 lake_option = click.option(
     "--lake",
@@ -24,6 +27,23 @@ lake_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Machine-readable output on standard output."
 )
+
+check_option = click.option(
+    "--check", "checks", is_flag=True, help="Judge the lake's quality afterwards, as `playhead quality` does."
+)
+
+
+def checked(lake: Lake, checks: bool) -> None:
+    """Take the quality verdict of what was just written, where it is asked for; it is told on standard error."""
+    if not checks:
+        return
+    from metrics.quality import check
+
+    verdict = check(lake)
+    good = verdict.expectations - verdict.failed
+    click.echo(
+        f"quality: {good} of {verdict.expectations} expectations hold, {len(verdict.alarms)} alarms", err=True
+    )
 
 
 def world_options(function: Any) -> Any:

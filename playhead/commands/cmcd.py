@@ -25,7 +25,12 @@ def command() -> None:
     show_default=True,
     help="How the lines carry it; auto takes a bare dictionary first, then tells by the line.",
 )
-def decode(mode: str) -> None:
+@click.option(
+    "--to-v2",
+    is_flag=True,
+    help="Show what is accepted of version 1 in version 2's shapes: lists, and nrr inside nor.",
+)
+def decode(mode: str, to_v2: bool) -> None:
     """Decode CMCD, a line of standard input each, to a JSON object a line.
 
     \b
@@ -34,11 +39,18 @@ def decode(mode: str) -> None:
     accepted  what CTA-5004-B section 6 lets a server keep
     issues    what is wrong with which key
     """
-    from metrics.ingest.cmcd_lines import decode_line
+    from metrics.ingest.cmcd_decode import refused, up_convert
+    from metrics.ingest.cmcd_transmission import decode_line
+    from metrics.ingest.source import MAX_LINE_BYTES
 
-    for line in sys.stdin.buffer:
-        text = line.rstrip(b"\r\n").decode("utf-8", errors="surrogateescape")
-        decoded = decode_line(text, mode)
+    while line := sys.stdin.buffer.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            while line and not line.endswith(b"\n"):
+                line = sys.stdin.buffer.readline(MAX_LINE_BYTES)
+            decoded = refused(f"longer than {MAX_LINE_BYTES} bytes")
+        else:
+            decoded = decode_line(line.rstrip(b"\r\n").decode("utf-8", errors="surrogateescape"), mode)
+        accepted = up_convert(decoded.accepted) if to_v2 else decoded.accepted
         issues = [{"key": i.key, "severity": i.severity, "message": i.message} for i in decoded.issues]
-        answer = {"ok": decoded.ok, "raw": decoded.raw, "accepted": decoded.accepted, "issues": issues}
+        answer = {"ok": decoded.ok, "raw": decoded.raw, "accepted": accepted, "issues": issues}
         click.echo(json.dumps(answer, ensure_ascii=True))

@@ -46,7 +46,8 @@ def command(
 
     say("data quality: every table against its contract")
     quality = check(lake)
-    say(f"quality: {quality.expectations - quality.failed} of {quality.expectations} expectations hold")
+    good = quality.expectations - quality.failed
+    say(f"quality: {good} of {quality.expectations} expectations hold, {len(quality.alarms)} alarms")
     if serves:
         from playhead.serving import serve
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._common import check_option, checked, json_option, lake_option, print_json
 
 if TYPE_CHECKING:
     from metrics.ingest.cmcd import Ingested
@@ -25,6 +25,7 @@ def command() -> None:
 @command.command(short_help="CMCD from players and access logs.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @lake_option
+@check_option
 @json_option
 @click.option(
     "--received-at", metavar="TIME", help="When a log without timestamps was received (ISO 8601, UTC)."
@@ -33,7 +34,12 @@ def command() -> None:
     "--session-timeout", default=1800, show_default=True, help="Seconds of silence that end a session."
 )
 def cmcd(
-    files: tuple[str, ...], lake_path: Path, as_json: bool, received_at: str | None, session_timeout: int
+    files: tuple[str, ...],
+    lake_path: Path,
+    checks: bool,
+    as_json: bool,
+    received_at: str | None,
+    session_timeout: int,
 ) -> None:
     """CMCD from players and access logs; '-' is standard input, gzip is read as it is.
 
@@ -89,6 +95,7 @@ def cmcd(
         raise InputError(_told(total), where=where, mend="nothing was written")
     assert lake is not None
     _note_future(lake)
+    checked(lake, checks)
     if as_json:
         print_json({**vars(total), **{n: dict(c.most_common()) for n, c in _counters(total).items()}})
         return
@@ -110,8 +117,9 @@ def cmcd(
     help="List the columns that can be mapped, and exit.",
 )
 @lake_option
+@check_option
 @json_option
-def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json: bool) -> None:
+def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, checks: bool, as_json: bool) -> None:
     """One's own table of sessions (CSV or Parquet), its columns mapped to the contract's.
 
     \b
@@ -124,7 +132,8 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
     region = "western-europe"
 
     What is left out and follows from the rest is computed, and said in the column flags; so is what nothing
-    tells, and metrics that need it leave these sessions out. --columns lists what can be mapped.
+    tells, and metrics that need it leave these sessions out. --columns lists what can be mapped. --dry-run shows
+    how many rows would be accepted, the first of them as it would be stored, and a row of each reason why not.
     """
     from metrics.ingest import sessions as mapped
     from metrics.lake import Lake
@@ -139,13 +148,22 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
             "sessions": validated.good.height,
         }
         counts |= {"quarantined": validated.quarantined.height, "reasons": validated.reasons}
-        counts |= {"unknown": unknown} if as_json else {}
+        as_stored = {k: v for k, v in validated.good.row(0, named=True).items() if v is not None}
+        as_rows = validated.quarantined.group_by("reason", maintain_order=True).first()
+        examples = dict(as_rows.select("reason", "row").iter_rows())
+        counts |= {"unknown": unknown, "accepted": as_stored, "examples": examples} if as_json else {}
         _say(counts, file.name, as_json)
+        if not as_json:
+            for reason, row in examples.items():
+                click.echo(f"  {reason}, as in {row}")
+            click.echo("  the first that is accepted, as it would be stored:")
+            click.echo("    " + ", ".join(f"{name}={value}" for name, value in as_stored.items()))
     else:
         lake = Lake.create(lake_path)
         done = mapped.ingest(lake, file, mapping)
         _report(done, file.name, "sessions", as_json, also={"unknown": unknown})
         _note_future(lake)
+        checked(lake, checks)
         if done.already:
             return
     if unknown and not as_json:
@@ -155,8 +173,9 @@ def sessions(file: Path, map_path: Path, dry_run: bool, lake_path: Path, as_json
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @lake_option
+@check_option
 @json_option
-def charges(file: Path, lake_path: Path, as_json: bool) -> None:
+def charges(file: Path, lake_path: Path, checks: bool, as_json: bool) -> None:
     """FOCUS cost and usage data (CSV or Parquet).
 
     Unit costs have the pools delivery, encoding and control_plane: from x_CostPool or a tag cost_pool (own and
@@ -167,7 +186,9 @@ def charges(file: Path, lake_path: Path, as_json: bool) -> None:
 
     # The file is read before a lake is made, so that a slip leaves no empty lake behind.
     frame = focus.read(file)
-    appended = focus.append(Lake.create(lake_path), file, frame)
+    lake = Lake.create(lake_path)
+    appended = focus.append(lake, file, frame)
+    checked(lake, checks)
     left_out = focus.without_pool(frame)
     _report(appended, file.name, "charges", as_json, also={"charges_without_pool": left_out})
     if left_out and not as_json:
@@ -180,8 +201,9 @@ def charges(file: Path, lake_path: Path, as_json: bool) -> None:
 @click.argument("url")
 @click.option("--config", "config_path", type=click.Path(path_type=Path), required=True, help="TOML queries.")
 @lake_option
+@check_option
 @json_option
-def prometheus(url: str, config_path: Path, lake_path: Path, as_json: bool) -> None:
+def prometheus(url: str, config_path: Path, lake_path: Path, checks: bool, as_json: bool) -> None:
     """Counts a minute from a Prometheus server; hours that are in are not taken again.
 
     \b
@@ -192,13 +214,23 @@ def prometheus(url: str, config_path: Path, lake_path: Path, as_json: bool) -> N
     [counts]
     starts = 'sum by (market) (increase(playback_starts_total[1m]))'
     """
+    from datetime import UTC, datetime
+
     from metrics.ingest import prometheus as source
     from metrics.lake import Lake
 
     config = source.load_config(config_path)
-    # The server is asked before a lake is made, so that a slip in its address leaves none behind.
-    fetched = source.fetch(Lake.open(lake_path) if Lake.is_at(lake_path) else None, url, config)
-    _report(source.append(Lake.create(lake_path), fetched), url, "minutes", as_json)
+    lake = Lake.open(lake_path) if Lake.is_at(lake_path) else None
+    done = []
+    for fetched in source.fetch(lake, url, config):
+        # The server is asked before a lake is made, so that a slip in its address leaves none behind.
+        lake = lake or Lake.create(lake_path)
+        done.append(source.append(lake, fetched))
+        hour = datetime.fromtimestamp((fetched.version + 1) * 3600, UTC)
+        click.echo(f"{url}: in up to {hour:%Y-%m-%d %H:%M} UTC", err=True)
+    _report(source.total(done), url, "minutes", as_json)
+    if lake is not None:
+        checked(lake, checks)
 
 
 def _note_future(lake: Lake) -> None:

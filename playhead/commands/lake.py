@@ -1,4 +1,4 @@
-"""``playhead lake``: look at a lake, keep it small, forget a subscriber."""
+"""``playhead lake``: look at a lake, keep it small and up to date, forget a subscriber."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from metrics.errors import InputError
 from playhead.commands._common import json_option, lake_option, print_json
 
 __all__ = ["command"]
@@ -75,19 +76,94 @@ def vacuum(lake_path: Path, as_json: bool, retention_hours: float) -> None:
         click.echo(f"{deleted} files deleted")
 
 
+@command.command(short_help="Take out rows that are older than the policy keeps.")
+@lake_option
+@json_option
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="TOML of days by table; the lake's retention.toml when absent, else the shipped one.",
+)
+@click.option("--today", metavar="DATE", help="The day to count from (UTC) instead of the clock's.")
+def retain(lake_path: Path, as_json: bool, policy: Path | None, today: str | None) -> None:
+    """Take out rows that are older than the policy keeps, and the history that held them.
+
+    \b
+    [policy]
+    source = "privacy notice, section 4"
+    date = 2026-04-01
+    [kept_days]
+    quarantine = 30
+    playback_session = 730
+    """
+    from datetime import UTC, date, datetime
+
+    from metrics.lake import Lake
+    from metrics.retention import load_retention, retain
+
+    try:
+        day = date.fromisoformat(today) if today else datetime.now(UTC).date()
+    except ValueError as error:
+        raise InputError(f"not a date: {today!r}", where="--today", mend="write 2026-04-01") from error
+    lake = Lake.open(lake_path)
+    retention = load_retention(lake, policy)
+    done = retain(lake, retention, day)
+    if as_json:
+        print_json({"rows_removed": done.rows, "files_deleted": done.files_deleted})
+        return
+    for name, rows in done.rows.items():
+        click.echo(f"{name}: {rows:,} rows older than {retention.kept_days[name]} days removed")
+    click.echo(f"{done.files_deleted} files deleted")
+
+
+@command.command(short_help="Bring a lake of an older contract version to the present one.")
+@lake_option
+@json_option
+def migrate(lake_path: Path, as_json: bool) -> None:
+    """Bring a lake of an older contract version to the present one; its tables are rewritten, its rows kept."""
+    from metrics.migration import migrate
+
+    done = migrate(lake_path)
+    if as_json:
+        print_json(
+            {
+                "before": done.before,
+                "after": done.after,
+                "rows": done.rows,
+                "quarantined": done.quarantined,
+            }
+        )
+        return
+    for name, rows in done.rows.items():
+        click.echo(f"{name}: {rows:,} rows rewritten")
+    if done.quarantined:
+        click.echo(f"{done.quarantined:,} rows quarantined")
+    same = done.before == done.after
+    what = f"has contract version {done.after}" if same else f"contract version {done.before} -> {done.after}"
+    click.echo(f"{lake_path}: {what}")
+
+
 @command.command(short_help="Erase a subscriber, and the history that held them.")
 @click.argument("subscriber")
 @lake_option
 @json_option
 def forget(subscriber: str, lake_path: Path, as_json: bool) -> None:
-    """Erase a subscriber: rows, events, quarantine, and the history that held them."""
+    """Erase an account or a viewer: rows, events, quarantine, artefacts, and the history that held them."""
+    from metrics.erasure import forget
     from metrics.lake import Lake
-    from metrics.upkeep import forget
 
     done = forget(Lake.open(lake_path), subscriber)
     if as_json:
-        print_json({"rows_erased": done.rows, "files_deleted": done.files_deleted})
+        print_json(
+            {
+                "rows_erased": done.rows,
+                "files_deleted": done.files_deleted,
+                "artefacts_deleted": list(done.artefacts_deleted),
+            }
+        )
         return
     for name, rows in done.rows.items():
         click.echo(f"{name}: {rows} rows erased")
+    for artefact in done.artefacts_deleted:
+        click.echo(f"{artefact}: named them, deleted; the command that made it makes it again")
     click.echo(f"{done.files_deleted} files deleted")

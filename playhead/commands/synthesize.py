@@ -9,7 +9,14 @@ from pathlib import Path
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import json_option, lake_option, print_json, world_options
+from playhead.commands._common import (
+    check_option,
+    checked,
+    json_option,
+    lake_option,
+    print_json,
+    world_options,
+)
 
 
 @click.command("synthesize")
@@ -38,6 +45,7 @@ from playhead.commands._common import json_option, lake_option, print_json, worl
     help="Spark's master, spark://host:port; every core of this machine, local[*], when absent.",
 )
 @lake_option
+@check_option
 @json_option
 def command(
     scenario_path: Path | None,
@@ -48,6 +56,7 @@ def command(
     engine: str,
     master: str | None,
     lake_path: Path,
+    checks: bool,
     as_json: bool,
 ) -> None:
     """Run the emulated service and append its telemetry to a lake."""
@@ -88,3 +97,4 @@ def command(
         click.echo(
             f"{lake_path}: {sum(done.rows.values()):,} rows in {len(done.rows)} tables, {rate:,.0f} sessions/s"
         )
+    checked(lake, checks)

@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.ingest.cmcd_decode import Decoded, decode, decode_headers, decode_json, up_convert
-from metrics.ingest.cmcd_lines import cmcd_argument, decode_line, header_fields
+from metrics.ingest.cmcd_keys import KEYS
+from metrics.ingest.cmcd_lines import LineReader, Rejected, Skipped
+from metrics.ingest.cmcd_transmission import cmcd_argument, decode_line, header_fields
 
 FIXTURES = Path(__file__).parent / "fixtures" / "cmcd"
 VECTORS = json.loads((FIXTURES / "reference_vectors.json").read_text())
 V1_CASES = json.loads((FIXTURES / "v1_validator_cases.json").read_text())
+V2_KEYS = json.loads((FIXTURES / "v2_keys.json").read_text())
 
-# Where the reference library's verdict is not the text's; see metrics/ingest/cmcd_decode.py.
+# Where the reference library's verdict is not the text's; see docs/cmcd.md.
 LIBRARY_ACCEPTS = {"unquoted uuid starting with letter"}  # sid=token; 4.1 item 8: a String is quoted
 LIBRARY_REJECTS = {
     "semicolon param on member",  # version 1 sets no type for custom keys
@@ -62,6 +65,44 @@ def test_header_vectors(case: dict[str, Any]) -> None:
     decoded = decode_headers(case["headers"])
     assert decoded.raw == case["decoded"]
     assert _valid(decoded) == (case["valid"] or case["name"] in LIBRARY_REJECTS)
+
+
+@pytest.mark.parametrize("case", VECTORS["event_bodies"], ids=lambda c: c["name"])
+def test_event_bodies_are_lines_each_for_itself(case: dict[str, Any]) -> None:
+    lines = [line for line in case["input"].splitlines() if line]
+    decoded = [decode(line, mode="event") for line in lines]
+    assert [one.raw or {} for one in decoded] == case["decoded"]
+    assert [_valid(one) for one in decoded] == [bool(raw) for raw in case["decoded"]]
+    read = [LineReader().read(line) for line in case["input"].split("\n")]
+    # An event that tells no time that can be is not placed in one.
+    assert all(isinstance(outcome, (Rejected, Skipped)) for outcome in read)
+
+
+@pytest.mark.parametrize("case", VECTORS["query"], ids=lambda c: c["query"])
+def test_query_vectors(case: dict[str, Any]) -> None:
+    assert decode(cmcd_argument(case["query"]) or "").accepted == case["decoded"]
+
+
+@pytest.mark.parametrize("case", VECTORS["encode"], ids=lambda c: c["encoded"])
+def test_what_the_library_encodes_is_kept_whole(case: dict[str, Any]) -> None:
+    decoded = decode(case["encoded"])
+    assert decoded.accepted == decoded.raw
+    assert _valid(decoded)
+
+
+@pytest.mark.parametrize("row", V2_KEYS, ids=lambda row: row["key"])
+def test_keys_are_those_of_table_1(row: dict[str, Any]) -> None:
+    key = KEYS[row["key"]]
+    assert (key.header, key.v2, list(key.tokens)) == (row["header"], row["kind"], row.get("tokens", []))
+    assert key.event_only == (row["modes"] == ["event"])
+
+
+def test_no_key_is_known_but_those_of_table_1_and_version_1() -> None:
+    assert set(KEYS) == {row["key"] for row in V2_KEYS} | {"nrr"}
+    assert {name for name, key in KEYS.items() if key.v1} == {
+        "br", "bl", "bs", "cid", "d", "dl", "mtp", "nor", "nrr", "ot", "pr", "rtp", "sf", "sid", "st", "su", "tb",
+        "v",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", V1_CASES, ids=lambda c: f"{c['mode']}: {c['name']}")

@@ -229,6 +229,70 @@ def test_headers_win_over_the_query(lake: Lake, tmp_path: Path) -> None:
     assert _session(lake)["session_id"] == hash_id("header", lake.key)
 
 
+def test_a_query_beside_headers_is_noted(lake: Lake, tmp_path: Path) -> None:
+    lines = [
+        _combined(0, 'sid="query",br=1') + " CMCD-Session: 'sid=\"header\"'",
+        json.dumps({"url": "/v?CMCD=br%3D1", "headers": {"CMCD-Session": ['sid="header"', "st=v"]}}),
+        _combined(1, 'sid="header",br=1'),
+    ]
+    done = _ingest(lake, tmp_path / "both.log", "\n".join(lines))
+    assert done.noted == {": a CMCD query argument stands beside CMCD headers; it is ignored (6.8)": 2}
+    assert done.sessions == 1
+
+
+def test_a_second_query_argument_is_noted(lake: Lake, tmp_path: Path) -> None:
+    done = _ingest(lake, tmp_path / "log", "/v.m4s?CMCD=sid%3D%22a%22&CMCD=sid%3D%22b%22")
+    assert (done.records, done.sessions) == (1, 1)
+    assert done.noted == {": more than one CMCD query argument; the first counts": 1}
+
+
+def test_a_logged_argument_is_decoded_once(tmp_path: Path) -> None:
+    told = 'cid="a+b%2C",sid="s"'
+    for name, logged in (("raw", told), ("encoded", quote(told, safe=""))):
+        lake = Lake.create(tmp_path / name)
+        _ingest(lake, tmp_path / f"{name}.log", json.dumps({"cmcd": logged, "url": "/v"}))
+        assert _session(lake)["content_id"] == "a+b%2C"
+
+
+def test_parameters_that_no_key_has_are_let_go(lake: Lake, tmp_path: Path) -> None:
+    lines = [
+        f'cid="c";p,e=ps,sid="s";q=1,sta=s,ts={RECEIVED_MS};x,v=2;y',
+        f'cid="c",e=ps,sid="s",sta=p,ts={RECEIVED_MS + 700},v=2',
+        f'cid="c",e=ps,sid="s",sta=e,ts={RECEIVED_MS + 9_700},v=2',
+    ]
+    done = _ingest(lake, tmp_path / "beacons", "\n".join(lines))
+    assert (done.records, done.sessions) == (3, 1)
+    assert done.noted["ts: has no parameters (Table 1); they are ignored"] == 1
+    row = _session(lake)
+    assert (row["content_id"], row["startup_ms"], row["playing_ms"]) == ("c", 700, 9_000)
+
+
+def test_an_event_without_its_version_has_no_time_to_go_by(lake: Lake, tmp_path: Path) -> None:
+    done = _ingest(lake, tmp_path / "beacons", f'e=ps,sid="s",sta=p,ts={RECEIVED_MS}')
+    assert done.noted["v: must be present"] == 1
+    assert done.noted["ts: unknown to version 1; ignored (6.3)"] == 1
+
+
+def test_hostile_shapes_cost_their_line_only(lake: Lake, tmp_path: Path) -> None:
+    lines = [
+        '{"sid": "x", "br": ' + "[" * 60_000 + "]" * 60_000 + "}",
+        '{"sid": "s", "x-y": ' + "[" * 40 + "]" * 40 + ', "br": 1}',
+        'sid="s",' + "a-b=1," * 30_000 + "br=1",
+        'sid="' + "s" * 200_000 + '"',
+        'sid="s",br=99999999999999999999',
+        'sid="s",d=-4000,bl=1e9,br=1',
+    ]
+    done = _ingest(lake, tmp_path / "hostile", "\n".join(lines))
+    assert done.reasons == {
+        "not JSON, though it starts with a brace": 1,
+        "sid: longer than 64 characters; ignored (6.4)": 1,
+    }
+    assert (done.records, done.sessions) == (4, 1)
+    assert done.noted["x-y: nested too deeply"] == 1
+    assert done.noted["d: must not be negative; ignored (6.4)"] == 1
+    assert _session(lake)["media_ms"] == 0
+
+
 def test_a_file_is_taken_once_whatever_it_is_called(lake: Lake, tmp_path: Path) -> None:
     log = _combined(0, 'sid="s",br=1,d=1,ot=v') + "\n" + "garbage=\x00\n"
     assert _ingest(lake, tmp_path / "one.log", log).sessions == 1

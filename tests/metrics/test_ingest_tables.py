@@ -1,5 +1,7 @@
 """One's own sessions by a mapping, and FOCUS charges."""
 
+import datetime as dt
+import gzip
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import polars as pl
 import pytest
 
 from metrics.errors import InputError
-from metrics.ingest import focus, sessions
+from metrics.ingest import focus, sessions, table_file
 from metrics.lake import Lake
 from metrics.ledger import ledger
 from metrics.privacy import hash_id
@@ -58,7 +60,7 @@ def test_mapped_rows_are_converted_completed_and_hashed(lake: Lake, tmp_path: Pa
     assert (done.rows, done.quarantined) == (2, 3)
     assert set(done.reasons) == {
         "device: not one of smart_tv, connected_tv, mobile, tablet, web",
-        "start_ts_ms: missing; end_ts_ms: missing",
+        "end_ts_ms: missing; start_ts_ms: not Int64",
         "waited_ms: negative; startup_ms: negative; playing_ms longer than watched_ms",
     }
     a, b = lake.scan("playback_session").sort("outcome", descending=True).collect().iter_rows(named=True)
@@ -78,6 +80,121 @@ def test_mapped_rows_are_converted_completed_and_hashed(lake: Lake, tmp_path: Pa
         None,
     )
     assert "carol" not in "".join(lake.scan("quarantine").collect()["row"])
+
+
+MINIMAL = """[columns]
+session_id = "id"
+start_ts_ms = {column = "from", unit = "iso"}
+"""
+LONG = """[columns]
+session_id = "id"
+start_ts_ms = "t"
+end_ts_ms = "e"
+playing_ms = {column = "s", unit = "s"}
+startup_ms = "ttff"
+stall_ms = "st"
+stall_count = "n"
+is_rec_driven = "rec"
+device = "dev"
+"""
+NOON_MS = 1_775_044_800_000
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"t": NOON_MS // 1000}, "start_ts_ms: not UTC epoch ms of 2000..2100"),  # in seconds
+        ({"t": NOON_MS * 1000}, "start_ts_ms: not UTC epoch ms of 2000..2100"),  # in microseconds
+        ({"t": 4_070_908_800_000, "e": 4_070_908_900_000}, "in the future"),  # 2099
+        ({"e": NOON_MS - 1}, "ends before it starts"),
+        ({"e": NOON_MS + 10_000}, "watched and paused for longer than from start to end"),
+        ({"s": -5}, "playing_ms: negative"),
+        ({"s": 31 * 86_400 + 1}, "playing_ms: longer than 31 days"),
+        ({"s": "1e30"}, "playing_ms: not Int64"),
+        ({"s": "NaN"}, "playing_ms: not Int64"),
+        ({"s": "inf"}, "playing_ms: not Int64"),
+        ({"ttff": "soon"}, "startup_ms: not Int64"),  # not a session whose startup nobody measured
+        ({"ttff": 9_223_372_036_854_775_807}, "startup_ms: longer than 31 days"),
+        ({"ttff": "0x10"}, "startup_ms: not Int64"),
+        ({"st": -1, "n": 1}, "stall_ms: negative"),
+        ({"st": 1}, "stall_ms without a stall"),
+        ({"n": -3}, "stall_count: negative"),
+        ({"rec": "maybe"}, "is_rec_driven: not Boolean"),
+        ({"dev": "toaster"}, "device: not one of smart_tv, connected_tv, mobile, tablet, web"),
+    ],
+)
+def test_what_cannot_be_is_quarantined_with_a_reason_and_as_it_was_written(
+    lake: Lake, tmp_path: Path, given: dict[str, Any], reason: str
+) -> None:
+    good = {"id": "a", "t": NOON_MS, "e": NOON_MS + 61_000, "s": 60, "ttff": 800, "st": 0, "n": 0}
+    good |= {"rec": "yes", "dev": "web"}
+    table = [good, good | {"id": "b"} | given]
+    text = "\n".join([",".join(good), *(",".join(str(value) for value in row.values()) for row in table)])
+    path, mapping = _write(tmp_path, rows=text + "\n", mapping=LONG)
+    done = sessions.ingest(lake, path, mapping)
+    assert (done.rows, done.quarantined) == (1, 1)
+    assert reason in next(iter(done.reasons)).split("; ")
+    (row,) = lake.scan("quarantine").collect()["row"]
+    if "not Int64" in reason or "not Boolean" in reason:
+        assert f'"{next(iter(given.values()))}"' in row
+    assert lake.scan("playback_session").collect()["is_rec_driven"].to_list() == [True]
+    assert sessions.validate(path, mapping, key=lake.key).reasons == done.reasons
+
+
+def test_the_future_is_what_the_clock_says(lake: Lake, tmp_path: Path) -> None:
+    path, mapping = _write(tmp_path, rows="id,from\na,2026-04-01T12:00:00Z\n", mapping=MINIMAL)
+    for day, good in ((30, 0), (31, 1)):
+        now = dt.datetime(2026, 3, day, 13, tzinfo=dt.UTC)
+        if good:
+            assert sessions.validate(path, mapping, key=lake.key, now=now).good.height == 1
+        else:
+            with pytest.raises(InputError, match=r"no usable row in 1 .1 x in the future"):
+                sessions.validate(path, mapping, key=lake.key, now=now)
+
+
+def test_a_viewer_in_the_wrong_column_is_not_kept_in_clear(lake: Lake, tmp_path: Path) -> None:
+    """E-mails where a number and a device should be, and an address: hashed and truncated, in quarantine too."""
+    mapping = MINIMAL + 'startup_ms = "ttff"\ndevice = "dev"\n'
+    rows = "id,from,ttff,dev\na,2026-04-01,1,web\nb,2026-04-01,eve@example.org,web\nc,2026-04-01,1,203.0.113.77\n"
+    path, read = _write(tmp_path, rows=rows, mapping=mapping)
+    assert sessions.ingest(lake, path, read).quarantined == 2
+    kept = "".join(lake.scan("quarantine").collect()["row"])
+    assert "eve@example.org" not in kept
+    assert "203.0.113.77" not in kept
+    assert hash_id("eve@example.org", lake.key) in kept
+    assert '"203.0.113.0"' in kept
+
+
+def test_bombs_are_refused_before_they_are_unpacked(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gigabyte of commas in a megabyte, here to scale; and a Parquet column of one value."""
+    monkeypatch.setattr(table_file, "_SMALL_BYTES", 1 << 16)
+    _, mapping = _write(tmp_path, mapping=MINIMAL)
+    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"id,from\n" + b"," * (1 << 24)))
+    pl.select(id=pl.repeat("a", 1 << 22)).write_parquet(tmp_path / "bomb.parquet")
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"id,from\na,2026-04-01\n" * 99)[:-20])
+    for name, message in {
+        "bomb.csv.gz": "unpacks to more than 500 times its size",
+        "bomb.parquet": "unpacks to more than 500 times its size",
+        "cut.csv.gz": "cannot be read as a table",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            sessions.ingest(lake, tmp_path / name, mapping)
+    (tmp_path / "good.csv.gz").write_bytes(gzip.compress(b"id,from\na,2026-04-01\n"))
+    assert sessions.ingest(lake, tmp_path / "good.csv.gz", mapping).rows == 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x00\xff\xfe" * 1000, b"\x1f\x8b junk", b"id,from\n" + b"a" * (1 << 20), b""]
+)
+def test_junk_is_one_line(lake: Lake, tmp_path: Path, content: bytes) -> None:
+    _, mapping = _write(tmp_path, mapping=MINIMAL)
+    for name in ("junk.csv", "junk.csv.gz", "junk.parquet"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError) as refused:
+            sessions.validate(tmp_path / name, mapping, key=lake.key)
+        assert "\n" not in str(refused.value)
 
 
 def test_the_same_file_and_mapping_are_taken_once(lake: Lake, tmp_path: Path) -> None:
@@ -118,12 +235,6 @@ is_first_session = "live"
     names = ["rebuffer_rate", "watch_hours", "gigabytes_per_hour", "mean_bitrate_kbps", "switches_per_hour"]
     found = measure(lake, [*names, "play_success_ratio", "attempts"])
     assert found["value"].to_list() == [None] * len(names) + [0.5, 2]
-
-
-MINIMAL = """[columns]
-session_id = "id"
-start_ts_ms = {column = "from", unit = "iso"}
-"""
 
 
 def _of(lake: Lake, tmp_path: Path, header: str, rows: list[str], mapping: str) -> list[dict[str, Any]]:

@@ -155,7 +155,7 @@ def test_open_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         Lake.create(tmp_path / "home")
     lake = Lake.create(tmp_path / "lake")
     meta = lake.path / "_playhead.json"
-    meta.write_text(meta.read_text().replace('"contract_version": 1', '"contract_version": 99'))
+    meta.write_text(meta.read_text().replace('"contract_version": 2', '"contract_version": 99'))
     with pytest.raises(LakeError, match="contract version 99"):
         Lake.open(lake.path)
     meta.write_text("not json")

@@ -1,4 +1,4 @@
-"""Compaction changes no row, vacuum no table, and a subscriber forgotten is gone from the disk."""
+"""Compaction changes no row, vacuum no table, and what is computed is replaced whole."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,8 @@ import pytest
 
 from metrics.errors import ContractError
 from metrics.lake import Lake
-from metrics.privacy import hash_id
 from metrics.telemetry import TABLES
-from metrics.upkeep import compact, forget, replace, sizes, vacuum
+from metrics.upkeep import compact, replace, sizes, vacuum
 from tests.metrics.sessions_frame import START_TS_MS, sessions
 
 
@@ -65,39 +64,6 @@ def test_vacuum_deletes_what_no_table_names_once_it_is_old(lake: Lake) -> None:
     assert _rows(lake).equals(before)
     stored = set(lake.table_path("playback_session").rglob("day=*/*.parquet"))
     assert {str(file) for file in stored} == set(lake.snapshot("playback_session").files)
-
-
-def test_forget_erases_rows_events_quarantine_and_history(lake: Lake) -> None:
-    bad = sessions(2, first=1000).with_columns(subscriber_id=pl.lit("7"), weight=pl.lit(0, dtype=pl.Int64))
-    lake.append("playback_session", bad, application="bad", version=0)
-    bystander = bad.with_columns(subscriber_id=pl.lit("70"))
-    lake.append("playback_session", bystander, application="bystander", version=0)
-    done = forget(lake, "7")
-    assert done.rows == {"playback_event": 10, "quarantine": 2, "playback_session": 10}
-    assert _rows(lake).height == 190
-    assert _rows(lake, "playback_event").height == 190
-    assert "7" not in set(_rows(lake)["subscriber_id"])
-    assert lake.scan("quarantine").collect().height == 2
-    for table in ("playback_session", "quarantine"):
-        for file in lake.table_path(table).rglob("*.parquet"):
-            if "_delta_log" not in file.parts:
-                column = "subscriber_id" if table == "playback_session" else "row"
-                kept = pl.read_parquet(file, hive_partitioning=False)[column]
-                assert "7" not in kept.to_list()
-                assert not kept.str.contains('"subscriber_id":"7"', literal=True).any()
-    assert forget(lake, "7").rows == {"playback_event": 0, "quarantine": 0, "playback_session": 0}
-
-
-def test_forget_finds_the_hash_of_an_id(tmp_path: Path) -> None:
-    lake = Lake.create(tmp_path / "lake")
-    rows = sessions(20).with_columns(
-        subscriber_id=pl.when(pl.col("subscriber_id") == "1")
-        .then(pl.lit(hash_id("alice@example.org", lake.key)))
-        .otherwise("subscriber_id")
-    )
-    lake.append("playback_session", rows, application="test", version=0)
-    assert forget(lake, "alice@example.org").rows == {"playback_session": 10}
-    assert forget(lake, "nobody").rows == {"playback_session": 0}
 
 
 def test_sizes_add_up(lake: Lake) -> None:

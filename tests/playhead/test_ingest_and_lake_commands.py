@@ -120,8 +120,31 @@ def test_a_dry_run_writes_nothing(shell: Shell, tmp_path: Path) -> None:
     )
     counts = shell.json(*command, "--dry-run")
     assert (counts["rows"], counts["sessions"], counts["quarantined"]) == (2, 1, 1)
+    assert counts["accepted"]["startup_ms"] == 500
+    assert set(counts["examples"]) == {"end_ts_ms: missing; start_ts_ms: not Int64"}
+    assert '"start_ts_ms":"never"' in counts["examples"]["end_ts_ms: missing; start_ts_ms: not Int64"]
+    said = shell(*command, "--dry-run")[1]
+    assert "end_ts_ms: missing; start_ts_ms: not Int64, as in {" in said
+    assert "as it would be stored:\n    session_id=a, start_ts_ms=1775001600000, " in said
     assert not (tmp_path / "lake").exists()
     assert shell.json(*command)["sessions"] == 1
+
+
+def test_cmcd_decode_shows_version_1_as_version_2(shell: Shell) -> None:
+    line = b'br=3000,nor="..%2Fseg.m4v",nrr="0-99",ot=v\nbr=(5;v),v=2'
+    _, out, _ = shell("cmcd", "decode", "--to-v2", stdin=line)
+    first, second = (json.loads(row)["accepted"] for row in out.splitlines())
+    assert first == {"br": [3000], "nor": [{"value": "../seg.m4v", "params": {"r": "0-99"}}], "ot": "v"}
+    assert second == {"br": [{"value": 5, "params": {"v": True}}], "v": 2}
+
+
+def test_cmcd_decode_refuses_a_line_without_end_and_goes_on(shell: Shell) -> None:
+    status, out, _ = shell("cmcd", "decode", stdin=b"su,\x00" + b"x" * 1_000_000 + b"\n\x00\xff,su\nsu")
+    first, second, third = map(json.loads, out.splitlines())
+    assert (status, first["ok"], first["accepted"]) == (0, False, {})
+    assert [issue["message"] for issue in first["issues"]] == ["longer than 262144 bytes"]
+    assert (second["ok"], second["accepted"]) == (False, {"su": True})
+    assert third["accepted"] == {"su": True}
 
 
 def test_cmcd_decode_writes_an_object_a_line(shell: Shell) -> None:
@@ -148,7 +171,28 @@ def test_lake_upkeep(shell: Shell, tmp_path: Path) -> None:
     assert shell.json("lake", "vacuum", "--lake", lake) == {"files_deleted": 0}
     assert shell.json("lake", "vacuum", "--lake", lake, "--retention-hours", 0) == {"files_deleted": 3}
     erased = shell.json("lake", "forget", "nobody", "--lake", lake)
-    assert erased == {"rows_erased": {"playback_event": 0, "playback_session": 0}, "files_deleted": 0}
+    rows = {"playback_event": 0, "playback_session": 0}
+    assert erased == {"rows_erased": rows, "files_deleted": 0, "artefacts_deleted": []}
+    assert shell("lake", "forget", "nobody", "--lake", lake)[1].endswith("0 files deleted\n")
+
+
+def test_retention_and_migration(shell: Shell, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    shell("ingest", "cmcd", "-", "--lake", lake, "--received-at", "2026-04-01", stdin=URL.encode())
+    command = ("lake", "retain", "--lake", lake, "--today")
+    kept = shell.json(*command, "2026-04-02")
+    assert kept == {"rows_removed": {"playback_session": 0, "playback_event": 0}, "files_deleted": 0}
+    assert "playback_session: 1 rows older than 730 days removed" in shell(*command, "2029-04-02")[1]
+    assert shell(*command, "soon")[2] == "playhead: --today: not a date: 'soon'; write 2026-04-01\n"
+    assert shell("lake", "retain", "--lake", lake, "--policy", tmp_path / "no.toml")[0] == 2
+    assert shell("lake", "migrate", "--lake", lake)[1] == f"{lake}: has contract version 2\n"
+    meta = lake / "_playhead.json"
+    meta.write_text(meta.read_text().replace('"contract_version": 2', '"contract_version": 1'))
+    status, out, err = shell("metrics", "--lake", lake)
+    assert (status, out) == (2, "")
+    assert err.endswith(f"contract version 1, this Playhead 2; run `playhead lake migrate --lake {lake}`\n")
+    assert shell("lake", "migrate", "--lake", lake)[1] == f"{lake}: contract version 1 -> 2\n"
+    assert shell("lake", "info", "--lake", lake)[0] == 0
 
 
 @pytest.mark.parametrize("verb", ["info", "compact", "vacuum"])
@@ -176,7 +220,7 @@ def test_a_table_of_sessions_in_one_line_then_again(shell: Shell, tmp_path: Path
     status, out, _ = shell(*command)
     assert status == 0
     assert out.splitlines()[0] == "s.csv: 2 rows, 1 sessions, 1 quarantined"
-    assert out.splitlines()[1].startswith("  reasons: 1 x start_ts_ms: missing")
+    assert out.splitlines()[1].startswith("  reasons: 1 x end_ts_ms: missing; start_ts_ms: not Int64")
     assert shell(*command) == (0, "", "s.csv: in the lake already, nothing added\n")
     assert shell.json(*command)["already"] is True
 
@@ -188,7 +232,9 @@ MAP = '[columns]\nsession_id = "id"\nstart_ts_ms = {column = "from", unit = "iso
     ("rows", "says"),
     [
         ("id,from\n", "no usable row in 0; nothing was written"),
-        ("id,from\na,noon\nb,\n", "no usable row in 2 (2 x start_ts_ms: missing; end_ts_ms: missing)"),
+        ("id,from\na,\nb,\n", "no usable row in 2 (2 x start_ts_ms: missing; end_ts_ms: missing)"),
+        ("id,from\na,noon\n", "no usable row in 1 (1 x end_ts_ms: missing; start_ts_ms: not Int64)"),
+        ("id,from\na,2099-04-01\n", "no usable row in 1 (1 x in the future)"),
         ("id,since\na,2026-04-01\n", "no column 'from' (for start_ts_ms)"),
         ("id;from\na;2026-04-01\n", "separated by semicolons"),
     ],
@@ -239,21 +285,35 @@ def test_a_damaged_lake_is_one_line(shell: Shell, tmp_path: Path, damage: str) -
 
 
 def test_sessions_of_the_future_are_pointed_out(shell: Shell, tmp_path: Path) -> None:
+    """Of a log, whose clock may be what it was received by; of a table they are quarantined."""
     (tmp_path / "s.csv").write_text("id,from\na,2099-04-01T12:00:00Z\nb,2020-04-01T12:00:00Z\n")
     (tmp_path / "m.toml").write_text(MAP)
-    command = (
-        "ingest",
-        "sessions",
-        tmp_path / "s.csv",
-        "--map",
-        tmp_path / "m.toml",
-        "--lake",
-        tmp_path / "l",
-    )
-    status, out, err = shell(*command)
-    assert (status, err.count("\n")) == (0, 1)
-    assert "1 sessions of the lake end in the future, up to 2099-04-01; check the clock" in err
+    table = ("ingest", "sessions", tmp_path / "s.csv", "--map", tmp_path / "m.toml", "--lake", tmp_path / "l")
+    status, out, err = shell(*table)
+    assert (status, err) == (0, "")
+    assert "  reasons: 1 x in the future\n" in out
     assert "  not mapped: outcome, playing, " in out
+    log = ("ingest", "cmcd", "-", "--lake", tmp_path / "l", "--received-at", "2099-04-01T12:00:00Z")
+    assert (
+        "1 sessions of the lake end in the future, up to 2099-04-01; check the clock"
+        in shell(*log, stdin=URL.encode())[2]
+    )
+
+
+def test_quality_is_judged_on_demand_and_after_an_ingest(shell: Shell, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    command = ("ingest", "cmcd", "-", "--lake", lake, "--received-at", "2026-04-01", "--check")
+    assert shell(*command, stdin=URL.encode())[2].endswith("expectations hold, 0 alarms\n")
+    told = shell.json("quality", "--lake", lake)
+    assert (told["success"], told["failed"]) == (True, 0)
+    assert {table["table"] for table in told["tables"]} == {"playback_session"}
+    assert Path(told["docs"]).read_text(encoding="utf-8").startswith("<!doctype html>")
+    said = shell("quality", "--lake", lake)[1]
+    assert "expectations hold on 1 rows\n" in said
+    assert said.endswith(f"site: {lake / 'artefacts' / 'quality' / 'index.html'}\n")
+    (lake / "completeness.toml").write_text("[volume]\n")
+    shell(*command[:-1], stdin=URL.replace("%22s%22", "%22other%22").encode())
+    assert shell("quality", "--lake", lake)[0] == 2
 
 
 def test_the_ledger_names_what_sessions_do_not_tell(shell: Shell, tmp_path: Path) -> None:
