@@ -21,9 +21,14 @@ _CTA, _NEW_RELIC, _BRIGHTCOVE, _MUX, _MEDIA3 = (
     "CTA-2066", "New Relic video dialect", "Brightcove dialect", "Mux dialect", "Media3 PlaybackStats",
 )  # fmt: skip
 
-# Scores are millionths of a point, so that they add up as integers.
+# Scores are millionths of a point, rounded, so that they add up as integers.
+_after_8_s = nw.col("startup_ms") + 8_000
 _startup_score = Part(
-    "mux_startup_score", m.TIMED, nw.lit(800_000_000_000) // (nw.col("startup_ms") + 8_000), "points", _MICRO
+    "mux_startup_score",
+    m.TIMED,
+    (nw.lit(1_600_000_000_000) + _after_8_s) // (_after_8_s * 2),
+    "points",
+    _MICRO,
 )
 _half_stalls = nw.col("stall_count").cast(nw.Float64()) / 2.0
 _stalled = (

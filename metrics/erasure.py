@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from metrics.lake import QUARANTINE, Lake
+from metrics.lake import CHECKPOINT, QUARANTINE, Lake
 from metrics.privacy import hash_id
 from metrics.telemetry import TABLES
 from metrics.upkeep import erase, sweep
@@ -46,6 +46,9 @@ def forget(lake: Lake, subscriber: str) -> Forgotten:
         sessions = table.filter(theirs).select("session_id").collect()["session_id"].to_list()
         names = _names(ids, viewers, sessions)
         # Sessions go last: should this be interrupted, they still tell which events are theirs.
+        open_ones = pl.col("session_id").is_in(sessions) | pl.col("state").str.contains_any(names)
+        erase(lake, CHECKPOINT.name, open_ones & pl.col("session_key").is_not_null())
+        sweep(lake, CHECKPOINT.name)
         for name in sorted(lake.tables(), key="playback_session".__eq__):
             columns = TABLES[name].schema if name in TABLES else QUARANTINE.schema
             if name == QUARANTINE.name:

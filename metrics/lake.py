@@ -41,7 +41,17 @@ from metrics.files import locked, write_once, write_over
 from metrics.privacy import key_fingerprint, load_or_create_key, scrub_rows
 from metrics.telemetry import CONTRACT_VERSION, TABLES, get_table
 
-__all__ = ["LINES", "QUARANTINE", "Appended", "Lake", "Snapshot", "with_day"]
+__all__ = [
+    "CHECKPOINT",
+    "LINES",
+    "QUARANTINE",
+    "Appended",
+    "Lake",
+    "Snapshot",
+    "contract_of",
+    "named",
+    "with_day",
+]
 
 QUARANTINE = Table(
     "quarantine",
@@ -54,6 +64,27 @@ QUARANTINE = Table(
         Column("version", pl.Int64, "which batch"),
     ),
 )
+
+CHECKPOINT = Table(
+    "log_checkpoint",
+    "how far logs were read, and the sessions that were still open there",
+    columns=(
+        Column("application", pl.String, "the batch: what was read of a log, by its content"),
+        Column("is_in", pl.Boolean, "its sessions are known to be in; else their table's transactions tell"),
+        Column("sequence", pl.Int64, "order in which batches were begun"),
+        Column("read_bytes", pl.Int64, "what was read of the log, from its start"),
+        Column("position_bytes", pl.Int64, "where its next batch begins"),
+        Column("latest_ts_ms", pl.Int64, "the last report of the batch", nullable=True),
+        Column(
+            "session_key", pl.String, "keyed hash of what tells an open session; null for the batch", True
+        ),
+        Column("session_id", pl.String, "the open session as the lake has it", nullable=True),
+        Column("end_ts_ms", pl.Int64, "its last report", nullable=True),
+        Column("state", pl.String, "its reports as JSON, or what lines above hold for those below"),
+    ),
+)
+# Tables of the lake's own. Pages and people see quarantine; checkpoints are for whoever ingests.
+_INTERNAL = {table.name: table for table in (QUARANTINE, CHECKPOINT)}
 
 _META = "_playhead.json"
 # What quarantines lines that never became a row names itself so: a line is not a session.
@@ -218,15 +249,8 @@ class Lake:
 
         Commit quarantine before the table it belongs to, so that the table's commit closes the batch.
         """
-        named = rows.select(
-            "table",
-            "reason",
-            "row",
-            pl.lit(application).alias("application"),
-            pl.lit(version, dtype=pl.Int64).alias("version"),
-        )
         with self.shared():
-            return self.commit_batch(QUARANTINE, named, application, version)
+            return self.commit_batch(QUARANTINE, named(rows, application, version), application, version)
 
     def appended_version(self, table: str, application: str) -> int | None:
         """The last version ``application`` has appended to ``table``; None where it never did."""
@@ -238,7 +262,7 @@ class Lake:
 
         A table nobody has written is empty.
         """
-        schema = _stored_schema(_contract(table))
+        schema = _stored_schema(contract_of(table))
         files = self.snapshot(table).files
         if not files:
             return pl.LazyFrame(schema=schema)
@@ -287,7 +311,7 @@ class Lake:
 
     def table_path(self, table: str) -> Path:
         """The folder of the table."""
-        return self.path / "tables" / _contract(table).name
+        return self.path / "tables" / contract_of(table).name
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
@@ -405,6 +429,17 @@ class Lake:
         return DeltaTable(path)
 
 
+def named(rows: pl.DataFrame, application: str, version: int) -> pl.DataFrame:
+    """Rows for quarantine (``table, reason, row``) under the batch they came with."""
+    batch = (pl.lit(application).alias("application"), pl.lit(version, dtype=pl.Int64).alias("version"))
+    return rows.select("table", "reason", "row", *batch)
+
+
+def contract_of(table: str) -> Table:
+    """The table of that name, of the contract or of the lake's own."""
+    return _INTERNAL.get(table) or get_table(table)
+
+
 def _description(lake_id: str, fingerprint: str) -> str:
     meta = {
         "contract_version": CONTRACT_VERSION,
@@ -412,10 +447,6 @@ def _description(lake_id: str, fingerprint: str) -> str:
         "key_fingerprint": fingerprint,
     }
     return json.dumps(meta, indent=2) + "\n"
-
-
-def _contract(table: str) -> Table:
-    return QUARANTINE if table == QUARANTINE.name else get_table(table)
 
 
 def _partition_by(contract: Table) -> list[str]:

@@ -15,15 +15,17 @@ import polars as pl
 from deltalake.transaction import RemoveAction
 
 from metrics.errors import ContractError
-from metrics.lake import QUARANTINE, Lake
+from metrics.lake import CHECKPOINT, Lake, contract_of
 from metrics.telemetry import get_table
 
 __all__ = [
-    "TableSize", "compact", "day_files", "drop", "erase", "read_files", "replace", "sizes", "sweep", "vacuum",
+    "TableSize", "compact", "day_files", "drop", "erase", "read_files", "replace", "sizes", "supersede",
+    "sweep", "vacuum",
 ]  # fmt: skip
 
 DEFAULT_RETENTION_HOURS = 168
 _MS_PER_HOUR = 3_600_000
+_FILE = "_file"
 _FILES = {
     "path": pl.String,
     "folder": pl.String,
@@ -68,8 +70,12 @@ def compact(lake: Lake) -> dict[str, tuple[int, int]]:
 
 
 def vacuum(lake: Lake, *, retention_hours: float = DEFAULT_RETENTION_HOURS) -> int:
-    """Delete data files that no table names and that are older than ``retention_hours``; how many."""
+    """Delete data files that no table names and that are older than ``retention_hours``; how many.
+
+    Checkpoints that later ones stand for go too, and are not counted.
+    """
     with lake.alone():
+        sweep(lake, CHECKPOINT.name, retention_hours=retention_hours)
         return sum(sweep(lake, name, retention_hours=retention_hours) for name in lake.tables())
 
 
@@ -92,17 +98,45 @@ def replace(lake: Lake, table: str, frame: pl.DataFrame, *, matches: pl.Expr, ap
         old = lake.scan(table).filter(matches).select(new.columns).collect()
         if last is not None and old.sort(old.columns).equals(new.sort(new.columns)):
             return False
-        files = _files(lake, table)
-        hit = files.filter(pl.col("path").is_in(_holding(lake, table, matches)))
-        kept = [_read(lake, table, path).filter(~matches).select(new.columns) for path in hit["path"]]
-        lake.commit_batch(
-            contract,
-            pl.concat([*kept, new]),
-            application,
-            (last or 0) + 1,
-            removals=[_removal(row) for row in hit.iter_rows(named=True)],
-        )
+        supersede(lake, table, new, matches=matches, application=application, version=(last or 0) + 1)
     return True
+
+
+def supersede(
+    lake: Lake,
+    table: str,
+    new: pl.DataFrame,
+    *,
+    matches: pl.Expr | None,
+    application: str,
+    version: int | None = None,
+    days: tuple[dt.date, dt.date] | None = None,
+) -> bool:
+    """Take the rows that match (None: no row) out and put ``new`` in, in one commit; False where that was done.
+
+    The commit goes under ``version`` of ``application``, else under its next. Rows out of ``days`` (both counted)
+    are not looked at. ``new`` is valid, and the caller holds the lake alone.
+    """
+    last = lake.appended_version(table, application)
+    if version is not None and last is not None and last >= version:
+        return False
+    hit = _files(lake, table)
+    if days is not None:
+        hit = hit.filter(pl.col("day").is_between(*days))
+    kept: list[pl.DataFrame] = []
+    if matches is None:
+        hit = hit.clear()
+    else:
+        matches = matches.fill_null(value=False)
+        hit = hit.filter(pl.col("path").is_in(_holding(lake, table, matches, hit["path"].to_list())))
+        kept = [_read(lake, table, path).filter(~matches).select(new.columns) for path in hit["path"]]
+    return lake.commit_batch(
+        contract_of(table),
+        pl.concat([*kept, new]),
+        application,
+        (0 if last is None else last + 1) if version is None else version,
+        removals=[_removal(row) for row in hit.iter_rows(named=True)],
+    )
 
 
 def erase(lake: Lake, table: str, matches: pl.Expr) -> int:
@@ -126,7 +160,7 @@ def drop(lake: Lake, table: str, before: dt.date) -> int:
     if files.is_empty() or delta is None:
         return 0
     rows = lake.snapshot(table).rows
-    contract = QUARANTINE if table == QUARANTINE.name else get_table(table)
+    contract = contract_of(table)
     lake.commit(contract, delta, [_removal(row) for row in files.iter_rows(named=True)], [])
     return rows - lake.snapshot(table).rows
 
@@ -155,14 +189,16 @@ def read_files(lake: Lake, table: str, paths: Sequence[str]) -> pl.DataFrame:
     return pl.concat([_read(lake, table, path) for path in paths], how="diagonal")
 
 
-def _holding(lake: Lake, table: str, matches: pl.Expr) -> list[str]:
-    return [path for path in _files(lake, table)["path"] if _count(lake, table, path, matches)]
-
-
-def _count(lake: Lake, table: str, path: str, matches: pl.Expr) -> int:
-    file = lake.table_path(table) / path
-    found = pl.scan_parquet(file, hive_partitioning=False, glob=False).filter(matches).select(pl.len())
-    return int(found.collect().item())
+def _holding(lake: Lake, table: str, matches: pl.Expr, paths: list[str] | None = None) -> list[str]:
+    """Files that hold matching rows, of those given or of all."""
+    paths = _files(lake, table)["path"].to_list() if paths is None else paths
+    if not paths:
+        return []
+    root = lake.table_path(table)
+    files = {str(root / path): path for path in paths}
+    rows = pl.scan_parquet(list(files), hive_partitioning=False, glob=False, include_file_paths=_FILE)
+    found = rows.filter(matches).select(pl.col(_FILE).unique()).collect()[_FILE].to_list()
+    return [path for name, path in files.items() if name in set(found)]
 
 
 def _read(lake: Lake, table: str, path: str) -> pl.DataFrame:
@@ -171,7 +207,7 @@ def _read(lake: Lake, table: str, path: str) -> pl.DataFrame:
 
 def _rewrite(lake: Lake, table: str, paths: list[str], *, keep: pl.Expr | None) -> None:
     """Replace the files by one a day, in one commit."""
-    contract = QUARANTINE if table == QUARANTINE.name else get_table(table)
+    contract = contract_of(table)
     delta = lake.delta(table)
     assert delta is not None
     files = _files(lake, table).filter(pl.col("path").is_in(paths))

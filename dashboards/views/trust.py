@@ -18,8 +18,10 @@ quality = source.artefact("quality.json")
 
 st.header(
     "Every session is accounted for."
-    if ledger.residual == 0
-    else f"{abs(ledger.residual):,} sessions are unaccounted for.",
+    if ledger.residual == 0 and ledger.lines_residual == 0
+    else f"{abs(ledger.residual):,} sessions are unaccounted for."
+    if ledger.residual
+    else f"{abs(ledger.lines_residual):,} lines of logs are unaccounted for.",
     anchor=False,
 )
 st.caption("sessions in = counted + excluded or quarantined by reason; the residual must be 0.")
@@ -52,6 +54,11 @@ with left, card("Excluded, by reason"):
     if ledger.lines_quarantined:
         whys = " · ".join(f"{n:,} × {why}" for why, n in list(ledger.lines_quarantined.items())[:3])
         st.caption(f"Beside them, {sum(ledger.lines_quarantined.values()):,} lines quarantined: {whys}")
+    if ledger.lines_in:
+        st.caption(
+            f"Of logs, {ledger.lines_in:,} lines in: {ledger.lines_used:,} used, "
+            f"{sum(ledger.lines_ignored.values()):,} ignored; residual {ledger.lines_residual:,}."
+        )
     if ledger.unknown:
         untold = " · ".join(f"{measure} {n:,}" for measure, n in ledger.unknown.items())
         st.caption(

@@ -85,10 +85,11 @@ class Rejected:
 class LineReader:
     """Reads the lines of one log in order; a ``#Fields:`` line and a version banner hold for those after."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, begun: bool = False) -> None:
+        """``begun``: records stand above, so that words are no banner."""
         self._fields = CLOUDFRONT_FIELDS
         self._player_version: str | None = None
-        self._begun = False
+        self._begun = begun
 
     def read(self, line: str) -> Record | Skipped | Rejected:
         """One line, without its line feed."""

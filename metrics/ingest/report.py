@@ -15,7 +15,11 @@ _MEDIA_TYPES = frozenset(("v", "av", "a"))
 
 @dataclass(slots=True)
 class Report:
-    """One CMCD report of either version; ``order`` is its place in the log."""
+    """One CMCD report of either version; ``order`` is its place in the log.
+
+    ``ts_ms`` is when it was made: what the client says (``client_ts_ms``), else when it was received
+    (``receipt_ts_ms``).
+    """
 
     order: int
     ts_ms: int | None
@@ -23,6 +27,10 @@ class Report:
     mode: Mode
     status: int | None = None
     sent_bytes: int | None = None
+    client_ts_ms: int | None = None
+    receipt_ts_ms: int | None = None
+    is_unfinished: bool = False
+    """Its line may go on: the end of it has not been written."""
 
     def of_type(self, name: str, object_type: str | None = None) -> int | None:
         """The integer of an inner list for ``object_type`` or no type; the first where none is asked for.
@@ -79,6 +87,8 @@ def starvation_spans_ms(report: Report) -> list[int]:
 def missing_reports(reports: Sequence[Report]) -> int:
     """Sequence numbers that never arrived, by mode."""
     missing = 0
+    if not any("sn" in report.keys for report in reports):
+        return missing
     for mode in ("request", "event"):
         numbers = {r.keys["sn"] for r in reports if r.mode == mode and "sn" in r.keys}
         if numbers:

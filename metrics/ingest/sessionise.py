@@ -13,73 +13,27 @@ Flags, comma-separated in ``flags``: ``no_timestamps`` (end is when the log was 
 ``startup_unknown``, ``startup_estimated``, ``playing_estimated``, ``playing_lower_bound``,
 ``joined_late`` (media was buffered before the first report), ``stall_ms_estimated``,
 ``stall_ms_unknown``, ``bytes_estimated``, ``bitrate_unweighted``, ``never_closed``
-(no state e, f or q: it ends with its last report), ``states_sampled``, ``no_sid``; and what nothing in the log
-tells (:mod:`metrics.unknown`), of which metrics make no figure.
+(no state e, f or q: it ends with its last report), ``states_sampled``, ``no_sid``, ``clock_moved`` (onto the
+receipt clock), ``doubles_dropped``, ``bad_client_clock``; and what nothing in the log tells
+(:mod:`metrics.unknown`), of which metrics make no figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import pairwise
 
-from metrics.ingest.report import Report, missing_reports, primary_type, starvation_spans_ms
+from metrics.ingest.playback import Playback
+from metrics.ingest.report import Report, missing_reports, primary_type
+from metrics.ingest.starvation import STALLED_TOO_LONG, declared_stalls
+from metrics.ingest.states import time_by_states
+from metrics.ingest.timeline import TERMINAL
 from metrics.unknown import unknown_flag
 
-__all__ = ["Playback", "fold", "split_at_silence"]
+__all__ = ["Playback", "fold"]
 
 _STARTED_STATES = frozenset(("p", "k", "r", "a", "e"))
 _PLAYING_UNKNOWN = {unknown_flag("playing"), unknown_flag("watched")}
-_TERMINAL = {"e": "completed", "f": "failed", "q": "stopped"}
-
-
-@dataclass
-class Playback:
-    """What is known of one playback, in the units of the table ``playback_session``."""
-
-    start_ts_ms: int | None = None
-    end_ts_ms: int | None = None
-    outcome: str = "played"
-    end_reason: str = "timeout"
-    failure_class: str | None = None
-    excluded_reason: str | None = None
-    waited_ms: int = 0
-    startup_ms: int | None = None
-    playing_ms: int = 0
-    paused_ms: int = 0
-    seeking_ms: int = 0
-    stall_count: int = 0
-    stall_ms: int = 0
-    seek_stall_count: int = 0
-    seek_stall_ms: int = 0
-    media_ms: int = 0
-    media_bytes: int = 0
-    unattributed_bytes: int = 0
-    switch_count: int = 0
-    mean_bitrate_kbps: int | None = None
-    peak_bitrate_kbps: int | None = None
-    gap_count: int = 0
-    flags: set[str] = field(default_factory=set)
-
-    @property
-    def watched_ms(self) -> int:
-        """Startup, playing, stalls and seeking; pause excluded (CTA-2066)."""
-        return self.waited_ms + self.playing_ms + self.stall_ms + self.seeking_ms
-
-
-def split_at_silence(reports: Sequence[Report], timeout_ms: int) -> Iterator[list[Report]]:
-    """A session id's reports, in order, parted where none came for longer than ``timeout_ms``."""
-    timed = any(report.ts_ms is not None for report in reports)
-    ordered = sorted(reports, key=lambda r: (r.ts_ms or 0, r.order)) if timed else list(reports)
-    part: list[Report] = []
-    for report in ordered:
-        last = part[-1].ts_ms if part else None
-        if last is not None and report.ts_ms is not None and report.ts_ms - last > timeout_ms:
-            yield part
-            part = []
-        part.append(report)
-    if part:
-        yield part
 
 
 def fold(reports: Sequence[Report], *, received_ts_ms: int | None) -> Playback:
@@ -90,89 +44,30 @@ def fold(reports: Sequence[Report], *, received_ts_ms: int | None) -> Playback:
     """
     known = [report.ts_ms for report in reports if report.ts_ms is not None]
     playback = Playback()
-    ended = next((r.keys["sta"] for r in reports if r.keys.get("sta") in _TERMINAL), None)
-    if any("sta" in r.keys for r in reports) and len(known) == len(reports):
-        _time_by_states(playback, reports)
+    ended = next((r.keys["sta"] for r in reports if r.keys.get("sta") in TERMINAL), None)
+    stated = [report for report in reports if "sta" in report.keys]
+    by_states = bool(stated) and all(report.ts_ms is not None for report in stated)
+    shown = False
+    if by_states:
+        shown = time_by_states(playback, [report for report in reports if report.ts_ms is not None])
     else:
         _time_by_buffer(playback, reports, timed=len(known) == len(reports))
-    _take_declared(playback, reports)
+    _take_declared(playback, reports, by_states=by_states)
     playback.gap_count = missing_reports(reports)
     _count_media(playback, reports)
-    _name_outcome(playback, reports, ended)
-    if known:
-        playback.start_ts_ms = min(known)
-        playback.end_ts_ms = max(known)
-        # The player may have waited before its first request reached this log.
-        needed = playback.watched_ms + playback.paused_ms
-        if playback.end_ts_ms - playback.start_ts_ms < playback.waited_ms:
-            playback.start_ts_ms = playback.end_ts_ms - needed
-    else:
+    _name_outcome(playback, reports, ended, shown=shown if by_states else None)
+    if not known:
         playback.flags.add("no_timestamps")
-    if not known and received_ts_ms is not None:
-        playback.end_ts_ms = received_ts_ms
-        playback.start_ts_ms = received_ts_ms - playback.watched_ms - playback.paused_ms
+    end = max(known) if known else received_ts_ms
+    if end is None:
+        return playback
+    playback.end_ts_ms = end if playback.end_ts_ms is None else playback.end_ts_ms
+    needed = playback.watched_ms + playback.paused_ms
+    start = playback.start_ts_ms or (min(known) if known else playback.end_ts_ms - needed)
+    # The player may have waited before its first request reached this log.
+    short = playback.end_ts_ms - start < playback.waited_ms
+    playback.start_ts_ms = playback.end_ts_ms - needed if short else start
     return playback
-
-
-def _time_by_states(playback: Playback, reports: Sequence[Report]) -> None:
-    """Attribute the time between reports to the state the player was in."""
-    if not any(report.mode == "event" for report in reports):
-        playback.flags.add("states_sampled")
-    state, since, started, seeking = "", 0, False, False
-    begun: int | None = None
-    last_bitrate: int | None = None
-    for report in reports:
-        now = report.ts_ms or 0
-        if state:
-            _attribute(playback, state, now - since, started=started, seeking=seeking)
-            if state == "p" and last_bitrate:
-                playback.media_ms += now - since
-                playback.media_bytes += (now - since) * last_bitrate // 8
-        last_bitrate = _rendered_kbps(report) or last_bitrate
-        after = report.keys.get("sta", state)
-        since = now
-        if after == state:
-            continue
-        if after == "s" and begun is None:
-            begun = now
-        if after == "p":
-            if not started and begun is not None:
-                playback.startup_ms = now - begun
-            started, seeking = True, False
-        elif after == "k":
-            started, seeking = True, True
-        elif after == "r" and started:
-            playback.stall_count += not seeking
-            playback.seek_stall_count += seeking
-        elif after == "r":
-            started = True  # rebuffering is not reported during startup
-            playback.stall_count += 1
-        state = after
-        if state in _TERMINAL:
-            break
-
-
-def _attribute(playback: Playback, state: str, span_ms: int, *, started: bool, seeking: bool) -> None:
-    if state == "p":
-        playback.playing_ms += span_ms
-    elif state == "k":
-        playback.seeking_ms += span_ms
-    elif state == "r" and seeking:
-        playback.seeking_ms += span_ms
-        playback.seek_stall_ms += span_ms
-    elif state == "r":
-        playback.stall_ms += span_ms
-    elif state == "a" and started:
-        playback.paused_ms += span_ms
-
-
-def _rendered_kbps(report: Report) -> int | None:
-    """Bitrate of what an event report says is shown, video and audio together."""
-    if report.mode != "event":
-        return None
-    name = "pb" if "pb" in report.keys else "br"
-    rates = [rate for kind in ("v", "a") if (rate := report.of_type(name, kind))]
-    return sum(rates) if rates else report.of_type(name)
 
 
 def _time_by_buffer(playback: Playback, reports: Sequence[Report], *, timed: bool) -> None:
@@ -248,25 +143,20 @@ def _starvation_runs(reports: Sequence[Report]) -> int:
     return max(runs.values(), default=0)
 
 
-def _take_declared(playback: Playback, reports: Sequence[Report]) -> None:
+def _take_declared(playback: Playback, reports: Sequence[Report], *, by_states: bool) -> None:
     """What the player measured itself (``msd``, ``bsd``, ``bsa``, ``bsda``) replaces what was derived."""
     measured = next((r.keys["msd"] for r in reports if "msd" in r.keys), None)
     if measured is not None:
         playback.startup_ms = measured
         playback.flags.discard("startup_estimated")
-    stalls: list[int] = []
-    seek_stalls: list[int] = []
-    seeking = False
-    for report in reports:
-        state = report.keys.get("sta")
-        seeking = seeking or state == "k"
-        # Reported once rebuffering is over, so with the state p that ends the seek which caused it.
-        (seek_stalls if seeking else stalls).extend(starvation_spans_ms(report))
-        seeking = seeking and state != "p"
-    if stalls or seek_stalls:
-        playback.seeking_ms += max(sum(seek_stalls) - playback.seek_stall_ms, 0)
-        playback.stall_count, playback.stall_ms = len(stalls), sum(stalls)
-        playback.seek_stall_count, playback.seek_stall_ms = len(seek_stalls), sum(seek_stalls)
+    derived = playback.stall_ms, playback.seek_stall_ms
+    told = declared_stalls(reports)
+    playback.impossible = told.impossible
+    # A player that measures some of its stalls has had the others all the same.
+    if told.stalls and len(told.stalls) >= playback.stall_count:
+        playback.stall_count, playback.stall_ms = len(told.stalls), sum(told.stalls)
+    if told.seek_stalls and len(told.seek_stalls) >= playback.seek_stall_count:
+        playback.seek_stall_count, playback.seek_stall_ms = len(told.seek_stalls), sum(told.seek_stalls)
     count = max((n for r in reports if (n := r.of_type("bsa")) is not None), default=None)
     span_ms = max((n for r in reports if (n := r.of_type("bsda")) is not None), default=None)
     if count is not None:
@@ -274,8 +164,15 @@ def _take_declared(playback: Playback, reports: Sequence[Report]) -> None:
         playback.stall_ms = playback.stall_ms if playback.stall_count else 0
     if span_ms is not None and playback.stall_count:
         playback.stall_ms = max(span_ms - playback.seek_stall_ms, 0)
-    if stalls or seek_stalls or span_ms is not None:
+    if told.stalls or told.seek_stalls or span_ms is not None:
         playback.flags -= {"stall_ms_estimated", "stall_ms_unknown"}
+    seek_more_ms = playback.seek_stall_ms - derived[1]
+    playback.seeking_ms += seek_more_ms
+    if by_states and told.from_the_start:
+        # The time is what it is: what is no stall was played, and the other way round.
+        playback.playing_ms -= playback.stall_ms - derived[0] + seek_more_ms
+        if playback.playing_ms < 0:
+            playback.impossible = playback.impossible or STALLED_TOO_LONG
 
 
 def _count_media(playback: Playback, reports: Sequence[Report]) -> None:
@@ -284,7 +181,8 @@ def _count_media(playback: Playback, reports: Sequence[Report]) -> None:
     objects = [r for r in reports if r.mode == "request" and r.is_media]
     sized = [(r.of_type("br") or 0, r.duration_ms) for r in objects]
     estimated = sum(rate * duration for rate, duration in sized) // 8
-    if objects and any(duration for _, duration in sized):
+    # What events say was shown is what was played; of requests it is what was asked for.
+    if not playback.media_bytes and any(duration for _, duration in sized):
         playback.media_ms = sum(r.duration_ms for r in objects if r.keys.get("ot", kind) == kind)
         playback.media_bytes = estimated
     sent = [r.sent_bytes for r in reports if r.sent_bytes is not None]
@@ -312,27 +210,29 @@ def _video_kbps(report: Report, kind: str) -> int | None:
     return report.of_type("br") if own in ("v", "av") else None
 
 
-def _name_outcome(playback: Playback, reports: Sequence[Report], ended: str | None) -> None:
-    states = {r.keys.get("sta") for r in reports}
+def _name_outcome(
+    playback: Playback, reports: Sequence[Report], ended: str | None, *, shown: bool | None
+) -> None:
+    """``shown`` is whether the states show a first frame, None where there are none to go by."""
+    states = {r.keys.get("sta") for r in reports} - {None}
     media = [r for r in reports if r.is_media]
-    started = (
-        bool(states & _STARTED_STATES)
-        or any("msd" in r.keys or r.keys.get("bs") is True or (r.of_type("bl") or 0) > 0 for r in reports)
-        or len(media) > 1
-    )
-    if started:
+    if _has_started(playback, reports, shown=shown):
         playback.outcome = "playback_failure" if ended == "f" else "played"
-        playback.waited_ms = playback.startup_ms or 0
         if playback.startup_ms is None:
             playback.flags.add("startup_unknown")
+        else:
+            playback.waited_ms = playback.startup_ms
     else:
         failed = ended == "f" or (reports[-1].status or 0) >= 400
         playback.outcome = "start_failure" if failed else "exit_before_start"
         first, last = reports[0].ts_ms, reports[-1].ts_ms
-        playback.waited_ms = last - first if first is not None and last is not None else 0
+        if shown is None:
+            playback.waited_ms = last - first if first is not None and last is not None else 0
         playback.startup_ms, playback.playing_ms, playback.stall_ms, playback.stall_count = None, 0, 0, 0
         playback.flags -= _PLAYING_UNKNOWN
-        if not failed and not media and not any(r.keys.get("su") or "sta" in r.keys for r in reports):
+        if states and not failed and states <= {"d", "q"}:
+            playback.excluded_reason = "loaded ahead and never asked to play"
+        elif not failed and not media and not any(r.keys.get("su") or "sta" in r.keys for r in reports):
             playback.excluded_reason = "no request for media was seen"
     if "failure" in playback.outcome:
         playback.failure_class = "technical"
@@ -340,6 +240,19 @@ def _name_outcome(playback: Playback, reports: Sequence[Report], ended: str | No
     elif playback.outcome == "exit_before_start":
         playback.end_reason = "exit_before_start"
     else:
-        playback.end_reason = _TERMINAL.get(ended or "", "timeout")
+        playback.end_reason = TERMINAL.get(ended or "", "timeout")
     if ended is None:
         playback.flags.add("never_closed")
+
+
+def _has_started(playback: Playback, reports: Sequence[Report], *, shown: bool | None) -> bool:
+    if shown or any("msd" in r.keys for r in reports):
+        return True
+    if shown is False and "states_sampled" not in playback.flags:
+        # Events tell every change of state: without a first frame among them there was none.
+        return False
+    return (
+        any(r.keys.get("sta") in _STARTED_STATES or r.keys.get("bs") is True for r in reports)
+        or any((r.of_type("bl") or 0) > 0 for r in reports)
+        or sum(r.is_media for r in reports) > 1
+    )

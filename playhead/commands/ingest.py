@@ -44,11 +44,13 @@ def cmcd(
     """CMCD from players and access logs; '-' is standard input, gzip is read as it is.
 
     The form is told line by line: query strings, URLs, header dumps, JSON, event bodies, and combined,
-    CloudFront and JSON access logs. A file is known by its content, so taking it in again adds nothing.
-    Where no file has a usable record, nothing is written, and the exit status is 2.
+    CloudFront and JSON access logs. A log is known by its content: taken in again it adds nothing, and one that has
+    grown is read on from where it ended, whatever its name by now. Where no file has a usable record, nothing is
+    written, and the exit status is 2.
     """
     from metrics.ingest.access_log import instant_ms
-    from metrics.ingest.cmcd import Ingested, Log, is_in, read_cmcd, write_cmcd
+    from metrics.ingest.checkpoint import next_part
+    from metrics.ingest.cmcd import Ingested, Log, read_cmcd, write_cmcd
     from metrics.ingest.source import open_source
     from metrics.lake import Lake
 
@@ -67,20 +69,25 @@ def cmcd(
     waiting: list[Log] = []
     usable = False
     for source in sources:
-        if lake is not None and is_in(lake, source):
+        # What a log was read to before, it is read on from; there may be two parts to read.
+        part = next_part(lake, source) if lake else (source, {})
+        if part is None:
             usable = True
             total.already.append(source.name)
             click.echo(f"{source.name}: in the lake already, nothing added", err=True)
-        else:
-            waiting.append(read_cmcd(source))
-            usable = usable or waiting[-1].done.records > 0
-        while usable and waiting:
+        while part is not None or (usable and waiting):
+            if part is not None:
+                waiting.append(read_cmcd(*part))
+                usable = usable or waiting[-1].done.records > 0 or waiting[-1].begun
+            if not usable:
+                break
             lake = lake or Lake.create(lake_path)
             log = waiting.pop(0)
             done = write_cmcd(lake, log, received_ts_ms=received_ts_ms, timeout_ms=session_timeout * 1000)
             total.add(done)
             click.echo(f"{log.source.name}: {_told(done)}", err=True)
             del log  # its reports are not to be held beside the next one's
+            part = None if waiting else next_part(lake, source)
     if not usable:
         for log in waiting:
             total.add(log.done)

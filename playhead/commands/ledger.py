@@ -16,8 +16,8 @@ from playhead.commands._common import json_option, lake_option, print_json
 def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
     """Sessions in = counted + excluded + quarantined, by reason. Exit status 1 where they do not add up.
 
-    Lines of a log that never became a session are told beside the sum, and so are sessions that metrics leave
-    out because their source does not tell what the metric needs.
+    Lines of logs have a sum of their own: lines in = used + ignored + quarantined. Told beside are sessions that
+    metrics leave out because their source does not tell what the metric needs.
     """
     from metrics.lake import Lake
     from metrics.ledger import ledger
@@ -30,7 +30,11 @@ def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
                 "counted": found.counted,
                 "excluded": dict(found.excluded),
                 "residual": found.residual,
+                "lines_in": found.lines_in,
+                "lines_used": found.lines_used,
+                "lines_ignored": dict(found.lines_ignored),
                 "lines_quarantined": dict(found.lines_quarantined),
+                "lines_residual": found.lines_residual,
                 "unknown": dict(found.unknown),
                 "weighted": {
                     "sessions_in": found.weight_in,
@@ -46,14 +50,19 @@ def command(context: click.Context, lake_path: Path, as_json: bool) -> None:
             what = reason if reason.startswith("quarantined: ") else f"excluded: {reason}"
             _print(rows, found.weight_excluded[reason], what)
         _print(found.residual, None, "residual")
+        _print(found.lines_in, None, "lines in")
+        _print(found.lines_used, None, "lines used")
+        for kind, lines in found.lines_ignored.items():
+            _print(lines, None, f"lines ignored: {kind}")
         _print(sum(found.lines_quarantined.values()), None, "lines quarantined")
         for reason, lines in found.lines_quarantined.items():
             _print(lines, None, f"  {reason}")
+        _print(found.lines_residual, None, "lines residual")
         if found.unknown:
             click.echo("of those counted, left out of metrics that need what their source does not tell:")
         for measure, rows in found.unknown.items():
             _print(rows, None, f"  {measure}")
-    if found.residual:
+    if found.residual or found.lines_residual:
         context.exit(1)
 
 

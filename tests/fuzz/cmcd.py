@@ -20,7 +20,8 @@ from metrics.ingest.cmcd import Log
 from metrics.ingest.cmcd_decode import Decoded, decode, decode_members
 from metrics.ingest.cmcd_lines import LineReader, Record, Rejected
 from metrics.ingest.cmcd_transmission import cmcd_argument, decode_line
-from metrics.ingest.sessionise import fold, split_at_silence
+from metrics.ingest.sessionise import fold
+from metrics.ingest.timeline import in_order, split
 from metrics.ingest.source import Source
 from metrics.ingest.structured_field import parse_any, parse_common, split_members
 
@@ -90,7 +91,7 @@ def _check_lines(text: str) -> None:
     done = log.done
     assert done.lines == done.records + done.quarantined + sum(done.ignored.values())
     for group in log.groups.values():
-        for reports in split_at_silence(group.reports, 1_800_000):
+        for reports in split(in_order(group.reports), 1_800_000):
             fold(reports, received_ts_ms=1_775_044_800_000)
 
 

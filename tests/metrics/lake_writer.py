@@ -28,7 +28,8 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _die_at(call: str) -> None:
+def die_at(call: str) -> None:
+    """Kill this process at a step of its appends."""
     seen = 0
     if call.startswith("f"):
         write = pl.DataFrame.write_parquet
@@ -58,7 +59,7 @@ def _die_at(call: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 3:
-        _die_at(sys.argv[3])
+        die_at(sys.argv[3])
     lake = Lake.create(sys.argv[1])
     print("ready", flush=True)  # noqa: T201 - the test waits for it
     for version in range(int(sys.argv[2])):

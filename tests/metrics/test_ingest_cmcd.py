@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from metrics.contract import Table
 from metrics.errors import InputError
 from metrics.ingest.cmcd import Ingested, ingest_cmcd
 from metrics.ingest.source import MAX_LINE_BYTES, open_source
@@ -27,7 +29,9 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def _ingest(lake: Lake, path: Path, content: str | bytes) -> Ingested:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    if isinstance(content, str):
+        content = content.encode() + (b"" if content.endswith("\n") or not content else b"\n")
+    path.write_bytes(content)
     done = ingest_cmcd(lake, open_source(str(path)), received_ts_ms=RECEIVED_MS)
     assert done.lines == done.records + done.quarantined + sum(done.ignored.values())
     assert lake.scan("quarantine").collect().height >= done.quarantined
@@ -309,15 +313,15 @@ def test_an_ingest_cut_off_before_its_sessions_is_completed_without_doubling(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = _combined(0, 'sid="s",br=1,d=1,ot=v') + "\nbad=\x00\n"
-    append = Lake.append
+    commit = Lake.commit_batch
 
-    def cut_off(self: Lake, table: str, *args: object, **more: object) -> object:
-        if table == "playback_session":
+    def cut_off(self: Lake, contract: Table, *args: Any, **more: Any) -> bool:
+        if contract.name == "playback_session":
             raise KeyboardInterrupt
-        return append(self, table, *args, **more)  # type: ignore[arg-type]
+        return commit(self, contract, *args, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Lake, "append", cut_off)
+        patch.setattr(Lake, "commit_batch", cut_off)
         with pytest.raises(KeyboardInterrupt):
             _ingest(lake, tmp_path / "log", log)
     assert lake.scan("playback_session").collect().height == 0
@@ -338,7 +342,7 @@ def test_bad_lines_are_quarantined_with_reasons_and_nobody_s_address(lake: Lake,
         b"CMCD=",
         b"x" * (MAX_LINE_BYTES + 10) + b"=",
     ]
-    done = _ingest(lake, tmp_path / "bad.log", b"\n".join(lines))
+    done = _ingest(lake, tmp_path / "bad.log", b"\n".join(lines) + b"\n")
     assert (done.records, done.sessions, done.quarantined) == (1, 1, 8)
     assert done.reasons == {
         "v: version 9 is newer than 2; the whole set is ignored (6.13)": 1,

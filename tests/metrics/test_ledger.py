@@ -7,6 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from metrics.ingest.cmcd import ingest_cmcd
+from metrics.ingest.source import open_source
 from metrics.lake import Lake
 from metrics.ledger import Ledger, ledger
 from tests.metrics.rows import rows, session
@@ -39,6 +41,8 @@ def test_every_session_is_counted_or_excluded_by_reason(tmp_path: Path) -> None:
     }  # fmt: skip
     assert found.weight_in == 50 + 39
     assert found.lines_quarantined == {"unreadable": 1}
+    # No log of this lake has counted its lines.
+    assert (found.lines_in, found.lines_uncounted, found.lines_residual) == (0, 1, 0)
 
 
 def test_an_empty_lake_has_an_empty_ledger(tmp_path: Path) -> None:
@@ -58,3 +62,16 @@ def test_a_lost_row_would_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         Lake, "scan", lambda self, table: whole.head(1) if table == "playback_session" else scan(self, table)
     )
     assert ledger(lake).residual == 1
+
+
+def test_a_lost_line_would_show(tmp_path: Path) -> None:
+    lake, path = Lake.create(tmp_path / "lake"), tmp_path / "log"
+    path.write_text('total garbage here\n# so\nsid="a",br=1,ot=v,d=1\nsid="a",br')
+    ingest_cmcd(lake, open_source(str(path)))
+    found = ledger(lake)
+    assert (found.lines_in, found.lines_used, found.lines_ignored) == (3, 1, {"comment": 1})
+    assert (found.lines_quarantined, found.lines_residual) == ({"not a CMCD record": 1}, 0)
+    forged = pl.DataFrame({"table": ["playback_session"], "reason": ["twice"], "row": [""]})
+    batch = lake.scan("quarantine").collect()["application"].item()
+    lake.quarantine(forged, application=batch, version=1)
+    assert ledger(lake).lines_residual == -1

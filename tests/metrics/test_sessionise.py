@@ -1,10 +1,16 @@
 """Sessions from reports: what is declared, what is derived, what is only flagged."""
 
+import random
+from dataclasses import replace
 from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metrics.ingest.cmcd_decode import decode, up_convert
 from metrics.ingest.report import Report
-from metrics.ingest.sessionise import Playback, fold, split_at_silence
+from metrics.ingest.sessionise import Playback, fold
+from metrics.ingest.timeline import clock_skew_ms, in_order, on_one_clock, split, without_doubles
 
 T0 = 1_775_044_800_000
 
@@ -207,13 +213,76 @@ def test_bytes_are_the_log_s_where_it_has_them() -> None:
 
 def test_silence_parts_sessions() -> None:
     reports = _reports((0, "su"), (1_000, "su"), (100_000, "su"))
-    assert [len(part) for part in split_at_silence(reports, 60_000)] == [2, 1]
-    assert [len(part) for part in split_at_silence(reports, 99_000)] == [3]
+    assert [len(part) for part in split(in_order(reports), 60_000)] == [2, 1]
+    assert [len(part) for part in split(in_order(reports), 99_000)] == [3]
     untimed = _reports((None, "su"), (None, "su"))
-    assert [len(part) for part in split_at_silence(untimed, 1)] == [2]
+    assert [len(part) for part in split(in_order(untimed), 1)] == [2]
 
 
 def test_order_is_by_time_where_there_is_one() -> None:
     reports = _reports((2_000, "sta=p,v=2"), (0, "sta=s,v=2"), (1_000, "sta=p,v=2"))
-    (part,) = split_at_silence(reports, 60_000)
+    (part,) = split(in_order(reports), 60_000)
     assert [report.order for report in part] == [1, 2, 0]
+
+
+_STEPS = st.lists(st.tuples(st.integers(0, 90_000), st.sampled_from("prkas")), max_size=14)
+
+
+@settings(max_examples=150, deadline=None)
+@given(_STEPS, st.sampled_from(["e", "f", "q", ""]), st.integers(0, 90_000), st.randoms())
+def test_every_instant_is_one_thing_whatever_order_lines_come_in(
+    steps: list[tuple[int, str]], end: str, last_ms: int, chance: random.Random
+) -> None:
+    lines, now = ["s"], 0
+    texts = [(0, f"e=ps,sn=0,sta=s,ts={T0},v=2")]
+    for after_ms, state in [*steps, *([(last_ms, end)] if end else [])]:
+        now += after_ms
+        texts.append((now, f"e=ps,sn={len(lines)},sta={state},ts={T0 + now},v=2"))
+        lines.append(state)
+    reports = _reports(*texts)
+    (part,) = split(in_order(reports), 10**9)
+    playback = fold(part, received_ts_ms=None)
+    assert playback.start_ts_ms == T0
+    assert playback.end_ts_ms == T0 + now
+    assert playback.watched_ms + playback.paused_ms == now
+    assert playback.impossible is None
+    assert playback.gap_count == 0
+    if "p" not in lines and end != "e":
+        assert playback.outcome == ("start_failure" if end == "f" else "exit_before_start")
+        assert playback.waited_ms == playback.watched_ms
+    # Stalls are those runs of r that neither startup nor a seek owns.
+    shown = seeking = False
+    stalls, before = 0, ""
+    for state in lines:
+        shown = shown or state in ("p", "e")
+        seeking = state != "p" and (seeking or (shown and state == "k"))
+        stalls += state == "r" != before and shown and not seeking
+        before = state
+    assert playback.stall_count == stalls
+    # Lines that come twice, and in any order, tell the same.
+    again = [replace(r, order=n) for n, r in enumerate(chance.sample(reports * 2, len(reports) * 2))]
+    (other,) = split(without_doubles(in_order(again)), 10**9)
+    assert fold(other, received_ts_ms=None) == playback
+
+
+def test_a_clock_that_is_off_moves_instants_and_no_duration() -> None:
+    def reports(client_ms: int) -> list[Report]:
+        found = _reports(_state(0, "s"), _state(900, "p"), _state(5_900, "r"), _state(7_900, "q"))
+        return [
+            replace(
+                r,
+                ts_ms=(r.ts_ms or 0) + client_ms,
+                client_ts_ms=(r.ts_ms or 0) + client_ms,
+                receipt_ts_ms=r.ts_ms,
+            )
+            for r in found
+        ]
+
+    right = fold(reports(0), received_ts_ms=None)
+    for client_ms in (-86_400_000, -61_000, 61_000, 3_600_000):
+        moved, by_ms = on_one_clock(reports(client_ms))
+        assert (by_ms, clock_skew_ms(moved)) == (client_ms, client_ms)
+        assert fold(moved, received_ts_ms=None) == right
+    near, by_ms = on_one_clock(reports(59_000))
+    assert by_ms is None
+    assert near[0].ts_ms == T0 + 59_000

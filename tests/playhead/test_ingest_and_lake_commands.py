@@ -84,7 +84,7 @@ def test_nothing_usable_leaves_nothing_behind(shell: Shell, tmp_path: Path) -> N
     assert (ledger["sessions_in"], ledger["counted"], ledger["residual"]) == (1, 1, 0)
     assert ledger["lines_quarantined"] == {"not a CMCD record": 1}
     assert "             1  lines quarantined\n" in shell("ledger", "--lake", lake)[1]
-    (tmp_path / "c.log").write_text("more garbage")
+    (tmp_path / "c.log").write_text("more garbage\n")
     assert shell("ingest", "cmcd", tmp_path / "c.log", "--lake", lake)[0] == 2
     assert shell.json("ledger", "--lake", lake) == ledger
     assert shell("ingest", "cmcd", tmp_path / "c.log", tmp_path / "good.log", "--lake", lake)[0] == 0
