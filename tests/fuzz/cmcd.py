@@ -21,9 +21,9 @@ from metrics.ingest.cmcd_decode import Decoded, decode, decode_members
 from metrics.ingest.cmcd_lines import LineReader, Record, Rejected
 from metrics.ingest.cmcd_transmission import cmcd_argument, decode_line
 from metrics.ingest.sessionise import fold
-from metrics.ingest.timeline import in_order, split
 from metrics.ingest.source import Source
 from metrics.ingest.structured_field import parse_any, parse_common, split_members
+from metrics.ingest.timeline import in_order, split
 
 __all__ = ["CORPUS", "check", "corpus"]
 
