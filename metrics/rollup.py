@@ -9,11 +9,15 @@ which the effective sample size follows: a panel is not a census.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import add, and_
 from typing import Any
 
 import narwhals as nw
 
 from metrics.parts import COUNTED, Part, Rows, is_weighted
+from metrics.unknown import told
 
 __all__ = ["effective_n", "filter_rows", "merge", "n_columns", "ratio", "rollup"]
 
@@ -52,25 +56,16 @@ def rollup(frame: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str] = 
 
     Rows that the ledger excludes are left out here, so that nobody can forget it. Without ``by`` there is
     always one row, of zeros where there are no rows.
+
+    Rows are grouped twice: by ``by`` and the conditions they meet, each value summed once; and those few
+    groups by ``by``, part by part. So a part costs a row one bit, whatever number of sums it takes.
     """
-    parts = list({part.name: part for part in parts}.values())
-    counted = COUNTED.get(parts[0].table)
+    plan = _Plan(tuple({part.name: part for part in parts}.values()))
+    counted = COUNTED.get(plan.table)
     frame = frame if counted is None else frame.filter(counted)
-    rows = {part.of.name: part.of for part in parts}
-    sums: dict[str, nw.Expr] = {part.name: _summand(part) for part in parts}
-    for of in rows.values():
-        n, w, w2 = n_columns(of)
-        weight = _weight(of.table)
-        sums |= {
-            n: _counted(of, nw.lit(1)),
-            w: _counted(of, weight),
-            w2: _counted(of, weight.cast(_WIDE) * weight.cast(_WIDE)),
-        }
-    summands = frame.select(*by, *(expr.alias(name) for name, expr in sums.items()))
-    money = {part.name for part in parts if part.unit == "USD"}
-    # Sums of weights fit 64 bits, being counts of real things, and are faster there; one type comes out.
-    totals = [nw.col(name).sum() if name in money else nw.col(name).sum().cast(_WIDE) for name in sums]
-    return summands.group_by(*by).agg(*totals) if by else summands.select(*totals)
+    grouped = _summed(frame, plan, by)
+    totals = [total.alias(name) for name, total in _totals(plan).items()]
+    return grouped.group_by(*by).agg(*totals) if by else grouped.select(*totals)
 
 
 def merge(frame: nw.LazyFrame[Any], by: Sequence[str] = ()) -> nw.LazyFrame[Any]:
@@ -92,23 +87,98 @@ def effective_n(weight: nw.Expr, weight_squared: nw.Expr) -> nw.Expr:
     return ratio(total * total, weight_squared)
 
 
-def _weight(table: str) -> nw.Expr:
-    return nw.col("weight") if is_weighted(table) else nw.lit(1)
+_MET, _FLAGS, _N, _W, _W2 = "_met", "_flags", "_n", "_w", "_w2"
+_BITS = 50  # an engine may divide in double precision
 
 
-def _counted(of: Rows, value: nw.Expr) -> nw.Expr:
-    condition = of.condition
-    return value if condition is None else nw.when(condition).then(value).otherwise(nw.lit(0))
+@dataclass(frozen=True)
+class _Plan:
+    """What parts of one table share. Declarations share expressions: the same object is found once a row."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def table(self) -> str:
+        return self.parts[0].table
+
+    @cached_property
+    def conditions(self) -> dict[int, nw.Expr]:
+        """By identity: which rows are counted, and which of those a flag counts."""
+        rows = {id(part.of.where): part.of.where for part in self.parts if part.of.where is not None}
+        flags = {id(p.value): p.value > 0 for p in self.parts if p.value is not None and p.is_flag}
+        return rows | flags
+
+    @cached_property
+    def values(self) -> dict[int, Part]:
+        """By identity: what is summed, with a part that sums it."""
+        return {id(part.value): part for part in self.parts if part.value is not None and not part.is_flag}
+
+    @cached_property
+    def needs(self) -> list[tuple[str, ...]]:
+        """What rows must tell."""
+        return list(dict.fromkeys(part.of.needs for part in self.parts if part.of.needs))
+
+    def is_met(self, condition: nw.Expr) -> nw.Expr:
+        """A condition, read off its bit."""
+        place, bit = divmod(list(self.conditions).index(id(condition)), _BITS)
+        return nw.col(f"{_MET}{place}") // 2**bit % 2 == 1
+
+    def summed(self, part: Part) -> nw.Expr:
+        """The column that holds the sum of a part's value."""
+        is_counted = part.value is None or part.is_flag
+        return nw.col(_W if is_counted else f"_value{list(self.values).index(id(part.value))}")
 
 
-def _summand(part: Part) -> nw.Expr:
-    weight = _weight(part.table)
-    if part.value is None:
-        return _counted(part.of, weight)
-    if part.unit == "USD":
-        return _counted(part.of, part.value)
-    if part.is_flag:
-        return _counted(part.of, part.value * weight)
+def _summed(frame: nw.LazyFrame[Any], plan: _Plan, by: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Rows by ``by``, conditions met and flags: n, Σw, Σw² and the sum of each value."""
+    conditions = list(plan.conditions.values())
+    keys = {
+        f"{_MET}{place}": _bits(conditions[first : first + _BITS])
+        for place, first in enumerate(range(0, len(conditions), _BITS))
+    }
+    if plan.needs:
+        keys[_FLAGS] = nw.col("flags")
     # Widened before it is multiplied: a heavy row alone can overflow 64 bits.
-    value = part.value.cast(_WIDE)
-    return _counted(part.of, value * weight.cast(_WIDE) if is_weighted(part.table) else value)
+    wide = nw.Int128() if frame.implementation.is_polars() else _WIDE
+    weight = nw.col("weight") if is_weighted(plan.table) else nw.lit(1)
+    heavy = weight.cast(wide)
+    sums = {_W: weight, _W2: heavy * heavy}
+    exact = [_N, *sums]
+    for place, part in enumerate(plan.values.values()):
+        assert part.value is not None
+        sums[f"_value{place}"] = part.value if part.unit == "USD" else part.value.cast(wide) * heavy
+        exact += [] if part.unit == "USD" else [f"_value{place}"]
+    rows = frame.select(*by, **keys, **sums)
+    totals = [nw.len().alias(_N), *(nw.col(name).sum() for name in sums)]
+    grouped = rows.group_by(*by, *keys).agg(*totals) if by or keys else rows.select(*totals)
+    return grouped.with_columns(
+        *(nw.col(name).cast(_WIDE) for name in exact),
+        # Searched for once a group: sources leave few different things untold.
+        **{"|".join(needs): told(needs, flags=_FLAGS) for needs in plan.needs},
+    )
+
+
+def _totals(plan: _Plan) -> dict[str, nw.Expr]:
+    """Each part, and n, Σw, Σw² of its rows, out of the groups that count."""
+    totals: dict[str, nw.Expr] = {}
+
+    def count(name: str, summed: nw.Expr, conditions: Sequence[nw.Expr], is_money: bool = False) -> None:
+        counted = (
+            nw.when(reduce(and_, conditions)).then(summed).otherwise(nw.lit(0)) if conditions else summed
+        )
+        totals[name] = counted.sum() if is_money else counted.sum().cast(_WIDE)
+
+    for part in plan.parts:
+        conditions = [] if part.of.where is None else [plan.is_met(part.of.where)]
+        conditions += [nw.col("|".join(part.of.needs))] if part.of.needs else []
+        for name, summed in zip(n_columns(part.of), (_N, _W, _W2), strict=True):
+            count(name, nw.col(summed), conditions)
+        flag = [plan.is_met(part.value)] if part.is_flag and part.value is not None else []
+        count(part.name, plan.summed(part), conditions + flag, part.unit == "USD")
+    return totals
+
+
+def _bits(conditions: Sequence[nw.Expr]) -> nw.Expr:
+    """Conditions as the bits of one integer; what is not known is not met."""
+    bits = (nw.when(met).then(nw.lit(2**bit)).otherwise(nw.lit(0)) for bit, met in enumerate(conditions))
+    return reduce(add, bits)
