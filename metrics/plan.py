@@ -6,11 +6,13 @@ the parts then mean for a metric is :mod:`metrics.query`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import narwhals as nw
 import polars as pl
+from narwhals.typing import IntoLazyFrame
 
 from metrics.charges import spread_charges
 from metrics.engine import collect
@@ -27,18 +29,22 @@ __all__ = [
     "BUCKET",
     "DAY",
     "REPLICATE",
+    "SERVICE_FILTERS",
     "SKETCH",
     "Cut",
     "PartKey",
+    "Source",
     "check_dimensions",
     "part_key",
+    "parts_by_key",
     "roll_up",
+    "rolled",
 ]
 
 BUCKET, REPLICATE, SKETCH, DAY = "bucket_ts_ms", "replicate", "sketch_bucket", "day_ts_ms"
 
 # Filters that choose whose service is looked at, and not a slice of it: they narrow every part.
-_SERVICE_FILTERS = ("is_synthetic",)
+SERVICE_FILTERS = ("is_synthetic",)
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,18 @@ class PartKey:
     sketch: str | None
 
 
+def _nothing(key: PartKey, parts: Sequence[Part], cut: Cut) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from: ``scan`` gives a table by its name, ``ready`` what is rolled up already, if anything."""
+
+    scan: Callable[[str], IntoLazyFrame]
+    ready: Callable[[PartKey, Sequence[Part], Cut], nw.LazyFrame[Any] | None] = _nothing
+
+
 def part_key(metric: Metric, part: Part, cut: Cut) -> PartKey:
     """Which rollup holds ``part`` of ``metric``."""
     clock = clock_column(part.table, metric.clock)
@@ -96,36 +114,46 @@ def check_dimensions(metrics: Sequence[Metric], names: Sequence[str]) -> None:
                     )
 
 
-def roll_up(
-    frames: Mapping[str, pl.LazyFrame], metrics: Sequence[Metric], cut: Cut
-) -> dict[PartKey, pl.DataFrame]:
-    """The rolled-up parts of ``metrics``: columns are dimensions, bucket, replicate, sketch; then sums."""
+def parts_by_key(metrics: Iterable[Metric], cut: Cut) -> dict[PartKey, list[Part]]:
+    """The parts of ``metrics``, those together that are rolled up together."""
     wanted: dict[PartKey, list[Part]] = {}
     for metric in metrics:
         for part in metric.parts:
             wanted.setdefault(part_key(metric, part, cut), []).append(part)
-    lazy = [_rolled(frames[key.table], key, parts, cut) for key, parts in wanted.items()]
+    return wanted
+
+
+def roll_up(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[PartKey, pl.DataFrame]:
+    """The rolled-up parts of ``metrics``: columns are dimensions, bucket, replicate, sketch; then sums."""
+    wanted = parts_by_key(metrics, cut)
+    found = {key: source.ready(key, parts, cut) for key, parts in wanted.items()}
+    unread = sorted({key.table for key in wanted if found[key] is None})
+    tables = {table: nw.from_native(source.scan(table)) for table in unread}
+    lazy = [
+        frame if frame is not None else rolled(tables[key.table], key, wanted[key], cut)
+        for key, frame in found.items()
+    ]
     return dict(zip(wanted, collect(lazy), strict=True))
 
 
-def _rolled(frame: pl.LazyFrame, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.LazyFrame:
+def rolled(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any]:
+    """The rows of a table rolled up to ``parts``, which all have ``key``."""
     dimensions = dimensions_of(key.table)
     where = {
-        dimensions[name]: values for name, values in cut.where if key.is_sliced or name in _SERVICE_FILTERS
+        dimensions[name]: values for name, values in cut.where if key.is_sliced or name in SERVICE_FILTERS
     }
     by = cut.by if key.is_sliced else ()
     if key.table == "charge":
-        frame = spread_charges(
-            frame,
+        rows = spread_charges(
+            rows,
             [dimensions[name] for name in by] + list(where),
             start_ts_ms=cut.start_ts_ms,
             end_ts_ms=cut.end_ts_ms,
             grain_ms=cut.grain_ms,
             bucket=BUCKET,
         )
-        rows = filter_rows(nw.from_native(frame), where=where)
+        rows = filter_rows(rows, where=where)
     else:
-        rows = nw.from_native(frame)
         derived = {name: DERIVED[name] for part in parts for name in part.of.derived}
         rows = rows.with_columns(**derived) if derived else rows
         start = cut.start_ts_ms
@@ -152,8 +180,7 @@ def _rolled(frame: pl.LazyFrame, key: PartKey, parts: Sequence[Part], cut: Cut) 
         counted = parts[0].of.condition
         rows = rows if counted is None else rows.filter(counted)
         rows, keys = with_bucket(rows, value, SKETCH), [*keys, SKETCH]
-    rolled: pl.LazyFrame = rollup(rows, parts, keys).to_native()
-    return rolled.rename({f"by:{name}": name for name in by})
+    return rollup(rows, parts, keys).rename({f"by:{name}": name for name in by})
 
 
 def _dimensions(metric: Metric) -> set[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from operator import add, and_
+from operator import and_
 from typing import Any
 
 import narwhals as nw
@@ -121,7 +121,7 @@ class _Plan:
     def is_met(self, condition: nw.Expr) -> nw.Expr:
         """A condition, read off its bit."""
         place, bit = divmod(list(self.conditions).index(id(condition)), _BITS)
-        return nw.col(f"{_MET}{place}") // 2**bit % 2 == 1
+        return nw.col(f"{_MET}{place}") // (1 << bit) % 2 == 1
 
     def summed(self, part: Part) -> nw.Expr:
         """The column that holds the sum of a part's value."""
@@ -181,4 +181,4 @@ def _totals(plan: _Plan) -> dict[str, nw.Expr]:
 def _bits(conditions: Sequence[nw.Expr]) -> nw.Expr:
     """Conditions as the bits of one integer; what is not known is not met."""
     bits = (nw.when(met).then(nw.lit(2**bit)).otherwise(nw.lit(0)) for bit, met in enumerate(conditions))
-    return reduce(add, bits)
+    return nw.sum_horizontal(*bits)

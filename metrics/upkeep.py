@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 from deltalake.transaction import RemoveAction
 
+from metrics.cube import drop
 from metrics.errors import ContractError
 from metrics.lake import QUARANTINE, Lake
 from metrics.privacy import hash_id
@@ -112,6 +113,7 @@ def forget(lake: Lake, subscriber: str) -> Forgotten:
     in_quarantine = [f'"subscriber_id":"{name}"' for name in ids]
     erased: dict[str, int] = {}
     with lake.alone():
+        drop(lake)
         theirs = pl.col("subscriber_id").is_in(ids)
         sessions = lake.scan("playback_session").filter(theirs).select("session_id").collect()["session_id"]
         events = pl.col("session_id").is_in(sessions.to_list())
