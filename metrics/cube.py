@@ -17,9 +17,10 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -58,25 +59,24 @@ TABLES = (
 )
 """Tables that have cubes; a bill is small, and spread over any period."""
 
-_FILTERS = ("region", "isp", "device", "codec", "cdn")
-_OTHERS = (
-    "country",
-    "site",
-    "os",
-    "player_version",
-    "surface",
-    "tier",
-    "miss_class",
-    "service",
-    "plan",
-    "status",
+# The sets of dimensions; of each, those that the table tells. A sketch has a row a bucket, so of few.
+_SUMS = (
+    Cut(("region", "isp", "device", "codec", "cdn")),
+    Cut(("region", "country", "site")),
+    Cut(("region", "device", "os", "player_version", "surface")),
+    Cut(("region", "tier", "miss_class", "service", "plan", "status")),
+    Cut(("region", "device"), replicates=True),
 )
-# The sets of dimensions; of each, those that the table tells. Sketches have a row a bucket, so fewer.
-_SUMS = (Cut(_FILTERS), Cut(("region", "device")), *(Cut(("region", name)) for name in _OTHERS),
-         Cut(("region", "device"), replicates=True))  # fmt: skip
-_SKETCHES = (Cut(("region", "device")), Cut(("region", "isp")), Cut(("codec", "cdn")), Cut(("service",)),
-             Cut(replicates=True))  # fmt: skip
-_CHUNK_BYTES = 64 * 2**20
+_SKETCHES = (
+    Cut(("region", "isp")),
+    Cut(("region", "device")),
+    Cut(("codec", "cdn")),
+    Cut(("service",)),
+    Cut(replicates=True),
+)
+# Files are read so much at a time, and what so many times gave is added up: memory is bounded by the cubes.
+_CHUNK_BYTES = 32 * 2**20
+_CHUNKS = 8
 _FILES = "files.json"
 
 
@@ -191,11 +191,14 @@ def _write(lake: Lake, table: str, files: list[str], old: Path | None, folder: P
     else:
         known = []
     new = [file for file in files if file not in set(known)]
-    for chunk in [new] if is_whole else _chunks(new):
-        rows = nw.from_native(lake.scan(table, chunk))
-        names, lazy = zip(*_cubed(rows, table, wanted), strict=True)
-        for name, frame in zip(names, collect(lazy), strict=True):
-            made.setdefault(name, []).append(frame)
+    for some in _batched([new] if is_whole else _chunks(new), _CHUNKS):
+        of_some: dict[str, list[pl.DataFrame]] = {}
+        for chunk in some:
+            rows = nw.from_native(lake.scan(table, chunk))
+            for name, cubed in _cubed(rows, table, wanted):
+                of_some.setdefault(name, []).extend(collect([cubed]))  # one at a time: each takes its memory
+        for name, frames in of_some.items():
+            made.setdefault(name, []).append(_added_up(table, frames))
     folder.mkdir()
     (folder / _FILES).write_text(json.dumps(files), encoding="utf-8")
     for name, frames in made.items():
@@ -243,12 +246,19 @@ def _chunks(files: Sequence[str]) -> Iterator[list[str]]:
         yield chunk
 
 
+def _batched(chunks: Iterable[list[str]], size: int) -> Iterator[list[list[str]]]:
+    """``itertools.batched``, which Python 3.11 lacks."""
+    waiting = iter(chunks)
+    while some := list(islice(waiting, size)):
+        yield some
+
+
 def _added_up(table: str, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """The cubes of several chunks as one, by day; sums in 64 bits where they fit, which are read faster."""
     keys = [c for c in frames[0].columns if c in {BUCKET, DAY, REPLICATE, SKETCH, *dimensions_of(table)}]
     sums = [c for c in frames[0].columns if c not in keys]
-    frame = pl.concat([frame.with_columns(pl.col(sums).cast(pl.Int128)) for frame in frames])
-    frame = frame.group_by(keys).agg(pl.col(sums).sum())
+    each = [frame.lazy().with_columns(pl.col(sums).cast(pl.Int128)) for frame in frames]
+    (frame,) = collect([pl.concat(each).group_by(keys).agg(pl.col(sums).sum())])
     largest = frame.select(pl.col(sums).abs().max().fill_null(0)).row(0)
     types = [pl.Int64() if size < 2**63 else pl.Decimal(38, 0) for size in largest]
     instant = DAY if DAY in keys else BUCKET

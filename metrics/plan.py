@@ -22,8 +22,8 @@ from metrics.metric import Metric
 from metrics.parts import Part, clock_column, dimensions_of, is_weighted
 from metrics.period import DAY_MS, bucket_start
 from metrics.quantiles import with_bucket
-from metrics.rollup import filter_rows, rollup
-from metrics.telemetry import TABLES
+from metrics.rollup import filter_rows, merge, rollup
+from metrics.telemetry import REPLICATES, TABLES
 
 __all__ = [
     "BUCKET",
@@ -43,6 +43,7 @@ __all__ = [
 
 BUCKET, REPLICATE, SKETCH, DAY = "bucket_ts_ms", "replicate", "sketch_bucket", "day_ts_ms"
 
+_ROWS_LOOKED_ALONG = 4_000_000
 # Filters that choose whose service is looked at, and not a slice of it: they narrow every part.
 SERVICE_FILTERS = ("is_synthetic",)
 
@@ -138,6 +139,19 @@ def roll_up(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[PartKey
 
 def rolled(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any]:
     """The rows of a table rolled up to ``parts``, which all have ``key``."""
+    if rows.implementation.is_polars() and any(part.of.derived for part in parts):
+        # Looking along each subscriber's rows holds them all: some subscribers at a time, to bound memory.
+        count: int = rows.select(nw.len()).collect("polars").item()
+        some = min(REPLICATES, -(-count // _ROWS_LOOKED_ALONG))
+        if some > 1:
+            each = (rows.filter(nw.col(REPLICATE) % some == n) for n in range(some))
+            frames = [collect([_rolled(these, key, parts, cut)])[0] for these in each]
+            keys = [name for name in frames[0].columns if frames[0][name].dtype != pl.Decimal]
+            return merge(nw.from_native(pl.concat(frames).lazy()), keys)
+    return _rolled(rows, key, parts, cut)
+
+
+def _rolled(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any]:
     dimensions = dimensions_of(key.table)
     where = {
         dimensions[name]: values for name, values in cut.where if key.is_sliced or name in SERVICE_FILTERS
