@@ -42,7 +42,7 @@ from metrics.plan import (
     PartKey,
     Source,
     parts_by_key,
-    rolled,
+    rolled_by_each,
 )  # fmt: skip
 from metrics.rollup import filter_rows, n_columns
 
@@ -195,8 +195,8 @@ def _write(lake: Lake, table: str, files: list[str], old: Path | None, folder: P
         of_some: dict[str, list[pl.DataFrame]] = {}
         for chunk in some:
             rows = nw.from_native(lake.scan(table, chunk))
-            for name, cubed in _cubed(rows, table, wanted):
-                of_some.setdefault(name, []).extend(collect([cubed]))  # one at a time: each takes its memory
+            for name, frame in _cubed(rows, table, wanted):
+                of_some.setdefault(name, []).append(frame)
         for name, frames in of_some.items():
             made.setdefault(name, []).append(_added_up(table, frames))
     folder.mkdir()
@@ -218,18 +218,17 @@ def _wanted(table: str) -> dict[PartKey, list[Part]]:
 
 def _cubed(
     rows: nw.LazyFrame[Any], table: str, wanted: Mapping[PartKey, list[Part]]
-) -> Iterator[tuple[str, nw.LazyFrame[Any]]]:
-    """The name of each cube's file, and what it holds of ``rows``."""
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """What each cube, by the name of its file, holds of ``rows``; it may come several times."""
     for key, parts in wanted.items():
-        cuts = {}
+        names: dict[Cut, str] = {}
         for cut in _SKETCHES if key.sketch else _SUMS:
-            names = [name for name in (*SERVICE_FILTERS, *cut.by) if name in dimensions_of(table)]
-            stem = f"{key.clock}.{_kind(key)}.{'+'.join(names)}"
-            if cut.replicates and is_weighted(table):
-                stem += f".{REPLICATE}"
-            cuts[stem] = replace(cut, by=tuple(names), grain_ms=DAY_MS)
-        for stem, cut in cuts.items():
-            yield f"{stem}.parquet", rolled(rows, key, parts, cut)
+            by = tuple(name for name in (*SERVICE_FILTERS, *cut.by) if name in dimensions_of(table))
+            own = cut.replicates and is_weighted(table)
+            stem = f"{key.clock}.{_kind(key)}.{'+'.join(by)}" + (f".{REPLICATE}" if own else "")
+            names[Cut(by, grain_ms=DAY_MS, replicates=own)] = f"{stem}.parquet"
+        for cut, frame in rolled_by_each(rows, key, parts, list(names)):
+            yield names[cut], _narrow(table, frame)
 
 
 def _chunks(files: Sequence[str]) -> Iterator[list[str]]:
@@ -255,11 +254,32 @@ def _batched(chunks: Iterable[list[str]], size: int) -> Iterator[list[list[str]]
 
 def _added_up(table: str, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """The cubes of several chunks as one, by day; sums in 64 bits where they fit, which are read faster."""
-    keys = [c for c in frames[0].columns if c in {BUCKET, DAY, REPLICATE, SKETCH, *dimensions_of(table)}]
+    if len(frames) == 1:
+        return frames[0]
+    keys = _keys(table, frames[0])
     sums = [c for c in frames[0].columns if c not in keys]
-    each = [frame.lazy().with_columns(pl.col(sums).cast(pl.Int128)) for frame in frames]
+    # A group is at most once in a frame: no sum is larger than all frames' largest together.
+    largest = [sum(_largest(frame, name) for frame in frames) for name in sums]
+    wide = [name for name, size in zip(sums, largest, strict=True) if size >= 2**63]
+    each = [frame.lazy().with_columns(pl.col(wide).cast(pl.Int128)) for frame in frames]
     (frame,) = collect([pl.concat(each).group_by(keys).agg(pl.col(sums).sum())])
-    largest = frame.select(pl.col(sums).abs().max().fill_null(0)).row(0)
-    types = [pl.Int64() if size < 2**63 else pl.Decimal(38, 0) for size in largest]
-    instant = DAY if DAY in keys else BUCKET
-    return frame.cast(dict(zip(sums, types, strict=True))).sort(instant, *keys)
+    return _narrow(table, frame)
+
+
+def _narrow(table: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Sums in 64 bits where they fit, which are read faster; by day, for periods to find theirs."""
+    keys = _keys(table, frame)
+    sums = [c for c in frame.columns if c not in keys]
+    types = {name: pl.Int64() if _largest(frame, name) < 2**63 else pl.Decimal(38, 0) for name in sums}
+    narrow = frame.with_columns(pl.col(name).cast(dtype) for name, dtype in types.items())
+    return narrow.sort(DAY if DAY in keys else BUCKET, *keys)
+
+
+def _largest(frame: pl.DataFrame, name: str) -> int:
+    low, high = (int(str(bound or 0)) for bound in (frame[name].min(), frame[name].max()))
+    return max(-low, high)
+
+
+def _keys(table: str, frame: pl.DataFrame) -> list[str]:
+    keys = {BUCKET, DAY, REPLICATE, SKETCH, *dimensions_of(table)}
+    return [name for name in frame.columns if name in keys]

@@ -19,7 +19,7 @@ import narwhals as nw
 from metrics.parts import COUNTED, Part, Rows, is_weighted
 from metrics.unknown import told
 
-__all__ = ["effective_n", "filter_rows", "merge", "n_columns", "ratio", "rollup"]
+__all__ = ["add_up", "effective_n", "filter_rows", "merge", "n_columns", "ratio", "rollup", "summands"]
 
 _WIDE = nw.Decimal(38, 0)
 
@@ -60,12 +60,39 @@ def rollup(frame: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str] = 
     Rows are grouped twice: by ``by`` and the conditions they meet, each value summed once; and those few
     groups by ``by``, part by part. So a part costs a row one bit, whatever number of sums it takes.
     """
-    plan = _Plan(tuple({part.name: part for part in parts}.values()))
+    parts = list(parts)
+    return add_up(summands(frame, parts, by), parts, by)
+
+
+def summands(frame: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str]) -> nw.LazyFrame[Any]:
+    """What :func:`add_up` adds up, a row a row that may count: ``by``, the conditions it meets, its values."""
+    plan = _Plan.of(parts)
     counted = COUNTED.get(plan.table)
     frame = frame if counted is None else frame.filter(counted)
-    grouped = _summed(frame, plan, by)
-    totals = [total.alias(name) for name, total in _totals(plan).items()]
-    return grouped.group_by(*by).agg(*totals) if by else grouped.select(*totals)
+    # Widened before it is multiplied: a heavy row alone can overflow 64 bits.
+    wide = nw.Int128() if frame.implementation.is_polars() else _WIDE
+    weight = nw.col("weight") if is_weighted(plan.table) else nw.lit(1)
+    heavy = weight.cast(wide)
+    values = {name: value if is_money else value.cast(wide) * heavy for name, value, is_money in plan.sums}
+    flags = {_FLAGS: nw.col("flags")} if plan.needs else {}
+    return frame.select(*by, **plan.masks, **flags, **{_W: weight, _W2: heavy * heavy}, **values)
+
+
+def add_up(rows: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str]) -> nw.LazyFrame[Any]:
+    """:func:`summands` of ``parts`` to the rollup by ``by``, which may be some of the columns they are by."""
+    plan = _Plan.of(parts)
+    keys = [*by, *plan.masks, *((_FLAGS,) if plan.needs else ())]
+    money = {name for name, _, is_money in plan.sums if is_money}
+    sums = [_W, _W2, *(name for name, _, _ in plan.sums)]
+    totals = [nw.len().alias(_N), *(nw.col(name).sum() for name in sums)]
+    grouped = rows.group_by(*keys).agg(*totals) if keys else rows.select(*totals)
+    grouped = grouped.with_columns(
+        *(nw.col(name).cast(_WIDE) for name in (_N, *sums) if name not in money),
+        # Searched for once a group: sources leave few different things untold.
+        **{"|".join(needs): told(needs, flags=_FLAGS) for needs in plan.needs},
+    )
+    parted = [total.alias(name) for name, total in _totals(plan).items()]
+    return grouped.group_by(*by).agg(*parted) if by else grouped.select(*parted)
 
 
 def merge(frame: nw.LazyFrame[Any], by: Sequence[str] = ()) -> nw.LazyFrame[Any]:
@@ -97,6 +124,10 @@ class _Plan:
 
     parts: tuple[Part, ...]
 
+    @classmethod
+    def of(cls, parts: Iterable[Part]) -> _Plan:
+        return cls(tuple({part.name: part for part in parts}.values()))
+
     @property
     def table(self) -> str:
         return self.parts[0].table
@@ -118,6 +149,24 @@ class _Plan:
         """What rows must tell."""
         return list(dict.fromkeys(part.of.needs for part in self.parts if part.of.needs))
 
+    @property
+    def masks(self) -> dict[str, nw.Expr]:
+        """The conditions, as the bits of few integers."""
+        conditions = list(self.conditions.values())
+        return {
+            f"{_MET}{place}": _bits(conditions[first : first + _BITS])
+            for place, first in enumerate(range(0, len(conditions), _BITS))
+        }
+
+    @property
+    def sums(self) -> list[tuple[str, nw.Expr, bool]]:
+        """Each value to be summed with the name of its column, and whether it is money, which has no weight."""
+        return [
+            (f"_value{place}", part.value, part.unit == "USD")
+            for place, part in enumerate(self.values.values())
+            if part.value is not None
+        ]
+
     def is_met(self, condition: nw.Expr) -> nw.Expr:
         """A condition, read off its bit."""
         place, bit = divmod(list(self.conditions).index(id(condition)), _BITS)
@@ -127,35 +176,6 @@ class _Plan:
         """The column that holds the sum of a part's value."""
         is_counted = part.value is None or part.is_flag
         return nw.col(_W if is_counted else f"_value{list(self.values).index(id(part.value))}")
-
-
-def _summed(frame: nw.LazyFrame[Any], plan: _Plan, by: Sequence[str]) -> nw.LazyFrame[Any]:
-    """Rows by ``by``, conditions met and flags: n, Σw, Σw² and the sum of each value."""
-    conditions = list(plan.conditions.values())
-    keys = {
-        f"{_MET}{place}": _bits(conditions[first : first + _BITS])
-        for place, first in enumerate(range(0, len(conditions), _BITS))
-    }
-    if plan.needs:
-        keys[_FLAGS] = nw.col("flags")
-    # Widened before it is multiplied: a heavy row alone can overflow 64 bits.
-    wide = nw.Int128() if frame.implementation.is_polars() else _WIDE
-    weight = nw.col("weight") if is_weighted(plan.table) else nw.lit(1)
-    heavy = weight.cast(wide)
-    sums = {_W: weight, _W2: heavy * heavy}
-    exact = [_N, *sums]
-    for place, part in enumerate(plan.values.values()):
-        assert part.value is not None
-        sums[f"_value{place}"] = part.value if part.unit == "USD" else part.value.cast(wide) * heavy
-        exact += [] if part.unit == "USD" else [f"_value{place}"]
-    rows = frame.select(*by, **keys, **sums)
-    totals = [nw.len().alias(_N), *(nw.col(name).sum() for name in sums)]
-    grouped = rows.group_by(*by, *keys).agg(*totals) if by or keys else rows.select(*totals)
-    return grouped.with_columns(
-        *(nw.col(name).cast(_WIDE) for name in exact),
-        # Searched for once a group: sources leave few different things untold.
-        **{"|".join(needs): told(needs, flags=_FLAGS) for needs in plan.needs},
-    )
 
 
 def _totals(plan: _Plan) -> dict[str, nw.Expr]:

@@ -44,7 +44,7 @@ FEW = ("attempts", "rebuffer_rate", "time_to_play_p99_ms", "watch_hours", "gigab
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Four days of the emulated service, and a real session of a kind of its own."""
     made = Lake.create(tmp_path_factory.mktemp("lake") / "lake")
-    synthesise(load_scenario(None, panel=100, days=3), made)
+    synthesise(load_scenario(None, panel=200, days=4), made)
     add(made, 1, weight=10**5, edge_bytes=5 * 10**13, flags="bytes_unknown;stalls_unknown", device="mobile")
     cube.build(made)
     return made
