@@ -22,6 +22,7 @@ from dashboards.context import FILTERS, Period, Span, Where
 from metrics.errors import InputError
 from metrics.lake import Lake
 from metrics.ledger import Ledger, ledger
+from metrics.plan import BUCKET
 from metrics.query import measure
 from metrics.tree import explain
 
@@ -156,32 +157,27 @@ def _ledger(source: Source) -> Ledger:
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _span(source: Source) -> Span | None:
-    days = (
-        Lake.open(Path(source.path))
-        .scan("playback_session")
-        .group_by(pl.from_epoch("end_ts_ms", time_unit="ms").dt.date().alias("day"))
-        .agg(pl.len(), pl.col("end_ts_ms").max())
-        .sort("day")
-        .collect()
-    )
+    lake = Lake.open(Path(source.path))
+    days = measure(lake, ["attempts"], grain="1d").filter(pl.col("n") > 0)
     if days.is_empty():
         return None
+    days = days.select("n", day=pl.from_epoch(BUCKET, time_unit="ms").dt.date()).sort("day")
     # What ran on past the last midnight makes no day that could be compared with the others.
-    few = float(days["len"].median()) / 10  # type: ignore[arg-type]
-    whole = days.filter(pl.col("len") >= few)["day"]
-    return Span(whole[0], whole[-1], int(days["end_ts_ms"].max()))  # type: ignore[arg-type]
+    few = float(days["n"].median()) / 10  # type: ignore[arg-type]
+    whole = days.filter(pl.col("n") >= few)["day"]
+    last = [file for file in lake.snapshot("playback_session").files if f"day={days['day'][-1]}/" in file]
+    ended = lake.scan("playback_session", last).select(pl.col("end_ts_ms").max()).collect()
+    return Span(whole[0], whole[-1], int(ended.item()))
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _options(source: Source) -> dict[str, list[str]]:
-    sessions = Lake.open(Path(source.path)).scan("playback_session")
-    counts = pl.collect_all(
-        [
-            sessions.group_by(name).len().drop_nulls().sort("len", name, descending=[True, False])
-            for name in FILTERS
-        ]
-    )
-    return {name: frame[name].to_list() for name, frame in zip(FILTERS, counts, strict=True)}
+    lake = Lake.open(Path(source.path))
+    counts = {name: measure(lake, ["attempts"], by=[name]).drop_nulls(name) for name in FILTERS}
+    return {
+        name: found.sort("n", name, descending=[True, False])[name].to_list()
+        for name, found in counts.items()
+    }
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

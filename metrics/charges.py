@@ -7,6 +7,7 @@ What falls in ``[a, b)`` of a charge period ``[p, q)`` is ``⌊c·(b−p)/(q−p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import narwhals as nw
 import polars as pl
@@ -21,14 +22,14 @@ _READ = ("x_cost_pool", "BillingCurrency")
 
 
 def spread_charges(
-    frame: pl.LazyFrame,
+    frame: nw.LazyFrame[Any],
     keep: Sequence[str],
     *,
     start_ts_ms: int | None,
     end_ts_ms: int | None,
     grain_ms: int | None,
     bucket: str,
-) -> pl.LazyFrame:
+) -> nw.LazyFrame[Any]:
     """``keep`` columns, pool, currency and ``EffectiveCost`` of what falls in the period, by bucket.
 
     Without a period and a grain charges are left as they are. ``bucket`` is the column added for a grain.
@@ -36,10 +37,13 @@ def spread_charges(
     if start_ts_ms is None and end_ts_ms is None and grain_ms is None:
         return frame
     keys = list(dict.fromkeys((*keep, *_READ, _FROM, _TO)))
-    charges = frame.group_by(keys).agg(pl.col("EffectiveCost").sum()).collect()
+    # By whatever engine holds them; what is left is a bill, and is spread here.
+    charges: pl.DataFrame = (
+        frame.group_by(keys).agg(nw.col("EffectiveCost").sum()).collect("polars").to_native()
+    )
     first, last = charges[_FROM].min(), charges[_TO].max()
     if first is None or last is None:
-        return charges.lazy().with_columns(pl.lit(0, pl.Int64).alias(bucket))
+        return nw.from_native(charges.lazy().with_columns(pl.lit(0, pl.Int64).alias(bucket)))
     low = int(str(first)) if start_ts_ms is None else start_ts_ms
     high = int(str(last)) if end_ts_ms is None else end_ts_ms
     pieces = charges.lazy().join(_buckets(low, high, grain_ms, bucket).lazy(), how="cross")
@@ -53,7 +57,8 @@ def spread_charges(
     piece = until(pl.min_horizontal("b_to", _TO)) - until(pl.max_horizontal("b_from", _FROM))
     # Whole and fraction apart: as one Decimal(38, 10) the unscaled integer might not fit.
     exact = (piece // _UNIT).cast(pl.Decimal(38, 10)) + (piece % _UNIT).cast(pl.Decimal(38, 10)) / _UNIT
-    return pieces.with_columns(exact.cast(pl.Decimal(38, 10)).alias("EffectiveCost")).drop("b_from", "b_to")
+    spread = pieces.with_columns(exact.cast(pl.Decimal(38, 10)).alias("EffectiveCost"))
+    return nw.from_native(spread.drop("b_from", "b_to"))
 
 
 def _buckets(low: int, high: int, grain_ms: int | None, bucket: str) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from metrics.cube import discard
 from metrics.lake import CHECKPOINT, QUARANTINE, Lake
 from metrics.privacy import hash_id
 from metrics.telemetry import TABLES
@@ -37,6 +38,7 @@ def forget(lake: Lake, subscriber: str) -> Forgotten:
     ids = [subscriber, hash_id(subscriber, lake.key)]
     erased: dict[str, int] = {}
     with lake.alone():
+        discard(lake)
         named = pl.col("subscriber_id").is_in(ids) | pl.col("viewer_id").is_in(ids)
         table = lake.scan("playback_session")
         viewers = (

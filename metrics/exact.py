@@ -12,7 +12,7 @@ import polars as pl
 
 from metrics.metric import Metric
 from metrics.parts import Part
-from metrics.plan import Cut, PartKey, part_key, roll_up
+from metrics.plan import Cut, PartKey, Source, part_key, roll_up
 from metrics.sides import side, total
 
 __all__ = ["Group", "Sides", "exact_sides"]
@@ -34,11 +34,9 @@ class Sides:
         return self.numerator / self.denominator if self.denominator else None
 
 
-def exact_sides(
-    frames: Mapping[str, pl.LazyFrame], metrics: Sequence[Metric], cut: Cut
-) -> dict[str, dict[Group, Sides]]:
+def exact_sides(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[str, dict[Group, Sides]]:
     """By metric and group, both sides. A denominator that dimensions do not slice is the same in every group."""
-    rolled = roll_up(frames, metrics, cut)
+    rolled = roll_up(source, metrics, cut)
     return {metric.name: _sides(metric, rolled, cut) for metric in metrics}
 
 

@@ -257,13 +257,13 @@ class Lake:
         delta = self.delta(table)
         return delta.transaction_version(application) if delta else None
 
-    def scan(self, table: str) -> pl.LazyFrame:
+    def scan(self, table: str, files: Sequence[str] | None = None) -> pl.LazyFrame:
         """The table, lazily, in the contract's columns and types, with the partition column ``day``.
 
-        A table nobody has written is empty.
+        A table nobody has written is empty. ``files`` are some of its snapshot's; all of them when absent.
         """
         schema = _stored_schema(contract_of(table))
-        files = self.snapshot(table).files
+        files = self.snapshot(table).files if files is None else files
         if not files:
             return pl.LazyFrame(schema=schema)
         # `day` is read from the files and not from their paths, which may hold any `name=value`.
@@ -298,6 +298,10 @@ class Lake:
         """Changes whenever any table does: the key that pages cache by. Reads file names only."""
         versions = [f"{name}:{_last_commit(self.table_path(name))}" for name in self.tables()]
         return ",".join([self.lake_id, *versions])
+
+    def last_commit(self, table: str) -> int:
+        """The version of a table, -1 for one that nobody has written. Reads file names only."""
+        return _last_commit(self.table_path(table))
 
     def tables(self) -> list[str]:
         """Names of the tables that exist, in the contract's order, quarantine last."""

@@ -6,11 +6,13 @@ the parts then mean for a metric is :mod:`metrics.query`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import narwhals as nw
 import polars as pl
+from narwhals.typing import IntoLazyFrame
 
 from metrics.charges import spread_charges
 from metrics.engine import collect
@@ -20,25 +22,31 @@ from metrics.metric import Metric
 from metrics.parts import Part, clock_column, dimensions_of, is_weighted
 from metrics.period import DAY_MS, bucket_start
 from metrics.quantiles import with_bucket
-from metrics.rollup import filter_rows, rollup
-from metrics.telemetry import TABLES
+from metrics.rollup import add_up, filter_rows, merge, rollup, summands
+from metrics.telemetry import REPLICATES, TABLES
 
 __all__ = [
     "BUCKET",
     "DAY",
     "REPLICATE",
+    "SERVICE_FILTERS",
     "SKETCH",
     "Cut",
     "PartKey",
+    "Source",
     "check_dimensions",
     "part_key",
+    "parts_by_key",
     "roll_up",
+    "rolled",
+    "rolled_by_each",
 ]
 
 BUCKET, REPLICATE, SKETCH, DAY = "bucket_ts_ms", "replicate", "sketch_bucket", "day_ts_ms"
 
+_ROWS_LOOKED_ALONG = 4_000_000
 # Filters that choose whose service is looked at, and not a slice of it: they narrow every part.
-_SERVICE_FILTERS = ("is_synthetic",)
+SERVICE_FILTERS = ("is_synthetic",)
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,18 @@ class PartKey:
     sketch: str | None
 
 
+def _nothing(key: PartKey, parts: Sequence[Part], cut: Cut) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from: ``scan`` gives a table by its name, ``ready`` what is rolled up already, if anything."""
+
+    scan: Callable[[str], IntoLazyFrame]
+    ready: Callable[[PartKey, Sequence[Part], Cut], nw.LazyFrame[Any] | None] = _nothing
+
+
 def part_key(metric: Metric, part: Part, cut: Cut) -> PartKey:
     """Which rollup holds ``part`` of ``metric``."""
     clock = clock_column(part.table, metric.clock)
@@ -96,36 +116,98 @@ def check_dimensions(metrics: Sequence[Metric], names: Sequence[str]) -> None:
                     )
 
 
-def roll_up(
-    frames: Mapping[str, pl.LazyFrame], metrics: Sequence[Metric], cut: Cut
-) -> dict[PartKey, pl.DataFrame]:
-    """The rolled-up parts of ``metrics``: columns are dimensions, bucket, replicate, sketch; then sums."""
+def parts_by_key(metrics: Iterable[Metric], cut: Cut) -> dict[PartKey, list[Part]]:
+    """The parts of ``metrics``, those together that are rolled up together."""
     wanted: dict[PartKey, list[Part]] = {}
     for metric in metrics:
         for part in metric.parts:
             wanted.setdefault(part_key(metric, part, cut), []).append(part)
-    lazy = [_rolled(frames[key.table], key, parts, cut) for key, parts in wanted.items()]
+    return wanted
+
+
+def roll_up(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[PartKey, pl.DataFrame]:
+    """The rolled-up parts of ``metrics``: columns are dimensions, bucket, replicate, sketch; then sums."""
+    wanted = parts_by_key(metrics, cut)
+    found = {key: source.ready(key, parts, cut) for key, parts in wanted.items()}
+    unread = sorted({key.table for key in wanted if found[key] is None})
+    tables = {table: nw.from_native(source.scan(table)) for table in unread}
+    lazy = [
+        frame if frame is not None else rolled(tables[key.table], key, wanted[key], cut)
+        for key, frame in found.items()
+    ]
     return dict(zip(wanted, collect(lazy), strict=True))
 
 
-def _rolled(frame: pl.LazyFrame, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.LazyFrame:
+def rolled(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any]:
+    """The rows of a table rolled up to ``parts``, which all have ``key``."""
+    some = list(_some_subscribers(rows, parts))
+    if len(some) == 1:
+        return _named(rollup(_prepared(rows, key, parts, cut), parts, _keys(key, cut)), cut)
+    each = [collect([rollup(_prepared(these, key, parts, cut), parts, _keys(key, cut))])[0] for these in some]
+    return _named(merge(nw.from_native(pl.concat(each).lazy()), _keys(key, cut)), cut)
+
+
+def rolled_by_each(
+    rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cuts: Sequence[Cut]
+) -> Iterator[tuple[Cut, pl.DataFrame]]:
+    """:func:`rolled` by cuts that differ in dimensions and replicates alone, looking at each row once.
+
+    A cut may come several times: what it comes with is to be merged.
+    """
+    by = tuple(dict.fromkeys(name for cut in cuts for name in cut.by))
+    widest = replace(cuts[0], by=by, replicates=any(cut.replicates for cut in cuts))
+    for these in _some_subscribers(rows, parts):
+        prepared = summands(_prepared(these, key, parts, widest), parts, _keys(key, widest))
+        held = nw.from_native(collect([prepared])[0].lazy())
+        for cut in cuts:
+            yield cut, collect([_named(add_up(held, parts, _keys(key, cut)), cut)])[0]
+
+
+def _some_subscribers(rows: nw.LazyFrame[Any], parts: Sequence[Part]) -> Iterator[nw.LazyFrame[Any]]:
+    """The rows; where parts look along each subscriber's, which holds them all, few enough of them at a time."""
+    some = 1
+    if rows.implementation.is_polars() and any(part.of.derived for part in parts):
+        count: int = rows.select(nw.len()).collect("polars").item()
+        some = min(REPLICATES, -(-count // _ROWS_LOOKED_ALONG))
+    if some <= 1:
+        yield rows
+        return
+    for n in range(some):
+        yield rows.filter(nw.col(REPLICATE) % some == n)
+
+
+def _keys(key: PartKey, cut: Cut) -> list[str]:
+    """The columns that rows are grouped by; dimensions apart from columns of the same name that parts read."""
+    keys = [f"by:{name}" for name in cut.by] if key.is_sliced else []
+    keys += [DAY] if key.is_level else cut.bucket
+    keys += [REPLICATE] if cut.replicates and is_weighted(key.table) else []
+    return keys + ([SKETCH] if key.sketch is not None else [])
+
+
+def _named(frame: nw.LazyFrame[Any], cut: Cut) -> nw.LazyFrame[Any]:
+    """Dimensions under their public names."""
+    names = set(frame.collect_schema().names())
+    return frame.rename({f"by:{name}": name for name in cut.by if f"by:{name}" in names})
+
+
+def _prepared(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any]:
+    """The rows in the slice and the period, with the columns they are grouped by."""
     dimensions = dimensions_of(key.table)
     where = {
-        dimensions[name]: values for name, values in cut.where if key.is_sliced or name in _SERVICE_FILTERS
+        dimensions[name]: values for name, values in cut.where if key.is_sliced or name in SERVICE_FILTERS
     }
     by = cut.by if key.is_sliced else ()
     if key.table == "charge":
-        frame = spread_charges(
-            frame,
+        rows = spread_charges(
+            rows,
             [dimensions[name] for name in by] + list(where),
             start_ts_ms=cut.start_ts_ms,
             end_ts_ms=cut.end_ts_ms,
             grain_ms=cut.grain_ms,
             bucket=BUCKET,
         )
-        rows = filter_rows(nw.from_native(frame), where=where)
+        rows = filter_rows(rows, where=where)
     else:
-        rows = nw.from_native(frame)
         derived = {name: DERIVED[name] for part in parts for name in part.of.derived}
         rows = rows.with_columns(**derived) if derived else rows
         start = cut.start_ts_ms
@@ -137,23 +219,14 @@ def _rolled(frame: pl.LazyFrame, key: PartKey, parts: Sequence[Part], cut: Cut) 
             rows = rows.filter(nw.col("end_ts_ms") >= start)
         if cut.grain_ms and not key.is_level:
             rows = rows.with_columns(bucket_start(nw.col(key.clock), cut.grain_ms).alias(BUCKET))
-    # Dimensions under their public names, beside columns of the same name that parts read.
-    keys = [f"by:{name}" for name in by]
     rows = rows.with_columns(nw.col(dimensions[name]).alias(f"by:{name}") for name in by) if by else rows
-    if key.is_level:
-        rows, keys = rows.with_columns(nw.col("ts_ms").alias(DAY)), [*keys, DAY]
-    elif cut.grain_ms:
-        keys = [*keys, BUCKET]
-    if cut.replicates and is_weighted(key.table):
-        keys = [*keys, REPLICATE]
+    rows = rows.with_columns(nw.col("ts_ms").alias(DAY)) if key.is_level else rows
     if key.sketch is not None:
         value = parts[0].value
         assert value is not None, f"{parts[0].name} has no value to take a quantile of"
         counted = parts[0].of.condition
-        rows = rows if counted is None else rows.filter(counted)
-        rows, keys = with_bucket(rows, value, SKETCH), [*keys, SKETCH]
-    rolled: pl.LazyFrame = rollup(rows, parts, keys).to_native()
-    return rolled.rename({f"by:{name}": name for name in by})
+        rows = with_bucket(rows if counted is None else rows.filter(counted), value, SKETCH)
+    return rows
 
 
 def _dimensions(metric: Metric) -> set[str]:

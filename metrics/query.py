@@ -7,17 +7,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
+from narwhals.typing import IntoLazyFrame
 
 from metrics.catalog import Metric, get_metric
+from metrics.cube import source_of
 from metrics.errors import InputError
 from metrics.intervals import jackknife
 from metrics.lake import Lake
 from metrics.parts import Part, is_weighted
 from metrics.period import DAY_MS, grain_ms
-from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, check_dimensions, part_key, roll_up
+from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, Source, check_dimensions, part_key, roll_up
 from metrics.quantiles import quantile_of_buckets, quantile_without_each
 from metrics.rollup import n_columns
 from metrics.sides import EXACT, SAMPLE, join, quotient, side, total, without_each
@@ -38,6 +40,7 @@ def measure(
     end_ts_ms: int | None = None,
     grain: str | None = None,
     intervals: bool = False,
+    scan: Callable[[str], IntoLazyFrame] | None = None,
 ) -> pl.DataFrame:
     """Metrics ``names`` of a lake, a row a metric and group.
 
@@ -46,27 +49,18 @@ def measure(
     metric's parts; of a quantile the denominator is the weight of its rows), ``unit``, ``n`` (rows),
     ``n_effective`` ((Σw)²/Σw²; null for tables that are no panel), and with ``intervals`` ``low`` and ``high``
     (90 %). ``where`` keeps rows whose dimension is one of the values (None: unknown). The period is
-    ``[start_ts_ms, end_ts_ms)`` on each metric's own clock.
+    ``[start_ts_ms, end_ts_ms)`` on each metric's own clock. ``scan`` gives a table by its name to another
+    engine, which then does the work: :func:`metrics.engine.spark.scan` of this lake.
 
     Raises :class:`~metrics.errors.InputError` for an unknown metric, dimension or grain, and for a dimension
     that a metric's tables do not tell.
     """
-    tables = {part.table for name in names for part in get_metric(name).parts}
-    frames = {table: lake.scan(table) for table in sorted(tables)}
-    return measure_frames(
-        frames,
-        names,
-        by=by,
-        where=where,
-        start_ts_ms=start_ts_ms,
-        end_ts_ms=end_ts_ms,
-        grain=grain,
-        intervals=intervals,
-    )
+    source = Source(scan) if scan else source_of(lake)
+    return _measure(source, names, by, where, start_ts_ms, end_ts_ms, grain, intervals)
 
 
 def measure_frames(
-    frames: Mapping[str, pl.LazyFrame],
+    frames: Mapping[str, IntoLazyFrame],
     names: Sequence[str],
     *,
     by: Sequence[str] = (),
@@ -77,25 +71,8 @@ def measure_frames(
     intervals: bool = False,
 ) -> pl.DataFrame:
     """:func:`measure` over tables given as frames of the contract's columns."""
-    metrics = [get_metric(name) for name in dict.fromkeys(names)]
-    if not metrics:
-        raise InputError("no metric asked for", mend="name at least one")
-    if start_ts_ms is not None and end_ts_ms is not None and start_ts_ms >= end_ts_ms:
-        raise InputError("the period ends before it starts", mend="give a start before the end")
-    cut = Cut(
-        tuple(dict.fromkeys(by)),
-        tuple((name, tuple(values)) for name, values in (where or {}).items()),
-        start_ts_ms,
-        end_ts_ms,
-        grain_ms(grain) if grain else None,
-        intervals,
-    )
-    check_cut([metric.name for metric in metrics], [*cut.by, *(name for name, _ in cut.where)], grain)
-    rolled = roll_up(frames, metrics, cut)
-    rows = [_measured(metric, rolled, cut) for metric in metrics]
-    order = {metric.name: place for place, metric in enumerate(metrics)}
-    place = pl.col("metric").replace_strict(order, return_dtype=pl.Int64)
-    return pl.concat(rows).sort(place, *cut.bucket, *cut.by, nulls_last=True)
+    source = Source(frames.__getitem__)
+    return _measure(source, names, by, where, start_ts_ms, end_ts_ms, grain, intervals)
 
 
 def check_cut(names: Sequence[str], dimensions: Sequence[str], grain: str | None = None) -> None:
@@ -110,6 +87,37 @@ def check_cut(names: Sequence[str], dimensions: Sequence[str], grain: str | None
             raise InputError(
                 f"{metric.name} is known by the day, not by {grain}", mend="give a grain of whole days"
             )
+
+
+def _measure(
+    source: Source,
+    names: Sequence[str],
+    by: Sequence[str],
+    where: Where | None,
+    start_ts_ms: int | None,
+    end_ts_ms: int | None,
+    grain: str | None,
+    intervals: bool,
+) -> pl.DataFrame:
+    metrics = [get_metric(name) for name in dict.fromkeys(names)]
+    if not metrics:
+        raise InputError("no metric asked for", mend="name at least one")
+    if start_ts_ms is not None and end_ts_ms is not None and start_ts_ms >= end_ts_ms:
+        raise InputError("the period ends before it starts", mend="give a start before the end")
+    cut = Cut(
+        tuple(dict.fromkeys(by)),
+        tuple((name, tuple(values)) for name, values in (where or {}).items()),
+        start_ts_ms,
+        end_ts_ms,
+        grain_ms(grain) if grain else None,
+        intervals,
+    )
+    check_cut([metric.name for metric in metrics], [*cut.by, *(name for name, _ in cut.where)], grain)
+    rolled = roll_up(source, metrics, cut)
+    rows = [_measured(metric, rolled, cut) for metric in metrics]
+    order = {metric.name: place for place, metric in enumerate(metrics)}
+    place = pl.col("metric").replace_strict(order, return_dtype=pl.Int64)
+    return pl.concat(rows).sort(place, *cut.bucket, *cut.by, nulls_last=True)
 
 
 def _measured(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> pl.DataFrame:

@@ -9,13 +9,17 @@ which the effective sample size follows: a panel is not a census.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import and_
 from typing import Any
 
 import narwhals as nw
 
 from metrics.parts import COUNTED, Part, Rows, is_weighted
+from metrics.unknown import told
 
-__all__ = ["effective_n", "filter_rows", "merge", "n_columns", "ratio", "rollup"]
+__all__ = ["add_up", "effective_n", "filter_rows", "merge", "n_columns", "ratio", "rollup", "summands"]
 
 _WIDE = nw.Decimal(38, 0)
 
@@ -52,25 +56,43 @@ def rollup(frame: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str] = 
 
     Rows that the ledger excludes are left out here, so that nobody can forget it. Without ``by`` there is
     always one row, of zeros where there are no rows.
+
+    Rows are grouped twice: by ``by`` and the conditions they meet, each value summed once; and those few
+    groups by ``by``, part by part. So a part costs a row one bit, whatever number of sums it takes.
     """
-    parts = list({part.name: part for part in parts}.values())
-    counted = COUNTED.get(parts[0].table)
+    parts = list(parts)
+    return add_up(summands(frame, parts, by), parts, by)
+
+
+def summands(frame: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str]) -> nw.LazyFrame[Any]:
+    """What :func:`add_up` adds up, a row a row that may count: ``by``, the conditions it meets, its values."""
+    plan = _Plan.of(parts)
+    counted = COUNTED.get(plan.table)
     frame = frame if counted is None else frame.filter(counted)
-    rows = {part.of.name: part.of for part in parts}
-    sums: dict[str, nw.Expr] = {part.name: _summand(part) for part in parts}
-    for of in rows.values():
-        n, w, w2 = n_columns(of)
-        weight = _weight(of.table)
-        sums |= {
-            n: _counted(of, nw.lit(1)),
-            w: _counted(of, weight),
-            w2: _counted(of, weight.cast(_WIDE) * weight.cast(_WIDE)),
-        }
-    summands = frame.select(*by, *(expr.alias(name) for name, expr in sums.items()))
-    money = {part.name for part in parts if part.unit == "USD"}
-    # Sums of weights fit 64 bits, being counts of real things, and are faster there; one type comes out.
-    totals = [nw.col(name).sum() if name in money else nw.col(name).sum().cast(_WIDE) for name in sums]
-    return summands.group_by(*by).agg(*totals) if by else summands.select(*totals)
+    # Widened before it is multiplied: a heavy row alone can overflow 64 bits.
+    wide = nw.Int128() if frame.implementation.is_polars() else _WIDE
+    weight = nw.col("weight") if is_weighted(plan.table) else nw.lit(1)
+    heavy = weight.cast(wide)
+    values = {name: value if is_money else value.cast(wide) * heavy for name, value, is_money in plan.sums}
+    flags = {_FLAGS: nw.col("flags")} if plan.needs else {}
+    return frame.select(*by, **plan.masks, **flags, **{_W: weight, _W2: heavy * heavy}, **values)
+
+
+def add_up(rows: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str]) -> nw.LazyFrame[Any]:
+    """:func:`summands` of ``parts`` to the rollup by ``by``, which may be some of the columns they are by."""
+    plan = _Plan.of(parts)
+    keys = [*by, *plan.masks, *((_FLAGS,) if plan.needs else ())]
+    money = {name for name, _, is_money in plan.sums if is_money}
+    sums = [_W, _W2, *(name for name, _, _ in plan.sums)]
+    totals = [nw.len().alias(_N), *(nw.col(name).sum() for name in sums)]
+    grouped = rows.group_by(*keys).agg(*totals) if keys else rows.select(*totals)
+    grouped = grouped.with_columns(
+        *(nw.col(name).cast(_WIDE) for name in (_N, *sums) if name not in money),
+        # Searched for once a group: sources leave few different things untold.
+        **{"|".join(needs): told(needs, flags=_FLAGS) for needs in plan.needs},
+    )
+    parted = [total.alias(name) for name, total in _totals(plan).items()]
+    return grouped.group_by(*by).agg(*parted) if by else grouped.select(*parted)
 
 
 def merge(frame: nw.LazyFrame[Any], by: Sequence[str] = ()) -> nw.LazyFrame[Any]:
@@ -92,23 +114,91 @@ def effective_n(weight: nw.Expr, weight_squared: nw.Expr) -> nw.Expr:
     return ratio(total * total, weight_squared)
 
 
-def _weight(table: str) -> nw.Expr:
-    return nw.col("weight") if is_weighted(table) else nw.lit(1)
+_MET, _FLAGS, _N, _W, _W2 = "_met", "_flags", "_n", "_w", "_w2"
+_BITS = 50  # an engine may divide in double precision
 
 
-def _counted(of: Rows, value: nw.Expr) -> nw.Expr:
-    condition = of.condition
-    return value if condition is None else nw.when(condition).then(value).otherwise(nw.lit(0))
+@dataclass(frozen=True)
+class _Plan:
+    """What parts of one table share. Declarations share expressions: the same object is found once a row."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, parts: Iterable[Part]) -> _Plan:
+        return cls(tuple({part.name: part for part in parts}.values()))
+
+    @property
+    def table(self) -> str:
+        return self.parts[0].table
+
+    @cached_property
+    def conditions(self) -> dict[int, nw.Expr]:
+        """By identity: which rows are counted, and which of those a flag counts."""
+        rows = {id(part.of.where): part.of.where for part in self.parts if part.of.where is not None}
+        flags = {id(p.value): p.value > 0 for p in self.parts if p.value is not None and p.is_flag}
+        return rows | flags
+
+    @cached_property
+    def values(self) -> dict[int, Part]:
+        """By identity: what is summed, with a part that sums it."""
+        return {id(part.value): part for part in self.parts if part.value is not None and not part.is_flag}
+
+    @cached_property
+    def needs(self) -> list[tuple[str, ...]]:
+        """What rows must tell."""
+        return list(dict.fromkeys(part.of.needs for part in self.parts if part.of.needs))
+
+    @property
+    def masks(self) -> dict[str, nw.Expr]:
+        """The conditions, as the bits of few integers."""
+        conditions = list(self.conditions.values())
+        return {
+            f"{_MET}{place}": _bits(conditions[first : first + _BITS])
+            for place, first in enumerate(range(0, len(conditions), _BITS))
+        }
+
+    @property
+    def sums(self) -> list[tuple[str, nw.Expr, bool]]:
+        """Each value to be summed with the name of its column, and whether it is money, which has no weight."""
+        return [
+            (f"_value{place}", part.value, part.unit == "USD")
+            for place, part in enumerate(self.values.values())
+            if part.value is not None
+        ]
+
+    def is_met(self, condition: nw.Expr) -> nw.Expr:
+        """A condition, read off its bit."""
+        place, bit = divmod(list(self.conditions).index(id(condition)), _BITS)
+        return nw.col(f"{_MET}{place}") // (1 << bit) % 2 == 1
+
+    def summed(self, part: Part) -> nw.Expr:
+        """The column that holds the sum of a part's value."""
+        is_counted = part.value is None or part.is_flag
+        return nw.col(_W if is_counted else f"_value{list(self.values).index(id(part.value))}")
 
 
-def _summand(part: Part) -> nw.Expr:
-    weight = _weight(part.table)
-    if part.value is None:
-        return _counted(part.of, weight)
-    if part.unit == "USD":
-        return _counted(part.of, part.value)
-    if part.is_flag:
-        return _counted(part.of, part.value * weight)
-    # Widened before it is multiplied: a heavy row alone can overflow 64 bits.
-    value = part.value.cast(_WIDE)
-    return _counted(part.of, value * weight.cast(_WIDE) if is_weighted(part.table) else value)
+def _totals(plan: _Plan) -> dict[str, nw.Expr]:
+    """Each part, and n, Σw, Σw² of its rows, out of the groups that count."""
+    totals: dict[str, nw.Expr] = {}
+
+    def count(name: str, summed: nw.Expr, conditions: Sequence[nw.Expr], is_money: bool = False) -> None:
+        counted = (
+            nw.when(reduce(and_, conditions)).then(summed).otherwise(nw.lit(0)) if conditions else summed
+        )
+        totals[name] = counted.sum() if is_money else counted.sum().cast(_WIDE)
+
+    for part in plan.parts:
+        conditions = [] if part.of.where is None else [plan.is_met(part.of.where)]
+        conditions += [nw.col("|".join(part.of.needs))] if part.of.needs else []
+        for name, summed in zip(n_columns(part.of), (_N, _W, _W2), strict=True):
+            count(name, nw.col(summed), conditions)
+        flag = [plan.is_met(part.value)] if part.is_flag and part.value is not None else []
+        count(part.name, plan.summed(part), conditions + flag, part.unit == "USD")
+    return totals
+
+
+def _bits(conditions: Sequence[nw.Expr]) -> nw.Expr:
+    """Conditions as the bits of one integer; what is not known is not met."""
+    bits = (nw.when(met).then(nw.lit(2**bit)).otherwise(nw.lit(0)) for bit, met in enumerate(conditions))
+    return nw.sum_horizontal(*bits)

@@ -25,10 +25,11 @@ from typing import Literal
 import polars as pl
 
 from metrics.catalog import METRICS, Metric, get_metric
+from metrics.cube import source_of
 from metrics.errors import InputError
 from metrics.exact import Group, Sides, exact_sides
 from metrics.lake import Lake
-from metrics.plan import Cut
+from metrics.plan import Cut, Source
 from metrics.query import check_cut
 
 __all__ = ["NORTH_STAR", "TREE", "Contribution", "Edge", "Explanation", "contributions", "explain"]
@@ -173,10 +174,9 @@ def _sides_of(
     where: Mapping[str, Sequence[str | None]] | None,
 ) -> dict[str, dict[Group, Sides]]:
     metrics = [get_metric(name) for name in names]
-    tables = sorted({part.table for metric in metrics for part in metric.parts})
-    frames = {table: source.scan(table) for table in tables} if isinstance(source, Lake) else source
+    rows = source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
     slices = tuple((name, tuple(values)) for name, values in (where or {}).items())
-    return exact_sides(frames, metrics, Cut(by, slices, *period))
+    return exact_sides(rows, metrics, Cut(by, slices, *period))
 
 
 def _whole(metric: Metric, groups: Mapping[Group, Sides], period: Period) -> Sides:

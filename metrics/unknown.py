@@ -44,7 +44,7 @@ def unknown_flag(measure: str) -> str:
     return f"{measure}_unknown"
 
 
-def told(measures: Sequence[str]) -> nw.Expr:
-    """Whether a session tells every one of ``measures``, of which there is at least one."""
-    flags = nw.col("flags")
-    return reduce(and_, (~flags.str.contains(unknown_flag(name), literal=True) for name in measures))
+def told(measures: Sequence[str], flags: str = "flags") -> nw.Expr:
+    """Whether a session, by its column ``flags``, tells every one of ``measures``; there is at least one."""
+    held = nw.col(flags)
+    return reduce(and_, (~held.str.contains(unknown_flag(name), literal=True) for name in measures))

@@ -1,4 +1,4 @@
-"""Where computation runs: Polars on this machine, its threads or its processes. Nothing else knows.
+"""Where computation runs: Polars on this machine, its threads or its processes, or a cluster. Nothing else knows.
 
 The seam for a cluster, which is :mod:`metrics.engine.spark`: what is handed over are lazy frames and a pure
 function over partitions, and no caller sees what runs them.
@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
+import narwhals as nw
 import polars as pl
 
 __all__ = ["Mapper", "collect", "map_partitions"]
@@ -27,9 +28,15 @@ class Mapper(Protocol):
     def __call__(self, function: Callable[[P], R], partitions: Iterable[P], /) -> Iterator[R]: ...
 
 
-def collect(frames: Iterable[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """Compute lazy frames together: a table that several of them scan is read once."""
-    return pl.collect_all(list(frames), engine="streaming")
+def collect(frames: Iterable[nw.LazyFrame[Any] | pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Compute lazy frames, each where it lives; those of Polars together: what several scan is read once."""
+    lazy: list[nw.LazyFrame[Any]] = [nw.from_native(frame) for frame in frames]
+    here = [frame.to_native() for frame in lazy if frame.implementation.is_polars()]
+    found = iter(pl.collect_all(here, engine="streaming") if here else [])
+    return [
+        next(found) if frame.implementation.is_polars() else frame.collect("polars").to_native()
+        for frame in lazy
+    ]
 
 
 def map_partitions(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import socket
 import sys
@@ -22,13 +23,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from warnings import catch_warnings, filterwarnings
 
+from polars import CompatLevel
+
 from metrics.errors import InputError
 
 if TYPE_CHECKING:
     from pyspark import SparkConf, SparkContext
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["SparkMapper", "open_spark"]
+    from metrics.lake import Lake
+
+__all__ = ["SparkMapper", "open_spark", "scan"]
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -52,6 +57,9 @@ def open_spark(master: str = "local[*]") -> Iterator[SparkSession]:
     environment: dict[str, str] = {}
     if is_here:
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        settings["spark.sql.shuffle.partitions"] = (
+            "8"  # the 200 of a large cluster are 200 tasks a query here
+        )
         environment = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     log = Path(tempfile.mkstemp(prefix="playhead-spark-", suffix=".log")[1])
     with _in_one_line(master, log):
@@ -99,6 +107,20 @@ class SparkMapper:
         finally:
             with suppress(Exception):
                 shared.destroy()
+
+
+def scan(session: SparkSession, lake: Lake, table: str) -> DataFrame:
+    """A table of the lake as :meth:`~metrics.lake.Lake.scan` gives it, read by the cluster.
+
+    By the list of the Parquet files of its snapshot, with no connector; workers must see the same folder.
+    """
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    empty = lake.scan(table).clear().collect()
+    schema = from_arrow_schema(empty.to_arrow(compat_level=CompatLevel.oldest()).schema)
+    # A path as it is, but for what Hadoop would take for a pattern.
+    files = ["file://" + re.sub(r"([][{}*?\\])", r"\\\1", file) for file in lake.snapshot(table).files]
+    return session.read.schema(schema).parquet(*files) if files else session.createDataFrame([], schema)
 
 
 class _ByValue:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from metrics.errors import InputError
+
 if TYPE_CHECKING:
     from metrics.lake import Lake
 
-__all__ = ["check_option", "checked", "json_option", "lake_option", "print_json", "world_options"]
+__all__ = [
+    "check_option", "checked", "engine_options", "json_option", "lake_option", "print_json", "spark_session",
+    "world_options",
+]  # fmt: skip
 
 lake_option = click.option(
     "--lake",
@@ -44,6 +51,44 @@ def checked(lake: Lake, checks: bool) -> None:
     click.echo(
         f"quality: {good} of {verdict.expectations} expectations hold, {len(verdict.alarms)} alarms", err=True
     )
+
+
+def engine_options(what: str) -> Callable[[Any], Any]:
+    """Which engine does ``what``, and where."""
+
+    def options(function: Any) -> Any:
+        for option in (
+            click.option(
+                "--master",
+                metavar="URL",
+                help="Spark's master, spark://host:port; every core of this machine, local[*], when absent.",
+            ),
+            click.option(
+                "--engine",
+                type=click.Choice(["polars", "spark"]),
+                default="polars",
+                show_default=True,
+                help=f"What {what}: this process, or the workers of a Spark cluster. The result is the same.",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return options
+
+
+@contextmanager
+def spark_session(engine: str, master: str | None) -> Iterator[Any]:
+    """The session that the options ask for; None where this process does the work."""
+    if engine != "spark":
+        if master:
+            raise InputError("only Spark has a master", where="--master", mend="add --engine spark")
+        yield None
+        return
+    from metrics.engine.spark import open_spark
+
+    with open_spark(master or "local[*]") as session:
+        yield session
 
 
 def world_options(function: Any) -> Any:

@@ -54,6 +54,24 @@ def compact(lake_path: Path, as_json: bool) -> None:
         click.echo(f"{name}: {before} -> {after} files")
 
 
+@command.command(short_help="Add up the tables by day, so that pages answer at once.")
+@lake_option
+@json_option
+def cube(lake_path: Path, as_json: bool) -> None:
+    """Add up the tables by day and by a few sets of dimensions. Questions are then answered from these sums
+    where they tell the same to the integer, as long as the table is the one that was added up: run it again
+    after new rows, which alone are read."""
+    from metrics.cube import build
+    from metrics.lake import Lake
+
+    sizes = build(Lake.open(lake_path))
+    if as_json:
+        print_json({name: {"size_bytes": size} for name, size in sizes.items()})
+        return
+    for name, size in sizes.items():
+        click.echo(f"{name}: {size / 1e6:.1f} MB")
+
+
 @command.command(short_help="Delete old files that no table names any more.")
 @lake_option
 @json_option

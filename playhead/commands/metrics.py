@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from metrics.errors import InputError, PlayheadError, did_you_mean
-from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._common import engine_options, json_option, lake_option, print_json, spark_session
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,6 +34,7 @@ _HEADLINE = (
 @click.option("--to", "end", help="End of the period, exclusive.")
 @click.option("--grain", help="Length of buckets: 5m, 1h, 1d, 1w.")
 @click.option("--intervals", is_flag=True, help="90 % intervals (jackknife over subscribers).")
+@engine_options("adds up the rows")
 @lake_option
 @json_option
 def command(
@@ -43,6 +45,8 @@ def command(
     end: str | None,
     grain: str | None,
     intervals: bool,
+    engine: str,
+    master: str | None,
     lake_path: Path,
     as_json: bool,
 ) -> None:
@@ -54,16 +58,26 @@ def command(
     dimensions = [name.strip() for name in by.split(",") if name.strip()]
     slices = _slices(where)
     lake = Lake.open(lake_path)
-    found = measure(
-        lake,
-        names or _answerable([*dimensions, *slices], grain, None if as_json or not by else _HEADLINE),
-        by=dimensions,
-        where=slices,
-        start_ts_ms=instant_ms(start, where="--from") if start else None,
-        end_ts_ms=instant_ms(end, where="--to") if end else None,
-        grain=grain,
-        intervals=intervals,
+    names = names or tuple(
+        _answerable([*dimensions, *slices], grain, None if as_json or not by else _HEADLINE)
     )
+    with spark_session(engine, master) as session:
+        scan = None
+        if session:
+            from metrics.engine import spark
+
+            scan = partial(spark.scan, session, lake)
+        found = measure(
+            lake,
+            names,
+            by=dimensions,
+            where=slices,
+            start_ts_ms=instant_ms(start, where="--from") if start else None,
+            end_ts_ms=instant_ms(end, where="--to") if end else None,
+            grain=grain,
+            intervals=intervals,
+            scan=scan,
+        )
     _check_values(lake, slices)
     if as_json:
         print_json(_grouped(found, intervals))

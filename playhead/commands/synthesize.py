@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from metrics.errors import InputError
 from playhead.commands._common import (
     check_option,
     checked,
+    engine_options,
     json_option,
     lake_option,
     print_json,
+    spark_session,
     world_options,
 )
 
@@ -32,18 +33,7 @@ from playhead.commands._common import (
     type=click.IntRange(1, 4096),
     help="2 when absent, on Spark one a core. Rows do not depend on it.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["polars", "spark"]),
-    default="polars",
-    show_default=True,
-    help="What runs a day's partitions: this process, or the workers of a Spark cluster. Rows do not depend on it.",
-)
-@click.option(
-    "--master",
-    metavar="URL",
-    help="Spark's master, spark://host:port; every core of this machine, local[*], when absent.",
-)
+@engine_options("runs a day's partitions")
 @lake_option
 @check_option
 @json_option
@@ -65,15 +55,13 @@ def command(
     from playhead.synthesis import synthesise
     from synthetic.scenario import load_scenario
 
-    if master and engine != "spark":
-        raise InputError("only Spark has a master", where="--master", mend="add --engine spark")
     scenario = load_scenario(scenario_path, panel=panel, days=days, seed=seed)
     with ExitStack() as stack:
         mapper = None
-        if engine == "spark":
-            from metrics.engine.spark import SparkMapper, open_spark
+        if session := stack.enter_context(spark_session(engine, master)):
+            from metrics.engine.spark import SparkMapper
 
-            mapper = SparkMapper(stack.enter_context(open_spark(master or "local[*]")))
+            mapper = SparkMapper(session)
         lake = Lake.create(lake_path)
         started = time.monotonic()
         tell = stack.enter_context(progress("synthesise"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import narwhals as nw
 import polars as pl
 import pytest
 from hypothesis import given
@@ -30,9 +31,10 @@ def spread(
         },
     )
     lazy = spread_charges(
-        table.lazy(), [], start_ts_ms=start, end_ts_ms=end, grain_ms=grain_ms, bucket=BUCKET
+        nw.from_native(table.lazy()), [], start_ts_ms=start, end_ts_ms=end, grain_ms=grain_ms, bucket=BUCKET
     )
-    return lazy.collect()
+    found: pl.DataFrame = lazy.to_native().collect()
+    return found
 
 
 @given(COSTS, st.integers(1, 40 * DAY_MS), st.sampled_from([3_600_000, DAY_MS, 7 * DAY_MS]))

@@ -110,3 +110,19 @@ def test_groups_are_apart_and_an_unknown_one_is_a_group() -> None:
 def test_nothing_has_no_quantile(by: list[str]) -> None:
     frame = pl.DataFrame(schema={"region": pl.String, "bucket": pl.Int64, "weight": pl.Int64})
     assert quantile_of_buckets(frame, Fraction(1, 2), bucket="bucket", weight="weight", by=by).is_empty()
+
+
+def merged(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    both = pl.concat([one, other]).group_by("bucket").agg(pl.col("weight").sum())
+    return both.sort("bucket")
+
+
+SKETCH = st.lists(st.tuples(VALUES, WEIGHTS), min_size=1, max_size=15).map(
+    lambda rows: sketched([v for v, _ in rows], [w for _, w in rows]).select("bucket", "weight")
+)
+
+
+@given(SKETCH, SKETCH, SKETCH)
+def test_merging_is_associative_and_commutative(a: pl.DataFrame, b: pl.DataFrame, c: pl.DataFrame) -> None:
+    assert merged(a, b).equals(merged(b, a))
+    assert merged(merged(a, b), c).equals(merged(a, merged(b, c)))

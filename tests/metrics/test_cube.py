@@ -1,0 +1,178 @@
+"""Cubes: every question has the answer of the rows, to the integer, and no stale cube ever answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from metrics import cube
+from metrics.catalog import METRICS, Metric
+from metrics.erasure import forget
+from metrics.errors import InputError
+from metrics.lake import Lake
+from metrics.parts import dimensions_of
+from metrics.plan import Cut, Source, roll_up
+from metrics.query import Where, check_cut, measure
+from metrics.upkeep import compact
+from playhead.synthesis import synthesise
+from synthetic.scenario import load_scenario
+from tests.metrics.rows import APRIL_MS, DAY_MS, rows, session
+
+CUTS: list[dict[str, Any]] = [
+    {},
+    {"intervals": True},
+    {"grain": "1d"},
+    {"by": ["region"], "grain": "1w"},
+    {"by": ["region"], "where": {"device": ["mobile", "tv"], "isp": [None, "nothing"]}},
+    {"by": ["isp", "region"], "start_ts_ms": APRIL_MS + DAY_MS},
+    {"by": ["device"], "where": {"region": ["mena", None]}, "grain": "1d", "end_ts_ms": APRIL_MS + 3 * DAY_MS},
+    {"by": ["site"], "start_ts_ms": APRIL_MS, "end_ts_ms": APRIL_MS + 2 * DAY_MS},
+    {"by": ["is_synthetic"], "where": {"is_synthetic": ["true"]}, "intervals": True},
+    {"where": {"is_synthetic": ["false"]}},
+    {"by": ["codec", "cdn"]},
+    {"by": ["surface"], "where": {"region": ["south-asia"]}},
+]  # fmt: skip
+
+FEW = ("attempts", "rebuffer_rate", "time_to_play_p99_ms", "watch_hours", "gigabytes_per_hour")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Four days of the emulated service, and a real session of a kind of its own."""
+    made = Lake.create(tmp_path_factory.mktemp("lake") / "lake")
+    synthesise(load_scenario(None, panel=200, days=4), made)
+    add(made, 1, weight=10**5, edge_bytes=5 * 10**13, flags="bytes_unknown;stalls_unknown", device="mobile")
+    cube.build(made)
+    return made
+
+
+def add(lake: Lake, version: int, **given: Any) -> None:
+    given = {"session_id": f"s{version}", "subscriber_id": f"v{version}", "replicate": 5} | given
+    lake.append(
+        "playback_session", rows("playback_session", session(**given)), application="t", version=version
+    )
+
+
+def answerable(by: list[str], where: Where, grain: str | None) -> list[str]:
+    kept = []
+    for name in METRICS:
+        try:
+            check_cut([name], [*by, *where], grain)
+        except InputError:
+            continue
+        kept.append(name)
+    return kept
+
+
+def both(lake: Lake, names: Sequence[str] = (), **cut: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+    names = names or answerable(cut.get("by", []), cut.get("where", {}), cut.get("grain"))
+    assert names
+    return measure(lake, names, **cut), measure(lake, names, scan=lake.scan, **cut)
+
+
+def unread(table: str) -> pl.LazyFrame:
+    raise AssertionError(f"the rows of {table} are read")
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_cube_gives_the_answer_of_the_rows(lake: Lake, cut: dict[str, Any]) -> None:
+    ours, theirs = both(lake, **cut)
+    assert ours.equals(theirs)
+    assert ours["value"].count() > 0
+
+
+@pytest.mark.parametrize("clock", [{}, {"start_ts_ms": APRIL_MS}, {"grain_ms": DAY_MS}])
+def test_no_row_is_read_where_a_cube_tells(lake: Lake, clock: dict[str, Any]) -> None:
+    source = Source(unread, cube.source_of(lake).ready)
+    metrics = [metric for metric in METRICS.values() if all(part.table != "charge" for part in metric.parts)]
+    for replicates, by in product([False, True], [(), ("region",)]):
+        sliced = [m for m in metrics if not by or (m.kind != "quantile" and "region" in told_by(m))]
+        assert roll_up(source, sliced if by else metrics, Cut(by, replicates=replicates, **clock))
+
+
+def told_by(metric: Metric) -> set[str]:
+    return set.intersection(*(set(dimensions_of(part.table)) for part in metric.parts))
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"grain": "1h"},
+        {"start_ts_ms": APRIL_MS + 1},
+        {"end_ts_ms": APRIL_MS + DAY_MS + 3_600_000},
+        {"by": ["content_id"]},
+        {"by": ["site"], "where": {"device": ["tv"]}},
+    ],
+)  # fmt: skip
+def test_what_no_cube_tells_is_read_from_the_rows(lake: Lake, cut: dict[str, Any]) -> None:
+    names = ["attempts", "rebuffer_rate"]
+    assert measure(lake, names, **cut).equals(measure(lake, names, scan=lake.scan, **cut))
+
+
+def test_a_lake_that_moves_on_is_read_until_its_cubes_are_extended(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    for version in (1, 2, 3):
+        add(lake, version, start_ts_ms=APRIL_MS + version * DAY_MS, startup_ms=version * 777)
+    cube.build(lake)
+    add(lake, 4, weight=9, startup_ms=12_345)
+    source = Source(unread, cube.source_of(lake).ready)
+    with pytest.raises(AssertionError, match="rows of playback_session are read"):
+        roll_up(source, [METRICS["attempts"]], Cut())
+    for _ in range(2):  # stale, then extended
+        for cut in ({}, {"grain": "1d"}, {"intervals": True}, {"by": ["region", "device"]}):
+            ours, theirs = both(lake, FEW, **cut)
+            assert ours.equals(theirs)
+            assert ours.filter(pl.col("metric") == "attempts")["n"].sum() == 4
+        cube.build(lake)
+    assert roll_up(source, [METRICS["attempts"]], Cut())
+    # Files that were joined are other files: made anew.
+    compact(lake)
+    cube.build(lake)
+    ours, theirs = both(lake, FEW, grain="1d")
+    assert ours.equals(theirs)
+    assert roll_up(source, [METRICS["attempts"]], Cut())
+
+
+def test_an_extended_cube_reads_new_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    add(lake, 1)
+    cube.build(lake)
+    old = lake.snapshot("playback_session").files
+    add(lake, 2)
+    read: list[str] = []
+    scan = Lake.scan
+
+    def noted(self: Lake, table: str, files: Any = None) -> pl.LazyFrame:
+        read.extend(files or ())
+        return scan(self, table, files)
+
+    monkeypatch.setattr(Lake, "scan", noted)
+    cube.build(lake)
+    assert len(read) == 1
+    assert read[0] not in old
+
+
+def test_sums_past_64_bits_stay_exact(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    for version in range(1, 4):
+        add(lake, version, weight=10**5, edge_bytes=5 * 10**13, subscriber_id=f"v{version}")
+        cube.build(lake)
+    found = measure(lake, ["gigabytes_per_hour"])
+    assert found.equals(measure(lake, ["gigabytes_per_hour"], scan=lake.scan))
+    assert found["numerator"].item() == 3 * 5 * 10**9
+
+
+def test_who_is_forgotten_is_in_no_cube(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    add(lake, 1)
+    add(lake, 2)
+    cube.build(lake)
+    forget(lake, "v1")
+    assert not list((lake.path / "artefacts").rglob("*.parquet"))
+    cube.build(lake)
+    assert measure(lake, ["attempts"])["n"].item() == 1
