@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -198,8 +199,9 @@ def _site(folder: Path) -> Iterator[Any]:
     """A context of the library; what is validated in it is a site in ``folder`` at the end."""
     # Both are read on import and on making a context; nothing may leave the machine.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    with _without_spark():
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context: Any = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
@@ -218,6 +220,19 @@ def _site(folder: Path) -> Iterator[Any]:
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _without_spark() -> Iterator[None]:
+    """The library loads Spark where it finds it: seconds, warnings, and an exit where it takes us for its doctests."""
+    is_hidden = "pyspark" not in sys.modules
+    if is_hidden:
+        sys.modules["pyspark"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if is_hidden:
+            del sys.modules["pyspark"]
 
 
 def _validate(context: Any, source: Any, table: Table, frame: pd.DataFrame) -> list[Any]:
