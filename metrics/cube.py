@@ -29,6 +29,7 @@ import polars as pl
 
 from metrics.catalog import METRICS
 from metrics.engine import collect
+from metrics.errors import LakeError
 from metrics.lake import Lake
 from metrics.parts import Part, dimensions_of, is_weighted
 from metrics.period import DAY_MS, bucket_start
@@ -95,9 +96,15 @@ def build(lake: Lake) -> dict[str, int]:
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             old = _last(folder.parent)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as new:
-                _write(lake, table, list(snapshot.files), old, Path(new) / "cube")
-                (Path(new) / "cube").rename(folder)
+            try:
+                with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as new:
+                    _write(lake, table, list(snapshot.files), old, Path(new) / "cube")
+                    (Path(new) / "cube").rename(folder)
+            except OSError as error:
+                if not folder.exists():  # made by another meanwhile, it would be the same
+                    what = f"the cubes of {table} cannot be written ({error.strerror or error})"
+                    mend = "free space or mend permissions and run the command again"
+                    raise LakeError(what, where=str(folder.parent), mend=mend) from error
             for other in folder.parent.iterdir():
                 if other not in (folder, old):
                     shutil.rmtree(other, ignore_errors=True)
