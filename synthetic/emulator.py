@@ -9,6 +9,7 @@ same rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,7 +24,7 @@ from synthetic.control_plane.play_log import PlayLog
 from synthetic.control_plane.recommend import home_pages, on_sale, popularity_pages, train
 from synthetic.counterfactual import WORLDS, Counterfactuals
 from synthetic.day import DayState, Request, open_service
-from synthetic.delivery import Fills
+from synthetic.delivery import Fills, Night
 from synthetic.impressions import impressions
 from synthetic.incidents import resolve_incidents, truth_incident
 from synthetic.minutes import MinuteInput, minute_counts
@@ -144,6 +145,8 @@ class _Run:
         # Members who were there before the first day have had their first session.
         self.has_begun = members.join_day < 0
         self.fills = Fills(world, list(WORLDS.values()))
+        self.nights = ThreadPoolExecutor(1)
+        self.ahead: Future[Night] | None = None
         self.counterfactuals = Counterfactuals()
 
     def learn(self, day: int) -> None:
@@ -189,11 +192,18 @@ class _Run:
             frames["truth_counterfactual"] = self.counterfactuals.table(world)
         return Batch(index, days, sessions.height, frames)
 
-    def _barrier(self, day: int) -> DayState:
-        world, members = self.world, self.world.members
+    def _night(self, day: int) -> Night:
+        members = self.world.members
         here = (members.join_day <= day) & (members.leave_day > day)
         growth = members.weight[here].sum() / max(members.weight[members.join_day < 0].sum(), 1)
-        night = self.fills.night(day, self.predicted, growth, self.visits_per_member_day, self.incidents)
+        return self.fills.night(day, self.predicted, growth, self.visits_per_member_day, self.incidents)
+
+    def _barrier(self, day: int) -> DayState:
+        world = self.world
+        night = self.ahead.result() if self.ahead else self._night(day)
+        # A night hangs on what was learned and not on the day before: the next is prepared while this day runs.
+        is_next = (day + 1) % BATCH_DAYS and day + 1 < world.scenario.days
+        self.ahead = self.nights.submit(self._night, day + 1) if is_next else None
         self.pages = on_sale(self.ranked, self.catalogue.release_day, day)
         self.fallback_pages = on_sale(self.fallback_ranked, self.catalogue.release_day, day)
         return DayState(

@@ -24,7 +24,7 @@ from synthetic import random as draws
 from synthetic.control_plane.catalogue import Catalogue
 from synthetic.control_plane.factors import member_vectors, title_vectors
 from synthetic.control_plane.play_log import PlayLog
-from synthetic.jit import compiled, prange
+from synthetic.jit import compiled, inlined, prange
 from synthetic.random import Stream
 
 __all__ = [
@@ -261,7 +261,15 @@ def _rank(
         is_cold = member_plays[m] < cold_plays
         if not is_cold:
             score -= title_norm
-            for d in range(rank):
+            # Four factors a pass, added in the order of one: the same sums with a quarter of the traffic.
+            for d in range(0, rank - 3, 4):
+                w0, w1, w2, w3 = (
+                    member_taste[m, d], member_taste[m, d + 1], member_taste[m, d + 2], member_taste[m, d + 3],
+                )  # fmt: skip
+                r0, r1, r2, r3 = title[d], title[d + 1], title[d + 2], title[d + 3]
+                for j in range(count):
+                    score[j] = (((score[j] + w0 * r0[j]) + w1 * r1[j]) + w2 * r2[j]) + w3 * r3[j]
+            for d in range(rank - rank % 4, rank):
                 weight = member_taste[m, d]
                 row = title[d]
                 for j in range(count):
@@ -270,17 +278,14 @@ def _rank(
             score[seen_title[k]] = -np.inf
         # New members: more candidates than places, so that genres can be capped.
         kept = 8 * size if is_cold else size
-        best = np.full(kept, -1, np.int32)
-        value = np.full(kept, np.float32(-np.inf), np.float32)
-        floor = value[kept - 1]
+        best, value = np.full(kept, -1, np.int32), np.full(kept, np.float32(-np.inf), np.float32)
         for j in range(count):
-            if score[j] > floor:
-                at = kept - 1
-                while at > 0 and value[at - 1] < score[j]:
-                    value[at], best[at] = value[at - 1], best[at - 1]
-                    at -= 1
-                value[at], best[at] = score[j], j
-                floor = value[kept - 1]
+            if score[j] > value[0]:
+                _replace_least(value, best, score[j], j, kept)
+        for end in range(kept - 1, 0, -1):  # the least of what is left goes last
+            least, which = value[0], best[0]
+            _replace_least(value, best, value[end], best[end], end)
+            value[end], best[end] = least, which
         if not is_cold:
             pages[i] = best
         else:
@@ -298,3 +303,23 @@ def _rank(
                 if filled < size and best[k] >= 0 and not taken:
                     pages[i, filled] = best[k]
                     filled += 1
+
+
+@inlined
+def _replace_least(value: Float32Array, which: Int32Array, score: float, index: int, size: int) -> None:
+    """Put another in the place of a heap's least: the lowest score, and of equal ones the latest index."""
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        other = child + 1
+        if other < size and (
+            value[other] < value[child] or (value[other] == value[child] and which[other] > which[child])
+        ):
+            child = other
+        if value[child] > score or (value[child] == score and which[child] < index):
+            break
+        value[at], which[at] = value[child], which[child]
+        at = child
+    value[at], which[at] = score, index
