@@ -22,7 +22,7 @@ from cost_model.cdn import (
 )
 from cost_model.encoding import encode_usd_per_hour, payback
 from cost_model.rates import load
-from cost_model.uncertainty import Floats, drivers, interval, sample, sample_rate
+from cost_model.uncertainty import Floats, drivers, interval, quantiles, sample, sample_rate
 
 RATES, DAY, FEW = load(), date(2026, 4, 1), 2_000
 POINTS = {name: float(RATES.usd(name, DAY)) for name in RATES.names}
@@ -147,7 +147,7 @@ def test_draws_honour_the_range() -> None:
     for name in ("third_party_price", "av1_saving_ratio"):
         rate = RATES.at(name, DAY)
         assert rate.range_90 is not None
-        found = interval(sample_rate(rate, draws=200_000))
+        found = quantiles(sample_rate(rate, draws=200_000))
         assert [found.low, found.high] == pytest.approx([float(x) for x in rate.range_90], rel=0.02)
         assert found.median == pytest.approx(float(rate.point()), rel=0.02)
 
@@ -174,6 +174,6 @@ def test_first_order_shares_of_a_known_model() -> None:
 
 
 def test_an_infinite_tail_is_told_not_hidden() -> None:
-    found = interval(np.array([1.0, 2.0, 3.0, np.inf]))
+    found = quantiles(np.array([1.0, 2.0, 3.0, np.inf]))
     assert found.high == 3.0
     assert interval(np.full(10, np.inf)).as_dict() == {"low": None, "median": None, "high": None}
