@@ -23,7 +23,17 @@ from cost_model.rates import GLOBAL, Rate, Rates
 from cost_model.uncertainty import DRAWS, Floats, sample_rate
 from cost_model.usage import Usage
 
-__all__ = ["UNITS_PER_USD", "Line", "bill", "exact", "list_costs", "simulated", "whole_units"]
+__all__ = [
+    "UNITS_PER_USD",
+    "Encode",
+    "Line",
+    "bill",
+    "encode_costs",
+    "exact",
+    "list_costs",
+    "simulated",
+    "whole_units",
+]
 
 UNITS_PER_USD = 10**10
 """What charges are counted in: the last decimal of the contract's amounts. A cent is too coarse for a small lake."""
@@ -78,6 +88,18 @@ class Line(Generic[Amount]):
     codec: str | None = None
     category: str = "Usage"
     quantity: tuple[int, int, str] | None = None  # numerator, denominator, unit
+
+
+@dataclass(frozen=True)
+class Encode(Generic[Amount]):
+    """Encodes of one month and codec: what they cost, at which rate, and how long they are written off."""
+
+    month: date
+    codec: str
+    rate: str
+    runtime_ms: int
+    cost: Amount
+    life_months: Amount
 
 
 def bill(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
@@ -206,15 +228,14 @@ def _purchases(
             )  # fmt: skip
 
 
-def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
+def encode_costs(usage: Usage, price: Prices[Amount]) -> Iterator[Encode[Amount]]:
+    """What each row of ``usage.encode`` cost: minutes · ladder · trials · price a minute, and its life.
+
+    Encodes from before the rates begin are priced as at the first month reported.
+    """
     for row in usage.encode.iter_rows(named=True):
         codec, encoded, runtime = str(row["codec"]), row["month"], int(row["runtime_ms"])
-        name = _ENCODE_PRICE[codec]
-        # Encodes from before the rates begin are priced as at the first month reported.
-        at = max(encoded, usage.months[0])
-        life = price("encode_life_years", at, None) * 12
-        if _is_over(life - _months_between(encoded, usage.months[0])):
-            continue
+        name, at = _ENCODE_PRICE[codec], max(encoded, usage.months[0])
         minute = (
             price(name, at, None)
             * price("ladder_1080p_equivalent", at, None)
@@ -222,12 +243,20 @@ def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
         )
         if codec == "av1_fgs":
             minute = minute * price("film_grain_encode_factor", at, None)
-        cost = minute * runtime / 60_000
+        life = price("encode_life_years", at, None) * 12
+        yield Encode(encoded, codec, name, runtime, minute * runtime / 60_000, life)
+
+
+def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
+    for encode in encode_costs(usage, price):
+        life, cost, sku = encode.life_months, encode.cost, f"encode_{encode.codec}"
+        if _is_over(life - _months_between(encode.month, usage.months[0])):
+            continue
         for month in usage.months:
-            age = _months_between(encoded, month)
+            age = _months_between(encode.month, month)
             if age == 0:
                 yield Line(
-                    month, "encoding", f"encode_{codec}", name, cost, cost * 0, codec=codec,
+                    month, "encoding", sku, encode.rate, cost, cost * 0, codec=encode.codec,
                     category="Purchase",
                 )  # fmt: skip
             if age >= 0:
@@ -236,8 +265,8 @@ def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
                 left = _clip(life - age)
                 written_off = cost / life * left * part / whole
                 yield Line(
-                    month, "encoding", f"encode_{codec}", name, cost * 0, written_off, codec=codec,
-                    quantity=(runtime, 60_000, "Minutes in service"),
+                    month, "encoding", sku, encode.rate, cost * 0, written_off, codec=encode.codec,
+                    quantity=(encode.runtime_ms, 60_000, "Minutes in service"),
                 )  # fmt: skip
 
 

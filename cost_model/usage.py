@@ -30,11 +30,13 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     ),
     "encode": ("month", "codec", "runtime_ms"),
     "control": ("month", "service", "region", "requests"),
-    "hours": ("month", "region", "codec", "cdn", "playing_ms"),
+    "hours": (
+        "month", "region", "isp", "device", "codec", "cdn", "streams", "playing_ms", "delivered_bytes",
+    ),
     "members": ("month", "region", "member_days"),
 }  # fmt: skip
-_TEXT = ("region", "isp", "tier", "cdn", "codec", "service")
-_BEYOND_64_BITS = ("delivered_bytes", "playing_ms", "member_days")
+_TEXT = ("region", "isp", "device", "tier", "cdn", "codec", "service")
+_BEYOND_64_BITS = ("delivered_bytes", "playing_ms", "streams", "member_days")
 
 
 def _dtype(column: str) -> pl.DataType:
@@ -99,7 +101,8 @@ class Usage:
 
     ``days`` counts the days of each month with usage: monthly costs are charged for those days, so a
     part of a quarter is comparable with a whole one. ``hours`` and ``members`` are denominators and bear no
-    charge. Negative usage is refused with :class:`~metrics.errors.InputError`.
+    charge; ``hours`` holds streams (plays that started), time and bytes of sessions, by their first CDN.
+    Negative usage is refused with :class:`~metrics.errors.InputError`.
     """
 
     quarter: Quarter
@@ -161,6 +164,10 @@ class Usage:
     def total_bytes(self) -> int:
         """All bytes delivered."""
         return int(self.delivery["delivered_bytes"].sum())
+
+    def total_streams(self) -> int:
+        """All plays that started."""
+        return int(self.hours["streams"].sum())
 
     def total_hours(self) -> Decimal:
         """All hours played."""

@@ -197,7 +197,11 @@ def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
 
 
 def _hours(counted: pl.LazyFrame) -> pl.LazyFrame:
-    return counted.group_by(_MONTH, "region", "codec", "cdn").agg(playing_ms=_weighted("playing_ms"))
+    return counted.group_by(_MONTH, "region", "isp", "device", "codec", "cdn").agg(
+        streams=pl.when(pl.col("playing_ms") > 0).then("weight").otherwise(0).cast(_BYTES).sum(),
+        playing_ms=_weighted("playing_ms"),
+        delivered_bytes=pl.sum_horizontal(_weighted(column) for column in _TIER_OF_BYTES),
+    )
 
 
 def _usage_of_sessions(counted: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
