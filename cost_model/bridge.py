@@ -37,10 +37,16 @@ _CENT = Decimal("0.01")
 _UNITS_PER_USD = 10**16
 _ONE = Fraction(1)
 
+Drivers = tuple[int, int, int]
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its cost before and now, and the ratios of its share and of its GB an hour, now ÷ before."""
+    """One cell: its cost before and now, and the ratios of its share and of its GB an hour, now ÷ before.
+
+    ``drivers`` are what those ratios come from, before and then now: volume (ms or bytes) of the cell's place, bytes
+    there, bytes of the slice; None where the cell has none. So ``w = volume / H · slice / bytes, e = bytes / volume``.
+    """
 
     pool: str
     keys: tuple[str | None, ...]
@@ -49,6 +55,7 @@ class Cell:
     share_ratio: Fraction
     efficiency_ratio: Fraction
     is_new: bool
+    drivers: tuple[Drivers, Drivers] | None
 
     def levels(self, volume_ratio: Fraction) -> tuple[int, int, int, int, int]:
         """Cost before, then after volume, mix, efficiency and price, in whole 10⁻¹⁶ USD.
@@ -65,7 +72,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Bridge:
-    """From ``before`` to ``now``. ``levels_usd`` are the cost before and after each effect, in whole cents.
+    """From ``before`` to ``now``. ``totals`` are H of both, in ms or bytes (``driver``). ``levels_usd`` are the cost before and after each effect, in whole cents.
 
     ``effects_usd`` are the differences of those levels, so what is printed adds up to the cent; ``residual_usd`` is
     the sum of all cells' effects less the change, and is 0.
@@ -77,6 +84,7 @@ class Bridge:
     driver: str
     volume_ratio: Fraction
     cells: Sequence[Cell]
+    totals: tuple[int, int]
     levels_usd: tuple[Decimal, ...]
     residual_usd: Decimal
 
@@ -87,21 +95,25 @@ class Bridge:
         return {name: after - before for name, before, after in steps}
 
     def by(self, key: str) -> pl.DataFrame:
-        """Effects by one key of the cells or by ``pool``: ``<key>, before_usd, volume, …, now_usd``, floats."""
+        """Effects by one key of the cells or by ``pool``: ``<key>, before_usd, volume, …, price, now_usd`` in cents.
+
+        Running sums are rounded, so rows and columns both add up to the whole bridge.
+        """
         place = None if key == "pool" else self.keys.index(key)
         sums: dict[str | None, list[int]] = {}
         for cell in self.cells:
-            levels = cell.levels(self.volume_ratio)
-            row = sums.setdefault(cell.pool if place is None else cell.keys[place], [0] * 6)
-            for at, part in enumerate((levels[0], *_steps(levels), levels[-1])):
-                row[at] += part
-        names = ("before_usd", *EFFECTS, "now_usd")
-        rows = [
-            {key: name, **{n: v / _UNITS_PER_USD for n, v in zip(names, row, strict=True)}}
-            for name, row in sums.items()
-        ]
-        schema = {key: pl.String, **dict.fromkeys(names, pl.Float64)}
-        return pl.DataFrame(rows, schema=schema).sort("now_usd", key, descending=[True, False])
+            row = sums.setdefault(cell.pool if place is None else cell.keys[place], [0] * 5)
+            for at, level in enumerate(cell.levels(self.volume_ratio)):
+                row[at] += level
+        running, shown, rows = [0] * 5, [Decimal(0)] * 5, []
+        for name, levels in sorted(sums.items(), key=lambda item: (-item[1][-1], item[0] or "")):
+            running = [total + level for total, level in zip(running, levels, strict=True)]
+            cents = [_cents(total) for total in running]
+            mine = [after - before for after, before in zip(cents, shown, strict=True)]
+            shown = cents
+            rows.append((name, mine[0], *(after - before for before, after in pairwise(mine)), mine[-1]))
+        money = dict.fromkeys(("before_usd", *EFFECTS, "now_usd"), pl.Decimal(38, 2))
+        return pl.DataFrame(rows, schema={key: pl.String, **money}, orient="row")
 
     def as_dict(self) -> dict[str, object]:
         """For JSON: amounts as text, to the cent."""
@@ -124,7 +136,7 @@ def bridge(before: Period, now: Period) -> Bridge:
     by_hours = before.playing_ms > 0 and now.playing_ms > 0
     was, is_ = _Drivers(before, keys, by_hours), _Drivers(now, keys, by_hours)
     volume = Fraction(is_.total, was.total) if was.total and is_.total else _ONE
-    cells = list(_cells(was, is_, volume))
+    cells = list(_cells(was, is_))
     levels = [sum(level) for level in zip(*(cell.levels(volume) for cell in cells), strict=True)] or [0] * 5
     effects = sum(_steps(levels))
     return Bridge(
@@ -134,6 +146,7 @@ def bridge(before: Period, now: Period) -> Bridge:
         driver="stream hours" if by_hours else "bytes",
         volume_ratio=volume,
         cells=cells,
+        totals=(was.total, is_.total),
         levels_usd=tuple(_cents(level) for level in levels),
         residual_usd=Decimal(effects - _units(now.cost_usd) + _units(before.cost_usd)) / _UNITS_PER_USD,
     )
@@ -160,12 +173,15 @@ class _Drivers:
         """Region and codec of a slice."""
         return tuple(slice_[at] for at in self._place)
 
-    def share_and_efficiency(self, slice_: tuple[str | None, ...]) -> tuple[Fraction, Fraction] | None:
-        """w and e of a slice; None where it has no driver."""
+    def of(self, slice_: tuple[str | None, ...]) -> Drivers | None:
+        """Volume and bytes of the slice's place and bytes of the slice; None where it has no driver.
+
+        What no slice bears takes its region's volume for all three: its share is the region's, its efficiency 1.
+        """
         size, place = self.bytes.get(slice_, 0), self.place(slice_)
         volume, around = self.volume.get(place, 0), self.place_bytes.get(place, 0)
         if size and volume:
-            return Fraction(volume, self.total) * Fraction(size, around), Fraction(around, volume)
+            return volume, around, size
         if any(part is not None for part in slice_) and "region" in self.keys:
             region = slice_[self.keys.index("region")]
             others = [p for key, p in zip(self.keys, slice_, strict=True) if key != "region"]
@@ -176,23 +192,27 @@ class _Drivers:
                     if key == "region"
                 )
                 here = sum(v for place, v in self.volume.items() if place[at] == region)
-                return (Fraction(here, self.total), _ONE) if here else None
+                return (here, here, here) if here else None
         return None
 
 
-def _cells(was: _Drivers, now: _Drivers, volume: Fraction) -> Iterator[Cell]:
+def _cells(was: _Drivers, now: _Drivers) -> Iterator[Cell]:
     for key in sorted(
         was.costs.keys() | now.costs.keys(), key=lambda k: tuple((p is None, p or "") for p in k)
     ):
         pool, slice_ = str(key[0]), key[1:]
         before, after = was.costs.get(key, Decimal(0)), now.costs.get(key, Decimal(0))
-        then, here = was.share_and_efficiency(slice_), now.share_and_efficiency(slice_)
+        then, here = was.of(slice_), now.of(slice_)
         share = efficiency = _ONE
         if not after and before:
             share = Fraction(0)
         elif then and here:
-            share, efficiency = here[0] / then[0], here[1] / then[1]
-        yield Cell(pool, slice_, before, after, share, efficiency, is_new=not before)
+            (volume_0, around_0, size_0), (volume_1, around_1, size_1) = then, here
+            share = Fraction(volume_1 * size_1, around_1) / Fraction(volume_0 * size_0, around_0)
+            share *= Fraction(was.total, now.total)
+            efficiency = Fraction(around_1 * volume_0, volume_1 * around_0)
+        drivers = (then, here) if then and here else None
+        yield Cell(pool, slice_, before, after, share, efficiency, not before, drivers)
 
 
 def _tells(period: Period, key: str) -> bool:

@@ -21,7 +21,15 @@ from cost_model.usage import Usage
 from metrics.errors import InputError
 from metrics.telemetry import get_table
 
-__all__ = ["DESCRIPTIONS", "MODELLED_ACCOUNT", "bill_frame", "charges", "neutralised", "residual"]
+__all__ = [
+    "DESCRIPTIONS",
+    "MODELLED_ACCOUNT",
+    "bill_frame",
+    "charges",
+    "neutralised",
+    "neutralised_text",
+    "residual",
+]
 
 MODELLED_ACCOUNT = "playhead"
 """BillingAccountId of charges priced here from usage, which tells them from a bill that was received."""
@@ -127,6 +135,15 @@ def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.when(text.str.contains(r"^[=+\-@\t\r]")).then(pl.lit("'") + text).otherwise(text).name.keep()
     )
+
+
+def neutralised_text(text: str) -> str:
+    """One text, as :func:`neutralised` does it.
+
+    >>> neutralised_text("=1+1"), neutralised_text("isp-a")
+    ("'=1+1", 'isp-a')
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 class _Places:

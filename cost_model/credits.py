@@ -18,6 +18,7 @@ Objectives missed together in a region and month do not add: the largest credit 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
 
 import polars as pl
 
@@ -26,7 +27,7 @@ from cost_model.rates import Rates
 from cost_model.usage import Usage
 from metrics.errors import InputError
 
-__all__ = ["ATTAINMENT", "sla_credits"]
+__all__ = ["ATTAINMENT", "read_attainment", "sla_credits"]
 
 ATTAINMENT = pl.Schema(
     {
@@ -43,7 +44,7 @@ _QUANTUM = Decimal("1e-10")
 
 
 def sla_credits(attainment: pl.DataFrame, usage: Usage, rates: Rates) -> pl.DataFrame:
-    """The table with ``revenue_usd``, ``is_missed`` and ``credit_usd``; credits of missed objectives sum to what is owed.
+    """The table with ``revenue_usd``, ``is_missed`` and ``credit_usd``; the credits sum to what is owed.
 
     Rows of months without usage are left out. Raises :class:`~metrics.errors.InputError` for a missing column, a
     ratio outside 0..1 and a row that is there twice.
@@ -69,9 +70,26 @@ def sla_credits(attainment: pl.DataFrame, usage: Usage, rates: Rates) -> pl.Data
                 owed[place] = credit, len(rows)
             rows.append({**row, "region": region, "revenue_usd": earned, "is_missed": is_missed})
     largest = {number: credit for credit, number in owed.values()}
-    credits = [largest.get(number, Decimal(0)) for number in range(len(rows))]
+    credited = [largest.get(number, Decimal(0)) for number in range(len(rows))]
     schema = {**ATTAINMENT, "revenue_usd": _USD, "is_missed": pl.Boolean}
-    return pl.DataFrame(rows, schema=schema).with_columns(pl.Series("credit_usd", credits, dtype=_USD))
+    return pl.DataFrame(rows, schema=schema).with_columns(pl.Series("credit_usd", credited, dtype=_USD))
+
+
+def read_attainment(path: Path) -> pl.DataFrame:
+    """The table from a CSV or Parquet file; raises :class:`~metrics.errors.InputError` with the file."""
+    try:
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(path)
+        else:
+            frame = pl.read_csv(
+                path, try_parse_dates=True, schema_overrides={"objective": pl.String, "region": pl.String}
+            )
+        _check(frame)
+        return frame.select(ATTAINMENT.names()).cast(dict(ATTAINMENT))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        words = str(error).splitlines()[0]
+        mend = f"columns {', '.join(ATTAINMENT)}; period as 2026-04-01"
+        raise InputError(f"cannot be read as attainment ({words})", where=str(path), mend=mend) from error
 
 
 def _check(attainment: pl.DataFrame) -> None:

@@ -9,15 +9,28 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
+from cost_model.bill import bill, exact
 from cost_model.rates import GLOBAL, Rates
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval, quantile, ranks, sample
+from cost_model.usage import Usage
 from metrics.errors import InputError, did_you_mean
 
-__all__ = ["SCENARIOS", "Model", "Scenario", "Sobol", "Swing", "scenarios", "sobol", "tornado"]
+__all__ = [
+    "SCENARIOS",
+    "Model",
+    "Scenario",
+    "Sobol",
+    "Swing",
+    "cost_tornado",
+    "scenarios",
+    "sobol",
+    "tornado",
+]
 
 Model = Callable[[Mapping[str, Floats]], Floats]
 SCENARIOS = Path(__file__).with_name("scenarios.toml")
@@ -143,6 +156,32 @@ def tornado(
         Swing(name, float(outcome[1 + 2 * k]), float(outcome[2 + 2 * k]), float(outcome[0]))
         for k, name in enumerate(moving)
     ]
+    return sorted((row for row in rows if row.low != row.high), key=lambda r: (-_width(r), r.rate))[:most]
+
+
+def cost_tornado(usage: Usage, rates: Rates, *, most: int = 10) -> Sequence[Swing]:
+    """Effective cost of the quarter's usage, USD, with one price at a time over its range; each region's own entry."""
+    used: list[str] = []
+    point = exact(rates)
+
+    def noted(name: str, month: date, region: str | None) -> Decimal:
+        used.append(name)
+        return point(name, month, region)
+
+    base = float(sum(line.effective for line in bill(usage, noted)))
+    names = tuple(dict.fromkeys(used))
+    place = {name: 2 * number for number, name in enumerate(names)}
+
+    def moved(name: str, month: date, region: str | None) -> Floats:
+        rate = rates.at(name, month, region or GLOBAL)
+        drawn = np.full(2 * len(names), float(rate.point()))
+        drawn[place[name] : place[name] + 2] = quantile(rate, np.array(_ENDS))
+        return drawn * float(rates.usd_per(rate.currency, month))
+
+    outcome = np.zeros(2 * len(names))
+    for line in bill(usage, moved):
+        outcome = outcome + line.effective
+    rows = [Swing(n, float(outcome[at]), float(outcome[at + 1]), base) for n, at in place.items()]
     return sorted((row for row in rows if row.low != row.high), key=lambda r: (-_width(r), r.rate))[:most]
 
 

@@ -86,7 +86,7 @@ def content_cost(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> ContentCost | None:
-    """Content cost from the charges of pool ``content``, or else from the prior ``content_price``; None sans members."""
+    """Content cost from the charges of pool ``content``, else from the prior ``content_price``."""
     if not member_months:
         return None
     if charged_usd:

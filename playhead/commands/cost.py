@@ -12,8 +12,10 @@ from metrics.errors import InputError
 from playhead.commands._common import json_option, lake_option, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
+    from cost_model.quarterly import Quarterly
     from playhead.economics import Booked
 
 __all__ = ["command"]
@@ -44,12 +46,32 @@ def command() -> None:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for report.html, economics.json and charges.csv; the lake's artefacts by default.",
+    help="Folder for the report (HTML, PDF, XLSX), economics.json and the charges; the lake's artefacts by default.",
+)
+@click.option(
+    "--budget",
+    "budget_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A budget of the quarter to bridge from: CSV of measure, pool, region, cdn, codec, value.",
+)
+@click.option(
+    "--attainment",
+    "attainment_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Attainment of objectives, CSV or Parquet, for service credits.",
 )
 @rates_option
 @lake_option
 @json_option
-def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: Path, as_json: bool) -> None:
+def report(
+    quarter: str,
+    out: Path | None,
+    budget_path: Path | None,
+    attainment_path: Path | None,
+    rates_path: Path | None,
+    lake_path: Path,
+    as_json: bool,
+) -> None:
     """Price a quarter's measured usage with the rates, and write the report.
 
     Unit costs are modelled; a bill taken in by `playhead ingest charges` is shown beside them. Charges that the
@@ -57,19 +79,24 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     look at other rates.
     """
     from cost_model.charges import neutralised
+    from cost_model.credits import read_attainment
+    from cost_model.period import read_budget
     from cost_model.rates import load
     from cost_model.report.numbers import count, months, unit_usd, usd
     from cost_model.usage import Quarter
     from metrics.lake import Lake
     from metrics.ledger import ledger
-    from playhead.economics import bill_of, book, booked, statement, write_outputs
+    from playhead.economics import bill_of, book, booked, set_beside, statement, write_outputs
 
     period = Quarter.parse(quarter)
+    budget = read_budget(budget_path, period) if budget_path else None
+    attainment = read_attainment(attainment_path) if attainment_path else None
     lake = Lake.open(lake_path)
     result = statement(lake, period, load(rates_path))
+    beside = set_beside(lake, result, budget=budget, attainment=attainment)
     folder = out or lake.artefact("report.html").parent
     try:
-        page, _ = write_outputs(lake, result, folder, ledger_residual=ledger(lake).residual)
+        page, _ = write_outputs(lake, beside, folder, ledger_residual=ledger(lake).residual)
         if out:
             neutralised(result.charges).write_csv(out / "charges.csv")
     except OSError as error:
@@ -84,7 +111,7 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     if as_json:
         bill = received.as_dict() if received else None
         charges = {"version": now.version, "cost_usd": now.cost_usd} if now else None
-        print_json(result.as_dict() | {"bill": bill, "charges_in_lake": charges, "report": str(page)})
+        print_json(beside.as_dict() | {"bill": bill, "charges_in_lake": charges, "report": str(page)})
         return
     at_rates = f"{usd(float(result.cost_usd))} effective, {usd(float(result.billed_usd))} billed"
     click.echo(f"{period}, usage at the rates: {at_rates}, ", nl=False)
@@ -101,6 +128,8 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     i = result.paybacks["third_party"].at.months
     between = f"{months(i.low)} to {months(i.high)} months"
     click.echo(f"  {'AV1 + film grain pays back':<30} {months(i.median):>10}  (90 %: {between})")
+    for line in _compared(beside):
+        click.echo(line)
     if received is None:
         click.echo(f"  no bill was received for {period}: every cost is modelled from usage and rates")
     else:
@@ -118,7 +147,24 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
             click.echo(f"  charges not in USD, in no sum: {received.not_in_usd:,}")
     if before and now:
         click.echo(_charges_in_lake(before, now, result.cost_usd))
-    click.echo(f"report: {page}")
+    click.echo(f"report: {page}, and beside it report.pdf, report.xlsx and charges.parquet")
+
+
+def _compared(beside: Quarterly) -> Iterator[str]:
+    """The quarter beside the one before, its budget and the next, a line each."""
+    from cost_model.report.numbers import usd
+
+    for bridge in filter(None, (beside.prior, beside.budget)):
+        effects = ", ".join(f"{name} {usd(float(value))}" for name, value in bridge.effects_usd.items())
+        change = usd(float(bridge.levels_usd[-1] - bridge.levels_usd[0]))
+        against = f"{bridge.before.quarter}, {bridge.before.origin}"
+        yield f"  against {against}: {change} ({effects}; residual ${bridge.residual_usd:.2f})"
+    if beside.forecast.ahead:
+        first = beside.forecast.ahead[0]
+        between = f"{usd(first.interval.low)} to {usd(first.interval.high)}" if first.interval else ""
+        yield f"  foreseen for {first.quarter}: {usd(first.usd)}  (90 %: {between})"
+    if beside.credit_usd is not None:
+        yield f"  service credits owed: ${beside.credit_usd:,.2f}"
 
 
 def _charges_in_lake(before: Booked, now: Booked, cost_usd: Decimal) -> str:
