@@ -72,7 +72,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Bridge:
-    """From ``before`` to ``now``. ``totals`` are H of both, in ms or bytes (``driver``). ``levels_usd`` are the cost before and after each effect, in whole cents.
+    """From ``before`` to ``now``. ``totals`` are H of both, in ms or bytes (``driver``).
+
+    ``levels_usd`` are the cost before and after each effect, in whole cents.
 
     ``effects_usd`` are the differences of those levels, so what is printed adds up to the cent; ``residual_usd`` is
     the sum of all cells' effects less the change, and is 0.

@@ -55,8 +55,8 @@ def sla_credits(attainment: pl.DataFrame, usage: Usage, rates: Rates) -> pl.Data
     }
     regions = sorted({str(region) for _, region in revenue if region is not None})
     owed: dict[tuple[object, object], tuple[Decimal, int]] = {}
-    rows = []
-    here = attainment.select(ATTAINMENT.names()).cast(dict(ATTAINMENT))
+    rows: list[dict[str, object]] = []
+    here = attainment.select(ATTAINMENT.names()).cast(ATTAINMENT)
     here = here.filter(pl.col("period").is_in(list(usage.months))).sort(
         "period", "region", "objective", nulls_last=True
     )
@@ -71,7 +71,7 @@ def sla_credits(attainment: pl.DataFrame, usage: Usage, rates: Rates) -> pl.Data
             rows.append({**row, "region": region, "revenue_usd": earned, "is_missed": is_missed})
     largest = {number: credit for credit, number in owed.values()}
     credited = [largest.get(number, Decimal(0)) for number in range(len(rows))]
-    schema = {**ATTAINMENT, "revenue_usd": _USD, "is_missed": pl.Boolean}
+    schema = pl.Schema({**ATTAINMENT, "revenue_usd": _USD, "is_missed": pl.Boolean()})
     return pl.DataFrame(rows, schema=schema).with_columns(pl.Series("credit_usd", credited, dtype=_USD))
 
 
@@ -85,7 +85,7 @@ def read_attainment(path: Path) -> pl.DataFrame:
                 path, try_parse_dates=True, schema_overrides={"objective": pl.String, "region": pl.String}
             )
         _check(frame)
-        return frame.select(ATTAINMENT.names()).cast(dict(ATTAINMENT))
+        return frame.select(ATTAINMENT.names()).cast(ATTAINMENT)
     except (OSError, pl.exceptions.PolarsError) as error:
         words = str(error).splitlines()[0]
         mend = f"columns {', '.join(ATTAINMENT)}; period as 2026-04-01"

@@ -42,14 +42,25 @@ def synthetic_history(now: Period, *, quarters: int = QUARTERS) -> tuple[Period,
 
 
 def synthetic_budget(before: Period, quarter: Quarter) -> Period:
-    """What a planner a quarter ago would have written: the quarter before, 3 % more hours, 2 % cheaper, 1 % leaner."""
+    """What a planner would have written: the quarter before, 3 % more hours, 2 % cheaper, 1 % leaner, without ISPs."""
     grown, cheaper, leaner = 1 + _PLANNED["volume"], 1 + _PLANNED["price"], 1 + _PLANNED["leaner"]
+    coarse = [pl.lit(None, pl.String).alias(key) for key in ("isp", "tier")]
+    costs, sizes = (
+        frame.with_columns(coarse)
+        .group_by(keys, maintain_order=True)
+        .agg(pl.col(measure).sum())
+        .select(names)
+        for frame, keys, measure, names in (
+            (before.costs, ["pool", *KEYS], "effective_usd", COSTS.names()),
+            (before.sizes, [*KEYS], "delivered_bytes", SIZES.names()),
+        )
+    )
     return Period(
         quarter=quarter,
         origin=BUDGET_ORIGIN,
         days=before.days,
-        costs=_scaled(before.costs, "effective_usd", pl.lit(grown * cheaper * leaner)),
-        sizes=_scaled(before.sizes, "delivered_bytes", pl.lit(grown * leaner)),
+        costs=_scaled(costs, "effective_usd", pl.lit(grown * cheaper * leaner)),
+        sizes=_scaled(sizes, "delivered_bytes", pl.lit(grown * leaner)),
         hours=_scaled(before.hours, "playing_ms", pl.lit(grown)),
     )
 
@@ -88,7 +99,7 @@ def history_charges(period: Period) -> pl.DataFrame:
     )
     missing = [name for name in table.schema.names() if name not in frame.columns]
     frame = frame.with_columns(pl.lit(None, table.schema[name]).alias(name) for name in missing)
-    return frame.select(table.schema.names()).cast(dict(table.schema))
+    return frame.select(table.schema.names()).cast(table.schema)
 
 
 def earlier(quarter: Quarter, back: int) -> Quarter:

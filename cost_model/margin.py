@@ -196,7 +196,9 @@ def _by_device(borne: pl.DataFrame, usage: Usage) -> pl.DataFrame:
         for name, scale in scales.items():
             whole = int((row[name] or Decimal(0)) * scale)
             columns[name] += _decimals(apportion(whole, weights), scale)
-    schema = dict.fromkeys(DIMENSIONS, pl.String) | {"month": pl.Date} | {n: _AMOUNTS[n] for n in scales}
+    schema = pl.Schema(
+        {**dict.fromkeys(DIMENSIONS, pl.String()), "month": pl.Date(), **{n: _AMOUNTS[n] for n in scales}}
+    )
     return pl.DataFrame(columns, schema_overrides=schema)
 
 
@@ -221,7 +223,7 @@ def _viewing(usage: Usage, rates: Rates) -> pl.DataFrame:
                 shares[number] = part
         else:
             unplayed.append((month, region, usd))
-    schema = {"month": pl.Date, "region": pl.String, "revenue_usd": _USD}
+    schema = pl.Schema({"month": pl.Date(), "region": pl.String(), "revenue_usd": _USD})
     beside = pl.DataFrame(unplayed, schema=schema, orient="row")
     return pl.concat(
         [hours.with_columns(pl.Series("revenue_usd", shares, dtype=_USD)), beside], how="diagonal"

@@ -126,7 +126,12 @@ def _check(row: dict[str, str | None], where: str) -> None:
 def _sums(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     *keys, measure = schema.names()
     return _ordered(
-        frame.group_by(keys).agg(pl.col(measure).sum()).filter(pl.col(measure) != 0).cast(dict(schema)), keys
+        frame.group_by(keys)
+        .agg(pl.col(measure).sum())
+        .filter(pl.col(measure) != 0)
+        .select(schema.names())
+        .cast(schema),
+        keys,
     ).select(schema.names())
 
 

@@ -48,8 +48,8 @@ class Value:
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
-        figure = {"system": self.system, **self.usd_per_member_month.as_dict(), "unit": "USD/member-month"}
-        return figure | {"basis": self.basis, "source": self.source}
+        figure = {**self.usd_per_member_month.as_dict(), "unit": "USD/member-month"}
+        return {"system": self.system, **figure, "basis": self.basis, "source": self.source}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def economics(
 
     ``given``: measured values that replace rates in break-even and payback, each with where it comes from
     (``{"av1_saving_ratio": (0.31, "two worlds of one seed")}``). ``ledger_residual`` is shown in the report.
-    ``is_first``: the service has no past, so a synthetic one that says so is supplied (:func:`playhead.history.supply`).
+    ``is_first``: the service has no past, so :func:`playhead.history.supply` gives it one that says it is synthetic.
     Raises :class:`~metrics.errors.InputError` for a quarter without data.
     """
     quarter = Quarter.parse(quarter) if isinstance(quarter, str) else quarter

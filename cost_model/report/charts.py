@@ -158,7 +158,8 @@ def _contribution(q: Quarterly) -> dict[str, Any]:
     """Contribution a stream by one dimension at a time, chosen by buttons."""
     frames = {"Region": ("region", q.statement.by["region"]), "Device": ("device", q.by["device"]),
               "Codec": ("codec", q.statement.by["codec"]), "Delivered by": ("cdn", q.statement.by["cdn"])}  # fmt: skip
-    data, buttons = [], []
+    data: list[dict[str, Any]] = []
+    buttons: list[str] = []
     for name, (dimension, frame) in frames.items():
         rows = [r for r in frame.iter_rows(named=True) if r["contribution_usd_per_stream"] is not None]
         rows.sort(key=lambda r: r["contribution_usd_per_stream"])

@@ -179,7 +179,7 @@ def waterfall(found: Bridge) -> str:
     step = (_END - 8) / (len(levels) + 1)
     wide = round(step * 0.62, 2)
     parts = [_line(0, _FLOOR, _END, _FLOOR, "axis")]
-    names = (str(found.before.quarter), *EFFECTS, "now")
+    names = (str(found.before.quarter), *EFFECTS, str(found.now.quarter))
     if found.before.quarter == found.now.quarter:
         names = ("budget", *EFFECTS, "actual")
     for number, name in enumerate(names):

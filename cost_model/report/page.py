@@ -189,11 +189,11 @@ def checks(q: Quarterly, quality: Quality, received: ReceivedBill | None) -> lis
     is_reconciled = "Reconciled" if s.residual_usd == 0 else "Not reconciled"
     months = ", ".join(f"{m:%B} {s.usage.coverage(m)[0]} of {s.usage.coverage(m)[1]}" for m in s.usage.months)
     lines = [
-        f"{is_reconciled}: {s.charges.height:,} modelled charges sum to the {s.bill.height} lines of the modelled bill; "
-        f"residual ${tables.cents(s.residual_usd)}.",
+        f"{is_reconciled}: {s.charges.height:,} modelled charges sum to the {s.bill.height} lines of the modelled "
+        f"bill; residual ${tables.cents(s.residual_usd)}.",
         "Session ledger: not computed for this report."
         if ledger is None
-        else f"Session ledger {'closed' if ledger == 0 else 'open'}: sessions in less counted and excluded are {ledger}.",
+        else f"Session ledger {'open' if ledger else 'closed'}: sessions in less counted and excluded are {ledger}.",
         f"{quality.sessions:,} session rows stand for {numbers.count(quality.sessions_weighted)} sessions; "
         f"{quality.quarantined:,} rows in quarantine.",
         f"Days with usage: {months}. Monthly costs are charged for those days.",
@@ -220,7 +220,7 @@ def _pool_bars(statement: Statement) -> list[tuple[str, float, str, int]]:
     return bars[:_MOST_BARS]
 
 
-def _pool_table(statement: Statement) -> list[dict[str, object]]:
+def _pool_table(statement: Statement) -> list[dict[str, Any]]:
     return [
         {
             **row,

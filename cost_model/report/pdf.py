@@ -17,6 +17,9 @@ from cost_model.report.tables import Table
 
 __all__ = ["as_pdf"]
 
+_OF_CARDS = ("name", "value", "span", "about", "confidence")
+_OF_RATES = ("about", "figure", "unit", "region", "grade", "source")
+_BAND = "Median and 90 % band."
 _ONE_AT_A_TIME = "One price at a time at the low (pale) and high (full) end of its 90 % range."
 _TEMPLATE = Path(__file__).with_name("report.typ")
 # The page's colours, in the one form that Typst's SVG reader takes: classes, without variables.
@@ -65,19 +68,16 @@ def _content(q: Quarterly, quality: Quality, received: ReceivedBill | None) -> d
         "lead": f"{numbers.usd(float(s.cost_usd))} for {numbers.count(float(s.usage.total_hours()))} hours, "
         f"{numbers.size(float(s.usage.total_bytes()))} and {numbers.count(s.members)} paying members over "
         f"{s.usage.days['days'].sum()} days. Cost is amortised, and covers {INCLUDED}.",
-        "cards": [{k: str(card.get(k, "")) for k in ("name", "value", "span", "about", "confidence")} for card in cards(s)],
+        "cards": [{k: str(card.get(k, "")) for k in _OF_CARDS} for card in cards(s)],
         "confidence_note": "Intervals are 90 %, over the price ranges in the appendix. Confidence is high where the "
         "interval spans less than a factor of 1.5, moderate under 4, low beyond.",
         "findings": _findings(q),
         "summary_panels": _summary_panels(q),
         "sections": _sections(q, quality, received),
         "rates_lead": f"From {s.rates.file}. A range is a 90 % interval; an assumption is marked as one.",
-        "rates": [
-            {"about": r.about, "figure": r.figure, "unit": r.unit, "region": r.region, "grade": r.grade, "source": r.source}
-            for r in s.rates.entries
-        ],
+        "rates": [{name: str(getattr(rate, name)) for name in _OF_RATES} for rate in s.rates.entries],
         "footer": f"Playhead · {s.quarter} · 1 GB = 10⁹ bytes",
-    }  # fmt: skip
+    }
 
 
 def _findings(q: Quarterly) -> list[dict[str, str]]:
@@ -160,23 +160,24 @@ def _sections(q: Quarterly, quality: Quality, received: ReceivedBill | None) -> 
     return [
         _section(
             "Why cost moved",
-            "Volume is hours, mix is where and how they were delivered, efficiency is GB an hour, price is what a GB cost."
+            "Volume is hours, mix is where and how they were delivered, efficiency is GB an hour, price is what a GB "
+            "cost."
             if moved
             else "No earlier quarter and no budget are known, so there is nothing to compare with.",
             *moved,
         ),
-        *(
-            [_section("The next four quarters", "", _table(tables.foreseen(q)))]
-            if q.forecast.ahead
-            else []
-        ),
+        *([_section("The next four quarters", "", _table(tables.foreseen(q)))] if q.forecast.ahead else []),
         _section(
             "Where the money goes",
-            f"A subscriber-month: {numbers.unit_usd(tree['usd_per_gb'])} a GB × {_fixed(tree['gb_per_hour'], 2)} GB an hour "
+            f"A subscriber-month: {numbers.unit_usd(tree['usd_per_gb'])} a GB "
+            f"× {_fixed(tree['gb_per_hour'], 2)} GB an hour "
             f"× {_fixed(tree['hours_per_member_month'], 1)} hours = {numbers.unit_usd(tree['usd_per_member_month'])}.",
             _table(pool_rows(s)),
-            _panels(_panel("What the quarter's cost hangs on", figures.swings(q.tornado, numbers.usd),
-                           _ONE_AT_A_TIME)),
+            _panels(
+                _panel(
+                    "What the quarter's cost hangs on", figures.swings(q.tornado, numbers.usd), _ONE_AT_A_TIME
+                )
+            ),
         ),
         _section(
             "Unit costs and contribution",
@@ -195,8 +196,14 @@ def _sections(q: Quarterly, quality: Quality, received: ReceivedBill | None) -> 
             "Own CDN or third party",
             "The negotiated price, which nobody publishes, decides most of it.",
             _panels(
-                _panel("Break-even by negotiated price", figures.breakeven_curve(breakevens, s.members), "Median and 90 % band."),
-                _panel("Over the whole range of prices", figures.breakeven_histogram(breakevens), "Dashed: medians."),
+                _panel(
+                    "Break-even by negotiated price", figures.breakeven_curve(breakevens, s.members), _BAND
+                ),
+                _panel(
+                    "Over the whole range of prices",
+                    figures.breakeven_histogram(breakevens),
+                    "Dashed: medians.",
+                ),
             ),
             *([_table(case)] if (case := tables.case(q)) else []),
         ),
@@ -206,13 +213,25 @@ def _sections(q: Quarterly, quality: Quality, received: ReceivedBill | None) -> 
             f"({numbers.months(third.at.months.low)} to {numbers.months(third.at.months.high)}), "
             f"{numbers.months(s.paybacks['own'].at.months.median)} on the own CDN.",
             _panels(
-                _panel("Payback by size, at third-party prices", figures.payback_fan(third.by_subscribers, s.members), "Median and 90 % band."),
-                _panel("What it hangs on", figures.tornado(third.drivers, third.at.months.median, numbers.months), "Share of rank variance at the right."),
+                _panel(
+                    "Payback by size, at third-party prices",
+                    figures.payback_fan(third.by_subscribers, s.members),
+                    _BAND,
+                ),
+                _panel(
+                    "What it hangs on",
+                    figures.tornado(third.drivers, third.at.months.median, numbers.months),
+                    "Share of rank variance at the right.",
+                ),
             ),
         ),
-        _section("What is owned", "Capex counts when it is bought; depreciation is what the quarter was charged.", _table(tables.assets(q))),
+        _section(
+            "What is owned",
+            "Capex counts when it is bought; depreciation is what the quarter was charged.",
+            _table(tables.assets(q)),
+        ),
         _section("Data and reconciliation", "", {"kind": "lines", "lines": checks(q, quality, received)}),
-    ]  # fmt: skip
+    ]
 
 
 def _section(title: str, lead: str, *parts: dict[str, Any]) -> dict[str, Any]:
@@ -228,6 +247,8 @@ def _panels(*panels: dict[str, str]) -> dict[str, Any]:
 
 
 def _panel(title: str, svg: str, caption: str) -> dict[str, str]:
+    # Typst cuts what stands out of the view box, the page does not.
+    svg = svg.replace('viewBox="0 0 520 ', 'viewBox="0 0 534 ', 1)
     styled = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
         ">", f"><style>{_STYLE}</style>", 1
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -40,7 +40,7 @@ def as_workbook(q: Quarterly, quality: Quality) -> bytes:
     book.set_properties(
         {
             "title": f"Quarterly cost report {q.statement.quarter}",
-            "created": datetime(end.year, end.month, end.day),
+            "created": datetime(end.year, end.month, end.day, tzinfo=UTC),
         }
     )
     book.set_calc_mode("auto")
@@ -92,7 +92,7 @@ class _Book:
     def form(self, style: str, number: str) -> Any:
         """A cell format, made once."""
         if (style, number) not in self._forms:
-            looks = {
+            looks: dict[str, Any] = {
                 "title": {"bold": True, "font_size": 15},
                 "head": {
                     "bold": True,
@@ -219,7 +219,7 @@ class _Book:
                 )
 
             earned = f'IF(E{at}="",NA(),E{at}-J{at})'
-            margin = [
+            margin: list[Any] = [
                 over(earned, "F", row["contribution_usd_per_hour"]),
                 over(earned, "G", row["contribution_usd_per_stream"]),
             ]
@@ -258,10 +258,11 @@ class _Book:
             last = sheet.row - 1
             sums: list[Any] = []
             for letter, part in zip("BCDEFGHI", parts, strict=True):
-                whole = "" if part == "member_months" and name != "region" else (
-                    f"=SUM({letter}{first}:{letter}{last})", float(sum((v for v in frame[part].to_list() if v is not None), Decimal(0))),
-                )  # fmt: skip
-                sums.append(whole)
+                known = [value for value in frame[part].to_list() if value is not None]
+                # Slices of anything but regions each keep the whole service's member-months.
+                is_additive = part != "member_months" or name == "region"
+                added = (f"=SUM({letter}{first}:{letter}{last})", float(sum(known, Decimal(0))))
+                sums.append(added if is_additive else "")
             cost = (f"=SUM(J{first}:J{last})", float(sum(frame["cost_usd"].to_list(), Decimal(0))))
             at = sheet.line("Sum", *sums, cost, style="sum", formats=formats)
             self._check(f"Slices by {name} against the bill", f"'Unit costs'!J{at}-{totals['effective']}")
@@ -307,9 +308,10 @@ class _Book:
             levels = [level / 1e16 for level in cell.levels(found.volume_ratio)]
             share = 1.0 if cell.is_new else float(cell.share_ratio)
             leaner = 1.0 if cell.is_new or not cell.now_usd else float(cell.efficiency_ratio)
+            moved = f"(K{r}*M{r}/L{r}/$B${h1})/(G{r}*I{r}/H{r}/$B${h0})"
             sheet.line(
                 cell.pool, *words, *then, cell.before_usd, *here, cell.now_usd,
-                (f'=IF(J{r}=0,1,IF(N{r}=0,0,IF(OR(G{r}="",K{r}=""),1,(K{r}*M{r}/L{r}/$B${h1})/(G{r}*I{r}/H{r}/$B${h0}))))', share),
+                (f'=IF(J{r}=0,1,IF(N{r}=0,0,IF(OR(G{r}="",K{r}=""),1,{moved})))', share),
                 (f'=IF(OR(J{r}=0,N{r}=0,G{r}="",K{r}=""),1,(L{r}/K{r})/(H{r}/G{r}))', leaner),
                 (f"=J{r}*({v}-1)", levels[1] - levels[0]),
                 (f"=IF(J{r}=0,N{r},J{r}*{v}*(O{r}-1))", levels[2] - levels[1]),
@@ -334,8 +336,9 @@ class _Book:
             sheet.line(
                 effect.capitalize(), step, (f"=ROUND({sums},2)", levels[number]), formats=("", _CENT, _CENT)
             )
-        sheet.line("Now", (f"=SUM(B{at}:B{sheet.row - 1})", levels[-1]), (f"=ROUND(SUM(N{first}:N{last}),2)", levels[-1]),
-                   style="sum", formats=("", _CENT, _CENT))  # fmt: skip
+        through = (f"=SUM(B{at}:B{sheet.row - 1})", levels[-1])
+        level = (f"=ROUND(SUM(N{first}:N{last}),2)", levels[-1])
+        sheet.line("Now", through, level, style="sum", formats=("", _CENT, _CENT))
         now_at = sheet.row - 1
         sheet.row = after
         self._check(f"{name}: effects less the change", f"'{name}'!B{now_at}-'{name}'!C{now_at}")
@@ -458,8 +461,8 @@ class _Book:
             )
             for v in self.q.values
         ]
-        for row in rows:
-            sheet.line(*row, formats=("", *[_UNIT] * 3))
+        for cells in rows:
+            sheet.line(*cells, formats=("", *[_UNIT] * 3))
         if self.q.credits is None:
             return
         sheet.skip()
@@ -475,8 +478,10 @@ class _Book:
         first = sheet.row
         for row in self.q.credits.iter_rows(named=True):
             where = f"{tables.title('region', row['region'])}, {row['period']:%Y-%m}"
-            sheet.line(row["objective"], row["revenue_usd"], row["attained_ratio"], row["objective_ratio"], row["credit_usd"], where,
-                       formats=("", _CENT, _RATIO, _RATIO, _CENT))  # fmt: skip
+            figures = (
+                row[name] for name in ("revenue_usd", "attained_ratio", "objective_ratio", "credit_usd")
+            )
+            sheet.line(row["objective"], *figures, where, formats=("", _CENT, _RATIO, _RATIO, _CENT))
         if sheet.row > first:
             total = (f"=SUM(E{first}:E{sheet.row - 1})", float(self.q.credit_usd or 0))
             sheet.line(
