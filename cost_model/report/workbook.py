@@ -92,7 +92,7 @@ class _Book:
     def form(self, style: str, number: str) -> Any:
         """A cell format, made once."""
         if (style, number) not in self._forms:
-            looks: dict[str, Any] = {
+            styles: dict[str, dict[str, Any]] = {
                 "title": {"bold": True, "font_size": 15},
                 "head": {
                     "bold": True,
@@ -103,7 +103,8 @@ class _Book:
                 },
                 "sum": {"bold": True, "top": 1},
                 "note": {"italic": True, "font_color": "#5D6670"},
-            }.get(style, {})
+            }
+            looks = styles.get(style, {})
             self._forms[style, number] = self.book.add_format(
                 looks | ({"num_format": number} if number else {})
             )

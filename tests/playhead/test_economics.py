@@ -177,7 +177,9 @@ def test_the_report_command(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFi
     )
     assert code == 0
     assert json.loads(out)["breakeven_cdn"]["lean"]["policy"] == "lean"
-    assert {path.name for path in folder.iterdir()} == {"report.html", "economics.json", "charges.csv"}
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html", "report.pdf", "report.xlsx", "economics.json", "charges.csv", "charges.parquet",
+    }  # fmt: skip
     assert ",'=cmd|x," in (folder / "charges.csv").read_text(encoding="utf-8")
     first = (folder / "report.html").read_bytes()
     run(capsys, "report", "--quarter", "2026Q2", "--lake", lake.path, "--out", folder)
