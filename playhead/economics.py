@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cost_model.charges import MODELLED_ACCOUNT
+from cost_model.charges import MODELLED_ACCOUNT, bill_frame, charges, residual
 from cost_model.rates import Rates, load
 from cost_model.received import ReceivedBill, received_bill
 from cost_model.report import Quality, render
@@ -24,7 +24,7 @@ from metrics.lake import Lake
 from metrics.upkeep import replace
 from playhead.usage import measured_usage, paired_worlds
 
-__all__ = ["Booked", "bill_of", "book", "booked", "economics", "statement", "write_outputs"]
+__all__ = ["Booked", "bill_of", "book", "booked", "charged", "economics", "statement", "write_outputs"]
 
 ECONOMICS = "economics.json"
 REPORT = "report.html"
@@ -66,6 +66,13 @@ def statement(
         given_encoding=paired_worlds(lake, usage),
         is_synthetic=_is_synthetic(lake),
     )
+
+
+def charged(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[pl.DataFrame, Decimal]:
+    """The quarter's charges at these rates, and how far they are off the bill (0); writes nothing."""
+    usage, _ = measured_usage(lake, quarter, rates)
+    found = charges(usage, rates, is_synthetic=_is_synthetic(lake))
+    return found, residual(found, bill_frame(usage, rates))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ __all__ = ["measured_consumption", "measured_usage", "paired_worlds"]
 
 FACTUAL, H264_ONLY = "factual", "h264_only"
 _BYTES = pl.Decimal(38, 0)
+_SLICE = ("month", "region", "isp", "tier", "cdn", "codec")
 _MONTH = pl.col("day").dt.truncate("1mo").alias("month")
 _TIER_OF_BYTES = {
     "edge_bytes": ("edge", "own"),
@@ -36,7 +37,7 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
     here = pl.col("day").is_between(quarter.months[0], quarter.end, closed="left")
     counted = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
     source, health = lake.scan("delivery").filter(here), lake.scan("appliance_health").filter(here)
-    delivery, peaks, days, hours, members, encode, control, appliances, reported = pl.collect_all(
+    by_appliance, peaks, days, hours, members, encode, control, appliances, reported = pl.collect_all(
         [
             *_delivery(source),
             _hours(counted),
@@ -66,6 +67,7 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
         ]
     )
     is_empty = not hours.height
+    delivery = by_appliance.group_by(_SLICE).agg(pl.col("delivered_bytes").sum())
     if not delivery.height:
         delivery, days, hours = _usage_of_sessions(counted)
         peaks = peaks.clear()
@@ -87,6 +89,7 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
     usage = Usage(
         quarter=quarter,
         delivery=_typed("delivery", delivery),
+        appliances=_typed("appliances", by_appliance.filter(pl.col("cdn") == "own")),
         days=_typed("days", days),
         fleet=fleet(appliances, peaks.filter(pl.col("cdn") == "own"), rates),
         encode=_typed("encode", encode),
@@ -164,7 +167,7 @@ def paired_worlds(lake: Lake, usage: Usage) -> dict[str, tuple[float, str]]:
 
 
 def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
-    """Bytes by slice, the busiest hour and 95th percentile of hours, and days with delivery."""
+    """Bytes by slice and appliance, the busiest hour and 95th percentile of hours, and days with delivery."""
     hourly = (
         source.group_by(_MONTH, "region", "cdn", "tier", hour=pl.col("ts_ms") // 3_600_000)
         .agg(pl.col("delivered_bytes").cast(_BYTES).sum())
@@ -186,9 +189,7 @@ def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
     isps = source.group_by(_MONTH, "region", "cdn", "tier").agg(isps=pl.col("isp").n_unique().cast(pl.Int64))
     keys = ["month", "region", "cdn", "tier"]
     return [
-        source.group_by(_MONTH, "region", "isp", "tier", "cdn", "codec").agg(
-            pl.col("delivered_bytes").cast(_BYTES).sum()
-        ),
+        source.group_by(_MONTH, *_SLICE[1:], "appliance").agg(pl.col("delivered_bytes").cast(_BYTES).sum()),
         busiest.join(isps, on=keys, how="left", nulls_equal=True)
         .join(billed, on=keys[:3], how="left", nulls_equal=True)
         .sort(keys),

@@ -121,6 +121,45 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     click.echo(f"report: {page}")
 
 
+@command.command(short_help="A quarter's charges as a FOCUS 1.2 file.")
+@click.option("--quarter", required=True, help="A calendar quarter in UTC, as 2026Q2.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="File to write: .parquet, or .csv.",
+)
+@rates_option
+@lake_option
+@json_option
+def charges(quarter: str, out: Path, rates_path: Path | None, lake_path: Path, as_json: bool) -> None:
+    """Price a quarter's measured usage, and write the charges in the columns of FOCUS 1.2.
+
+    Costs are exact decimals and sum to the bill. Hardware is bought (BilledCost) and written off
+    (EffectiveCost); x_ columns say cost pool, ISP, tier, codec, CDN, appliance and the rate used.
+    """
+    from cost_model.focus import write_focus
+    from cost_model.rates import load
+    from cost_model.report.numbers import usd
+    from cost_model.usage import Quarter
+    from metrics.lake import Lake
+    from playhead.economics import charged
+
+    frame, residual_usd = charged(Lake.open(lake_path), Quarter.parse(quarter), load(rates_path))
+    write_focus(frame, out)
+    billed, effective = frame["BilledCost"].sum(), frame["EffectiveCost"].sum()
+    if as_json:
+        costs = {
+            "billed_usd": str(billed),
+            "effective_usd": str(effective),
+            "residual_usd": str(residual_usd),
+        }
+        print_json({"file": str(out), "charges": frame.height, **costs})
+        return
+    click.echo(f"{out}: {frame.height:,} charges, {usd(float(billed))} billed, ", nl=False)
+    click.echo(f"{usd(float(effective))} effective, ${residual_usd:,.2f} off the bill")
+
+
 def _charges_in_lake(before: Booked, now: Booked, cost_usd: Decimal) -> str:
     """What metrics and pages read, beside what was just reported."""
     from cost_model.report.numbers import usd
