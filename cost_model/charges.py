@@ -19,14 +19,13 @@ from cost_model.apportion import apportion
 from cost_model.bill import UNITS_PER_USD, Line, bill, exact, list_costs, whole_units
 from cost_model.rates import Rates
 from cost_model.usage import Usage
+from metrics.charges import COMPUTED_ACCOUNT
 from metrics.errors import InputError
 from metrics.telemetry import get_table
 
-__all__ = ["DESCRIPTIONS", "MODELLED_ACCOUNT", "bill_frame", "charges", "neutralised", "residual"]
+__all__ = ["DESCRIPTIONS", "bill_frame", "charges", "neutralised", "residual"]
 
 _BYTES_PER_GB = 10**9
-MODELLED_ACCOUNT = "playhead"
-"""BillingAccountId of charges priced here from usage, which tells them from a bill that was received."""
 
 _SLICE = ("month", "region", "isp", "tier", "cdn", "codec", "appliance")
 _HARDWARE = ("appliances_", "maintenance_", "hosting_", "capex_")
@@ -55,7 +54,7 @@ DESCRIPTIONS = {
 
 
 def charges(
-    usage: Usage, rates: Rates, *, account: str = MODELLED_ACCOUNT, is_synthetic: bool = False
+    usage: Usage, rates: Rates, *, account: str = COMPUTED_ACCOUNT, is_synthetic: bool = False
 ) -> pl.DataFrame:
     """The contract's table ``charge`` for a quarter of usage.
 

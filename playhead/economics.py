@@ -14,15 +14,16 @@ from pathlib import Path
 
 import polars as pl
 
-from cost_model.charges import MODELLED_ACCOUNT, bill_frame, charges, residual
+from cost_model.charges import bill_frame, charges, residual
 from cost_model.rates import Rates, load
 from cost_model.received import ReceivedBill, received_bill
 from cost_model.report import Quality, render
 from cost_model.statement import Statement, state
 from cost_model.usage import Quarter
+from metrics.charges import COMPUTED_ACCOUNT
 from metrics.lake import Lake
 from metrics.upkeep import replace
-from playhead.usage import measured_usage, paired_worlds
+from playhead.usage import hours_told, measured_usage, paired_worlds
 
 __all__ = ["Booked", "bill_of", "book", "booked", "charged", "economics", "statement", "write_outputs"]
 
@@ -107,7 +108,7 @@ def book(lake: Lake, result: Statement) -> bool:
 
 def bill_of(lake: Lake, result: Statement) -> ReceivedBill | None:
     """The bill received for the statement's quarter, if any."""
-    return received_bill(lake.scan("charge"), result.quarter, result.usage.total_hours())
+    return received_bill(lake.scan("charge"), result.quarter, *hours_told(lake, result.quarter))
 
 
 def write_outputs(
@@ -146,7 +147,7 @@ def _modelled(quarter: Quarter) -> pl.Expr:
     """Charges computed here and not received, of the quarter."""
     start, end = quarter.ts_ms()
     at = pl.col("x_period_start_ts_ms").is_between(start, end, closed="left")
-    return at & (pl.col("BillingAccountId") == MODELLED_ACCOUNT)
+    return at & (pl.col("BillingAccountId") == COMPUTED_ACCOUNT)
 
 
 def _is_synthetic(lake: Lake) -> bool:

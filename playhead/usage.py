@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import narwhals as nw
@@ -14,7 +15,7 @@ from metrics.lake import Lake
 from metrics.truth import counterfactuals
 from metrics.unknown import told
 
-__all__ = ["measured_consumption", "measured_usage", "paired_worlds"]
+__all__ = ["hours_told", "measured_consumption", "measured_usage", "paired_worlds"]
 
 FACTUAL, H264_ONLY = "factual", "h264_only"
 _BYTES = pl.Decimal(38, 0)
@@ -98,6 +99,21 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
         members=_typed("members", members),
     )
     return usage, measured_consumption(usage, peaks)
+
+
+def hours_told(lake: Lake, quarter: Quarter) -> tuple[Decimal, float]:
+    """Hours played in the quarter's sessions that tell it, and the share of sessions that do (0..1)."""
+    here = pl.col("day").is_between(quarter.months[0], quarter.end, closed="left")
+    sessions = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
+    telling = nw.from_native(sessions).filter(told(("playing",))).to_native()
+    weight = pl.col("weight").cast(_BYTES).sum().alias("weight")
+    all_, those = pl.collect_all(
+        [sessions.select(weight), telling.select(weight, playing_ms=_weighted("playing_ms"))]
+    )
+    total = all_["weight"].item()
+    return Decimal(those["playing_ms"].item()) / 3_600_000, float(
+        those["weight"].item() / total
+    ) if total else 0.0
 
 
 def measured_consumption(usage: Usage, peaks: pl.DataFrame) -> dict[str, tuple[float, str]]:
