@@ -14,6 +14,7 @@ from playhead.commands._common import json_option, lake_option, print_json
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from cost_model.capacity import Capacity
     from playhead.economics import Booked
 
 __all__ = ["command"]
@@ -25,6 +26,8 @@ _FIGURES = {
     "revenue_usd_per_hour": "revenue per stream hour",
     "contribution_usd_per_hour": "contribution per stream hour",
 }
+
+_LARGEST = 325e6  # members of the largest public service
 
 rates_option = click.option(
     "--rates",
@@ -58,7 +61,7 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
     """
     from cost_model.charges import neutralised
     from cost_model.rates import load
-    from cost_model.report.numbers import count, months, unit_usd, usd
+    from cost_model.report.numbers import count, months, ratio, unit_usd, usd
     from cost_model.usage import Quarter
     from metrics.lake import Lake
     from metrics.ledger import ledger
@@ -109,6 +112,9 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
         if received.usd_per_hour is not None:
             by_bill = unit_usd(received.usd_per_hour)
             click.echo(f"  {'cost per stream hour, by bill':<30} {by_bill:>10}  (effective, from the bill)")
+            if received.hours_told_ratio < 1:
+                told = f"{ratio(received.hours_told_ratio)} of sessions tell time playing"
+                click.echo(f"    {told}; the others are taken to play as long")
         for row in received.pools:
             amounts = f"{usd(float(row['billed_usd']))} billed, {usd(float(row['effective_usd']))} effective"
             click.echo(f"  {(row['pool'] or 'no cost pool').replace('_', ' '):<30} {amounts}")
@@ -298,6 +304,87 @@ def encoding(
             click.echo(
                 f"{target} months at third-party price take {count(sizes.median)} subscribers ({between})"
             )
+
+
+@command.command(short_help="What breaks first at a given concurrency, and what to buy.")
+@click.option("--concurrent", type=click.FloatRange(min=1), required=True, help="Streams at once, as 300e6.")
+@click.option(
+    "--subscribers",
+    type=click.FloatRange(min=1),
+    help="Look at a fleet planned for so many; else at the lake's, or one for 325 M where there is no lake.",
+)
+@click.option(
+    "--policy",
+    type=click.Choice(["lean", "dense"]),
+    default="lean",
+    show_default=True,
+    help="Footprint of a planned fleet.",
+)
+@click.option("--region", help="The surge is in one region of the lake alone.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
+@rates_option
+@lake_option
+@json_option
+def capacity(
+    concurrent: float,
+    subscribers: float | None,
+    policy: Any,
+    region: str | None,
+    seed: int,
+    rates_path: Path | None,
+    lake_path: Path,
+    as_json: bool,
+) -> None:
+    """Utilisation of every tier and service at so many streams at once, in the order in which they break.
+
+    Capacity is what appliances report in the lake and what its services answered in their busiest hour, or a
+    fleet planned for a number of subscribers. Everybody comes within the rate surge_ramp.
+    """
+    from cost_model.capacity import capacity as load_up
+    from cost_model.capacity import planned
+    from cost_model.rates import load
+    from metrics.lake import Lake
+    from playhead.capacity import standing
+
+    prices = load(rates_path)
+    if subscribers is None and (lake_path.exists() or region):
+        stands = standing(Lake.open(lake_path), prices, region=region, seed=seed)
+    elif region:
+        raise InputError("--region is of a lake", mend="leave out --subscribers")
+    else:
+        size = _LARGEST if subscribers is None else subscribers
+        stands = planned(prices, datetime.now(UTC).date(), size, policy=policy, seed=seed)
+    result = load_up(stands, concurrent)
+    if as_json:
+        print_json(result.as_dict())
+        return
+    _tell_capacity(result)
+
+
+def _tell_capacity(result: Capacity) -> None:
+    from cost_model.report.numbers import count, ratio, usd
+
+    regular = count(result.standing.concurrent.median)
+    click.echo(f"{count(result.concurrent)} streams at once; service {result.standing.source}")
+    click.echo(f"its regular peak is {regular} streams")
+    for number, row in enumerate(result.rows, start=1):
+        used, at, buy = row["utilisation"], row["breaks_at_concurrent"], row["buy"]
+        name = f"{number}. {row['resource']}" + (f" ({row['place']})" if row["place"] else "")
+        if at["median"] is None:
+            click.echo(f"{name:<42} {_times(used['median'])} full, whatever the streams")
+            continue
+        between = f"{_times(used['low'])} to {_times(used['high'])}"
+        click.echo(
+            f"{name:<42} {_times(used['median'])} full (90 %: {between}); full at {count(at['median'])}, "
+            f"first in {ratio(row['first_ratio'])} of draws"
+        )
+        if buy["pieces"]["median"]:
+            cost = f", {usd(buy['usd']['median'])} a {buy['per']}" if buy["usd"]["median"] else ""
+            click.echo(f"{'':<5}buy {count(buy['pieces']['median'])} × {buy['piece']}{cost}")
+
+
+def _times(utilisation: float) -> str:
+    return f"{utilisation:.0%}" if utilisation < 10 else f"{utilisation:,.0f} ×"
 
 
 @command.group()
