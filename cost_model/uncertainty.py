@@ -131,15 +131,15 @@ def drivers(outcome: Floats, inputs: Mapping[str, Floats], *, most: int = 8) -> 
     The share is the correlation ratio η² = Var(E[rank(y) | x]) / Var(rank(y)) over equal-count bins of x,
     less the (bins − 1)/n that chance gives; ranks keep infinite outcomes in and heavy tails out of it.
     """
-    ranks = ranks(outcome)
-    total, count = ranks.var(), max(1, min(_BINS, len(outcome) // 10))
+    ranked = ranks(outcome)
+    total, count = ranked.var(), max(1, min(_BINS, len(outcome) // 10))
     found = []
     for name, x in inputs.items():
         if np.ptp(x) == 0 or total == 0:
             continue
         order = np.argsort(x, kind="stable")
         bins = np.array_split(order, count)
-        means = np.array([ranks[b].mean() for b in bins])
+        means = np.array([ranked[b].mean() for b in bins])
         share = float(means.var() / total - (count - 1) / len(x))
         tenth = max(1, len(x) // 10)
         ends = (np.quantile(outcome[o], 0.5, method="lower") for o in (order[:tenth], order[-tenth:]))
