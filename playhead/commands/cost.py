@@ -12,9 +12,15 @@ from metrics.errors import InputError
 from playhead.commands._common import json_option, lake_option, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
+    from cost_model.backtest import Backtest
     from cost_model.capacity import Capacity
+    from cost_model.cdn import Breakeven
+    from cost_model.reliability import Reliability
+    from cost_model.sensitivity import Sobol
+    from cost_model.uncertainty import Interval
     from playhead.economics import Booked
 
 __all__ = ["command"]
@@ -209,20 +215,34 @@ def _options(function: Any) -> Any:
 
 @breakeven.command()
 @click.option("--policy", type=click.Choice(["lean", "dense"]), help="Footprint; both by default.")
+@click.option(
+    "--churn-avoided",
+    type=float,
+    nargs=2,
+    metavar="LOW HIGH",
+    help="Your experiment's 90 % interval of the share of churn that own delivery avoids.",
+)
 @_options
 def cdn(
     policy: str | None,
+    churn_avoided: tuple[float, float] | None,
     rates_path: Path | None,
     as_json: bool,
     price: float | None,
     subscribers: float,
     seed: int,
 ) -> None:
-    """Own CDN against a third party: break-even in subscribers."""
-    from cost_model.cdn import POLICIES
+    """Own CDN against a third party: break-even in subscribers.
+
+    The negotiated price decides: give yours with --price. What reliability is worth stands apart, and the model
+    is held beside what is public of the largest own CDN.
+    """
+    from cost_model.backtest import backtest
+    from cost_model.cdn import POLICIES, crossing_model, rate_names
     from cost_model.cdn import breakeven as solve
     from cost_model.rates import load
-    from cost_model.report.numbers import count, ratio, unit_usd, usd
+    from cost_model.reliability import reliability
+    from cost_model.sensitivity import sobol
     from cost_model.statement import CURVE_PRICES
 
     rates, day = load(rates_path), datetime.now(UTC).date()
@@ -232,27 +252,71 @@ def cdn(
         solve(rates, day, policy=p, given=given, at_subscribers=subscribers, prices=CURVE_PRICES, seed=seed)
         for p in chosen
     ]
+    at_list = {
+        p: solve(rates, day, policy=p, at_list_price=True, draws=2_000, seed=seed).subscribers for p in chosen
+    }
+    shares = {
+        p: sobol(crossing_model(p), rates, rate_names(), day, given=given, points=1_024, seed=seed)
+        for p in chosen
+    }
+    public = backtest(rates, day, seed=seed)
+    apart = reliability(rates, day, subscribers, experiment=churn_avoided, seed=seed)
     if as_json:
-        print_json({r.policy: r.as_dict() for r in results})
+        print_json(
+            {
+                r.policy: r.as_dict()
+                | {
+                    "at_list_price": at_list[r.policy].as_dict(),
+                    "sobol": [vars(index) for index in shares[r.policy]],
+                }
+                for r in results
+            }
+            | {"backtest": [row.as_dict() for row in public], "reliability": apart.as_dict()}
+        )
         return
     for r in results:
-        between = f"{count(r.subscribers.low)} to {count(r.subscribers.high)}"
-        click.echo(f"{r.policy} footprint: {count(r.subscribers.median)} subscribers (90 %: {between})")
-        ever = (
-            f"never breaks even in {ratio(r.never_ratio)} of" if r.never_ratio else "breaks even in each of"
-        )
-        click.echo(f"  {ever} {len(r.draws):,} draws")
-        if (familiar := r.price_for(50e6)) is not None:
-            click.echo(f"  50 M is the median at {unit_usd(familiar)}/GB")
-        saving = usd(r.saving_usd_per_year.median)
-        cheaper = ratio(r.own_cheaper_ratio)
+        _tell_breakeven(r, at_list[r.policy], shares[r.policy])
+    _tell_beside(public, apart)
+
+
+def _tell_breakeven(r: Breakeven, at_list: Interval, shares: Sequence[Sobol]) -> None:
+    from cost_model.report.numbers import count, ratio, unit_usd, usd
+
+    between = f"{count(r.subscribers.low)} to {count(r.subscribers.high)}"
+    click.echo(f"{r.policy} footprint: {count(r.subscribers.median)} subscribers (90 %: {between})")
+    ever = f"never breaks even in {ratio(r.never_ratio)} of" if r.never_ratio else "breaks even in each of"
+    click.echo(f"  {ever} {len(r.draws):,} draws")
+    by_price = (f"{count(p.subscribers.median)} at {unit_usd(p.price_usd_per_gb)}" for p in r.curve[::4])
+    click.echo(f"  by negotiated price a GB: {', '.join(by_price)}; at list price {count(at_list.median)}")
+    if (familiar := r.price_for(50e6)) is not None:
+        click.echo(f"  50 M is the median at {unit_usd(familiar)}/GB")
+    saving, cheaper = usd(r.saving_usd_per_year.median), ratio(r.own_cheaper_ratio)
+    click.echo(
+        f"  at {count(r.at_subscribers)}: own is cheaper in {cheaper} of draws, median saving {saving} a year"
+    )
+    for index in shares[:4]:
         click.echo(
-            f"  at {count(subscribers)}: own is cheaper in {cheaper} of draws, median saving {saving} a year"
+            f"  hangs on {index.rate.replace('_', ' ')}: {index.first_order:.2f} of rank variance alone, "
+            f"{index.total_order:.2f} with interactions"
         )
-        for driver in r.drivers[:4]:
-            click.echo(
-                f"  hangs on {driver.rate.replace('_', ' ')}: {driver.first_order:.2f} of rank variance"
-            )
+
+
+def _tell_beside(public: Sequence[Backtest], apart: Reliability) -> None:
+    from cost_model.report.numbers import count, ratio, usd
+
+    click.echo("beside what is public of the largest own CDN (nothing is fitted to it):")
+    for row in public:
+        show = ratio if row.anchor.unit == "ratio" else count
+        between = f"{show(row.model.low)} to {show(row.model.high)}"
+        click.echo(
+            f"  {row.anchor.name}: {show(row.model.median)} ({between}) against {show(row.anchor.value)}, "
+            f"a factor of {row.factor:.2f}"
+        )
+    i = apart.usd_per_year
+    click.echo(
+        f"apart from all of this, reliability at {count(apart.subscribers)}: {usd(i.median)} a year "
+        f"({usd(i.low)} to {usd(i.high)}), from {'a prior' if apart.basis == 'prior' else apart.source}"
+    )
 
 
 @breakeven.command()

@@ -46,7 +46,7 @@ def test_the_order_of_breaking_and_what_is_bought() -> None:
         ),
         300_000,
     ).as_dict()
-    rows = {row["resource"]: row for row in found["resources"]}  # type: ignore[attr-defined]
+    rows = {row["resource"]: row for row in found["resources"]}
     assert found["breaks_in_order"] == ["ranking", "edge"]
     assert rows["edge"]["place"] == "a"
     assert rows["edge"]["utilisation"]["median"] == pytest.approx(1.5)
@@ -55,7 +55,7 @@ def test_the_order_of_breaking_and_what_is_bought() -> None:
     # a: 1,500 ÷ .5 − 1,000 is 2,000, or 20 servers; b: 300 ÷ .5 is within its 1,000
     assert rows["edge"]["buy"]["pieces"]["median"] == 20
     assert rows["edge"]["buy"]["usd"]["median"] == 500_000
-    assert [place["place"] for place in found["places"]] == ["a", "b"]  # type: ignore[attr-defined]
+    assert [place["place"] for place in found["places"]] == ["a", "b"]
 
 
 def clusters(*rows: tuple[str, str, str, int, int]) -> pl.DataFrame:
@@ -95,7 +95,7 @@ def test_a_fleet_planned_for_its_evenings_carries_them() -> None:
     # 300 M at once is six times its evening peak: edges, exchanges and all services are past full.
     surged = capacity(stands, 300e6)
     assert {"edge egress", "last-mile interconnect", "auth", "licence"} <= set(
-        surged.as_dict()["breaks_in_order"]  # type: ignore[arg-type]
+        surged.as_dict()["breaks_in_order"]
     )
     for row in surged.rows:
         assert row["utilisation"]["low"] <= row["utilisation"]["median"] <= row["utilisation"]["high"]
