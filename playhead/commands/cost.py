@@ -39,7 +39,8 @@ rates_option = click.option(
     "--rates",
     "rates_path",
     type=click.Path(path_type=Path),
-    help="Your own rates: entries of the same name replace the shipped ones.",
+    multiple=True,
+    help="Your own rates: entries of the same name replace the shipped ones; of several files, the last.",
 )
 
 
@@ -58,7 +59,9 @@ def command() -> None:
 @rates_option
 @lake_option
 @json_option
-def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: Path, as_json: bool) -> None:
+def report(
+    quarter: str, out: Path | None, rates_path: tuple[Path, ...], lake_path: Path, as_json: bool
+) -> None:
     """Price a quarter's measured usage with the rates, and write the report.
 
     Unit costs are modelled; a bill taken in by `playhead ingest charges` is shown beside them. Charges that the
@@ -144,7 +147,7 @@ def report(quarter: str, out: Path | None, rates_path: Path | None, lake_path: P
 @rates_option
 @lake_option
 @json_option
-def charges(quarter: str, out: Path, rates_path: Path | None, lake_path: Path, as_json: bool) -> None:
+def charges(quarter: str, out: Path, rates_path: tuple[Path, ...], lake_path: Path, as_json: bool) -> None:
     """Price a quarter's measured usage, and write the charges in the columns of FOCUS 1.2.
 
     Costs are exact decimals and sum to the bill. Hardware is bought (BilledCost) and written off
@@ -226,7 +229,7 @@ def _options(function: Any) -> Any:
 def cdn(
     policy: str | None,
     churn_avoided: tuple[float, float] | None,
-    rates_path: Path | None,
+    rates_path: tuple[Path, ...],
     as_json: bool,
     price: float | None,
     subscribers: float,
@@ -328,28 +331,53 @@ def _tell_beside(public: Sequence[Backtest], apart: Reliability) -> None:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of bytes replaced.",
 )
+@click.option(
+    "--lake",
+    "lake_path",
+    type=click.Path(path_type=Path),
+    help="Take titles and the hours they are watched from this lake; else a typical catalogue.",
+)
 @_options
 def encoding(
     saving: float | None,
     device_share: float | None,
-    rates_path: Path | None,
+    lake_path: Path | None,
+    rates_path: tuple[Path, ...],
     as_json: bool,
     price: float | None,
     subscribers: float,
     seed: int,
 ) -> None:
-    """AV1 with film grain: payback in months."""
+    """AV1 with film grain: payback in months, and which titles are worth it.
+
+    Bytes are priced at the margin: at the negotiated price, or what fewer of them save an own CDN whose sites stand.
+    """
     from cost_model.encoding import payback
     from cost_model.rates import load
     from cost_model.report.numbers import count, months, ratio, unit_usd
+    from cost_model.titles import CODECS, TITLE_COUNT, tail, typical_catalogue
+    from metrics.lake import Lake
+    from playhead.usage import title_hours
 
     rates, day = load(rates_path), datetime.now(UTC).date()
     asked = {"third_party_price": price, "av1_saving_ratio": saving, "av1_device_ratio": device_share}
     given = {name: value for name, value in asked.items() if value is not None}
     third_party = payback(rates, day, given=given, at_subscribers=subscribers, seed=seed)
     own = payback(rates, day, delivery="own", given=given, at_subscribers=subscribers, seed=seed)
+    if lake_path is None:
+        runtime = float(rates.usd("catalogue_hours", day)) / TITLE_COUNT
+        titles = typical_catalogue(subscribers, float(rates.usd("hours_per_member_day", day)), runtime)
+    else:
+        titles = title_hours(Lake.open(lake_path))
+    tails = [
+        tail(titles, rates, day, codec, subscribers=subscribers, delivery=r.delivery, given=given, seed=seed)
+        for codec in CODECS
+        for r in (third_party, own)
+    ]
     if as_json:
-        print_json({r.delivery: r.as_dict() for r in (third_party, own)})
+        print_json(
+            {r.delivery: r.as_dict() for r in (third_party, own)} | {"titles": [t.as_dict() for t in tails]}
+        )
         return
     for r in (third_party, own):
         i = r.at.months
@@ -368,6 +396,84 @@ def encoding(
             click.echo(
                 f"{target} months at third-party price take {count(sizes.median)} subscribers ({between})"
             )
+    for t in tails:
+        named = {"hevc": "HEVC", "av1_fgs": "AV1 + film grain"}[t.codec]
+        where = "third party" if t.delivery == "third_party" else "own CDN"
+        i, share = t.worth_it, t.worth_it_hours_ratio
+        click.echo(
+            f"{named}, {where}: {count(i.median)} of {count(t.titles)} titles are worth their encode "
+            f"({count(i.low)} to {count(i.high)}), {ratio(share.median)} of hours; from "
+            f"{t.hours_watched_per_hour.median:,.0f} hours watched a month for each hour of runtime"
+        )
+
+
+@command.command(short_help="Measure real encodes, for --rates.")
+@click.argument("clips", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("encoders.toml"),
+    show_default=True,
+    help="Rates file to write, of grade measured.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0.5, 60), default=1.5, show_default=True, help="How much of each clip."
+)
+@click.option(
+    "--height", type=click.IntRange(90, 2160), default=360, show_default=True, help="Lines it is encoded at."
+)
+@json_option
+def calibrate_encoders(
+    clips: tuple[Path, ...], out: Path, seconds: float, height: int, as_json: bool
+) -> None:
+    """Encode CLIPs, or generated ones, with x264 and SVT-AV1, with and without film-grain synthesis.
+
+    Measures bitrate at equal SSIM and CPU seconds a minute, and writes them as rates that
+    `playhead cost breakeven encoding --rates` and the report take. Generated clips say what the encoders cost
+    here; what they save is a matter of your content, so give clips of it.
+    """
+    from cost_model.calibration import calibrate, rates_file
+    from cost_model.rates import load
+    from playhead.encoders import GENERATED, encoders_of, encodes, version
+
+    ffmpeg = encoders_of()
+    found = calibrate(
+        encodes(
+            ffmpeg, clips, seconds=seconds, height=height, progress=lambda line: click.echo(line, err=True)
+        )
+    )
+    which = f"{len(clips)} clips of one's own" if clips else f"{len(GENERATED)} generated clips"
+    today = datetime.now(UTC).date()
+    source = (
+        f"measured {today} with ffmpeg {version(ffmpeg)}, libx264 medium and libsvtav1 preset 8, on {which} of "
+        f"{seconds:g} s at {height} lines"
+    )
+    text, unsaid = rates_file(found, load(), today, source)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror})",
+            where=str(out),
+            mend="give a file in a folder that exists",
+        ) from error
+    load(out)
+    if as_json:
+        print_json(found.as_dict() | {"rates": str(out), "unsaid": unsaid})
+        return
+    for clip in dict.fromkeys(encode.clip for encode in found.encodes):
+        parts = [f"{codec} {of[clip]:,.0f}" for codec, of in found.cpu_s_per_minute.items() if clip in of]
+        saved = [
+            f"{title} saves {of[clip]:.0%}"
+            for title, of in (("AV1", found.av1_saving), ("with film grain", found.film_grain_saving))
+            if clip in of
+        ]
+        click.echo(
+            f"{clip}: CPU seconds a 1080p minute: {', '.join(parts)}; {', '.join(saved) or 'no saving told'}"
+        )
+    for line in unsaid:
+        click.echo(line)
+    click.echo(f"rates: {out}")
 
 
 @command.command(short_help="What breaks first at a given concurrency, and what to buy.")
@@ -395,7 +501,7 @@ def capacity(
     policy: Any,
     region: str | None,
     seed: int,
-    rates_path: Path | None,
+    rates_path: tuple[Path, ...],
     lake_path: Path,
     as_json: bool,
 ) -> None:

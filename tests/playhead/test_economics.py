@@ -489,8 +489,8 @@ def test_a_bill_takes_the_place_of_what_was_computed(
     is_in = bool(bill) and bill[0]["BillingCurrency"] == "USD" and bill[0]["x_cost_pool"] is not None
     expected = sum(computed[name] for name in counted) + 5_000 * is_in
     start, end = Q2.ts_ms()
-    for period in ({}, {"start_ts_ms": start, "end_ts_ms": end}):
-        found = measure(lake, ["cost_per_stream_hour_usd"], **period)
+    for first, last in ((None, None), (start, end)):
+        found = measure(lake, ["cost_per_stream_hour_usd"], start_ts_ms=first, end_ts_ms=last)
         assert found["numerator"].item() == expected
     by_cdn = measure(lake, ["cost_per_stream_hour_usd"], by=["cdn"], start_ts_ms=start, end_ts_ms=end)
     assert by_cdn["numerator"].sum() == expected
