@@ -168,7 +168,7 @@ def test_a_million_charges_reconcile_to_the_bill(tmp_path: Path) -> None:
             "appliance": [f"edge-{n}" for n in range(2 * isps * appliances)],
             "delivered_bytes": sizes,
         }
-    ).cast(dict(USAGE_SCHEMAS["appliances"].items()))  # type: ignore[arg-type]
+    ).cast(dict(USAGE_SCHEMAS["appliances"].items()))
     whole = usage(appliances=slices, delivery=slices.drop("appliance"))
     billed = bill_frame(whole, RATES)
     charged = charges(whole, RATES)
