@@ -554,7 +554,7 @@ def _tell_capacity(result: Capacity) -> None:
 
 
 def _times(utilisation: float) -> str:
-    return f"{utilisation:.0%}" if utilisation < 10 else f"{utilisation:,.0f} ×"
+    return f"{100 * utilisation:.0f} %" if utilisation < 10 else f"{utilisation:,.0f} ×"
 
 
 @command.group()
