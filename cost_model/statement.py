@@ -18,7 +18,7 @@ from cost_model.cdn import POLICIES, Breakeven, Policy, breakeven
 from cost_model.charges import bill_frame, charges, residual
 from cost_model.encoding import Delivery, Payback, payback
 from cost_model.margin import INCLUDED, margin_cells, unit_cost_tree, unit_costs
-from cost_model.rates import GLOBAL, Rates, load
+from cost_model.rates import Rates, load
 from cost_model.switches import margin_effects
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval
 from cost_model.usage import Quarter, Usage
@@ -165,7 +165,7 @@ def state(
         },
         list_price_breakevens={
             policy: breakeven(
-                rates, day, policy=policy, given=fixed | _at_list(rates, usage), draws=2_000
+                rates, day, policy=policy, given=fixed, at_list_price=True, draws=2_000
             ).subscribers
             for policy in POLICIES
         },
@@ -196,10 +196,6 @@ def state(
         cells=cells,
         differences=rates.differences(load()),
     )
-
-
-def _at_list(rates: Rates, usage: Usage) -> dict[str, float]:
-    return {"third_party_price": float(rates.usd("third_party_list_price", usage.months[0], GLOBAL))}
 
 
 def _figures(

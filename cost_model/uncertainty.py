@@ -18,8 +18,7 @@ from cost_model.rates import GLOBAL, Rate, Rates
 
 __all__ = [
     "DRAWS", "WIDENING", "Driver", "Floats", "Interval", "drivers", "interval", "quantile", "quantiles", "ranks",
-    "sample",
-    "sample_rate", "widened",
+    "sample", "sample_rate", "widened",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -113,7 +112,7 @@ def interval(outcome: Floats) -> Interval:
 def quantiles(outcome: Floats) -> Interval:
     """5 %, 50 %, 95 % of the draws; a draw that never reaches the outcome is infinite and sorts last."""
     low, median, high = np.quantile(outcome, [0.05, 0.5, 0.95], method="lower")
-    return Interval(float(low), float(median), float(high))
+    return widened(Interval(float(low), float(median), float(high)), WIDENING)
 
 
 def widened(found: Interval, factor: float) -> Interval:

@@ -272,7 +272,8 @@ _DELIVERY = (
 
 _COST_CLOCK = (
     "Charges count on the delivery clock, spread evenly over their charge period; hours are of sessions that "
-    "ended, the nearest a session comes to it."
+    "ended, the nearest a session comes to it. A bill received takes the place of charges computed for the same "
+    "cost pool, CDN and month."
 )
 _MONEY = (
     Metric(

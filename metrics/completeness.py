@@ -22,6 +22,7 @@ from metrics.contract import Table
 from metrics.drift import drift
 from metrics.ingest.config_file import read_config
 from metrics.lake import Lake
+from metrics.period import DAY_MS
 from metrics.telemetry import TABLES
 
 __all__ = ["SHIPPED", "Finding", "Limits", "completeness", "load_limits"]
@@ -29,6 +30,8 @@ __all__ = ["SHIPPED", "Finding", "Limits", "completeness", "load_limits"]
 SHIPPED = Path(__file__).with_name("completeness.toml")
 _COMMITS = 1_000
 _DAY = dt.timedelta(days=1)
+_EPOCH = dt.date(1970, 1, 1)
+_HOUR_MS = 3_600_000
 
 
 class _Frozen(BaseModel):
@@ -77,6 +80,7 @@ class Drift(_Frozen):
     recent_days: int = Field(ge=1)
     before_days: int = Field(ge=1)
     limit_psi: float
+    usual_factor: float
     least_rows: int
 
 
@@ -166,7 +170,9 @@ def _volume(table: str, days: Days, judged: dt.date, limits: Volume) -> Iterator
         fits = limits.low_ratio * usual <= rows <= limits.high_ratio * usual or abs(rows - usual) <= noise
         share = f", {rows / usual:.2f} of the usual" if usual else ""
         about = f"{day:%Y-%m-%d}: {rows:,} rows{share}, {usual:,.0f} on a {day:%A}"
-        yield Finding(table, "volume", about, rows, usual, fits if day <= judged else None)
+        # A weekday that usually has none says nothing of a table told by the month, as a bill is.
+        is_judged = day <= judged and usual > 0
+        yield Finding(table, "volume", about, rows, usual, fits if is_judged else None)
 
 
 def _regions(table: Table, days: Days, judged: dt.date, limits: Regions) -> Iterator[Finding]:
@@ -227,7 +233,7 @@ def _drifting(table: Table, days: Days, judged: dt.date, limits: Drift) -> Itera
     found = drift(table, files, judged, limits.recent_days, limits.least_rows)
     worst = max(found, key=lambda one: one.index, default=None)
     for one in found:
-        holds = one.index <= max(limits.limit_psi, one.usual)
+        holds = one.index <= max(limits.limit_psi, limits.usual_factor * one.usual)
         if not holds or one is worst:
             days_to = f"{limits.recent_days} days to {judged:%Y-%m-%d}"
             about = f"{one.column}: index {one.index:.3f} in the {days_to}, at most {one.usual:.3f} before"
@@ -254,12 +260,13 @@ def _judged_to(table: Table, days: Days) -> dt.date:
     """The newest day that is over: one whose last hour is told, or else the day before."""
     assert table.day is not None
     newest = max(days)
-    files = pl.scan_parquet(list(days[newest].files), hive_partitioning=False, glob=False)
-    last = int(files.select(pl.col(table.day).max()).collect().item())
-    # Tables of days name their day by its start, and of hours an hour.
-    interval_ms = 86_400_000 if last % 86_400_000 == 0 else 3_600_000
-    is_over = last % 86_400_000 + interval_ms >= 86_400_000
-    return newest if is_over else newest - _DAY
+    files = [file for day in sorted(days)[-2:] for file in days[day].files]
+    instants = pl.scan_parquet(files, hive_partitioning=False, glob=False).select(pl.col(table.day)).collect()
+    of_day = instants.to_series() % DAY_MS
+    last = int(of_day.filter(instants.to_series() // DAY_MS == (newest - _EPOCH).days).max())  # type: ignore[arg-type]
+    # Tables of days name their day by its start, and of hours an hour: two days tell which it is.
+    interval_ms = _HOUR_MS if (of_day != 0).any() else DAY_MS
+    return newest if last + interval_ms >= DAY_MS else newest - _DAY
 
 
 def _batches(lake: Lake, table: str) -> Iterator[dict[dt.date, int]]:

@@ -197,7 +197,8 @@ def _write(lake: Lake, table: str, files: list[str], old: Path | None, folder: P
         made = {file.name: [pl.read_parquet(file)] for file in old.glob("*.parquet")}
     else:
         known = []
-    new = [file for file in files if file not in set(known)]
+    # By their days: what is held is then about one cube, and not one a copy of the days.
+    new = sorted((file for file in files if file not in set(known)), key=lambda file: Path(file).parent.name)
     for some in _batched([new] if is_whole else _chunks(new), _CHUNKS):
         of_some: dict[str, list[pl.DataFrame]] = {}
         for chunk in some:
@@ -208,7 +209,8 @@ def _write(lake: Lake, table: str, files: list[str], old: Path | None, folder: P
             made.setdefault(name, []).append(_added_up(table, frames))
     folder.mkdir()
     (folder / _FILES).write_text(json.dumps(files), encoding="utf-8")
-    for name, frames in made.items():
+    while made:
+        name, frames = made.popitem()
         _added_up(table, frames).write_parquet(folder / name, compression="zstd")
 
 

@@ -81,9 +81,21 @@ def quantile_of_buckets(
     weights do not count). The result has the columns ``by`` and ``value`` (Float64); a group without weight
     is absent.
     """
-    one = frame.select(*by, bucket, weight, pl.lit(0).alias("_subsample"))
-    names, whole = _tables(one, bucket, weight, "_subsample", 1, by)
-    values = [float(_interpolated(cells, table, quantile)[0]) for cells, table in whole]
+    names, held = _numbered(frame, bucket, weight, by)
+    held = held.group_by("_number", bucket).agg(pl.col(weight).sum()).sort("_number", bucket)
+    number, cells, weights = (held[c].to_numpy() for c in ("_number", bucket, weight))
+    first = np.flatnonzero(np.diff(number.astype(np.int64), prepend=-1))
+    if not first.size:
+        return names.with_columns(value=pl.lit(None, pl.Float64)).clear()
+    sizes = np.diff(first, append=number.size)
+    # Over many groups the sum may pass 64 bits and comes back as it is subtracted.
+    reached = weights.cumsum()
+    reached -= np.repeat(reached[first] - weights[first], sizes)
+    whole = reached[first + sizes - 1]
+    # Shares are compared as integers: no rounding decides which bucket it is.
+    is_short = reached * quantile.denominator < np.repeat(whole * quantile.numerator, sizes)
+    hit = first + np.add.reduceat(is_short, first, dtype=np.int64)
+    values = _inside(cells[hit], weights[hit], reached[hit], whole, quantile)
     return pl.DataFrame([*names.get_columns(), pl.Series("value", values, pl.Float64)])
 
 
@@ -116,13 +128,7 @@ def _tables(
     frame: pl.DataFrame, bucket: str, weight: str, group: str, groups: int, by: Sequence[str]
 ) -> tuple[pl.DataFrame, list[tuple[_Array, _Array]]]:
     """The groups of ``by``, and for each its buckets and their weights, bucket × subsample."""
-    keys = list(by)
-    held = frame.select(*keys, group, bucket, pl.col(weight).cast(pl.Int64)).filter(pl.col(weight) > 0)
-    names = held.select(keys).unique(maintain_order=True) if keys else held.clear().select()
-    if keys:
-        held = held.join(names.with_row_index("_number"), on=keys, how="left", nulls_equal=True)
-    else:
-        held = held.with_columns(pl.lit(0).alias("_number"))
+    names, held = _numbered(frame, bucket, weight, by, group)
     number, cell, own, w = (held[c].to_numpy() for c in ("_number", bucket, group, weight))
     order = np.argsort(number, kind="stable")
     number, cell, own, w = number[order], cell[order], own[order], w[order]
@@ -142,11 +148,28 @@ def _interpolated(cells: _Array, table: _Array, quantile: Fraction) -> _Array:
     whole = reached[-1]
     # Shares are compared as integers: no rounding decides which bucket it is.
     hit = (reached * quantile.denominator >= whole * quantile.numerator).argmax(axis=0)
-    column = np.arange(table.shape[1])
-    weight = table[hit, column]
-    before = reached[hit, column] - weight
-    exponent = np.maximum(0, (cells[hit] >> SUB_BITS) - 1)
-    lowest = (cells[hit] - (exponent << SUB_BITS)) << exponent
-    inside = (whole * (quantile.numerator / quantile.denominator) - before) / np.maximum(weight, 1)
-    value = lowest + ((1 << exponent) - 1) * np.clip(inside, 0.0, 1.0)
+    at = hit, np.arange(table.shape[1])
+    value = _inside(cells[hit], table[at], reached[at], whole, quantile)
     return np.where(whole > 0, value, np.nan)
+
+
+def _inside(cell: _Array, weight: _Array, reached: _Array, whole: _Array, quantile: Fraction) -> _Array:
+    """The value at which the quantile stands in the bucket ``cell``, with which the weights reach ``reached``."""
+    exponent = np.maximum(0, (cell >> SUB_BITS) - 1)
+    lowest = (cell - (exponent << SUB_BITS)) << exponent
+    part = whole * (quantile.numerator / quantile.denominator) - (reached - weight)
+    inside: _Array = lowest + ((1 << exponent) - 1) * np.clip(part / np.maximum(weight, 1), 0.0, 1.0)
+    return inside
+
+
+def _numbered(
+    frame: pl.DataFrame, bucket: str, weight: str, by: Sequence[str], *own: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The groups of ``by`` in order of appearance, and the rows with weight with the number of theirs."""
+    keys = list(by)
+    held = frame.select(*keys, *own, bucket, pl.col(weight).cast(pl.Int64)).filter(pl.col(weight) > 0)
+    if not keys:
+        return held.clear().select(), held.with_columns(pl.lit(0, pl.UInt32).alias("_number"))
+    names = held.select(keys).unique(maintain_order=True)
+    numbers = names.with_row_index("_number")
+    return names, held.join(numbers, on=keys, how="left", nulls_equal=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cost_model.charges import MODELLED_ACCOUNT
+from cost_model.charges import bill_frame, charges, residual
 from cost_model.period import Period, period_of
 from cost_model.quarterly import Beside, Quarterly, quarterly
 from cost_model.rates import Rates, load
@@ -22,13 +22,14 @@ from cost_model.received import ReceivedBill, received_bill
 from cost_model.report.page import Quality, render
 from cost_model.statement import Statement, state
 from cost_model.usage import Quarter
+from metrics.charges import COMPUTED_ACCOUNT
 from metrics.lake import Lake
 from metrics.upkeep import replace
 from playhead.history import content_usd, past, retained_members, supplied_budget, supply
-from playhead.usage import measured_usage, paired_worlds
+from playhead.usage import hours_told, measured_usage, paired_worlds
 
 __all__ = [
-    "Booked", "bill_of", "book", "booked", "economics", "set_beside", "statement", "write_outputs",
+    "Booked", "bill_of", "book", "booked", "charged", "economics", "set_beside", "statement", "write_outputs",
 ]  # fmt: skip
 
 ECONOMICS = "economics.json"
@@ -79,6 +80,13 @@ def statement(
     )
 
 
+def charged(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[pl.DataFrame, Decimal]:
+    """The quarter's charges at these rates, and how far they are off the bill (0); writes nothing."""
+    usage, _ = measured_usage(lake, quarter, rates)
+    found = charges(usage, rates, is_synthetic=_is_synthetic(lake))
+    return found, residual(found, bill_frame(usage, rates))
+
+
 @dataclass(frozen=True)
 class Booked:
     """The charges computed for a quarter that are in the lake: which version, and their effective cost."""
@@ -111,7 +119,7 @@ def book(lake: Lake, result: Statement) -> bool:
 
 def bill_of(lake: Lake, result: Statement) -> ReceivedBill | None:
     """The bill received for the statement's quarter, if any."""
-    return received_bill(lake.scan("charge"), result.quarter, result.usage.total_hours())
+    return received_bill(lake.scan("charge"), result.quarter, *hours_told(lake, result.quarter))
 
 
 def set_beside(
@@ -137,7 +145,7 @@ def write_outputs(
 
     Returns the paths of the page and of the figures. The same lake and rates give the same bytes.
     """
-    from cost_model.charges import neutralised
+    from cost_model.focus import write_focus
     from cost_model.report.pdf import as_pdf
     from cost_model.report.workbook import as_workbook
 
@@ -148,7 +156,7 @@ def write_outputs(
     report.write_text(render(result, stands_on, received), encoding="utf-8")
     (folder / PDF).write_bytes(as_pdf(result, stands_on, received))
     (folder / WORKBOOK).write_bytes(as_workbook(result, stands_on))
-    neutralised(result.statement.charges).write_parquet(folder / CHARGES)
+    write_focus(result.statement.charges, folder / CHARGES)
     shown = result.as_dict() | {"bill": received.as_dict() if received else None}
     figures.write_text(json.dumps(shown, indent=2, default=str) + "\n", encoding="utf-8")
     return report, figures
@@ -177,7 +185,7 @@ def _modelled(quarter: Quarter) -> pl.Expr:
     """Charges computed here and not received, of the quarter."""
     start, end = quarter.ts_ms()
     at = pl.col("x_period_start_ts_ms").is_between(start, end, closed="left")
-    return at & (pl.col("BillingAccountId") == MODELLED_ACCOUNT)
+    return at & (pl.col("BillingAccountId") == COMPUTED_ACCOUNT)
 
 
 def _is_synthetic(lake: Lake) -> bool:

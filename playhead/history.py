@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import polars as pl
 
-from cost_model.charges import MODELLED_ACCOUNT
 from cost_model.history import (
     ACCOUNT,
     BUDGET_ORIGIN,
@@ -21,6 +20,7 @@ from cost_model.history import (
 from cost_model.margin import COST_POOLS
 from cost_model.period import COSTS, HOURS, KEYS, SIZES, Period
 from cost_model.usage import Quarter
+from metrics.charges import COMPUTED_ACCOUNT
 from metrics.lake import Lake
 
 __all__ = ["content_usd", "past", "retained_members", "supplied_budget", "supply"]
@@ -124,7 +124,7 @@ def _reported(lake: Lake, quarters: list[Quarter]) -> list[Period]:
         lake.scan("charge")
         .filter(
             pl.col("x_period_start_ts_ms").is_between(start, end, closed="left"),
-            pl.col("BillingAccountId") == MODELLED_ACCOUNT,
+            pl.col("BillingAccountId") == COMPUTED_ACCOUNT,
             pl.col("x_cost_pool").is_in(COST_POOLS),
         )
         .group_by(

@@ -13,7 +13,7 @@ from metrics.errors import InputError
 from metrics.lake import Lake
 from metrics.telemetry import DEVICES, TABLES
 from metrics.upkeep import compact
-from tests.metrics.rows import APRIL_MS, DAY_MS
+from tests.metrics.rows import APRIL_MS, DAY_MS, rows
 
 REGIONS = ("mena", "europe", "oceania")
 Rows = Callable[[int], int]
@@ -25,7 +25,7 @@ def _usual(day: int) -> int:
 
 
 def _day(
-    day: int, rows: int, *, seed: int = 0, slow: bool = False, regions: tuple[str, ...] = REGIONS
+    day: int, rows: int, *, seed: int = 0, slow: float = 0.0, regions: tuple[str, ...] = REGIONS
 ) -> pl.DataFrame:
     """Answers of the control plane through a day, up to its last minute."""
     draw = np.random.default_rng((seed, day))
@@ -91,6 +91,27 @@ def test_a_day_that_is_not_over_is_told_and_not_judged(lake: Lake) -> None:
     assert (last.value, last.usual, last.holds) == (100, 300, None)
 
 
+def test_the_first_hour_of_a_day_is_not_the_whole_day_of_a_table_told_by_the_hour(lake: Lake) -> None:
+    """What ends after midnight begins a new day; its first hour alone looks like a day told by its start."""
+    hours = [
+        {"ts_ms": APRIL_MS + day * DAY_MS + hour * 3_600_000, "region": region}
+        for day in range(36)
+        for hour in (range(24) if day < 35 else range(1))
+        for region in (REGIONS if day < 35 else REGIONS[:1])
+    ]
+    lake.append("delivery", rows("delivery", *hours), application="test", version=0)
+    assert [one.holds for one in _found(lake, "volume")][-2:] == [True, None]
+    assert _found(lake, "missing region") == []
+
+
+def test_a_table_told_by_the_month_is_not_judged_by_the_day(lake: Lake) -> None:
+    """A bill names the first of its month; most days have none, and that is usual."""
+    start = {"x_period_start_ts_ms": APRIL_MS, "x_period_end_ts_ms": APRIL_MS + 30 * DAY_MS}
+    june = {"x_period_start_ts_ms": APRIL_MS + 61 * DAY_MS, "x_period_end_ts_ms": APRIL_MS + 91 * DAY_MS}
+    lake.append("charge", rows("charge", *[start] * 300, *[june] * 300), application="test", version=0)
+    assert [one.holds for one in _found(lake, "volume")] == [None] * 7
+
+
 def test_two_weekdays_are_needed_to_know_what_is_usual(lake: Lake) -> None:
     _write(lake, range(14))
     assert _found(lake, "volume") == []
@@ -138,7 +159,7 @@ def test_a_table_that_lags(lake: Lake) -> None:
 
 def test_a_measure_that_drifts_is_named(lake: Lake) -> None:
     _write(lake, range(28))
-    _write(lake, range(28, 35), slow=True)
+    _write(lake, range(28, 35), slow=1.0)
     drifting = [one for one in _found(lake, "drift") if not one.holds]
     assert [one.about.split(":")[0] for one in drifting] == ["latency_ms"]
     assert drifting[0].value > 1
@@ -148,8 +169,19 @@ def test_a_measure_that_drifts_is_named(lake: Lake) -> None:
 def test_weeks_that_always_differ_do_not_drift(lake: Lake) -> None:
     """Every other week is slow: what the newest does is no news."""
     for week in range(6):
-        _write(lake, range(7 * week, 7 * week + 7), slow=week % 2 == 1)
+        _write(lake, range(7 * week, 7 * week + 7), slow=week % 2)
     assert all(one.holds for one in _found(lake, "drift"))
+
+
+def test_a_week_a_little_further_off_than_any_before_is_no_alarm(lake: Lake) -> None:
+    """Of five weeks alike one is the furthest off: an alarm that rang for that would ring every fifth week."""
+    for week, some in enumerate((0.0, 0.35, 0.0, 0.35, 0.45)):
+        _write(lake, range(7 * week, 7 * week + 7), slow=some)
+    worst = max(_found(lake, "drift"), key=lambda one: one.value)
+    assert worst.value > 0.25
+    assert worst.usual is not None
+    assert worst.value > worst.usual
+    assert worst.holds
 
 
 def test_limits_of_ones_own(lake: Lake) -> None:
