@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from cost_model.rates import Rates
-from cost_model.uncertainty import DRAWS, Floats, Interval, interval, sample
+from cost_model.uncertainty import DRAWS, Floats, Interval, interval, quantiles, sample
 from metrics.errors import InputError
 
 __all__ = ["Reliability", "reliability"]
@@ -76,7 +76,7 @@ def reliability(
     return Reliability(
         subscribers,
         interval(worth),
-        interval(avoided),
+        quantiles(avoided),  # what was stated, as stated
         "prior" if experiment is None else "experiment",
         rates.at("reliability_churn_ratio", day).source if experiment is None else "your own experiment",
     )

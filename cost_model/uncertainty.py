@@ -112,7 +112,7 @@ def interval(outcome: Floats) -> Interval:
 def quantiles(outcome: Floats) -> Interval:
     """5 %, 50 %, 95 % of the draws; a draw that never reaches the outcome is infinite and sorts last."""
     low, median, high = np.quantile(outcome, [0.05, 0.5, 0.95], method="lower")
-    return widened(Interval(float(low), float(median), float(high)), WIDENING)
+    return Interval(float(low), float(median), float(high))
 
 
 def widened(found: Interval, factor: float) -> Interval:
