@@ -429,7 +429,7 @@ class _Book:
                 formats=("", "0.0000%"),
             )
         sheet.skip()
-        sheet.line("From draws", "5 %", "Median", "95 %", style="head")
+        sheet.line("From draws", "90 % low", "Median", "90 % high", style="head")
         for name, i, form in (
             ("Net present value, USD", found.npv_usd, _CENT),
             ("Internal rate of return", found.irr_ratio, "0.0%"),
@@ -446,7 +446,9 @@ class _Book:
         sheet.line(
             "Content, the worth of systems, service credits: in no figure of the margin", style="title"
         )
-        sheet.line("USD a subscriber-month", "5 %", "Median", "95 %", "Stands on", "Source", style="head")
+        sheet.line(
+            "USD a subscriber-month", "90 % low", "Median", "90 % high", "Stands on", "Source", style="head"
+        )
         rows: list[tuple[Any, ...]] = []
         if content := self.q.content:
             i = content.usd_per_member_month
