@@ -112,8 +112,8 @@ def tail(
         codec,
         delivery,
         len(watched),
-        interval(count),
-        interval(cumulated[count.astype(np.int64)]),
+        interval(count, most=len(watched)),
+        interval(cumulated[count.astype(np.int64)], most=1.0),
         interval(needed),
         {
             k: interval(
