@@ -242,7 +242,7 @@ def _shaped(
     parts = pl.DataFrame(
         out,
         schema={"line": pl.Int64, "slice": pl.UInt32, "billed": pl.Int128, "effective": pl.Int128,
-                "listed": pl.Int128, "share": pl.Decimal(38, 0)},
+                "listed": pl.Int128, "share": pl.Int128},
     )  # fmt: skip
     placed = slices.select(_SLICE[1:]).with_row_index("slice")
     joined = (
@@ -257,9 +257,9 @@ def _shaped(
                     ("listed", "ListCost"),
                 )
             ),
-            ConsumedQuantity=(pl.col("share").cast(pl.Decimal(38, 10)) / pl.col("per")).cast(
-                pl.Decimal(38, 10)
-            ),
+            ConsumedQuantity=(
+                pl.col("share").cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, 10)) / pl.col("per")
+            ).cast(pl.Decimal(38, 10)),
             ListUnitPrice=pl.lit(None, usd),
             RegionId=pl.coalesce("region", "line_region"),
             x_isp=pl.col("isp"),

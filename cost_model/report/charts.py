@@ -121,9 +121,16 @@ def _forecast(found: Forecast) -> dict[str, Any]:
             "hovertemplate": "%{x}: %{customdata[0]}, %{customdata[1]}<extra></extra>",
         },
     ]  # fmt: skip
-    return _figure(
-        data, 300, yaxis={**_AXIS, "tickprefix": "$", "nticks": 6}, xaxis={**_AXIS, "showgrid": False}
-    )
+    # Traces begin with the forecast: without an order, so would the axis.
+    order = [str(p.quarter) for p in (*found.actual, *found.ahead)]
+    across = {
+        **_AXIS,
+        "showgrid": False,
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": order,
+    }
+    return _figure(data, 300, yaxis={**_AXIS, "tickprefix": "$", "nticks": 6}, xaxis=across)
 
 
 def _tornado(rows: Sequence[Swing]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def foreseen(q: Quarterly) -> Table:
             f"(${cents(score.foreseen.low)} to ${cents(score.foreseen.high)}); it was ${cents(score.actual_usd)}, "
             f"{held} the interval, off by {error}."
         )
-    return Table(["Quarter, USD", "5 %", "Median", "95 %"], rows, note=note)
+    return Table(["Quarter, USD", "90 % low", "Median", "90 % high"], rows, note=note)
 
 
 def assets(q: Quarterly) -> Table:
@@ -145,7 +145,9 @@ def case(q: Quarterly) -> Table | None:
         f"{100 * found.wacc_ratio:.1f} % at the median; positive in {numbers.ratio(found.positive_npv_ratio)} of "
         "draws. What reliability is worth is not in it."
     )
-    return Table(["Own CDN against buying the same bytes", "5 %", "Median", "95 %"], rows, note=note)
+    return Table(
+        ["Own CDN against buying the same bytes", "90 % low", "Median", "90 % high"], rows, note=note
+    )
 
 
 def valued(q: Quarterly) -> Table:
@@ -167,7 +169,7 @@ def valued(q: Quarterly) -> Table:
             else ""
         )
         note = f"{told}Content, {content.basis}: {content.source}. {note}"
-    return Table(["USD a subscriber-month", "5 %", "Median", "95 %", "Stands on"], rows, note=note)
+    return Table(["USD a subscriber-month", "90 % low", "Median", "90 % high", "Stands on"], rows, note=note)
 
 
 def credited(q: Quarterly) -> Table | None:
@@ -194,7 +196,7 @@ def credited(q: Quarterly) -> Table | None:
 
 def slices(frame: pl.DataFrame, dimension: str, *, most: int | None = None) -> Table:
     """Unit costs of one dimension, dearest in all first; ``most`` keeps that many rows and says so."""
-    ordered = frame.sort("cost_usd", descending=True)
+    ordered = frame.sort("cost_usd", descending=True, maintain_order=True)
     shown = ordered if most is None else ordered.head(most)
     rows = [
         [

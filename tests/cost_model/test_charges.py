@@ -188,3 +188,13 @@ def test_a_million_charges_reconcile_to_the_bill(tmp_path: Path) -> None:
         ("BilledCost", "billed_usd"), ("EffectiveCost", "effective_usd"), ("ListCost", "list_usd"),
     ):  # fmt: skip
         assert (both[ours] - both[theirs]).abs().max() == 0
+
+
+def test_a_slice_of_more_than_64_bits_of_bytes_is_charged() -> None:
+    huge = frame(
+        "delivery",
+        (APRIL, "north-america", "isp-a", "third_party", "third_party", "h264", Decimal(3 * 10**19)),
+        (APRIL, "north-america", "isp-b", "third_party", "third_party", "h264", Decimal(7)),
+    )
+    found = charges(usage(delivery=huge), load()).filter(pl.col("SkuId") == "third_party")
+    assert found["ConsumedQuantity"].sum() == Decimal("30000000000.000000007")

@@ -13,7 +13,7 @@ from cost_model.period import period_of
 from cost_model.quarterly import Beside, Quarterly, quarterly
 from cost_model.rates import load
 from cost_model.report import numbers
-from cost_model.report.charts import plotly_source
+from cost_model.report.charts import figures, plotly_source
 from cost_model.report.page import Quality, render
 from cost_model.report.pdf import as_pdf
 from cost_model.statement import state
@@ -122,3 +122,13 @@ def test_numbers_for_people() -> None:
     assert numbers.ratio(0.0004) == "under 0.1 %"
     assert numbers.span("5.6 M", "never") == "5.6 M to never"
     assert numbers.usd(None) == numbers.count(None) == "–"
+
+
+def test_quarters_stand_in_their_order_in_the_interactive_figure(small: Usage) -> None:
+    drawn = figures(stated(small))
+    order = drawn["chart-forecast"]["layout"]["xaxis"]["categoryarray"]
+    assert order == sorted(order)
+    assert len(order) == 13
+    assert {"chart-bridge-prior", "chart-bridge-budget", "chart-tornado", "chart-contribution"} <= set(drawn)
+    page = render(stated(small), QUALITY)
+    assert all(f'id="{name}"' in page for name in drawn)
