@@ -187,7 +187,7 @@ def planned(
             lambda n: n * share * stored + _spilled(n, share * (1 - stored), edge_gbps), rate,
         ),
         _fill(rate),
-        *_services(regular, {}, rate, _headrooms(rates, day, draws, seed)),
+        *_services(regular, {}, rate, _draws_apart("control_headroom", rates, day, draws, seed)),
     ]  # fmt: skip
     return Standing(
         f"planned for {subscribers / 1e6:,.0f} M subscribers, {policy} footprint",
@@ -212,19 +212,20 @@ def measured(
     """The service that ``clusters`` (in :data:`CLUSTERS`) and ``requests`` (a second, busiest hour) report.
 
     ``mean_kbps``: what a stream takes; ``fill``: gigabytes planned and room for them, of the fullest night.
-    Demand of a place grows in proportion to its regular peak; what an ISP's full edges turn away comes on top at
-    the exchanges of its region.
+    Demand of a place grows in proportion to its regular peak, times ``surge_mix`` drawn for each place; what an
+    ISP's full edges turn away comes on top at the exchanges of its region, at the places' regular mix.
     """
     rate = sample(rates, rate_names(), day, draws=draws, seed=seed)
     one = np.ones(draws)
     regular = float(clusters["peak_kbps"].sum()) / mean_kbps
     resources: list[Resource] = []
+    mixes = _draws_apart("surge_mix", rates, day, draws, seed)
     for (region,), here in clusters.sort("region", "place").group_by("region", maintain_order=True):
         edges = here.filter(pl.col("tier") == "edge")
         edge_gbps = edges["capacity_kbps"].to_numpy() / 1e6
         edge_share = edges["peak_kbps"].to_numpy() / 1e6 / regular
         resources += [
-            _edge(str(place), gbps * one, share * one, rate)
+            _edge(str(place), gbps * one, share * next(mixes), rate)
             for place, gbps, share in zip(edges["place"], edge_gbps, edge_share, strict=True)
         ]
         storage = here.filter(pl.col("tier") == "storage")
@@ -242,7 +243,9 @@ def measured(
         resources.append(_fill(rate, gigabytes * one, room * one))
     else:
         resources.append(_fill(rate))
-    resources += _services(regular * one, requests, rate, _headrooms(rates, day, draws, seed))
+    resources += _services(
+        regular * one, requests, rate, _draws_apart("control_headroom", rates, day, draws, seed)
+    )
     return Standing(source, Interval(regular, regular, regular), resources, rate["peak_utilisation_ratio"])
 
 
@@ -309,10 +312,10 @@ def _fill(
     )  # fmt: skip
 
 
-def _headrooms(rates: Rates, day: date, draws: int, seed: int) -> Iterator[Floats]:
-    """A headroom a service: each team's own, so drawn apart."""
+def _draws_apart(name: str, rates: Rates, day: date, draws: int, seed: int) -> Iterator[Floats]:
+    """The rate drawn anew for each thing that has its own: a service's headroom, a place's mix."""
     for number in count(1):
-        yield sample(rates, ["control_headroom"], day, draws=draws, seed=seed + number)["control_headroom"]
+        yield sample(rates, [name], day, draws=draws, seed=seed + number)[name]
 
 
 def _services(

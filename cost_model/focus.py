@@ -101,16 +101,16 @@ def focus_frame(charged: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_focus(charged: pl.DataFrame, path: Path) -> None:
-    """Write the charges as FOCUS 1.2, Parquet or CSV by the file's ending; a CSV's text runs no formula.
+    """Write the charges as FOCUS 1.2, Parquet or CSV by the file's ending; text from data runs no formula.
 
     Raises :class:`~metrics.errors.InputError` for another ending and where the file cannot be written.
     """
-    frame = focus_frame(charged)
+    frame = neutralised(focus_frame(charged))
     try:
         if path.suffix == ".parquet":
             frame.write_parquet(path)
         elif path.suffix == ".csv":
-            neutralised(frame).write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+            frame.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
         else:
             raise InputError(
                 f"{path.suffix or 'no ending'} is not known",

@@ -75,8 +75,9 @@ def reliability(
     worth = subscribers * 12 * rate["revenue_price"] * rate["contribution_ratio"] * avoided / (1 - avoided)
     return Reliability(
         subscribers,
-        interval(worth),
-        quantiles(avoided),  # what was stated, as stated
+        # An experiment's interval is what it is; only a prior is widened.
+        interval(worth) if experiment is None else quantiles(worth),
+        interval(avoided) if experiment is None else quantiles(avoided),
         "prior" if experiment is None else "experiment",
         rates.at("reliability_churn_ratio", day).source if experiment is None else "your own experiment",
     )

@@ -68,17 +68,21 @@ def test_what_full_edges_turn_away_comes_to_the_exchange() -> None:
     """100 + 100 Gbit/s regularly at 5 Mbit/s are 40,000 streams; a is full at twice that, b at four times."""
     stands = measured(
         clusters(("r", "edge", "a", 150, 75), ("r", "edge", "b", 300, 75), ("r", "storage", "x", 200, 50)),
-        {}, 5_000, RATES, DAY, source="test", draws=4,
+        {}, 5_000, RATES, DAY, source="test",
     )  # fmt: skip
     assert stands.concurrent.median == pytest.approx(40_000)
     found = {(r.name, r.place): r for r in stands.resources}
-    assert found["edge egress", "a"].breaks_at() == pytest.approx(80_000 * ONE)
+    # An event's mix is drawn for each place, a quarter either way about its share of a regular evening.
+    edge = found["edge egress", "a"].breaks_at()
+    assert np.median(edge) == pytest.approx(80_000, rel=0.02)
+    assert np.quantile(edge, [0.05, 0.95]) == pytest.approx([80_000 * 0.75, 80_000 * 1.33], rel=0.03)
     exchange = found["exchange egress", "r"]
-    assert exchange.demand(80_000 * ONE) == pytest.approx(100 * ONE)
+    one = np.ones(len(edge))
+    assert exchange.demand(80_000 * one) == pytest.approx(100 * one)
     # 120,000 streams: 150 of its own, and 225 − 150 from a
-    assert exchange.demand(120_000 * ONE) == pytest.approx(225 * ONE)
+    assert exchange.demand(120_000 * one) == pytest.approx(225 * one)
     # 200 = n·(50 + 75)/40,000 − 150 at n = 112,000
-    assert exchange.breaks_at() == pytest.approx(112_000 * ONE)
+    assert exchange.breaks_at() == pytest.approx(112_000 * one)
 
 
 @given(low=st.floats(1e5, 1e8), factor=st.floats(1, 100))

@@ -155,7 +155,7 @@ def test_formulas_are_neutralised(small: Usage) -> None:
 @pytest.mark.integration
 def test_a_million_charges_reconcile_to_the_bill(tmp_path: Path) -> None:
     """Bytes of every size from one to 10^16, so that shares round in every way; the file written, read back."""
-    isps, appliances = 60, 900
+    isps, appliances = 60, 1_000
     sizes = (10 ** (16 * np.random.default_rng(1).random(2 * isps * appliances))).astype(np.int64) + 1
     slices = pl.DataFrame(
         {

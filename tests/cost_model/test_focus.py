@@ -88,6 +88,20 @@ def test_a_written_file_is_read_back_to_the_same_charges(told: Usage, tmp_path: 
             assert back[column].equals(charged[column]), (name, column)
 
 
+def test_text_from_data_runs_no_formula(tmp_path: Path) -> None:
+    evil = frame(
+        "delivery",
+        (APRIL, "@SUM(A1)", '=HYPERLINK("x")', "third_party", "third_party", "h264", Decimal(10**15)),
+    )
+    charged = charges(usage(delivery=evil), RATES)
+    for name in ("charges.parquet", "charges.csv"):
+        write_focus(charged, tmp_path / name)
+        read = pl.read_parquet if name.endswith("parquet") else pl.read_csv
+        row = read(tmp_path / name).filter(pl.col("SkuId") == "third_party").row(0, named=True)
+        assert row["x_isp"] == '\'=HYPERLINK("x")'
+        assert row["RegionId"] == row["RegionName"] == "'@SUM(A1)"
+
+
 def test_another_ending_is_refused(told: Usage, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.xml is not known; end it in \.parquet or \.csv"):
         write_focus(charges(told, RATES), tmp_path / "charges.xml")
