@@ -29,8 +29,6 @@ _Z90 = 1.6448536269514722
 _FACTORS = 3
 _FEWEST_LOG, _MOST_LOG = np.log(2e6), np.log(300e6)
 
-Normals = tuple[np.random.Generator, int]
-
 
 @dataclass(frozen=True)
 class Company:
@@ -68,8 +66,10 @@ def coverage(
     """
     rows = []
     for number, company in enumerate(companies(count, seed=seed, families=families)):
-        for name, outcome in OUTCOMES.items():
-            published, truth = outcome(company, draws)
+        told = _outcomes(company.rates, company.subscribers, None, draws)
+        truths = _outcomes(company.rates, company.subscribers, company.truth, 1)
+        for name, published, true in zip(OUTCOMES, told, truths, strict=True):
+            truth = true.median
             rows.append(
                 {
                     "family": company.family,
@@ -113,47 +113,23 @@ def calibrate(scores: Floats, *, level: float = 0.9) -> float:
 
 # --- outcomes: what the model publishes of a company, and the truth ------------------------------------------
 
-
-def _breakeven(company: Company, draws: int) -> tuple[Interval, float]:
-    published = breakeven(company.rates, _DAY, draws=draws).subscribers
-    return published, breakeven(company.rates, _DAY, given=company.truth, draws=1).draws.item()
-
-
-def _saving(company: Company, draws: int) -> tuple[Interval, float]:
-    size = company.subscribers
-    published = breakeven(company.rates, _DAY, at_subscribers=size, draws=draws).saving_usd_per_year
-    truth = breakeven(company.rates, _DAY, given=company.truth, at_subscribers=size, draws=1)
-    return published, truth.saving_usd_per_year.median
+OUTCOMES = (
+    "own CDN, USD/GB",
+    "own CDN breaks even, subscribers",
+    "own CDN saves, USD a year",
+    "own CDN, net present value, USD",
+    "AV1 pays back, months",
+)
 
 
-def _payback(company: Company, draws: int) -> tuple[Interval, float]:
-    size = company.subscribers
-    published = payback(company.rates, _DAY, at_subscribers=size, sizes=(), draws=draws).at.months
-    truth = payback(company.rates, _DAY, given=company.truth, at_subscribers=size, sizes=(), draws=1)
-    return published, truth.at.months.median
-
-
-def _npv(company: Company, draws: int) -> tuple[Interval, float]:
-    size = company.subscribers
-    published = own_cdn_case(company.rates, _DAY, subscribers=size, draws=draws).npv_usd
-    truth = own_cdn_case(company.rates, _DAY, subscribers=size, given=company.truth, draws=1)
-    return published, truth.npv_usd.median
-
-
-def _unit_cost(company: Company, draws: int) -> tuple[Interval, float]:
-    size = company.subscribers
-    published = own_cdn_case(company.rates, _DAY, subscribers=size, draws=draws).usd_per_gb
-    truth = own_cdn_case(company.rates, _DAY, subscribers=size, given=company.truth, draws=1)
-    return published, truth.usd_per_gb.median
-
-
-OUTCOMES: Mapping[str, Callable[[Company, int], tuple[Interval, float]]] = {
-    "own CDN, USD/GB": _unit_cost,
-    "own CDN breaks even, subscribers": _breakeven,
-    "own CDN saves, USD a year": _saving,
-    "own CDN, net present value, USD": _npv,
-    "AV1 pays back, months": _payback,
-}
+def _outcomes(
+    rates: Rates, size: float, given: Mapping[str, float] | None, draws: int
+) -> tuple[Interval, ...]:
+    """The intervals of :data:`OUTCOMES`; with everything given and one draw, their values."""
+    case = own_cdn_case(rates, _DAY, subscribers=size, given=given, draws=draws)
+    even = breakeven(rates, _DAY, given=given, at_subscribers=size, draws=draws)
+    back = payback(rates, _DAY, given=given, at_subscribers=size, sizes=(), draws=draws)
+    return case.usd_per_gb, even.subscribers, even.saving_usd_per_year, case.npv_usd, back.at.months
 
 
 # --- families: how truths depart from what is stated, in the model's standard deviations ---------------------

@@ -3,9 +3,10 @@
 No public causal figure says what quality or recommendation does to churn. So each value says what it stands on: a
 *prior* from the rates, or an *experiment* of one's own, whose effect on churn becomes money by ::
 
-    value / member-month = contribution / member-month · churn avoided / churn
+    value / member-month = contribution / member-month · share of churn avoided
 
-which is what the members it keeps bring, once the number of members has settled.
+for where a share s of churn is avoided, a share s of the members who are there is there for it, once their number
+has settled (joins / churn).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Literal
 import numpy as np
 
 from cost_model.rates import Rates
-from cost_model.uncertainty import DRAWS, Floats, Interval, interval, sample
+from cost_model.uncertainty import DRAWS, Floats, Interval, interval, quantiles, sample
+from metrics.errors import InputError
 
 __all__ = ["Basis", "ChurnEffect", "ContentCost", "Value", "content_cost", "values"]
 
@@ -29,12 +31,21 @@ _Z90 = 1.6448536269514722
 
 @dataclass(frozen=True)
 class ChurnEffect:
-    """An experiment's result: monthly churn avoided (0.001 is a tenth of a point) with its 90 % interval."""
+    """An experiment's result: the 90 % interval of the share of churn avoided, 0.01 being a hundredth of it.
+
+    Raises :class:`~metrics.errors.InputError` for an interval that is not one.
+    """
 
     low: float
-    estimate: float
     high: float
     source: str
+
+    def __post_init__(self) -> None:
+        if not -1 < self.low < self.high < 1:
+            raise InputError(
+                f"{self.low:g} to {self.high:g} is no interval of a share of churn",
+                mend="give the lower end, then the upper, as 0.002 0.01",
+            )
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ def values(
     ``encoding``: what AV1 does to cost a member-month (:func:`cost_model.switches.margin_effects`); measured where
     both worlds of one seed say what it saves. A system in ``experiments`` replaces its prior.
     """
-    drawn = sample(rates, ["recommendation_value_price", "churn_ratio"], day, draws=draws, seed=seed)
+    drawn = sample(rates, ["recommendation_value_price"], day, draws=draws, seed=seed)
     found: dict[str, Value] = {
         "recommendation": Value(
             "recommendation",
@@ -144,7 +155,8 @@ def values(
             continue
         stream = np.random.Generator(np.random.Philox(key=[seed, len(found)]))
         spread = (effect.high - effect.low) / (2 * _Z90)
-        avoided = effect.estimate + spread * stream.standard_normal(draws)
-        worth = contribution_usd_per_member_month * avoided / drawn["churn_ratio"]
-        found[system] = Value(system, interval(worth), "experiment", effect.source)
+        avoided = (effect.low + effect.high) / 2 + spread * stream.standard_normal(draws)
+        # A trial's own interval is passed on as it is.
+        worth = quantiles(contribution_usd_per_member_month * avoided)
+        found[system] = Value(system, worth, "experiment", effect.source)
     return list(found.values())

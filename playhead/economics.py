@@ -22,6 +22,7 @@ from cost_model.received import ReceivedBill, received_bill
 from cost_model.report.page import Quality, render
 from cost_model.statement import Statement, state
 from cost_model.usage import Quarter
+from cost_model.value import ChurnEffect
 from metrics.charges import COMPUTED_ACCOUNT
 from metrics.lake import Lake
 from metrics.upkeep import replace
@@ -123,9 +124,14 @@ def bill_of(lake: Lake, result: Statement) -> ReceivedBill | None:
 
 
 def set_beside(
-    lake: Lake, result: Statement, *, budget: Period | None = None, attainment: pl.DataFrame | None = None
+    lake: Lake,
+    result: Statement,
+    *,
+    budget: Period | None = None,
+    attainment: pl.DataFrame | None = None,
+    experiments: Mapping[str, ChurnEffect] | None = None,
 ) -> Quarterly:
-    """The statement beside the lake's earlier quarters, and a budget and attainment of objectives where given."""
+    """The statement beside the lake's earlier quarters; a budget, attainment and experiments where given."""
     return quarterly(
         result,
         Beside(
@@ -134,6 +140,7 @@ def set_beside(
             attainment=attainment,
             retained=retained_members(lake, result.quarter),
             content_usd=content_usd(lake, result.quarter),
+            experiments=experiments,
         ),
     )
 

@@ -69,6 +69,14 @@ def command() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Attainment of objectives, CSV or Parquet, for service credits.",
 )
+@click.option(
+    "--churn-avoided",
+    "trials",
+    type=(str, float, float),
+    multiple=True,
+    metavar="SYSTEM LOW HIGH",
+    help="Your own experiment on a system: 90 % interval of the share of churn it avoids; replaces its prior.",
+)
 @rates_option
 @lake_option
 @json_option
@@ -77,6 +85,7 @@ def report(
     out: Path | None,
     budget_path: Path | None,
     attainment_path: Path | None,
+    trials: tuple[tuple[str, float, float], ...],
     rates_path: tuple[Path, ...],
     lake_path: Path,
     as_json: bool,
@@ -93,6 +102,7 @@ def report(
     from cost_model.rates import load
     from cost_model.report.numbers import count, months, ratio, unit_usd, usd
     from cost_model.usage import Quarter
+    from cost_model.value import ChurnEffect
     from metrics.lake import Lake
     from metrics.ledger import ledger
     from playhead.economics import bill_of, book, booked, set_beside, statement, write_outputs
@@ -100,9 +110,10 @@ def report(
     period = Quarter.parse(quarter)
     budget = read_budget(budget_path, period) if budget_path else None
     attainment = read_attainment(attainment_path) if attainment_path else None
+    experiments = {name: ChurnEffect(low, high, "your own experiment") for name, low, high in trials}
     lake = Lake.open(lake_path)
     result = statement(lake, period, load(rates_path))
-    beside = set_beside(lake, result, budget=budget, attainment=attainment)
+    beside = set_beside(lake, result, budget=budget, attainment=attainment, experiments=experiments)
     folder = out or lake.artefact("report.html").parent
     try:
         page, _ = write_outputs(lake, beside, folder, ledger_residual=ledger(lake).residual)

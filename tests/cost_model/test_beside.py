@@ -111,12 +111,14 @@ def test_a_value_is_a_prior_until_an_experiment_says_otherwise() -> None:
     }
     (prior,) = values(RATES, APRIL, draws=4_000, **told)
     assert (prior.system, prior.basis) == ("recommendation", "prior")
-    effect = ChurnEffect(0.0008, 0.001, 0.0012, "trial of March")
+    effect = ChurnEffect(0.01, 0.03, "trial of March")
     (measured,) = values(RATES, APRIL, draws=4_000, experiments={"recommendation": effect}, **told)
     assert (measured.basis, measured.source) == ("experiment", "trial of March")
-    # 0.1 points of a churn of about 3.3 % keep a thirty-third of a contribution of 10
-    churn = float(RATES.usd("churn_ratio", APRIL))
-    assert measured.usd_per_member_month.median == pytest.approx(10 * 0.001 / churn, rel=0.05)
+    # two in a hundred of those who would leave stay: a fiftieth of the members, of a contribution of 10
+    worth = measured.usd_per_member_month
+    assert [worth.low, worth.median, worth.high] == pytest.approx([0.1, 0.2, 0.3], rel=0.05)
+    with pytest.raises(InputError, match="no interval of a share of churn"):
+        ChurnEffect(0.03, 0.01, "the wrong way round")
 
 
 def test_encoding_says_whether_its_saving_was_measured() -> None:

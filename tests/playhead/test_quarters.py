@@ -153,9 +153,13 @@ def test_budget_and_attainment_on_the_command_line(
     assert figures["bridge_budget"]["before_usd"] == "10000.00"
     assert float(figures["bridge_budget"]["residual_usd"]) == 0
     assert Decimal(figures["sla_credit_usd"]) > 0
-    code, text, _ = run(capsys, *given, "--budget", budget)
+    code, text, _ = run(
+        capsys, *given, "--budget", budget, "--churn-avoided", "recommendation", "0.01", "0.03"
+    )
     assert code == 0
     assert "budget.csv" in text
+    told = json.loads((out / "economics.json").read_text(encoding="utf-8"))["values"]
+    assert [v["basis"] for v in told if v["system"] == "recommendation"] == ["experiment"]
     budget.write_text("measure,pool,region,cdn,codec,value\nusd,delivery,,,,=1+1\n", encoding="utf-8")
     code, _, error = run(capsys, *given, "--budget", budget)
     assert code == 2
