@@ -485,7 +485,7 @@ def calibrate_encoders(
             ffmpeg, clips, seconds=seconds, height=height, progress=lambda line: click.echo(line, err=True)
         )
     )
-    which = f"{len(clips)} clips of one's own" if clips else f"{len(GENERATED)} generated clips"
+    which = f"clips of one's own ({len(clips)})" if clips else f"generated clips ({len(GENERATED)})"
     today = datetime.now(UTC).date()
     source = (
         f"measured {today} with ffmpeg {version(ffmpeg)}, libx264 medium and libsvtav1 preset 8, on {which} of "
