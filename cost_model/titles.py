@@ -112,8 +112,8 @@ def tail(
         codec,
         delivery,
         len(watched),
-        _within(interval(count), len(watched)),
-        _within(interval(cumulated[count.astype(np.int64)]), 1.0),
+        interval(count, most=len(watched)),
+        interval(cumulated[count.astype(np.int64)], most=1.0),
         interval(needed),
         {
             k: interval(
@@ -141,10 +141,6 @@ def typical_catalogue(subscribers: float, hours_per_member_day: float, runtime_h
         },
         schema=TITLES,
     )
-
-
-def _within(found: Interval, most: float) -> Interval:
-    return Interval(max(0.0, found.low), found.median, min(most, found.high))
 
 
 def _check(titles: pl.DataFrame) -> None:

@@ -104,9 +104,13 @@ def quantile(rate: Rate, at: Floats) -> Floats:
     return _at_deviations(rate, ndtri(at))
 
 
-def interval(outcome: Floats) -> Interval:
-    """The 90 % interval of an outcome as it is published: :func:`quantiles`, :func:`widened` by :data:`WIDENING`."""
-    return widened(quantiles(outcome), WIDENING)
+def interval(outcome: Floats, *, most: float = np.inf) -> Interval:
+    """The 90 % interval of an outcome as it is published: :func:`quantiles`, :func:`widened` by :data:`WIDENING`.
+
+    ``most`` is a bound of the outcome (a share ends at 1), which widening does not pass.
+    """
+    wide = widened(quantiles(outcome), WIDENING)
+    return Interval(wide.low, wide.median, min(wide.high, most))
 
 
 def quantiles(outcome: Floats) -> Interval:

@@ -17,7 +17,7 @@ from cost_model.companies import FAMILIES, calibrate, companies, coverage, neede
 from cost_model.investment import irr, npv, own_cdn_case, payback_years
 from cost_model.rates import GLOBAL, load
 from cost_model.sensitivity import SCENARIOS, cost_tornado, scenarios, sobol, tornado
-from cost_model.uncertainty import Floats, Interval, quantile, ranks, widened
+from cost_model.uncertainty import Floats, Interval, interval, quantile, ranks, widened
 from cost_model.usage import Usage
 from metrics.errors import InputError
 
@@ -179,3 +179,11 @@ def test_published_intervals_hold_about_nine_in_ten() -> None:
     held = found["is_covered"].mean()
     assert isinstance(held, float)
     assert 0.84 <= held <= 0.97
+
+
+def test_an_interval_ends_where_its_outcome_does() -> None:
+    shares = np.random.Generator(np.random.Philox(key=1)).uniform(0.5, 1.0, 1_000)
+    assert interval(shares).high > 1
+    found = interval(shares, most=1.0)
+    assert found.high == 1.0
+    assert (found.low, found.median) == (interval(shares).low, interval(shares).median)
