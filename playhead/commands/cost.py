@@ -554,8 +554,8 @@ def capacity(
     fleet planned for a number of subscribers. Everybody comes within the rate surge_ramp.
     """
     from cost_model.capacity import capacity as load_up
-    from cost_model.capacity import planned
     from cost_model.rates import load
+    from cost_model.standing import planned
     from metrics.lake import Lake
     from playhead.capacity import standing
 
