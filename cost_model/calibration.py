@@ -28,6 +28,7 @@ CODECS = ("h264", "av1", "av1_fgs")
 _FULL_HD = 1920 * 1080
 _Z90 = 1.6448536269514722
 _POINTS = 64
+_FOR_A_RANGE = 3
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,9 @@ def rates_file(found: Calibration, rates: Rates, day: date, source: str) -> tupl
     else:
         told = ", ".join(f"{value:.0%}" for value in savings) or "no range of quality that both codecs reach"
         unsaid.append(f"av1_saving_ratio stays as it was: {told} on these clips")
+    clips = len({encode.clip for encode in found.encodes})
+    if clips < _FOR_A_RANGE:
+        unsaid.append(f"figures have no range: that takes {_FOR_A_RANGE} clips, and these are {clips}")
     return "\n".join(entries), unsaid
 
 
@@ -143,7 +147,7 @@ def _curve(encodes: Sequence[Encode]) -> tuple[Floats, Floats]:
 def _entry(name: str, about: str, values: Sequence[float], unit: str, source: str) -> str:
     figure = f"value = {_text(float(np.mean(values)))}"
     logs = np.log(np.array(values) if unit != "ratio" else np.array(values) / (1 - np.array(values)))
-    spread = float(np.std(logs, ddof=1)) if len(values) > 2 else 0.0
+    spread = float(np.std(logs, ddof=1)) if len(values) >= _FOR_A_RANGE else 0.0
     if spread > 1e-6:
         ends = np.exp(np.mean(logs) + np.array([-1, 1]) * _Z90 * spread)
         low, high = ends if unit != "ratio" else ends / (1 + ends)

@@ -39,7 +39,7 @@ _OWN = ("x_cost_pool", "x_isp", "x_tier", "x_codec", "x_cdn", "x_rate")
 
 
 def focus_frame(charged: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the contract's table ``charge``, in and out alike, as FOCUS 1.2; costs are the same to the decimal.
+    """Rows of the contract's table ``charge``, computed or received, as FOCUS 1.2; costs stay to the decimal.
 
     Periods are UTC instants; the billing period is the calendar month the charge begins in. ``x_appliance`` is
     the appliance whose hardware the charge is for, where the delivery told it.

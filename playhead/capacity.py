@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cost_model.capacity import CLUSTERS, Standing, measured
+from cost_model.capacity import Standing
 from cost_model.rates import Rates
+from cost_model.standing import CLUSTERS, measured
 from metrics.errors import InputError
 from metrics.lake import Lake
 

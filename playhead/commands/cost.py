@@ -496,7 +496,7 @@ def calibrate_encoders(
             ffmpeg, clips, seconds=seconds, height=height, progress=lambda line: click.echo(line, err=True)
         )
     )
-    which = f"{len(clips)} clips of one's own" if clips else f"{len(GENERATED)} generated clips"
+    which = f"clips of one's own ({len(clips)})" if clips else f"generated clips ({len(GENERATED)})"
     today = datetime.now(UTC).date()
     source = (
         f"measured {today} with ffmpeg {version(ffmpeg)}, libx264 medium and libsvtav1 preset 8, on {which} of "
@@ -565,8 +565,8 @@ def capacity(
     fleet planned for a number of subscribers. Everybody comes within the rate surge_ramp.
     """
     from cost_model.capacity import capacity as load_up
-    from cost_model.capacity import planned
     from cost_model.rates import load
+    from cost_model.standing import planned
     from metrics.lake import Lake
     from playhead.capacity import standing
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_model.capacity import CLUSTERS, Resource, Standing, capacity, measured, planned
+from cost_model.capacity import Resource, Standing, capacity
 from cost_model.rates import load
+from cost_model.standing import CLUSTERS, measured, planned
 from cost_model.uncertainty import Interval
 
 RATES, DAY = load(), date(2026, 4, 1)
@@ -81,6 +82,9 @@ def test_what_full_edges_turn_away_comes_to_the_exchange() -> None:
     assert exchange.demand(80_000 * one) == pytest.approx(100 * one)
     # 120,000 streams: 150 of its own, and 225 − 150 from a
     assert exchange.demand(120_000 * one) == pytest.approx(225 * one)
+    # Once edges are bought large enough, it carries its own alone.
+    assert exchange.unspilled is not None
+    assert exchange.unspilled(120_000 * one) == pytest.approx(150 * one)
     # 200 = n·(50 + 75)/40,000 − 150 at n = 112,000
     assert exchange.breaks_at() == pytest.approx(112_000 * one)
 
