@@ -46,7 +46,7 @@ unit: $(VENV)/.dev ## pytest without the integration tests; ARGS="tests/alerts -
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 .PHONY: integration
-integration: $(VENV)/.spark $(VENV)/.focus ## the tests that need promtool, Java with Spark, or a browser
+integration: $(VENV)/.spark $(VENV)/.focus ## the tests that need promtool, Java with Spark, LibreOffice or a browser
 	$(say) 'pytest -m integration'
 	@$(BIN)/python -m pytest -m integration $(ARGS)
 
