@@ -15,7 +15,7 @@ import numpy.typing as npt
 from synthetic.control_plane.search.asking import MAX_QUERY_LENGTH, Ask, checked_words, read_query, spell
 from synthetic.control_plane.search.facts import TitleFacts, read_titles
 from synthetic.control_plane.search.index import SearchIndex, build_index, model_bytes, scores
-from synthetic.control_plane.search.language import content_terms, lexicon, plain_words, stem
+from synthetic.control_plane.search.language import content_terms, lexicon, plain_words, silent_words, stem
 from synthetic.jit import compiled, prange
 
 __all__ = [
@@ -93,18 +93,22 @@ def _spelled(index: SearchIndex, words: Sequence[str]) -> list[str]:
 
 
 def _hit(index: SearchIndex, ask: Ask, spelled: Sequence[str], title: int, score: float) -> Hit:
-    name, description = index.facts.name[title], index.facts.description[title]
-    holds = {*content_terms(description), *content_terms(name), *map(stem, plain_words(name))}
+    facts, graph = index.facts, index.graph
+    text = f"{facts.description[title]} {facts.name[title]}"
+    said = {stem(word): word for word in plain_words(text)}
+    holds = set(content_terms(text)) | set(said)
     themes: dict[str, tuple[str, ...]] = {}
     for theme, _ in sorted(ask.themes.items(), key=lambda item: (-item[1], item[0])):
         if index.strength[theme, title] >= _IS_OF_THEME:
             concept = lexicon().concepts[theme]
-            themes[concept.name] = tuple(dict.fromkeys(t for t in concept.signs + concept.names if t in holds))
-    linked = [str(index.graph.nodes[n]) for n in ask.nodes if index.graph.edges[n, title] > 0]
+            signs = [term for term in (*concept.signs, *concept.names) if term in holds]
+            themes[concept.name] = tuple(dict.fromkeys(" ".join(said[s] for s in t.split()) for t in signs))
+    asked = [*ask.nodes, *(node for region in ask.regions for node in region)]
+    linked = [str(graph.nodes[node]) for node in asked if graph.edges[node, title] > 0]
     if ask.years and ask.years[0] <= index.year[title] <= ask.years[1]:
         linked.append(f"year: {index.year[title]}")
-    words = tuple(dict.fromkeys(word for word in spelled if stem(word) in holds and stem(word) in ask.terms))
-    return Hit(title, score, words, themes, tuple(linked))
+    words = dict.fromkeys(word for word in spelled if stem(word) in holds and stem(word) not in silent_words())
+    return Hit(title, score, tuple(words), themes, tuple(linked))
 
 
 @compiled(parallel=True)

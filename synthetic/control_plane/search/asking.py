@@ -18,7 +18,7 @@ __all__ = ["MAX_QUERY_LENGTH", "Ask", "Names", "checked_words", "read_query", "s
 MAX_QUERY_LENGTH = 1_000
 _SIGN = 0.3  # a word that is a sign of a theme speaks for it less than the theme's name, which is 1
 _BROADER = 0.4
-_PERSON, _COUNTRY, _GENRE, _FORM, _SURNAME, _SHARED = 1.0, 0.6, 0.2, 0.15, 0.5, 0.25
+_PERSON, _SURNAME, _COUNTRY, _GENRE, _FORM, _SHARED = 2.0, 0.5, 0.5, 0.15, 0.1, 0.2
 _MAX_NAMESAKES = 40  # beyond, a surname says nothing
 _ALIKE = frozenset(("like", "similar", "resembling"))
 _LEAD = frozenset(("lead", "leads", "star", "stars", "actor", "actress", "protagonist"))
@@ -47,12 +47,13 @@ class Names:
 class Ask:
     """``terms`` by weight, ``themes`` and ``nodes`` of the graph by weight; ``named`` titles, titles to be ``like``.
 
-    ``years``: first and last year of release, where a time is asked for.
+    ``regions``: nodes of countries of which a title should be linked to any. ``years``: first and last year of release, where a time is asked for.
     """
 
     terms: dict[str, float] = field(default_factory=dict)
     themes: dict[int, float] = field(default_factory=dict)
     nodes: dict[int, float] = field(default_factory=dict)
+    regions: dict[tuple[int, ...], float] = field(default_factory=dict)
     named: tuple[int, ...] = ()
     like: tuple[int, ...] = ()
     years: tuple[int, int] | None = None
@@ -134,8 +135,10 @@ def _places(ask: Ask, query: str, stems: Sequence[str], graph: Graph) -> None:
     for length in (3, 2, 1):
         for first in range(len(stems) - length + 1):
             term = " ".join(stems[first : first + length])
-            for country in known.countries.get(term, ()):
-                _link(ask, graph, Node("country", country), _COUNTRY)
+            if term in known.countries:
+                meant = (graph.index.get(Node("country", country)) for country in known.countries[term])
+                if region := tuple(node for node in meant if node is not None):
+                    ask.regions[region] = _COUNTRY
             if term in known.years:
                 ask.years = known.years[term]
             if term in known.forms:
@@ -165,7 +168,7 @@ def _related(ask: Ask, words: list[str], names: Names, graph: Graph) -> list[str
     titles = names.titles[" ".join(words[first:last])]
     for title in titles:
         if alike and not roles:
-            for node in _nodes_of(graph, title, ("person", "director", "genre", "cluster")):
+            for node in _nodes_of(graph, title, ("person", "director", "cluster")):
                 ask.nodes[node] = _SHARED
         if roles & _CAST:
             for node in _nodes_of(graph, title, ("person",)):

@@ -31,7 +31,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """``edges`` [nodes, titles]: 1 where they are linked; a cast's later names a little less.
+    """``edges`` [nodes, titles], and ``of_title`` its transpose: 1 where linked; a cast's later names a little less.
 
     ``people`` finds the nodes of a whole name and ``surnames`` those of one word of it; ``genre_terms`` finds
     genres by the words of their labels; ``index`` finds any node.
@@ -39,6 +39,7 @@ class Graph:
 
     nodes: tuple[Node, ...]
     edges: sparse.csr_array
+    of_title: sparse.csr_array
     index: dict[Node, int]
     people: dict[str, tuple[int, ...]]
     surnames: dict[str, tuple[int, ...]]
@@ -52,7 +53,7 @@ class Graph:
 
     def nodes_of(self, title: int) -> list[int]:
         """The nodes that a title is linked to."""
-        return np.flatnonzero(self.edges[:, [title]].toarray()).tolist()
+        return self.of_title.indices[self.of_title.indptr[title] : self.of_title.indptr[title + 1]].tolist()
 
 
 def make_graph(facts: TitleFacts, clusters: Sequence[str]) -> Graph:
@@ -76,9 +77,11 @@ def make_graph(facts: TitleFacts, clusters: Sequence[str]) -> Graph:
             for term in dict.fromkeys(content_terms(node.name)):
                 if term not in _UNSAID:
                     genre_terms[term].append(i)
+    matrix = _matrix([edges[node] for node in nodes], facts.count)
     return Graph(
         nodes=nodes,
-        edges=_matrix([edges[node] for node in nodes], facts.count),
+        edges=matrix,
+        of_title=sparse.csr_array(matrix.T),
         index={node: i for i, node in enumerate(nodes)},
         people=_frozen(people),
         surnames=_frozen(surnames),

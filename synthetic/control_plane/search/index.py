@@ -31,9 +31,10 @@ __all__ = ["SearchIndex", "build_index", "model_bytes", "scores"]
 _LATENT_DIMENSIONS = 64
 _SATURATION, _LENGTH = 1.2, 0.5  # BM25's k1 and b
 _NAME_WEIGHT = 2  # a word of the name counts as two of the description
-_COMPANY, _THEMES, _FACTS = 0.3, 1.5, 1.5
-_NAMED = 4.0  # a title whose name is the query comes first
-_YEARS = 0.6
+_COMPANY, _THEMES = 0.15, 0.7
+_GUESSED, _GUESSES = 0.45, 5  # weight and number of themes taken from the company of words that name none
+_NAMED = 8.0  # a title whose name is the query comes first
+_YEARS = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class SearchIndex:
     """What is known of ``facts.count`` titles.
 
     ``words`` [terms, titles] BM25 weights; ``latent_axes`` [terms, axes] and ``latent`` [titles, axes] of length 1;
-    ``strength`` [themes, titles]; ``year`` [titles], 0 unknown.
+    ``strength`` [themes, titles] and ``theme_axes`` [axes, themes]; ``year`` [titles], 0 unknown.
     """
 
     facts: TitleFacts
@@ -52,6 +53,7 @@ class SearchIndex:
     latent_axes: Singles
     latent: Singles
     strength: Singles
+    theme_axes: Singles
     graph: Graph
     year: Ints
 
@@ -68,7 +70,7 @@ def build_index(catalogue: Catalogue | TitleFacts, *, seed: int = 0) -> SearchIn
     weight, idf = _bm25(counts)
     vocabulary = {term: i for i, term in enumerate(terms)}
     axes, latent = _latent_space(weight, seed)
-    strength = theme_strengths(weight, vocabulary, idf, latent, theme_labels(facts))
+    strength, theme_axes = theme_strengths(weight, vocabulary, idf, latent, theme_labels(facts))
     return SearchIndex(
         facts=facts,
         names=_names(facts),
@@ -78,6 +80,7 @@ def build_index(catalogue: Catalogue | TitleFacts, *, seed: int = 0) -> SearchIn
         latent_axes=axes,
         latent=latent,
         strength=strength,
+        theme_axes=theme_axes,
         graph=make_graph(facts, cluster_titles(latent, weight, terms, seed)),
         year=np.array(facts.year, np.int64),
     )
@@ -87,31 +90,55 @@ def scores(index: SearchIndex, asks: Sequence[Ask], *, keyword: bool = False) ->
     """Score of every title for each query, [asks, titles]; 0 is no match."""
     terms = _rows([_known_terms(index, ask) for ask in asks], len(index.vocabulary))
     asked = np.array([sum(_weights(index, ask)) for ask in asks])
-    share = sparse.diags_array(1 / np.maximum(asked, 1e-9))
+    share = sparse.diags_array(1 / np.maximum((_SATURATION + 1) * asked, 1e-9))
     score = (sparse.csr_array(share @ terms).astype(np.float32) @ index.words).toarray()
     for i, ask in enumerate(asks):
         score[i, list(ask.named)] += _NAMED
     if keyword:
         return score
-    themes = _rows([ask.themes for ask in asks], index.strength.shape[0])
-    most = np.maximum(themes.sum(axis=1), 1.0)
-    themes = sparse.csr_array(sparse.diags_array(_THEMES / most) @ themes).astype(np.float32)
+    latent = _unit((terms * index.idf[None, :]).astype(np.float32) @ index.latent_axes)
     nodes = _rows([ask.nodes for ask in asks], len(index.graph.nodes))
     with threadpool_limits(limits=1):  # one thread: the same bytes on any machine's load
-        latent = _unit((terms * index.idf[None, :]).astype(np.float32) @ index.latent_axes)
-        for i, ask in enumerate(asks):
-            if ask.like:
-                latent[i] = index.latent[list(ask.like)].mean(axis=0) / _COMPANY
         score += np.maximum(_COMPANY * latent @ index.latent.T, 0)
-    score += themes @ index.strength
+        score += _THEMES * (_themes_asked(index, asks, latent) @ index.strength)
     if nodes.nnz:
-        score += (_FACTS * nodes).astype(np.float32) @ index.graph.edges
+        score += nodes.astype(np.float32) @ index.graph.edges
     for i, ask in enumerate(asks):
+        for region, weight in ask.regions.items():
+            score[i] += weight * index.graph.edges[list(region)].max(axis=0).toarray().ravel()
         if ask.years:
-            score[i] += _FACTS * _YEARS * ((index.year >= ask.years[0]) & (index.year <= ask.years[1]))
+            score[i] += _YEARS * ((index.year >= ask.years[0]) & (index.year <= ask.years[1]))
         if ask.like:
+            score[i] += _likeness(index, ask.like)
             score[i, list(ask.like)] = 0
     return score
+
+
+def _themes_asked(index: SearchIndex, asks: Sequence[Ask], latent: Singles) -> sparse.csr_array:
+    """[asks, themes] themes that each query names, summing to 1; what is left of the 1, as far as words tell."""
+    company = np.maximum(latent @ index.theme_axes, 0) ** 2
+    rows = []
+    for ask, near in zip(asks, company, strict=True):
+        total = sum(ask.themes.values())
+        row = {theme: weight / max(total, 1.0) for theme, weight in ask.themes.items()}
+        if total < 1 and not ask.named and near.any():
+            nearest = np.argsort(-near, kind="stable")[:_GUESSES]
+            share = (1 - total) * _GUESSED / float(near[nearest].sum())
+            for theme in nearest.tolist():
+                row[theme] = row.get(theme, 0.0) + share * float(near[theme])
+        rows.append(row)
+    return _rows(rows, index.strength.shape[0]).astype(np.float32)
+
+
+def _likeness(index: SearchIndex, titles: Sequence[int]) -> Floats:
+    """[titles] how much each is like these: in words, company and the themes they are strong in."""
+    words = np.asarray(index.words[:, list(titles)].mean(axis=1)).ravel()
+    themes = index.strength[:, list(titles)].mean(axis=1)
+    themes = np.where(themes >= 0.5, themes, 0.0)
+    company = index.latent @ index.latent[list(titles)].mean(axis=0)
+    by_words = words @ index.words / max(float(words @ words), 1e-9)
+    by_theme = themes @ index.strength / max(float(themes.sum()), 1.0)
+    return np.asarray(by_words + 0.5 * np.maximum(company, 0) + 0.5 * by_theme, np.float64)
 
 
 def model_bytes(index: SearchIndex) -> int:

@@ -53,8 +53,9 @@ def theme_strengths(
     idf: Floats,
     latent: Singles,
     labels: sparse.csr_array,
-) -> Singles:
-    """[themes, titles] how much each title is of each theme; about 1 for the clearest fifty.
+) -> tuple[Singles, Singles]:
+    """How much each title is of each theme [themes, titles], about 1 for the clearest fifty; and the themes' directions
+    in the latent space [axes, themes].
 
     ``words`` are BM25 weights [titles, terms], ``latent`` the titles in the latent space.
     """
@@ -78,7 +79,7 @@ def theme_strengths(
     strength = _scaled(_scaled(by_words) + 0.5 * _scaled(by_company))
     has_labels = is_labelled.any(axis=1)
     strength[has_labels] = (1 - _LABEL) * strength[has_labels] + _LABEL * is_labelled[has_labels]
-    return np.asarray(strength, np.float32).reshape(len(concepts), count)
+    return np.asarray(strength, np.float32).reshape(len(concepts), count), np.asarray(axes, np.float32)
 
 
 def cluster_titles(latent: Singles, words: sparse.csr_array, terms: tuple[str, ...], seed: int) -> tuple[str, ...]:
