@@ -19,8 +19,8 @@ from synthetic.control_plane.search.language import content_terms, lexicon, plai
 from synthetic.jit import compiled, prange
 
 __all__ = [
-    "MAX_QUERY_LENGTH", "Hit", "SearchIndex", "TitleFacts", "build_index", "model_bytes", "read_titles", "search",
-    "search_all",
+    "MAX_QUERY_LENGTH", "Hit", "SearchIndex", "TitleFacts", "build_index", "checked_words", "model_bytes",
+    "read_titles", "search", "search_all",
 ]  # fmt: skip
 
 _BATCH = 256  # queries scored together: 20 MB of scores for a large catalogue
@@ -98,16 +98,22 @@ def _hit(index: SearchIndex, ask: Ask, spelled: Sequence[str], title: int, score
     said = {stem(word): word for word in plain_words(text)}
     holds = set(content_terms(text)) | set(said)
     themes: dict[str, tuple[str, ...]] = {}
-    for theme, _ in sorted(ask.themes.items(), key=lambda item: (-item[1], item[0])):
+    meant = sorted(ask.themes, key=lambda theme: (-ask.themes[theme], theme))
+    if ask.like:
+        meant += np.flatnonzero(index.strength[:, list(ask.like)].max(axis=1) >= _IS_OF_THEME).tolist()
+    for theme in meant:
         if index.strength[theme, title] >= _IS_OF_THEME:
             concept = lexicon().concepts[theme]
             signs = [term for term in (*concept.signs, *concept.names) if term in holds]
             themes[concept.name] = tuple(dict.fromkeys(" ".join(said[s] for s in t.split()) for t in signs))
     asked = [*ask.nodes, *(node for region in ask.regions for node in region)]
+    asked += [] if ask.form is None else [ask.form]
     linked = [str(graph.nodes[node]) for node in asked if graph.edges[node, title] > 0]
     if ask.years and ask.years[0] <= index.year[title] <= ask.years[1]:
         linked.append(f"year: {index.year[title]}")
-    words = dict.fromkeys(word for word in spelled if stem(word) in holds and stem(word) not in silent_words())
+    words = dict.fromkeys(
+        word for word in spelled if stem(word) in holds and stem(word) not in silent_words()
+    )
     return Hit(title, score, tuple(words), themes, tuple(linked))
 
 

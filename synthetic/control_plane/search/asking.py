@@ -18,14 +18,16 @@ __all__ = ["MAX_QUERY_LENGTH", "Ask", "Names", "checked_words", "read_query", "s
 MAX_QUERY_LENGTH = 1_000
 _SIGN = 0.3  # a word that is a sign of a theme speaks for it less than the theme's name, which is 1
 _BROADER = 0.4
-_PERSON, _SURNAME, _COUNTRY, _GENRE, _FORM, _SHARED = 2.0, 0.5, 0.5, 0.15, 0.1, 0.2
+_PERSON, _SURNAME, _COUNTRY, _GENRE, _CLUSTER, _SHARED = 2.0, 0.5, 0.5, 0.15, 0.05, 0.1
 _MAX_NAMESAKES = 40  # beyond, a surname says nothing
 _ALIKE = frozenset(("like", "similar", "resembling"))
 _LEAD = frozenset(("lead", "leads", "star", "stars", "actor", "actress", "protagonist"))
 _CAST = frozenset(("cast", "actors", "ensemble"))
 _DIRECTOR = frozenset(("director", "directors", "filmmaker", "creator", "creators", "maker", "makers"))
 _ROLES = _LEAD | _CAST | _DIRECTOR
-_AROUND = frozenset("movies movie films film shows show series titles with by from of in the a an to starring".split())
+_AROUND = frozenset(
+    plain_words("movies movie films film shows show series titles with by from of in the a an to starring")
+)
 _DECADE = re.compile(r"(?<!\w)((?:19|20)?[0-9]0)['’]?s(?!\w)")
 _YEAR = re.compile(r"(?<!\w)(19[0-9]{2}|20[0-9]{2})(?!\w)")
 
@@ -47,7 +49,8 @@ class Names:
 class Ask:
     """``terms`` by weight, ``themes`` and ``nodes`` of the graph by weight; ``named`` titles, titles to be ``like``.
 
-    ``regions``: nodes of countries of which a title should be linked to any. ``years``: first and last year of release, where a time is asked for.
+    ``regions``: nodes of countries of which a title should be linked to any. ``years``: first and last year of
+    release, where a time is asked for. ``form``: the node of films or of series.
     """
 
     terms: dict[str, float] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class Ask:
     named: tuple[int, ...] = ()
     like: tuple[int, ...] = ()
     years: tuple[int, int] | None = None
+    form: int | None = None
 
 
 def checked_words(query: str) -> list[str]:
@@ -89,13 +93,15 @@ def spell(word: str, names: Names) -> str:
     return min(near, key=lambda n: (n[1], n[0][0] != word[0], -names.counts[n[0]], n[0]))[0] if near else ""
 
 
-def read_query(query: str, spelled: Sequence[str], names: Names, graph: Graph, *, keyword: bool = False) -> Ask:
+def read_query(
+    query: str, spelled: Sequence[str], names: Names, graph: Graph, *, keyword: bool = False
+) -> Ask:
     """What a query of these words (as spelled) asks for; with ``keyword``, its words and nothing they mean."""
     key = " ".join(spelled)
     named = names.titles.get(key, ())
     if keyword:
         stems = [stem(word) for word in spelled]
-        return Ask(terms={term: 1.0 for term in query_terms(stems) or stems}, named=named)
+        return Ask(terms=dict.fromkeys(query_terms(stems) or stems, 1.0), named=named)
     ask = Ask(named=named)
     left = list(spelled)
     if not named:
@@ -142,9 +148,10 @@ def _places(ask: Ask, query: str, stems: Sequence[str], graph: Graph) -> None:
             if term in known.years:
                 ask.years = known.years[term]
             if term in known.forms:
-                _link(ask, graph, Node("form", known.forms[term]), _FORM)
-            for genre in graph.genre_terms.get(term, ()):
-                ask.nodes[genre] = max(_GENRE, ask.nodes.get(genre, 0.0))
+                ask.form = graph.index.get(Node("form", known.forms[term]))
+            for node in graph.kinds.get(term, ()):
+                weight = _GENRE if graph.nodes[node].kind == "genre" else _CLUSTER
+                ask.nodes[node] = max(weight, ask.nodes.get(node, 0.0))
     if decade := _DECADE.search(query.lower()):
         short = int(decade[1])
         first_year = short if short > 99 else short + (2000 if short < 30 else 1900)
@@ -208,8 +215,17 @@ def _people(ask: Ask, words: list[str], names: Names, graph: Graph) -> list[str]
     for i, word in enumerate(words):
         namesakes = graph.surnames.get(word, ())
         term = stem(word)
-        if not taken[i] and 0 < len(namesakes) <= _MAX_NAMESAKES and names.counts.get(word, 0) < 3 * len(namesakes):
-            if term in known.named or term in known.signed or term in places().countries or not query_terms([term]):
+        if (
+            not taken[i]
+            and 0 < len(namesakes) <= _MAX_NAMESAKES
+            and names.counts.get(word, 0) < 3 * len(namesakes)
+        ):
+            if (
+                term in known.named
+                or term in known.signed
+                or term in places().countries
+                or not query_terms([term])
+            ):
                 continue
             for node in namesakes:
                 ask.nodes[node] = max(_SURNAME, ask.nodes.get(node, 0.0))

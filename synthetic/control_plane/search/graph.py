@@ -33,7 +33,7 @@ class Node:
 class Graph:
     """``edges`` [nodes, titles], and ``of_title`` its transpose: 1 where linked; a cast's later names a little less.
 
-    ``people`` finds the nodes of a whole name and ``surnames`` those of one word of it; ``genre_terms`` finds
+    ``people`` finds the nodes of a whole name and ``surnames`` those of one word of it; ``kinds`` finds
     genres by the words of their labels; ``index`` finds any node.
     """
 
@@ -43,17 +43,13 @@ class Graph:
     index: dict[Node, int]
     people: dict[str, tuple[int, ...]]
     surnames: dict[str, tuple[int, ...]]
-    genre_terms: dict[str, tuple[int, ...]]
+    kinds: dict[str, tuple[int, ...]]
     leads: tuple[str, ...]
     """[titles] who is named first in the cast, or nobody."""
 
-    def titles_of(self, node: int) -> list[int]:
-        """The titles linked to a node."""
-        return [int(t) for t in self.edges.indices[self.edges.indptr[node] : self.edges.indptr[node + 1]]]
-
     def nodes_of(self, title: int) -> list[int]:
         """The nodes that a title is linked to."""
-        return self.of_title.indices[self.of_title.indptr[title] : self.of_title.indptr[title + 1]].tolist()
+        return [int(n) for n in self.of_title.indices[slice(*self.of_title.indptr[title : title + 2])]]
 
 
 def make_graph(facts: TitleFacts, clusters: Sequence[str]) -> Graph:
@@ -66,17 +62,17 @@ def make_graph(facts: TitleFacts, clusters: Sequence[str]) -> Graph:
     nodes = tuple(sorted(edges, key=lambda node: (node.kind, node.name)))
     people: dict[str, list[int]] = defaultdict(list)
     surnames: dict[str, list[int]] = defaultdict(list)
-    genre_terms: dict[str, list[int]] = defaultdict(list)
+    kinds: dict[str, list[int]] = defaultdict(list)
     for i, node in enumerate(nodes):
         if node.kind in ("person", "director"):
             words = plain_words(node.name)
             people[" ".join(words)].append(i)
             if len(words) > 1:
                 surnames[words[-1]].append(i)
-        elif node.kind == "genre":
+        elif node.kind in ("genre", "cluster"):
             for term in dict.fromkeys(content_terms(node.name)):
                 if term not in _UNSAID:
-                    genre_terms[term].append(i)
+                    kinds[term].append(i)
     matrix = _matrix([edges[node] for node in nodes], facts.count)
     return Graph(
         nodes=nodes,
@@ -85,7 +81,7 @@ def make_graph(facts: TitleFacts, clusters: Sequence[str]) -> Graph:
         index={node: i for i, node in enumerate(nodes)},
         people=_frozen(people),
         surnames=_frozen(surnames),
-        genre_terms=_frozen(genre_terms),
+        kinds=_frozen(kinds),
         leads=tuple(cast[0] if cast else "" for cast in facts.cast),
     )
 

@@ -23,7 +23,14 @@ from synthetic.control_plane.catalogue import Catalogue
 from synthetic.control_plane.search.asking import Ask, Names
 from synthetic.control_plane.search.facts import TitleFacts, facts_of
 from synthetic.control_plane.search.graph import Graph, make_graph
-from synthetic.control_plane.search.language import content_terms, lexicon, places, plain_words, silent_words, stem
+from synthetic.control_plane.search.language import (
+    content_terms,
+    lexicon,
+    places,
+    plain_words,
+    silent_words,
+    stem,
+)
 from synthetic.control_plane.search.themes import cluster_titles, theme_labels, theme_strengths
 
 __all__ = ["SearchIndex", "build_index", "model_bytes", "scores"]
@@ -34,7 +41,7 @@ _NAME_WEIGHT = 2  # a word of the name counts as two of the description
 _COMPANY, _THEMES = 0.15, 0.7
 _GUESSED, _GUESSES = 0.45, 5  # weight and number of themes taken from the company of words that name none
 _NAMED = 8.0  # a title whose name is the query comes first
-_YEARS = 0.5
+_YEARS, _FORM = 0.5, 0.15
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def scores(index: SearchIndex, asks: Sequence[Ask], *, keyword: bool = False) ->
     terms = _rows([_known_terms(index, ask) for ask in asks], len(index.vocabulary))
     asked = np.array([sum(_weights(index, ask)) for ask in asks])
     share = sparse.diags_array(1 / np.maximum((_SATURATION + 1) * asked, 1e-9))
-    score = (sparse.csr_array(share @ terms).astype(np.float32) @ index.words).toarray()
+    score: Singles = (sparse.csr_array(share @ terms).astype(np.float32) @ index.words).toarray()
     for i, ask in enumerate(asks):
         score[i, list(ask.named)] += _NAMED
     if keyword:
@@ -111,6 +118,9 @@ def scores(index: SearchIndex, asks: Sequence[Ask], *, keyword: bool = False) ->
         if ask.like:
             score[i] += _likeness(index, ask.like)
             score[i, list(ask.like)] = 0
+        if ask.form is not None:  # says which of the titles that answer, and answers nothing unless it is all
+            is_form = index.graph.edges[[ask.form]].toarray().ravel()
+            score[i] = score[i] * (1 + _FORM * is_form) if score[i].any() else _FORM * is_form
     return score
 
 
@@ -127,18 +137,20 @@ def _themes_asked(index: SearchIndex, asks: Sequence[Ask], latent: Singles) -> s
             for theme in nearest.tolist():
                 row[theme] = row.get(theme, 0.0) + share * float(near[theme])
         rows.append(row)
-    return _rows(rows, index.strength.shape[0]).astype(np.float32)
+    return sparse.csr_array(_rows(rows, index.strength.shape[0]), dtype=np.float32)
 
 
 def _likeness(index: SearchIndex, titles: Sequence[int]) -> Floats:
     """[titles] how much each is like these: in words, company and the themes they are strong in."""
     words = np.asarray(index.words[:, list(titles)].mean(axis=1)).ravel()
+    own = (term for title in titles for term in content_terms(index.facts.name[title]))
+    words[[index.vocabulary[term] for term in own if term in index.vocabulary]] = 0.0
     themes = index.strength[:, list(titles)].mean(axis=1)
     themes = np.where(themes >= 0.5, themes, 0.0)
     company = index.latent @ index.latent[list(titles)].mean(axis=0)
     by_words = words @ index.words / max(float(words @ words), 1e-9)
     by_theme = themes @ index.strength / max(float(themes.sum()), 1.0)
-    return np.asarray(by_words + 0.5 * np.maximum(company, 0) + 0.5 * by_theme, np.float64)
+    return np.asarray(by_words + 0.5 * np.maximum(company, 0) + by_theme, np.float64)
 
 
 def model_bytes(index: SearchIndex) -> int:
@@ -149,7 +161,9 @@ def model_bytes(index: SearchIndex) -> int:
         index.graph.edges.data.astype(np.float16), index.graph.edges.indices, index.graph.edges.indptr,
     )  # fmt: skip
     texts = [*index.vocabulary, *index.names.counts, *map(str, index.graph.nodes)]
-    return sum(len(zlib.compress(array.tobytes())) for array in arrays) + len(zlib.compress("\n".join(texts).encode()))
+    return sum(len(zlib.compress(array.tobytes())) for array in arrays) + len(
+        zlib.compress("\n".join(texts).encode())
+    )
 
 
 def _known_terms(index: SearchIndex, ask: Ask) -> dict[int, float]:
@@ -173,10 +187,10 @@ def _count_terms(facts: TitleFacts) -> tuple[sparse.csr_array, tuple[str, ...]]:
         for term in content_terms(name) or [stem(word) for word in plain_words(name)]:
             terms[term] += _NAME_WEIGHT
         held.append(terms)
-    terms = tuple(sorted({term for counts in held for term in counts}))
-    place = {term: i for i, term in enumerate(terms)}
+    vocabulary = tuple(sorted({term for counts in held for term in counts}))
+    place = {term: i for i, term in enumerate(vocabulary)}
     rows = [{place[term]: float(count) for term, count in counts.items()} for counts in held]
-    return _rows(rows, len(terms)), terms
+    return _rows(rows, len(vocabulary)), vocabulary
 
 
 def _bm25(counts: sparse.csr_array) -> tuple[sparse.csr_array, Floats]:
@@ -201,6 +215,9 @@ def _latent_space(weight: sparse.csr_array, seed: int) -> tuple[Singles, Singles
     else:
         with threadpool_limits(limits=1):
             axes = TruncatedSVD(dimensions, random_state=seed).fit(unit).components_.T.astype(np.float32)
+    axes[np.bincount(weight.indices, minlength=axes.shape[0]) < 2] = (
+        0  # what one title holds keeps no company
+    )
     return np.ascontiguousarray(axes), _unit(unit @ axes)
 
 
@@ -217,7 +234,9 @@ def _names(facts: TitleFacts) -> Names:
     told = lexicon()
     for word in told.words:
         counts.setdefault(word, 1)
-    known = set(silent_words()) | {part for term in (*told.named, *told.signed, *places().countries, *places().years) for part in term.split()}
+    known = set(silent_words())
+    for term in (*told.named, *told.signed, *places().countries, *places().years):
+        known.update(term.split(" "))
     known.update(map(stem, counts))
     return Names(
         titles={key: tuple(found) for key, found in titles.items() if key},

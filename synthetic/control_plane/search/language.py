@@ -139,7 +139,7 @@ def lexicon() -> Lexicon:
 def places() -> Places:
     """The names of places, times and forms that are shipped, ``places.toml``."""
     told = _read("places.toml")
-    countries = {
+    countries: dict[str, tuple[str, ...]] = {
         term: (country,)
         for country, words in told["country"].items()
         for term in (" ".join(stems(country)), *_terms(words))

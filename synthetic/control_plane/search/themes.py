@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from synthetic.arrays import Floats, Singles
+from synthetic.arrays import Floats, Ints, Singles
 from synthetic.control_plane.search.facts import TitleFacts
 from synthetic.control_plane.search.language import content_terms, lexicon
 
@@ -82,7 +82,9 @@ def theme_strengths(
     return np.asarray(strength, np.float32).reshape(len(concepts), count), np.asarray(axes, np.float32)
 
 
-def cluster_titles(latent: Singles, words: sparse.csr_array, terms: tuple[str, ...], seed: int) -> tuple[str, ...]:
+def cluster_titles(
+    latent: Singles, words: sparse.csr_array, terms: tuple[str, ...], seed: int
+) -> tuple[str, ...]:
     """The name of each title's cluster: the three terms that set it apart; empty for a small catalogue."""
     count = latent.shape[0]
     clusters = min(_MAX_CLUSTERS, count // _TITLES_A_CLUSTER)
@@ -91,11 +93,13 @@ def cluster_titles(latent: Singles, words: sparse.csr_array, terms: tuple[str, .
     with threadpool_limits(limits=1):
         member = KMeans(clusters, n_init=1, max_iter=30, random_state=seed).fit_predict(latent)
     of = sparse.csr_array((np.ones(count), (member, np.arange(count))), shape=(clusters, count))
-    size = np.bincount(member, minlength=clusters)[:, None]
-    mean = (of @ words).toarray()
-    apart = mean / np.maximum(size, 1) - (mean.sum(axis=0) - mean) / np.maximum(count - size, 1)
-    names = [", ".join(terms[t] for t in np.argsort(-row, kind="stable")[:3]) for row in apart]
-    return tuple(names[c] for c in member.tolist())
+    size: Ints = np.bincount(member, minlength=clusters)[:, None]
+    total: Floats = (of @ words).toarray()
+    apart = total / np.maximum(size, 1) - (total.sum(axis=0) - total) / np.maximum(count - size, 1)
+    order: Ints = np.argsort(-apart, axis=1, kind="stable")[:, :3]
+    names = [", ".join(terms[t] for t in row) for row in order.tolist()]
+    found: list[str] = [names[c] for c in member.tolist()]
+    return tuple(found)
 
 
 def _examples(evidence: Floats) -> Floats:
@@ -122,6 +126,4 @@ def _log_odds(example: Floats, seen: sparse.csr_array) -> Floats:
 def _scaled(evidence: npt.NDArray[np.floating]) -> Floats:
     top = max(1, min(_TOP, evidence.shape[1] // 10))
     mean = -np.sort(-evidence, axis=1)[:, :top].mean(axis=1, keepdims=True)
-    return np.clip(evidence / np.maximum(mean, 1e-9), 0, 2).astype(np.float64)
-
-
+    return np.asarray(np.clip(evidence / np.maximum(mean, 1e-9), 0, 2), np.float64)
