@@ -106,7 +106,7 @@ def _hit(index: SearchIndex, ask: Ask, spelled: Sequence[str], title: int, score
             concept = lexicon().concepts[theme]
             signs = [term for term in (*concept.signs, *concept.names) if term in holds]
             themes[concept.name] = tuple(dict.fromkeys(" ".join(said[s] for s in t.split()) for t in signs))
-    asked = [*ask.nodes, *(node for region in ask.regions for node in region)]
+    asked = [*ask.nodes, *(node for nodes in ask.any_of for node in nodes)]
     asked += [] if ask.form is None else [ask.form]
     linked = [str(graph.nodes[node]) for node in asked if graph.edges[node, title] > 0]
     if ask.years and ask.years[0] <= index.year[title] <= ask.years[1]:

@@ -11,14 +11,21 @@ from rapidfuzz.distance import OSA
 
 from metrics.errors import InputError
 from synthetic.control_plane.search.graph import Graph, Node
-from synthetic.control_plane.search.language import lexicon, places, plain_words, query_terms, stem
+from synthetic.control_plane.search.language import (
+    lexicon,
+    places,
+    plain_words,
+    query_terms,
+    silent_words,
+    stem,
+)
 
 __all__ = ["MAX_QUERY_LENGTH", "Ask", "Names", "checked_words", "read_query", "spell"]
 
 MAX_QUERY_LENGTH = 1_000
 _SIGN = 0.3  # a word that is a sign of a theme speaks for it less than the theme's name, which is 1
 _BROADER = 0.4
-_PERSON, _SURNAME, _COUNTRY, _GENRE, _CLUSTER, _SHARED = 2.0, 0.5, 0.5, 0.15, 0.05, 0.1
+_PERSON, _SURNAME, _COUNTRY, _GENRE, _CLUSTER, _SHARED = 2.0, 0.5, 0.8, 0.15, 0.05, 0.1
 _MAX_NAMESAKES = 40  # beyond, a surname says nothing
 _ALIKE = frozenset(("like", "similar", "resembling"))
 _LEAD = frozenset(("lead", "leads", "star", "stars", "actor", "actress", "protagonist"))
@@ -41,6 +48,8 @@ class Names:
 
     titles: dict[str, tuple[int, ...]]
     counts: dict[str, int]
+    ordinary: frozenset[str]
+    """Plain words that a description writes without a capital: not names alone."""
     known: frozenset[str]
     """Stems that mean something: of the titles' texts, of people's names, of the lexicon and of places."""
 
@@ -49,14 +58,14 @@ class Names:
 class Ask:
     """``terms`` by weight, ``themes`` and ``nodes`` of the graph by weight; ``named`` titles, titles to be ``like``.
 
-    ``regions``: nodes of countries of which a title should be linked to any. ``years``: first and last year of
-    release, where a time is asked for. ``form``: the node of films or of series.
+    ``any_of``: nodes of which a title should be linked to any: a region's countries, a cast. ``years``: first and
+    last year of release, where a time is asked for. ``form``: the node of films or of series.
     """
 
     terms: dict[str, float] = field(default_factory=dict)
     themes: dict[int, float] = field(default_factory=dict)
     nodes: dict[int, float] = field(default_factory=dict)
-    regions: dict[tuple[int, ...], float] = field(default_factory=dict)
+    any_of: dict[tuple[int, ...], float] = field(default_factory=dict)
     named: tuple[int, ...] = ()
     like: tuple[int, ...] = ()
     years: tuple[int, int] | None = None
@@ -115,8 +124,8 @@ def read_query(
             for part in term.split(" "):
                 if query_terms([part]):
                     ask.terms.setdefault(part, 0.5)
-    _themes(ask, terms)
-    _places(ask, query, stems, graph)
+    placed = _places(ask, query, stems, graph)
+    _themes(ask, [term for term in terms if term not in placed])
     return ask
 
 
@@ -135,16 +144,18 @@ def _themes(ask: Ask, terms: Sequence[str]) -> None:
             ask.themes[broader] = ask.themes.get(broader, 0.0) + _BROADER * weight
 
 
-def _places(ask: Ask, query: str, stems: Sequence[str], graph: Graph) -> None:
-    """Countries, times, forms and genres by the words for them."""
+def _places(ask: Ask, query: str, stems: Sequence[str], graph: Graph) -> set[str]:
+    """Countries, times, forms and genres by the words for them; the terms that are said with a country."""
     known = places()
+    placed = set()
     for length in (3, 2, 1):
         for first in range(len(stems) - length + 1):
             term = " ".join(stems[first : first + length])
             if term in known.countries:
                 meant = (graph.index.get(Node("country", country)) for country in known.countries[term])
                 if region := tuple(node for node in meant if node is not None):
-                    ask.regions[region] = _COUNTRY
+                    ask.any_of[region] = _COUNTRY
+                    placed.add(term)
             if term in known.years:
                 ask.years = known.years[term]
             if term in known.forms:
@@ -158,6 +169,7 @@ def _places(ask: Ask, query: str, stems: Sequence[str], graph: Graph) -> None:
         ask.years = (first_year, first_year + 9)
     elif year := _YEAR.search(query):
         ask.years = (int(year[1]), int(year[1]))
+    return placed
 
 
 def _related(ask: Ask, words: list[str], names: Names, graph: Graph) -> list[str]:
@@ -178,8 +190,7 @@ def _related(ask: Ask, words: list[str], names: Names, graph: Graph) -> list[str
             for node in _nodes_of(graph, title, ("person", "director", "cluster")):
                 ask.nodes[node] = _SHARED
         if roles & _CAST:
-            for node in _nodes_of(graph, title, ("person",)):
-                ask.nodes[node] = _PERSON
+            ask.any_of[tuple(_nodes_of(graph, title, ("person",)))] = _PERSON
         if roles & _LEAD and graph.leads[title]:
             _link(ask, graph, Node("person", graph.leads[title]), _PERSON)
         if roles & _DIRECTOR:
@@ -202,34 +213,43 @@ def _title_in(words: Sequence[str], names: Names) -> tuple[int, int] | None:
 
 
 def _people(ask: Ask, words: list[str], names: Names, graph: Graph) -> list[str]:
-    """People by their whole name, or by a surname that is no other word; the words that are left."""
+    """People by their whole name, a slip forgiven, or by a surname that is no other word; the words that are left."""
+    if not graph.people:
+        return words
     taken = [False] * len(words)
-    for length in (4, 3, 2):
-        for first in range(len(words) - length + 1):
-            if any(taken[first : first + length]):
-                continue
-            for node in graph.people.get(" ".join(words[first : first + length]), ()):
-                ask.nodes[node] = _PERSON
-                taken[first : first + length] = [True] * length
-    known = lexicon()
+    is_name = [not _means_something(word) for word in words]
+    for find in (graph.people.get, lambda name: _nearest(name, graph)):
+        for length in (4, 3, 2):
+            for first in range(len(words) - length + 1):
+                last = first + length
+                if any(taken[first:last]) or not any(is_name[first:last]):
+                    continue
+                if nodes := find(" ".join(words[first:last])):
+                    ask.nodes.update(dict.fromkeys(nodes, _PERSON))
+                    taken[first:last] = [True] * length
     for i, word in enumerate(words):
         namesakes = graph.surnames.get(word, ())
-        term = stem(word)
-        if (
-            not taken[i]
-            and 0 < len(namesakes) <= _MAX_NAMESAKES
-            and names.counts.get(word, 0) < 3 * len(namesakes)
-        ):
-            if (
-                term in known.named
-                or term in known.signed
-                or term in places().countries
-                or not query_terms([term])
-            ):
-                continue
+        if is_name[i] and not taken[i] and word not in names.ordinary and len(namesakes) <= _MAX_NAMESAKES:
             for node in namesakes:
                 ask.nodes[node] = max(_SURNAME, ask.nodes.get(node, 0.0))
     return [word for word, is_taken in zip(words, taken, strict=True) if not is_taken]
+
+
+def _nearest(name: str, graph: Graph) -> tuple[int, ...]:
+    """The people of the nearest name; nobody where none is near or no word is a surname."""
+    if len(name) < 8 or not any(word in graph.surnames for word in name.split(" ")):
+        return ()
+    near = process.extractOne(
+        name, graph.people.keys(), scorer=OSA.distance, score_cutoff=1 if len(name) < 12 else 2
+    )
+    return graph.people[near[0]] if near else ()
+
+
+def _means_something(word: str) -> bool:
+    """Whether a word is more than a name: of the lexicon, of a place, or one that says nothing."""
+    term = stem(word)
+    known = lexicon()
+    return term in known.named or term in known.signed or term in places().countries or term in silent_words()
 
 
 def _nodes_of(graph: Graph, title: int, kinds: Sequence[str]) -> list[int]:

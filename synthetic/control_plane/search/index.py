@@ -111,8 +111,8 @@ def scores(index: SearchIndex, asks: Sequence[Ask], *, keyword: bool = False) ->
     if nodes.nnz:
         score += nodes.astype(np.float32) @ index.graph.edges
     for i, ask in enumerate(asks):
-        for region, weight in ask.regions.items():
-            score[i] += weight * index.graph.edges[list(region)].max(axis=0).toarray().ravel()
+        for any_of, weight in ask.any_of.items():
+            score[i] += weight * index.graph.edges[list(any_of)].max(axis=0).toarray().ravel()
         if ask.years:
             score[i] += _YEARS * ((index.year >= ask.years[0]) & (index.year <= ask.years[1]))
         if ask.like:
@@ -120,7 +120,9 @@ def scores(index: SearchIndex, asks: Sequence[Ask], *, keyword: bool = False) ->
             score[i, list(ask.like)] = 0
         if ask.form is not None:  # says which of the titles that answer, and answers nothing unless it is all
             is_form = index.graph.edges[[ask.form]].toarray().ravel()
-            score[i] = score[i] * (1 + _FORM * is_form) if score[i].any() else _FORM * is_form
+            score[i] *= 1 + _FORM * is_form
+            if not (ask.terms or ask.nodes or ask.any_of or ask.years):
+                score[i] = _FORM * is_form
     return score
 
 
@@ -241,6 +243,7 @@ def _names(facts: TitleFacts) -> Names:
     return Names(
         titles={key: tuple(found) for key, found in titles.items() if key},
         counts=dict(counts),
+        ordinary=frozenset(word for text in facts.description for word in text.split() if word.islower()),
         known=frozenset(known),
     )
 

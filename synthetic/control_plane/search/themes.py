@@ -86,7 +86,7 @@ def cluster_titles(
     latent: Singles, words: sparse.csr_array, terms: tuple[str, ...], seed: int
 ) -> tuple[str, ...]:
     """The name of each title's cluster: the three terms that set it apart; empty for a small catalogue."""
-    count = latent.shape[0]
+    count: int = latent.shape[0]
     clusters = min(_MAX_CLUSTERS, count // _TITLES_A_CLUSTER)
     if clusters < 2:
         return ("",) * count
