@@ -25,6 +25,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from synthetic.control_plane.search import (
+    SearchIndex,
     TitleFacts,
     build_index,
     model_bytes,

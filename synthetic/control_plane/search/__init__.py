@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from synthetic.control_plane.search.asking import MAX_QUERY_LENGTH, Ask, checked_words, read_query, spell
 from synthetic.control_plane.search.facts import TitleFacts, read_titles
@@ -51,7 +52,8 @@ def search(index: SearchIndex, query: str, k: int = 10, *, keyword: bool = False
     if not spelled:
         return []
     ask = read_query(query, spelled, index.names, index.graph, keyword=keyword)
-    score = scores(index, [ask], keyword=keyword)[0]
+    with threadpool_limits(limits=1):  # one thread: the same bytes on any machine's load
+        score = scores(index, [ask], keyword=keyword)[0]
     best = np.argsort(-score, kind="stable")[:k]
     return [_hit(index, ask, spelled, t, float(score[t])) for t in best[score[best] > 0].tolist()]
 
@@ -74,8 +76,9 @@ def search_all(
             asks.append(_ask(index, query, spelling, keyword))
         row[i] = asked[query]
     found = np.full((len(asks), k), -1, np.int32)
-    for first in range(0, len(asks), _BATCH):
-        _best(scores(index, asks[first : first + _BATCH], keyword=keyword), found[first : first + _BATCH])
+    with threadpool_limits(limits=1):
+        for first in range(0, len(asks), _BATCH):
+            _best(scores(index, asks[first : first + _BATCH], keyword=keyword), found[first : first + _BATCH])
     return found[row]
 
 

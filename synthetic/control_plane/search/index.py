@@ -48,15 +48,16 @@ _YEARS, _FORM = 0.5, 0.15
 class SearchIndex:
     """What is known of ``facts.count`` titles.
 
-    ``words`` [terms, titles] BM25 weights; ``latent_axes`` [terms, axes] and ``latent`` [titles, axes] of length 1;
-    ``strength`` [themes, titles] and ``theme_axes`` [axes, themes]; ``year`` [titles], 0 unknown.
+    ``evidence`` [terms and then nodes of the graph, titles] BM25 weights and edges; ``latent_axes`` [terms, axes] and
+    ``latent`` [titles, axes] of length 1; ``strength`` [themes, titles] and ``theme_axes`` [axes, themes]; ``year``
+    [titles], 0 unknown.
     """
 
     facts: TitleFacts
     names: Names
     vocabulary: dict[str, int]
     idf: Floats
-    words: sparse.csr_array
+    evidence: sparse.csr_array
     latent_axes: Singles
     latent: Singles
     strength: Singles
@@ -78,17 +79,18 @@ def build_index(catalogue: Catalogue | TitleFacts, *, seed: int = 0) -> SearchIn
     vocabulary = {term: i for i, term in enumerate(terms)}
     axes, latent = _latent_space(weight, seed)
     strength, theme_axes = theme_strengths(weight, vocabulary, idf, latent, theme_labels(facts))
+    graph = make_graph(facts, cluster_titles(latent, weight, terms, seed))
     return SearchIndex(
         facts=facts,
         names=_names(facts),
         vocabulary=vocabulary,
         idf=idf,
-        words=sparse.csr_array(weight.T.astype(np.float32)),
+        evidence=sparse.csr_array(sparse.vstack([weight.T, graph.edges], format="csr"), dtype=np.float32),
         latent_axes=axes,
         latent=latent,
         strength=strength,
         theme_axes=theme_axes,
-        graph=make_graph(facts, cluster_titles(latent, weight, terms, seed)),
+        graph=graph,
         year=np.array(facts.year, np.int64),
     )
 
@@ -98,18 +100,17 @@ def scores(index: SearchIndex, asks: Sequence[Ask], *, keyword: bool = False) ->
     terms = _rows([_known_terms(index, ask) for ask in asks], len(index.vocabulary))
     asked = np.array([sum(_weights(index, ask)) for ask in asks])
     share = sparse.diags_array(1 / np.maximum((_SATURATION + 1) * asked, 1e-9))
-    score: Singles = (sparse.csr_array(share @ terms).astype(np.float32) @ index.words).toarray()
+    nodes = _rows([{} if keyword else ask.nodes for ask in asks], len(index.graph.nodes))
+    said = sparse.csr_array(sparse.hstack([share @ terms, nodes], format="csr"), dtype=np.float32)
+    score: Singles = (said @ index.evidence).toarray()
     for i, ask in enumerate(asks):
         score[i, list(ask.named)] += _NAMED
     if keyword:
         return score
     latent = _unit((terms * index.idf[None, :]).astype(np.float32) @ index.latent_axes)
-    nodes = _rows([ask.nodes for ask in asks], len(index.graph.nodes))
-    with threadpool_limits(limits=1):  # one thread: the same bytes on any machine's load
-        score += np.maximum(_COMPANY * latent @ index.latent.T, 0)
-        score += _THEMES * (_themes_asked(index, asks, latent) @ index.strength)
-    if nodes.nnz:
-        score += nodes.astype(np.float32) @ index.graph.edges
+    company = (_COMPANY * latent) @ index.latent.T
+    score += np.maximum(company, 0, out=company)
+    score += _themes_asked(index, asks, latent) @ index.strength
     for i, ask in enumerate(asks):
         for any_of, weight in ask.any_of.items():
             score[i] += weight * index.graph.edges[list(any_of)].max(axis=0).toarray().ravel()
@@ -127,7 +128,7 @@ def scores(index: SearchIndex, asks: Sequence[Ask], *, keyword: bool = False) ->
 
 
 def _themes_asked(index: SearchIndex, asks: Sequence[Ask], latent: Singles) -> sparse.csr_array:
-    """[asks, themes] themes that each query names, summing to 1; what is left of the 1, as far as words tell."""
+    """[asks, themes] themes that each query names, by their share of the score; the rest as words tell."""
     company = np.maximum(latent @ index.theme_axes, 0) ** 2
     rows = []
     for ask, near in zip(asks, company, strict=True):
@@ -139,18 +140,18 @@ def _themes_asked(index: SearchIndex, asks: Sequence[Ask], latent: Singles) -> s
             for theme in nearest.tolist():
                 row[theme] = row.get(theme, 0.0) + share * float(near[theme])
         rows.append(row)
-    return sparse.csr_array(_rows(rows, index.strength.shape[0]), dtype=np.float32)
+    return sparse.csr_array(_THEMES * _rows(rows, index.strength.shape[0]), dtype=np.float32)
 
 
 def _likeness(index: SearchIndex, titles: Sequence[int]) -> Floats:
     """[titles] how much each is like these: in words, company and the themes they are strong in."""
-    words = np.asarray(index.words[:, list(titles)].mean(axis=1)).ravel()
+    words = np.asarray(index.evidence[: len(index.vocabulary), list(titles)].mean(axis=1)).ravel()
     own = (term for title in titles for term in content_terms(index.facts.name[title]))
     words[[index.vocabulary[term] for term in own if term in index.vocabulary]] = 0.0
     themes = index.strength[:, list(titles)].mean(axis=1)
     themes = np.where(themes >= 0.5, themes, 0.0)
     company = index.latent @ index.latent[list(titles)].mean(axis=0)
-    by_words = words @ index.words / max(float(words @ words), 1e-9)
+    by_words = words @ index.evidence[: len(index.vocabulary)] / max(float(words @ words), 1e-9)
     by_theme = themes @ index.strength / max(float(themes.sum()), 1.0)
     return np.asarray(by_words + 0.5 * np.maximum(company, 0) + by_theme, np.float64)
 
@@ -158,9 +159,8 @@ def _likeness(index: SearchIndex, titles: Sequence[int]) -> Floats:
 def model_bytes(index: SearchIndex) -> int:
     """Size of the index when it is written down, half precision, compressed; without the catalogue's own texts."""
     arrays = (
-        index.words.data.astype(np.float16), index.words.indices.astype(np.int32), index.words.indptr,
+        index.evidence.data.astype(np.float16), index.evidence.indices.astype(np.int32), index.evidence.indptr,
         index.latent_axes.astype(np.float16), index.latent.astype(np.float16), index.strength.astype(np.float16),
-        index.graph.edges.data.astype(np.float16), index.graph.edges.indices, index.graph.edges.indptr,
     )  # fmt: skip
     texts = [*index.vocabulary, *index.names.counts, *map(str, index.graph.nodes)]
     return sum(len(zlib.compress(array.tobytes())) for array in arrays) + len(

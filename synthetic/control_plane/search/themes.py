@@ -105,10 +105,10 @@ def cluster_titles(
 def _examples(evidence: Floats) -> Floats:
     """[themes, titles] 0..1: how good an example of its theme each title is."""
     count = evidence.shape[1]
-    falling = -np.sort(-evidence, axis=1)
-    full = falling[:, [min(20, count - 1)]]
-    least = falling[:, [min(_EXAMPLES, count - 1)]]
-    full = np.where(full > 0, full, np.maximum(falling[:, [0]], 1e-9))
+    good, last = count - 1 - min(20, count - 1), count - 1 - min(_EXAMPLES, count - 1)
+    rising = np.partition(evidence, (last, good), axis=1)
+    full, least = rising[:, [good]], rising[:, [last]]
+    full = np.where(full > 0, full, np.maximum(evidence.max(axis=1, keepdims=True), 1e-9))
     return np.asarray(np.clip(evidence / full, 0, 1) * (evidence >= least))
 
 
@@ -125,5 +125,5 @@ def _log_odds(example: Floats, seen: sparse.csr_array) -> Floats:
 
 def _scaled(evidence: npt.NDArray[np.floating]) -> Floats:
     top = max(1, min(_TOP, evidence.shape[1] // 10))
-    mean = -np.sort(-evidence, axis=1)[:, :top].mean(axis=1, keepdims=True)
+    mean = np.sort(np.partition(evidence, -top, axis=1)[:, -top:], axis=1).mean(axis=1, keepdims=True)
     return np.asarray(np.clip(evidence / np.maximum(mean, 1e-9), 0, 2), np.float64)
