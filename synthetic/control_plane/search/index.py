@@ -79,10 +79,11 @@ def build_index(catalogue: Catalogue | TitleFacts, *, seed: int = 0) -> SearchIn
     vocabulary = {term: i for i, term in enumerate(terms)}
     axes, latent = _latent_space(weight, seed)
     strength, theme_axes = theme_strengths(weight, vocabulary, idf, latent, theme_labels(facts))
-    graph = make_graph(facts, cluster_titles(latent, weight, terms, seed))
+    names = _names(facts)
+    graph = make_graph(facts, cluster_titles(latent, weight, _as_written(terms, names), seed))
     return SearchIndex(
         facts=facts,
-        names=_names(facts),
+        names=names,
         vocabulary=vocabulary,
         idf=idf,
         evidence=sparse.csr_array(sparse.vstack([weight.T, graph.edges], format="csr"), dtype=np.float32),
@@ -246,6 +247,14 @@ def _names(facts: TitleFacts) -> Names:
         ordinary=frozenset(word for text in facts.description for word in text.split() if word.islower()),
         known=frozenset(known),
     )
+
+
+def _as_written(terms: Sequence[str], names: Names) -> tuple[str, ...]:
+    """Each term with the most used word for each of its stems."""
+    word: dict[str, str] = {}
+    for plain in sorted(names.counts, key=lambda plain: (names.counts[plain], plain)):
+        word[stem(plain)] = plain
+    return tuple(" ".join(word.get(part, part) for part in term.split(" ")) for term in terms)
 
 
 def _rows(rows: Sequence[dict[int, float]], width: int) -> sparse.csr_array:
