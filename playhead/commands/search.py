@@ -77,9 +77,15 @@ def _row(index: SearchIndex, rank: int, hit: Hit) -> dict[str, Any]:
 
 def _print(index: SearchIndex, rank: int, hit: Hit) -> None:
     year = index.facts.year[hit.title]
-    click.echo(f"{rank:>3}  {index.facts.name[hit.title]}{f' ({year})' if year else ''}  [{hit.score:.3f}]")
+    name = _on_one_line(index.facts.name[hit.title])
+    click.echo(f"{rank:>3}  {name}{f' ({year})' if year else ''}  [{hit.score:.3f}]")
     why = [f"words: {', '.join(hit.why)}"] if hit.why else []
     for theme, signs in hit.themes.items():
         why.append(f"theme {theme}: {', '.join(signs[:4])}" if signs else f"theme {theme}")
     why += hit.facts
-    click.echo(f"     {'; '.join(why) or 'keeps the company of such titles'}")
+    click.echo(f"     {_on_one_line('; '.join(why)) or 'keeps the company of such titles'}")
+
+
+def _on_one_line(text: str) -> str:
+    """Without line ends and whatever else would steer the terminal: a catalogue's cells may hold anything."""
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())

@@ -44,6 +44,12 @@ def test_every_title_shown_to_people_has_its_line_of_reasons(
     assert lines[2].startswith("  2  The Salt Lantern (2014)")
 
 
+def test_a_cell_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path / "odd.csv", (("Red\x1b[31m\nLantern",),), ("title",))
+    assert run("--catalog", str(path), "--query", "lantern") == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("  1  Red[31m Lantern")
+
+
 def test_nothing_found_is_an_answer(catalogue: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--catalog", str(catalogue), "--query", "qqqq", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []

@@ -133,6 +133,11 @@ def test_the_graph_is_followed_from_a_title_to_its_people(index: SearchIndex) ->
     assert set(found(index, "the director of Orbit Nine")) == {"t05", "t06", "t12"}
 
 
+def test_a_title_of_which_nobody_is_told_leads_nowhere(index: SearchIndex) -> None:
+    for query in ("the cast of Deep Blue Hours", "lead actor of 3:15", "director of Pip and the Puppies"):
+        assert all(not hit.facts for hit in search(index, query))
+
+
 def test_like_a_title_is_not_the_title(index: SearchIndex) -> None:
     alike = found(index, "something like The Salt Lantern", 11)
     assert alike[0] == "t02"

@@ -189,8 +189,8 @@ def _related(ask: Ask, words: list[str], names: Names, graph: Graph) -> list[str
         if alike and not roles:
             for node in _nodes_of(graph, title, ("person", "director", "cluster")):
                 ask.nodes[node] = _SHARED
-        if roles & _CAST:
-            ask.any_of[tuple(_nodes_of(graph, title, ("person",)))] = _PERSON
+        if roles & _CAST and (cast := tuple(_nodes_of(graph, title, ("person",)))):
+            ask.any_of[cast] = _PERSON
         if roles & _LEAD and graph.leads[title]:
             _link(ask, graph, Node("person", graph.leads[title]), _PERSON)
         if roles & _DIRECTOR:
