@@ -80,7 +80,7 @@ def genre_shares(weights: Floats, genres: Floats) -> Floats:
     A row of zeros where none of a user's items has genres.
     """
     shares: Floats = np.asarray(weights @ genres)
-    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
     return shares
 
 
