@@ -21,7 +21,18 @@ from metrics.recommendation.log import Flags, Floats, Ints, Log, Split, temporal
 from metrics.recommendation.measures import ndcg
 from metrics.recommendation.models import Scorer, Scores
 
-__all__ = ["FUSED", "Fusion", "Tuned", "fused", "fuse", "top", "tune"]
+__all__ = [
+    "FUSED",
+    "Fusion",
+    "Tuned",
+    "combined",
+    "fuse",
+    "fused",
+    "learned_weights",
+    "members",
+    "ranked",
+    "top",
+]
 
 FUSED = "fused"
 
@@ -63,18 +74,17 @@ class Fusion:
 def fuse(log: Log) -> Fusion:
     """Choose and weigh models for this log, on a temporal split of it."""
     split = temporal_split(log)
-    users = split.users
-    if users.size > _MOST_USERS:
-        users = users[np.linspace(0, users.size - 1, _MOST_USERS).astype(np.int64)]
+    users = _sample(split.users)
     tuned = tune(split, users)
     scorers = members(split.train, tuned)
-    ranked = [name for name in scorers if name not in _UNRANKED]
-    even = np.array([1.0 / len(ranked) if name in ranked else 0.0 for name in scorers])
+    even = _even(scorers)
     if not users.size:
         return Fusion(tuned, dict(zip(scorers, even.tolist(), strict=True)), {FUSED: float("nan")})
     validation = {
-        name: float(np.mean(ndcg(top(scorers[name], split.train, users, 10), split.relevant(users)))) for name in ranked
-    }  # fmt: skip
+        name: float(np.mean(ndcg(top(scorer, split.train, users, 10), split.relevant(users))))
+        for name, scorer in scorers.items()
+        if name not in _UNRANKED
+    }
     rows = _candidates(scorers, split, users)
     weights = _weights(rows, even)
     crossed = np.zeros(rows.group.size)
@@ -87,13 +97,37 @@ def fuse(log: Log) -> Fusion:
 
 def fused(log: Log, fusion: Fusion) -> Scorer:
     """The fusion's models fitted on all of the log, as one."""
-    scorers = members(log, fusion.tuned)
-    weights = np.array([fusion.weights[name] for name in scorers])
-    known = log.table()
-    return lambda users: sum(
-        (np.float32(w) * f for w, f in zip(weights, _features(scorers, known, users), strict=True)),
-        np.zeros((users.size, log.items), np.float32),
-    )
+    return combined(members(log, fusion.tuned), np.array(list(fusion.weights.values())), log)
+
+
+def combined(scorers: Mapping[str, Scorer], weights: Floats, known: Log) -> Scorer:
+    """The weighted sum of the models' rankings of what each user has no row of in ``known``."""
+    table = known.table()
+
+    def scores(users: Ints) -> Scores:
+        total = np.zeros((users.size, known.items), np.float32)
+        for weight, feature in zip(weights, _features(scorers, table, users), strict=True):
+            total += np.float32(weight) * feature
+        return total
+
+    return scores
+
+
+def learned_weights(scorers: Mapping[str, Scorer], split: Split) -> Floats:
+    """A weight a model, by what the split's users liked later; an even vote where nobody liked anything."""
+    users, even = _sample(split.users), _even(scorers)
+    return _weights(_candidates(scorers, split, users), even) if users.size else even
+
+
+def _sample(users: Ints) -> Ints:
+    if users.size <= _MOST_USERS:
+        return users
+    return users[np.linspace(0, users.size - 1, _MOST_USERS).astype(np.int64)]
+
+
+def _even(scorers: Mapping[str, Scorer]) -> Floats:
+    is_ranked = np.array([name not in _UNRANKED for name in scorers], float)
+    return is_ranked / is_ranked.sum()
 
 
 def members(log: Log, tuned: Tuned) -> dict[str, Scorer]:
@@ -122,7 +156,7 @@ def members(log: Log, tuned: Tuned) -> dict[str, Scorer]:
 
 
 def tune(split: Split, users: Ints) -> Tuned:
-    """The penalties and sizes with the highest nDCG@10 on the split; the middle ones where nothing is to be foretold."""
+    """The penalties and sizes with the highest nDCG@10 on the split; middle ones where it foretells nothing."""
     if not users.size:
         return Tuned(200.0, 400.0, _ALS_CHOICES[0])
     liked, relevant = split.train.positives, split.relevant(users)

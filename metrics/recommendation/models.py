@@ -15,7 +15,16 @@ from scipy import linalg, sparse
 from metrics.recommendation.log import Floats, Ints, Log
 
 __all__ = [
-    "MOST_EASE_ITEMS", "Scores", "Scorer", "als", "ease", "item_knn", "newness", "popularity", "successors", "trend",
+    "MOST_EASE_ITEMS",
+    "Scorer",
+    "Scores",
+    "als",
+    "ease",
+    "item_knn",
+    "newness",
+    "popularity",
+    "successors",
+    "trend",
 ]  # fmt: skip
 
 Scores = npt.NDArray[np.float32]
@@ -70,7 +79,7 @@ def newness(log: Log, half_life: float) -> Scorer:
 
 
 def item_knn(log: Log, *, neighbours: int = 100, shrink: float = 10.0) -> Scorer:
-    """Sum of cosines to a user's items, each item known to its nearest ``neighbours``; ``shrink`` pulls rare ones to 0."""
+    """Sum of cosines to a user's items, each item known to its ``neighbours`` nearest; ``shrink`` damps rare ones."""
     table = log.table()
     length = np.sqrt(np.asarray(table.sum(axis=0)) + shrink)
     unit = (table / length[None, :]).tocsr()
