@@ -21,14 +21,24 @@ _BLOCK_CELLS = 4_000_000
 
 
 def calibrated(
-    candidates: Lists, scores: Floats, wanted: Floats, genres: Floats, *, strength: float, size: int
+    candidates: Lists,
+    scores: Floats,
+    wanted: Floats,
+    genres: Floats,
+    *,
+    strength: float,
+    size: int,
+    by_score: bool = True,
 ) -> npt.NDArray[np.int32]:
-    """[users, size] the calibrated lists, best first, padded with -1.
+    """[users, size] the calibrated lists, padded with -1.
 
     ``candidates`` [users, m] are items by falling score, padded with -1, and ``scores`` theirs, of any scale:
     each user's are brought to mean 0 and variance 1. ``wanted`` [users, genres] and ``genres`` [items, genres] are
     shares. ``strength`` runs from 0 (by score) to 1 (by genres alone). With 0, or where a user's genres are
     unknown, the first ``size`` candidates come back.
+
+    A list's divergence is that of its items in any order: ``by_score`` they stand in the order of the candidates,
+    which costs the least accuracy; otherwise in the order they were chosen, so that every beginning is calibrated.
     """
     users, m = candidates.shape
     rows = max(1, _BLOCK_CELLS // max(1, m * _most_genres(genres)))
@@ -36,13 +46,19 @@ def calibrated(
     for start in range(0, users, rows):
         block = slice(start, start + rows)
         lists[block] = _greedy(
-            candidates[block], scores[block], wanted[block], genres, strength=strength, size=size
+            candidates[block], scores[block], wanted[block], genres, strength, size, by_score
         )
     return lists
 
 
 def _greedy(
-    candidates: Lists, scores: Floats, wanted: Floats, genres: Floats, *, strength: float, size: int
+    candidates: Lists,
+    scores: Floats,
+    wanted: Floats,
+    genres: Floats,
+    strength: float,
+    size: int,
+    by_score: bool,
 ) -> npt.NDArray[np.int32]:
     users, m = candidates.shape
     every = np.arange(users)
@@ -54,7 +70,7 @@ def _greedy(
     want = wanted[every[:, None, None], which]
     listed = np.zeros_like(wanted)
     open_ = is_there.copy()
-    lists = np.full((users, size), -1, np.int32)
+    chosen_at = np.full((users, size), m)  # m: none
     for place in range(min(size, m)):
         # What adding an item does to Σ p log q differs between items only in the item's own genres; dividing by the
         # list's new length is the same for all of them.
@@ -65,11 +81,13 @@ def _greedy(
         value = np.where(open_, relevance + strength * gain, -np.inf)
         best = value.argmax(axis=1)
         is_filled = open_[every, best]
-        chosen = candidates[every, best]
-        lists[:, place] = np.where(is_filled, chosen, -1)
-        listed += np.where(is_filled[:, None], genres[chosen], 0.0)
+        chosen_at[:, place] = np.where(is_filled, best, m)
+        listed += np.where(is_filled[:, None], genres[candidates[every, best]], 0.0)
         open_[every, best] = False
-    return lists
+    if by_score:
+        chosen_at.sort(axis=1)
+    padded = np.concatenate([candidates, np.full((users, 1), -1)], axis=1)
+    return np.take_along_axis(padded, chosen_at, axis=1).astype(np.int32)
 
 
 def _standard(scores: Floats, is_there: npt.NDArray[np.bool_]) -> Floats:

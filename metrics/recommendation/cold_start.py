@@ -97,7 +97,7 @@ def cohort(log: Log) -> Scorer:
         picks = table[users]
         alike = ((picks * weight[None, :]).tocsr() @ table.T).tocsr() @ table
         rest = (picks @ weight) * _PRIOR * max(1.0, count.mean())
-        return (alike.toarray() + np.maximum(rest, 1e-9)[:, None] * share[None, :]).astype(np.float32)
+        return np.asarray(alike.toarray() + np.maximum(rest, 1e-9)[:, None] * share[None, :], np.float32)
 
     return scores
 
@@ -116,7 +116,7 @@ def genre_popularity(log: Log, genres: Floats) -> Scorer:
             expected + _GENRE_PRIOR * usual[None, :], 1e-9
         )
         unknown = (genres.sum(axis=1) == 0).astype(float)
-        return ((lift @ genres.T + unknown[None, :]) * count[None, :]).astype(np.float32)
+        return np.asarray((lift @ genres.T + unknown[None, :]) * count[None, :], np.float32)
 
     return scores
 

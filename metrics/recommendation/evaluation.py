@@ -27,7 +27,7 @@ from metrics.recommendation.measures import (
     ndcg,
     recall,
 )
-from metrics.recommendation.models import Scorer
+from metrics.recommendation.models import Scorer, Scores
 
 __all__ = ["Calibration", "Evaluation", "Figure", "Judged", "evaluate", "recommended"]
 
@@ -123,9 +123,8 @@ def evaluate(
         relevant = split.relevant(users)
         strength = 0.0
         if genres is not None and wanted is not None:
-            candidates, scores = (part[:, :_CANDIDATES] for part in lists[best])
-            strength, mended = _calibrated(candidates, scores, wanted, genres, max(k, RECALL_AT), k)
-            lists[CALIBRATED] = (mended, scores)
+            strength, mended = _calibrated(*lists[best], wanted, genres, k)
+            lists[CALIBRATED] = (mended, lists[best][1])
         measured = _Measures(relevant, wanted, genres, k, catalogue_items or log.items)
         tell("new members")
         cold = cold_start(split, genres)
@@ -169,20 +168,29 @@ def _all(log: Log, fusion: Fusion) -> dict[str, Scorer]:
 
 
 def _calibrated(
-    candidates: npt.NDArray[np.int32], scores: Floats, wanted: Floats, genres: Floats, size: int, k: int
+    candidates: npt.NDArray[np.int32], scores: Scores, wanted: Floats, genres: Floats, k: int
 ) -> tuple[float, npt.NDArray[np.int32]]:
-    """The least strength at which the first ``k`` diverge less than half as much, and the lists it makes."""
+    """The least strength at which the first ``k`` diverge less than half as much, and the lists it makes.
+
+    After the first ``k`` the others follow by score.
+    """
     before = np.nanmean(calibration_divergence(candidates[:, :k], wanted, genres))
+
+    def at(place: int) -> npt.NDArray[np.int32]:
+        strength = float(_STRENGTHS[place])
+        return calibrated(candidates, scores.astype(float), wanted, genres, strength=strength, size=k)
+
     low, high = 0, _STRENGTHS.size - 1
     while low < high:
         middle = (low + high) // 2
-        lists = calibrated(candidates, scores, wanted, genres, strength=_STRENGTHS[middle], size=k)
-        if np.nanmean(calibration_divergence(lists, wanted, genres)) <= _DIVERGENCE_KEPT * before:
+        if np.nanmean(calibration_divergence(at(middle), wanted, genres)) <= _DIVERGENCE_KEPT * before:
             high = middle
         else:
             low = middle + 1
-    strength = float(_STRENGTHS[low])
-    return strength, calibrated(candidates, scores, wanted, genres, strength=strength, size=size)
+    first = at(low)
+    is_first = (candidates[:, :, None] == first[:, None, :]).any(axis=2)
+    order = np.argsort(~is_first, axis=1, kind="stable")
+    return float(_STRENGTHS[low]), np.take_along_axis(candidates, order, axis=1)
 
 
 @dataclass(frozen=True)

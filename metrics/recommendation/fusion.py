@@ -127,7 +127,7 @@ def _sample(users: Ints) -> Ints:
 
 def _even(scorers: Mapping[str, Scorer]) -> Floats:
     is_ranked = np.array([name not in _UNRANKED for name in scorers], float)
-    return is_ranked / is_ranked.sum()
+    return np.asarray(is_ranked / is_ranked.sum())
 
 
 def members(log: Log, tuned: Tuned) -> dict[str, Scorer]:

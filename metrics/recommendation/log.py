@@ -73,7 +73,7 @@ class Split:
 
     def relevant(self, users: Ints) -> Flags:
         """[n, items] what each of ``users`` liked later."""
-        return self.liked_later[users].toarray() > 0
+        return np.asarray(self.liked_later[users].toarray() > 0)
 
 
 def temporal_split(log: Log, share: float = 0.8) -> Split:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg, sparse
+from threadpoolctl import threadpool_limits
 
 from metrics.recommendation.log import Floats, Ints, Log
 
@@ -165,7 +166,7 @@ def _ease_of_users(table: sparse.csr_array, penalty: float) -> Callable[[sparse.
     def scores(histories: sparse.csr_array) -> Scores:
         own = histories.toarray().astype(np.float32)
         explained = (histories @ table.T).toarray().astype(np.float32) @ solved
-        return own - (own - explained) * scale
+        return np.asarray(own - (own - explained) * scale)
 
     return scores
 
@@ -188,7 +189,8 @@ def als(log: Log, *, factors: int = 64, penalty: float = 20.0, alpha: float = 10
     model = AlternatingLeastSquares(
         factors=factors, regularization=penalty, alpha=alpha, iterations=10, num_threads=1, random_state=42
     )
-    model.fit(sparse.csr_matrix(log.table().astype(np.float32)), show_progress=False)
+    with threadpool_limits(limits=1):
+        model.fit(sparse.csr_matrix(log.table().astype(np.float32)), show_progress=False)
     user: Floats = model.user_factors
     item = np.ascontiguousarray(model.item_factors.T)
     return lambda users: user[users] @ item

@@ -123,7 +123,7 @@ def _draw(seed: int, users: int = 3, items: int = 12, kinds: int = 4) -> tuple[n
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.99))
 def test_each_place_goes_to_the_item_with_the_best_objective(seed: int, strength: float) -> None:
     candidates, scores, wanted, genres = _draw(seed)
-    lists = calibrated(candidates, scores, wanted, genres, strength=strength, size=4)
+    lists = calibrated(candidates, scores, wanted, genres, strength=strength, size=4, by_score=False)
     for user in range(len(lists)):
         standard = (scores[user] - scores[user].mean()) / scores[user].std()
         score_of = dict(zip(candidates[user].tolist(), standard, strict=True))
@@ -160,12 +160,21 @@ def test_calibrated_lists_come_close_to_the_best_of_all_lists() -> None:
     assert best - 1e-12 <= greedy < first
 
 
+@given(st.integers(0, 2**32 - 1))
+def test_by_score_the_same_items_stand_in_the_order_of_the_candidates(seed: int) -> None:
+    candidates, scores, wanted, genres = _draw(seed)
+    chosen = calibrated(candidates, scores, wanted, genres, strength=0.8, size=5, by_score=False)
+    lists = calibrated(candidates, scores, wanted, genres, strength=0.8, size=5)
+    for user, items in enumerate(chosen):
+        assert lists[user].tolist() == [item for item in candidates[user] if item in items]
+
+
 def test_too_few_candidates_leave_places_empty() -> None:
     lists = calibrated(
         np.array([[2, 0, -1]]), np.array([[2.0, 1.0, -np.inf]]), np.array([[1.0, 0.0]]),
         np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), strength=0.9, size=4,
     )  # fmt: skip
-    assert lists.tolist() == [[0, 2, -1, -1]]
+    assert lists.tolist() == [[2, 0, -1, -1]]
 
 
 def test_users_do_not_depend_on_each_other() -> None:
