@@ -119,7 +119,8 @@ def successors(
     follows = sparse.csr_array((np.concatenate(weight), pairs), shape=shape)
     if mutual:
         follows = (follows + follows.T).tocsr()
-    follows = (follows / (np.asarray(follows.sum(axis=1)) + prior)[:, None]).tocsr()
+    total = np.maximum(np.asarray(follows.sum(axis=1)) + prior, 1e-12)
+    follows = (follows / total[:, None]).tocsr()
     recency = recent(log, half_life)
     return lambda users: (recency[users] @ follows).toarray().astype(np.float32)
 
