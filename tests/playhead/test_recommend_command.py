@@ -12,7 +12,7 @@ from playhead.cli import main
 from tests.metrics.recommendation_logs import sequences
 
 
-def _status(*argv: str | Path) -> int:
+def _status(*argv: object) -> int:
     with pytest.raises(SystemExit) as stop:
         main([str(part) for part in argv])
     return int(stop.value.code or 0)
