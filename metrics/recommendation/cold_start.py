@@ -13,10 +13,11 @@ import numpy as np
 from scipy import sparse
 
 from metrics.recommendation import models
-from metrics.recommendation.fusion import combined, learned_weights, top
+from metrics.recommendation.fusion import combined, learned_weights
 from metrics.recommendation.log import Flags, Floats, Ints, Log, Split
 from metrics.recommendation.measures import ndcg
 from metrics.recommendation.models import Scorer, Scores
+from metrics.recommendation.ranking import top
 
 __all__ = ["ColdStart", "cold_start"]
 
@@ -57,16 +58,16 @@ def cold_start(split: Split, genres: Floats | None) -> list[ColdStart]:
 def _tried(group: str, split: Split, logs: Mapping[int, Log], genres: Floats | None) -> ColdStart:
     """Each fold's members by models of the others and weights of another fold's members."""
     liked = split.train.positives.table()
-    fitted = {fold: members(log, genres) for fold, log in logs.items()}
+    models_of = {fold: members(log, genres) for fold, log in logs.items()}
     weights = {
-        fold: learned_weights(fitted[fold], _hidden(log, liked, fold)) for fold, log in logs.items()
+        fold: learned_weights(models_of[fold], _hidden(log, liked, fold)) for fold, log in logs.items()
     }  # from training rows alone
     popular, recommended, picks = [], [], []
     for fold, log in logs.items():
         hidden = _hidden(log, (liked + split.liked_later).tocsr(), fold)
         relevant = hidden.relevant(hidden.users)
-        scorer = combined(fitted[fold], weights[(fold + 1) % _FOLDS], log)
-        popular.append(ndcg(top(fitted[fold]["popularity"], log, hidden.users, 10), relevant))
+        scorer = combined(models_of[fold], weights[(fold + 1) % _FOLDS], log)
+        popular.append(ndcg(top(models_of[fold]["popularity"], log, hidden.users, 10), relevant))
         recommended.append(ndcg(top(scorer, log, hidden.users, 10), relevant))
         picks.append(np.bincount(log.user, minlength=log.users)[hidden.users])
     mean = float(np.concatenate(picks).mean()) if picks else 0.0

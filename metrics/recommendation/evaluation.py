@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from metrics.intervals import CONFIDENCE
 from metrics.recommendation.calibrated import calibrated
 from metrics.recommendation.cold_start import ColdStart, cold_start
-from metrics.recommendation.fusion import FUSED, Fusion, combined, fuse, members, ranked, top
+from metrics.recommendation.fusion import BOOSTED, FUSED, Fusion, fitted, fuse
 from metrics.recommendation.log import Flags, Floats, Log, temporal_split
 from metrics.recommendation.measures import (
     calibration_divergence,
@@ -27,17 +27,18 @@ from metrics.recommendation.measures import (
     ndcg,
     recall,
 )
-from metrics.recommendation.models import Scorer, Scores
+from metrics.recommendation.models import Scores
+from metrics.recommendation.ranking import ranked, top
 
 __all__ = ["Calibration", "Evaluation", "Figure", "Judged", "evaluate", "recommended"]
 
 CALIBRATED = "calibrated"
-PLAIN = ("popularity", "item_knn", "ease", "als")
+SHOWN = ("popularity", "item_knn", "ease", "als", FUSED, BOOSTED)
 RECALL_AT = 20
 _RESAMPLES = 2_000
 _CANDIDATES = 100
-_DIVERGENCE_KEPT = 0.45
-_STRENGTHS = np.round(np.arange(0.0, 1.0, 0.02), 2)
+_DIVERGENCE_KEPT = 0.47
+_STRENGTHS = np.round(np.arange(0.0, 1.0, 0.01), 2)
 
 
 @dataclass(frozen=True)
@@ -108,16 +109,17 @@ def evaluate(
     users = split.users
     if not users.size:
         return None
+    import sklearn.ensemble  # noqa: F401 - its threads come with it, and are to be limited too
+
     with threadpool_limits(limits=1):  # the order of a sum must not depend on the machine
         tell("choosing and weighing models on a split of the training part")
         fusion = fuse(split.train)
         tell("judging them on what users liked later")
-        scorers = _all(split.train, fusion)
+        scorers = fitted(split.train, fusion)
         size = max(k, RECALL_AT, _CANDIDATES)
-        lists = {name: ranked(scorers[name], split.train, users, size) for name in (*PLAIN, FUSED)}
         best = fusion.best
-        if best not in lists:
-            lists[best] = ranked(scorers[best], split.train, users, size)
+        shown = [name for name in scorers if name in (*SHOWN, best)]
+        lists = {name: ranked(scorers[name], split.train, users, size) for name in shown}
         liked = split.train.positives.table()[users]
         wanted = None if genres is None else genre_shares(liked, genres)
         relevant = split.relevant(users)
@@ -157,14 +159,11 @@ def recommended(log: Log, *, k: int = 10) -> npt.NDArray[np.int32]:
 
     Nothing that a user has rated is on their list, liked or not.
     """
+    import sklearn.ensemble  # noqa: F401 - its threads come with it, and are to be limited too
+
     with threadpool_limits(limits=1):
         fusion = fuse(log)
-        return top(_all(log, fusion)[fusion.best], log, np.arange(log.users), k)
-
-
-def _all(log: Log, fusion: Fusion) -> dict[str, Scorer]:
-    fitted = members(log, fusion.tuned)
-    return {**fitted, FUSED: combined(fitted, np.array(list(fusion.weights.values())), log)}
+        return top(fitted(log, fusion)[fusion.best], log, np.arange(log.users), k)
 
 
 def _calibrated(

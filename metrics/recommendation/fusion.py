@@ -1,50 +1,51 @@
-"""The best built-in model: rankings of several models fused by weights that are learned on an earlier split.
+"""The best built-in models: rankings of several models, put together by what is learned on an earlier split.
 
 What one model ranks first and the next ranks third is worth more than either score says, since scores of different
-models have different tails. So each model gives log((1010) / (rank + 10)), and the fused score is their weighted
-sum. Weights maximise the likelihood of what users liked next, as a choice among the candidates (conditional logit,
-McFadden 1974), on a temporal split of the log that is learned from; the models are then fitted again on all of it.
-Penalties pull the weights to those of an even vote, which is what remains where little can be learned.
+models have different tails. So each model gives log(1010 / (rank + 10)), up to rank 1,000.
+
+*Fused* is the weighted sum. Weights maximise the likelihood of what users liked next, as a choice among the
+candidates (conditional logit, McFadden 1974). A penalty pulls them to an even vote, which is what remains where
+little can be learned. *Boosted* adds gradient-boosted trees on the same log ranks, for what a sum cannot say: two
+models that agree, one that is right for what is new.
+
+Both are learned on a temporal split of the log; the models are then fitted again on all of it. Which of all is best
+is told by nDCG on that split, where a user's weights and trees are learned on other users.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import optimize, sparse
+from threadpoolctl import threadpool_limits
 
 from metrics.recommendation import models
-from metrics.recommendation.log import Flags, Floats, Ints, Log, Split, temporal_split
+from metrics.recommendation.log import Floats, Ints, Log, Split, temporal_split
 from metrics.recommendation.measures import ndcg
 from metrics.recommendation.models import Scorer, Scores
+from metrics.recommendation.ranking import (
+    UNRANKED,
+    Rows,
+    are_candidates,
+    candidates,
+    features,
+    ndcg_of_rows,
+    top,
+)
 
-__all__ = [
-    "FUSED",
-    "Fusion",
-    "Tuned",
-    "combined",
-    "fuse",
-    "fused",
-    "learned_weights",
-    "members",
-    "ranked",
-    "top",
-]
+__all__ = ["BOOSTED", "FUSED", "Fusion", "Tuned", "combined", "fitted", "fuse", "learned_weights"]
 
-FUSED = "fused"
+FUSED, BOOSTED = "fused", "boosted"
 
-_DEPTH, _OFFSET = 1_000, 10
-_CANDIDATE_RANK = 80
 _MOST_USERS = 1_000
-_USER_BLOCK = 128
 _PENALTY = 10.0
 _FOLDS = 3
 _EASE_PENALTIES = (50.0, 100.0, 200.0, 400.0, 800.0)
 _ALS_CHOICES = ((32, 5.0, 2.0), (64, 20.0, 10.0))
-_UNRANKED = ("newness",)
+_LEAST_LIKED, _REFUSED_SHARE = 200, 0.3
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Fusion:
-    """Which models, by which weights; and how every model did on the split it was learned on."""
+    """Which models, by which weights and trees; and how every model did on the split they were learned on."""
 
     tuned: Tuned
     weights: dict[str, float]
+    trees: Any = field(compare=False)
+    """Of scikit-learn; None where too little was liked to grow any."""
     validation_ndcg: dict[str, float]
-    """By model; that of the fusion is by weights learned on other users."""
+    """By model; that of the two fusions is by what was learned on other users."""
 
     @property
     def best(self) -> str:
@@ -75,39 +78,63 @@ def fuse(log: Log) -> Fusion:
     """Choose and weigh models for this log, on a temporal split of it."""
     split = temporal_split(log)
     users = _sample(split.users)
-    tuned = tune(split, users)
-    scorers = members(split.train, tuned)
+    tuned = _tuned(split, users)
+    scorers = _members(split.train, tuned)
     even = _even(scorers)
     if not users.size:
-        return Fusion(tuned, dict(zip(scorers, even.tolist(), strict=True)), {FUSED: float("nan")})
+        return Fusion(tuned, dict(zip(scorers, even.tolist(), strict=True)), None, {FUSED: float("nan")})
+    relevant = split.relevant(users)
     validation = {
-        name: float(np.mean(ndcg(top(scorer, split.train, users, 10), split.relevant(users))))
+        name: float(np.mean(ndcg(top(scorer, split.train, users, 10), relevant)))
         for name, scorer in scorers.items()
-        if name not in _UNRANKED
+        if name not in UNRANKED
     }
-    rows = _candidates(scorers, split, users)
-    weights = _weights(rows, even)
-    crossed = np.zeros(rows.group.size)
+    rows = candidates(scorers, split, users)
+    weights, trees = _weights(rows, even), _trees(rows)
+    summed, grown = np.zeros(rows.group.size), np.zeros(rows.group.size)
     for fold in range(_FOLDS):
         is_held = rows.group % _FOLDS == fold
-        crossed[is_held] = rows.feature[is_held] @ _weights(rows.where(~is_held), even)
-    validation[FUSED] = float(np.mean(_ndcg_of_rows(rows, crossed, split.relevant(users))))
-    return Fusion(tuned, dict(zip(scorers, weights.tolist(), strict=True)), validation)
+        summed[is_held] = rows.feature[is_held] @ _weights(rows.where(~is_held), even)
+        others = _trees(rows.where(~is_held)) if trees is not None else None
+        if others is not None:
+            grown[is_held] = others.decision_function(rows.feature[is_held])
+    validation[FUSED] = float(np.mean(ndcg_of_rows(rows, summed, relevant)))
+    if trees is not None:
+        validation[BOOSTED] = float(np.mean(ndcg_of_rows(rows, summed + grown, relevant)))
+    return Fusion(tuned, dict(zip(scorers, weights.tolist(), strict=True)), trees, validation)
 
 
-def fused(log: Log, fusion: Fusion) -> Scorer:
-    """The fusion's models fitted on all of the log, as one."""
-    return combined(members(log, fusion.tuned), np.array(list(fusion.weights.values())), log)
+def fitted(log: Log, fusion: Fusion) -> dict[str, Scorer]:
+    """All models fitted on all of the log, the fusions among them."""
+    scorers = _members(log, fusion.tuned)
+    weights = np.array(list(fusion.weights.values()))
+    found = {**scorers, FUSED: combined(scorers, weights, log)}
+    return (
+        found if fusion.trees is None else {**found, BOOSTED: combined(scorers, weights, log, fusion.trees)}
+    )
 
 
-def combined(scorers: Mapping[str, Scorer], weights: Floats, known: Log) -> Scorer:
-    """The weighted sum of the models' rankings of what each user has no row of in ``known``."""
+def combined(scorers: Mapping[str, Scorer], weights: Floats, known: Log, trees: Any = None) -> Scorer:
+    """The weighted sum of the models' log ranks of what each user has no row of in ``known``, and the trees' score.
+
+    Trees judge candidates; all else gets the least they give to any.
+    """
     table = known.table()
 
     def scores(users: Ints) -> Scores:
+        values = features(scorers, table, users)
         total = np.zeros((users.size, known.items), np.float32)
-        for weight, feature in zip(weights, _features(scorers, table, users), strict=True):
-            total += np.float32(weight) * feature
+        for weight, value in zip(weights, values, strict=True):
+            total += np.float32(weight) * value
+        if trees is not None:
+            row, item = np.nonzero(are_candidates(scorers, values))
+            if row.size:
+                grown = trees.decision_function(
+                    np.stack([v[row, item] for v in values], axis=1).astype(np.float64)
+                )
+                extra = np.full(total.shape, grown.min(), np.float32)
+                extra[row, item] = grown
+                total += extra
         return total
 
     return scores
@@ -116,7 +143,7 @@ def combined(scorers: Mapping[str, Scorer], weights: Floats, known: Log) -> Scor
 def learned_weights(scorers: Mapping[str, Scorer], split: Split) -> Floats:
     """A weight a model, by what the split's users liked later; an even vote where nobody liked anything."""
     users, even = _sample(split.users), _even(scorers)
-    return _weights(_candidates(scorers, split, users), even) if users.size else even
+    return _weights(candidates(scorers, split, users), even) if users.size else even
 
 
 def _sample(users: Ints) -> Ints:
@@ -126,12 +153,12 @@ def _sample(users: Ints) -> Ints:
 
 
 def _even(scorers: Mapping[str, Scorer]) -> Floats:
-    is_ranked = np.array([name not in _UNRANKED for name in scorers], float)
+    is_ranked = np.array([name not in UNRANKED for name in scorers], float)
     return np.asarray(is_ranked / is_ranked.sum())
 
 
-def members(log: Log, tuned: Tuned) -> dict[str, Scorer]:
-    """The models that are fused."""
+def _members(log: Log, tuned: Tuned) -> dict[str, Scorer]:
+    """The models that are put together."""
     liked = log.positives
     positives, everything = liked.table(), log.table()
     recent = models.recent(log, 20.0)
@@ -155,7 +182,7 @@ def members(log: Log, tuned: Tuned) -> dict[str, Scorer]:
     }
 
 
-def tune(split: Split, users: Ints) -> Tuned:
+def _tuned(split: Split, users: Ints) -> Tuned:
     """The penalties and sizes with the highest nDCG@10 on the split; middle ones where it foretells nothing."""
     if not users.size:
         return Tuned(200.0, 400.0, _ALS_CHOICES[0])
@@ -179,91 +206,7 @@ def tune(split: Split, users: Ints) -> Tuned:
     )
 
 
-def top(scorer: Scorer, known: Log, users: Ints, size: int) -> npt.NDArray[np.int32]:
-    """[n, size] the best items that each of ``users`` has no row of in ``known``, best first, padded with -1.
-
-    Of equal scores the item with more rows is better.
-    """
-    return ranked(scorer, known, users, size)[0]
-
-
-def ranked(scorer: Scorer, known: Log, users: Ints, size: int) -> tuple[npt.NDArray[np.int32], Scores]:
-    """:func:`top` with the scores of what is on the lists."""
-    table = known.table()
-    # Items are taken by popularity, so that a stable sort breaks ties by it.
-    by_count = np.argsort(-np.bincount(known.item, minlength=known.items), kind="stable")
-    lists = np.full((users.size, size), -1, np.int32)
-    values = np.full((users.size, size), -np.inf, np.float32)
-    kept = min(size, known.items)
-    for start in range(0, users.size, _USER_BLOCK):
-        block = users[start : start + _USER_BLOCK]
-        scores = np.array(scorer(block), np.float32)
-        scores[table[block].nonzero()] = -np.inf
-        scores = scores[:, by_count]
-        least = np.partition(scores, -kept, axis=1)[:, -kept]
-        for i, row in enumerate(scores):
-            best = np.flatnonzero(row >= least[i])
-            best = best[np.argsort(-row[best], kind="stable")][:kept]
-            best = best[np.isfinite(row[best])]
-            lists[start + i, : best.size] = by_count[best]
-            values[start + i, : best.size] = row[best]
-    return lists, values
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Candidates of users, one a row: their features, and whether they were liked later."""
-
-    group: Ints
-    """Place of the user among those sampled; ascending."""
-    item: Ints
-    feature: Floats
-    is_liked: Flags
-
-    def where(self, keep: Flags) -> _Rows:
-        return _Rows(self.group[keep], self.item[keep], self.feature[keep], self.is_liked[keep])
-
-
-def _candidates(scorers: Mapping[str, Scorer], split: Split, users: Ints) -> _Rows:
-    known = split.train.table()
-    threshold = np.log((_DEPTH + _OFFSET) / (_CANDIDATE_RANK + _OFFSET))
-    ranked_at = [place for place, name in enumerate(scorers) if name not in _UNRANKED]
-    parts = []
-    for start in range(0, users.size, _USER_BLOCK):
-        block = users[start : start + _USER_BLOCK]
-        features = _features(scorers, known, block)
-        is_candidate = np.zeros(features[0].shape, bool)
-        for place in ranked_at:
-            is_candidate |= features[place] > threshold
-        group, item = np.nonzero(is_candidate)
-        values = np.stack([feature[group, item] for feature in features], axis=1).astype(np.float64)
-        parts.append((group + start, item, values, split.relevant(block)[group, item]))
-    group, item, values, liked = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return _Rows(group, item, values, liked)
-
-
-def _features(scorers: Mapping[str, Scorer], known: sparse.csr_array, users: Ints) -> list[Scores]:
-    seen = known[users].nonzero()
-    return [
-        scorer(users) if name in _UNRANKED else _log_ranks(np.array(scorer(users), np.float32), seen)
-        for name, scorer in scorers.items()
-    ]
-
-
-def _log_ranks(scores: Scores, seen: tuple[Ints, Ints]) -> Scores:
-    """[n, items] log((depth + offset) / (rank + offset)) among items not seen; 0 from the depth on."""
-    scores[seen] = -np.inf
-    found = np.zeros_like(scores)
-    depth = min(_DEPTH, scores.shape[1])
-    value = np.log((_DEPTH + _OFFSET) / (np.arange(depth) + _OFFSET)).astype(np.float32)
-    least = np.partition(scores, -depth, axis=1)[:, -depth]
-    for i, row in enumerate(scores):
-        best = np.flatnonzero(row > least[i])  # what ties with the last place is beyond it, all alike
-        found[i, best[np.argsort(-row[best], kind="stable")]] = value[: best.size]
-    return found
-
-
-def _weights(rows: _Rows, even: Floats) -> Floats:
+def _weights(rows: Rows, even: Floats) -> Floats:
     """Maximum of the penalised likelihood; a user counts as the square root of what they liked."""
     _, group = np.unique(rows.group, return_inverse=True)
     groups = int(group.max(initial=-1)) + 1
@@ -288,11 +231,20 @@ def _weights(rows: _Rows, even: Floats) -> Floats:
     return np.asarray(optimize.minimize(loss, even, jac=True, method="L-BFGS-B", options={"maxiter": 100}).x)
 
 
-def _ndcg_of_rows(rows: _Rows, score: Floats, relevant: Flags) -> Floats:
-    order = np.lexsort((-score, rows.group))
-    group = rows.group[order]
-    place = np.arange(group.size) - np.searchsorted(group, group)
-    lists = np.full((relevant.shape[0], 10), -1, np.int64)
-    is_first = place < 10
-    lists[group[is_first], place[is_first]] = rows.item[order][is_first]
-    return ndcg(lists, relevant)
+def _trees(rows: Rows) -> Any:
+    """Trees that tell what was liked among the candidates; of what was not, a sample is enough."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    if rows.is_liked.sum() < _LEAST_LIKED:
+        return None
+    draw = np.random.Generator(np.random.Philox(42))
+    kept = rows.where(rows.is_liked | (draw.random(rows.group.size) < _REFUSED_SHARE))
+    if kept.is_liked.all():
+        return None
+    liked = np.bincount(kept.group, kept.is_liked)
+    trees = HistGradientBoostingClassifier(
+        learning_rate=0.1, max_iter=60, max_leaf_nodes=6, min_samples_leaf=100, l2_regularization=10.0,
+        early_stopping=False, random_state=0,
+    )  # fmt: skip
+    with threadpool_limits(limits=1):  # its threads came with the import
+        return trees.fit(kept.feature, kept.is_liked, 1.0 / np.sqrt(np.maximum(liked, 1.0))[kept.group])

@@ -10,9 +10,10 @@ from scipy import sparse
 
 from metrics.recommendation import models
 from metrics.recommendation.evaluation import Evaluation, evaluate, recommended
-from metrics.recommendation.fusion import FUSED, fuse, top
+from metrics.recommendation.fusion import FUSED, fuse
 from metrics.recommendation.log import temporal_split
 from metrics.recommendation.measures import ndcg
+from metrics.recommendation.ranking import top
 from tests.metrics.recommendation_logs import clusters, log_of, sequences
 
 
