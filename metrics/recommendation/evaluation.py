@@ -173,7 +173,7 @@ def _calibrated(
 
     After the first ``k`` the others follow by score.
     """
-    before = np.nanmean(calibration_divergence(candidates[:, :k], wanted, genres))
+    before = _mean(calibration_divergence(candidates[:, :k], wanted, genres)) or 0.0
 
     def at(place: int) -> npt.NDArray[np.int32]:
         strength = float(_STRENGTHS[place])
@@ -182,7 +182,8 @@ def _calibrated(
     low, high = 0, _STRENGTHS.size - 1
     while low < high:
         middle = (low + high) // 2
-        if np.nanmean(calibration_divergence(at(middle), wanted, genres)) <= _DIVERGENCE_KEPT * before:
+        after = _mean(calibration_divergence(at(middle), wanted, genres)) or 0.0
+        if after <= _DIVERGENCE_KEPT * before:
             high = middle
         else:
             low = middle + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -161,3 +161,23 @@ def test_where_nothing_can_be_validated_models_have_even_votes() -> None:
     assert found.best == FUSED
     assert len({round(weight, 9) for name, weight in found.weights.items() if name != "newness"}) == 1
     assert recommended(log, k=2).shape == (3, 2)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.integers(1, 30))
+def test_any_log_is_judged_or_has_nothing_to_foretell(seed: int, has_genres: bool, k: int) -> None:
+    draw = np.random.default_rng(seed)
+    users, items = int(draw.integers(2, 9)), int(draw.integers(2, 12))
+    rated = {(int(draw.integers(users)), int(draw.integers(items))) for _ in range(int(draw.integers(2, 60)))}
+    rows = [(user, item, float(draw.integers(5)), bool(draw.random() < 0.6)) for user, item in sorted(rated)]
+    log = log_of([*(row for row in rows if row[:2] != (0, 0)), (0, 0, 0.0, True)], users, items)
+    kinds = draw.random((items, 3)) < 0.4
+    genres = kinds / np.maximum(kinds.sum(axis=1, keepdims=True), 1)
+    found = evaluate(log, genres if has_genres else None, k=k)
+    assert (found is None) == (temporal_split(log).users.size == 0)
+    lists = recommended(log, k=5)
+    known = {(int(user), int(item)) for user, item in zip(log.user, log.item, strict=True)}
+    assert not known & {(user, int(item)) for user in range(users) for item in lists[user]}
+    for user in range(users):
+        own = sum(1 for who, _ in known if who == user)
+        assert (lists[user] >= 0).sum() == min(5, items - own)
