@@ -14,7 +14,7 @@ from scipy import sparse
 
 from metrics.recommendation import models
 from metrics.recommendation.fusion import combined, learned_weights
-from metrics.recommendation.log import Flags, Floats, Ints, Log, Split
+from metrics.recommendation.log import Flags, Floats, Ints, Log, Split, sampled
 from metrics.recommendation.measures import ndcg
 from metrics.recommendation.models import Scorer, Scores
 from metrics.recommendation.ranking import top
@@ -27,6 +27,7 @@ PANEL = 40
 """Titles on the page that asks for picks."""
 _FOLDS = 4
 _GENRE_PLACES = 8  # on that page, at most, for titles of one main genre
+_MOST_USERS = 2_500  # of a fold
 _PRIOR = 30.0  # a cohort's or genre's own shares weigh as much as everybody's at this many likings
 _GENRE_PRIOR = 3.0
 
@@ -65,11 +66,12 @@ def _tried(group: str, split: Split, logs: Mapping[int, Log], genres: Floats | N
     popular, recommended, picks = [], [], []
     for fold, log in logs.items():
         hidden = _hidden(log, (liked + split.liked_later).tocsr(), fold)
-        relevant = hidden.relevant(hidden.users)
+        users = sampled(hidden.users, _MOST_USERS)
+        relevant = hidden.relevant(users)
         scorer = combined(models_of[fold], weights[(fold + 1) % _FOLDS], log)
-        popular.append(ndcg(top(models_of[fold]["popularity"], log, hidden.users, 10), relevant))
-        recommended.append(ndcg(top(scorer, log, hidden.users, 10), relevant))
-        picks.append(np.bincount(log.user, minlength=log.users)[hidden.users])
+        popular.append(ndcg(top(models_of[fold]["popularity"], log, users, 10), relevant))
+        recommended.append(ndcg(top(scorer, log, users, 10), relevant))
+        picks.append(np.bincount(log.user, minlength=log.users)[users])
     mean = float(np.concatenate(picks).mean()) if picks else 0.0
     return ColdStart(group, mean, np.concatenate(popular), np.concatenate(recommended))
 

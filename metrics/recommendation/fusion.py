@@ -23,7 +23,7 @@ from scipy import optimize, sparse
 from threadpoolctl import threadpool_limits
 
 from metrics.recommendation import models
-from metrics.recommendation.log import Floats, Ints, Log, Split, temporal_split
+from metrics.recommendation.log import Floats, Ints, Log, Split, sampled, temporal_split
 from metrics.recommendation.measures import ndcg
 from metrics.recommendation.models import Scorer, Scores
 from metrics.recommendation.ranking import (
@@ -77,7 +77,7 @@ class Fusion:
 def fuse(log: Log) -> Fusion:
     """Choose and weigh models for this log, on a temporal split of it."""
     split = temporal_split(log)
-    users = _sample(split.users)
+    users = sampled(split.users, _MOST_USERS)
     tuned = _tuned(split, users)
     scorers = _members(split.train, tuned)
     even = _even(scorers)
@@ -142,14 +142,8 @@ def combined(scorers: Mapping[str, Scorer], weights: Floats, known: Log, trees: 
 
 def learned_weights(scorers: Mapping[str, Scorer], split: Split) -> Floats:
     """A weight a model, by what the split's users liked later; an even vote where nobody liked anything."""
-    users, even = _sample(split.users), _even(scorers)
+    users, even = sampled(split.users, _MOST_USERS), _even(scorers)
     return _weights(candidates(scorers, split, users), even) if users.size else even
-
-
-def _sample(users: Ints) -> Ints:
-    if users.size <= _MOST_USERS:
-        return users
-    return users[np.linspace(0, users.size - 1, _MOST_USERS).astype(np.int64)]
 
 
 def _even(scorers: Mapping[str, Scorer]) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-__all__ = ["Log", "Split", "temporal_split"]
+__all__ = ["Log", "Split", "sampled", "temporal_split"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -74,6 +74,11 @@ class Split:
     def relevant(self, users: Ints) -> Flags:
         """[n, items] what each of ``users`` liked later."""
         return np.asarray(self.liked_later[users].toarray() > 0)
+
+
+def sampled(users: Ints, most: int) -> Ints:
+    """All of the users, or ``most`` of them evenly from first to last."""
+    return users if users.size <= most else users[np.linspace(0, users.size - 1, most).astype(np.int64)]
 
 
 def temporal_split(log: Log, share: float = 0.8) -> Split:

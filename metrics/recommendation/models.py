@@ -21,6 +21,7 @@ __all__ = [
     "Scores",
     "als",
     "ease",
+    "ease_items",
     "item_knn",
     "newness",
     "popularity",
@@ -33,6 +34,7 @@ Scorer = Callable[[Ints], Scores]
 
 MOST_EASE_ITEMS = 4_000
 """Where users and items are both more than this, EASE knows this many of the most popular items only."""
+_MOST_EASE_CELLS = 40_000_000
 _ITEM_BLOCK = 512
 _TIME_BINS = 256
 _MOST_PAIRS = 20_000_000
@@ -135,17 +137,17 @@ def ease(table: sparse.csr_array, penalty: float) -> Callable[[sparse.csr_array]
 
     ``table`` [users, items] is learned from, P = (XᵀX + penalty · I)⁻¹; the function takes histories [n, items] to
     their scores. Where users are fewer than items, P is never made: by Woodbury's identity XP = (XXᵀ + penalty
-    · I)⁻¹X, a system of the size of the users. Where both are more than :data:`MOST_EASE_ITEMS`, only that many of
-    the most popular items are related to each other; the others score 0.
+    · I)⁻¹X, a system of the size of the users. Of more items than :func:`ease_items` allows, the most popular are
+    related to each other; the others score 0.
     """
     users, items = table.shape
-    if users <= min(items, MOST_EASE_ITEMS):
-        return _ease_of_users(table, penalty)
-    if items <= MOST_EASE_ITEMS:
-        return _ease_of_items(table, penalty)
+    solve = _ease_of_users if users <= min(items, MOST_EASE_ITEMS) else _ease_of_items
+    most = ease_items(users, items)
+    if most == items:
+        return solve(table, penalty)
     count = np.asarray(table.sum(axis=0))
-    kept = np.sort(np.argsort(-count, kind="stable")[:MOST_EASE_ITEMS])
-    inner = _ease_of_items(table[:, kept].tocsr(), penalty)
+    kept = np.sort(np.argsort(-count, kind="stable")[:most])
+    inner = solve(table[:, kept].tocsr(), penalty)
 
     def scores(histories: sparse.csr_array) -> Scores:
         found = np.zeros(histories.shape, np.float32)
@@ -153,6 +155,13 @@ def ease(table: sparse.csr_array, penalty: float) -> Callable[[sparse.csr_array]
         return found
 
     return scores
+
+
+def ease_items(users: int, items: int) -> int:
+    """How many items EASE relates to each other; what it holds is bounded, whatever the file."""
+    if users <= min(items, MOST_EASE_ITEMS):
+        return min(items, max(MOST_EASE_ITEMS, _MOST_EASE_CELLS // users))
+    return min(items, MOST_EASE_ITEMS)
 
 
 def _ease_of_users(table: sparse.csr_array, penalty: float) -> Callable[[sparse.csr_array], Scores]:

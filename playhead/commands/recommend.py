@@ -103,6 +103,7 @@ def _write(path: Path, ratings: Ratings, lists: Any) -> None:
 def _result(ratings: Ratings, genres: Genres | None, found: Evaluation | None, k: int) -> dict[str, Any]:
     log = ratings.log
     notes = [*ratings.notes, *(genres.notes if genres else ["no catalogue: nothing is known of genres"])]
+    notes += _bounds(log.users, log.items, found)
     counts = {
         "rows": log.count,
         "users": log.users,
@@ -149,6 +150,18 @@ def _result(ratings: Ratings, genres: Genres | None, found: Evaluation | None, k
             "als": dict(zip(("factors", "penalty", "alpha"), chosen.tuned.als, strict=True)),
         },
     }
+
+
+def _bounds(users: int, items: int, found: Evaluation | None) -> list[str]:
+    """What a file of this size is not asked, a sentence each."""
+    from metrics.recommendation.evaluation import MOST_USERS
+    from metrics.recommendation.models import ease_items
+
+    related = ease_items(users, items)
+    bounds = [] if related == items else [f"EASE relates the {related:,} most popular items to each other"]
+    if found is not None and found.test_users == MOST_USERS:
+        bounds.append(f"figures are of {MOST_USERS:,} users, evenly from first to last")
+    return bounds
 
 
 def _model(row: Judged, k: int) -> dict[str, Any]:
