@@ -220,6 +220,8 @@ def _print(result: dict[str, Any], found: Evaluation | None, k: int) -> None:
 
 
 def _change(what: str, figure: Figure) -> str:
+    if not math.isfinite(figure.value):
+        return f"{what} – (nothing to divide by)"
     return f"{what} {figure.value:+.1%} ({figure.low:+.1%} to {figure.high:+.1%})"
 
 
