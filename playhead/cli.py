@@ -36,6 +36,7 @@ COMMANDS = {
     "recommend": "Judge recommenders on a ratings file, and write lists from the best.",
     "lake": "Look at a lake and keep it small.",
     "dashboard": "Serve the dashboard on loopback.",
+    "serve": "Run the emulated service live, for Prometheus to scrape.",
     "glossary": "Every metric's definition, from the catalogue.",
 }
 
