@@ -20,9 +20,10 @@ from typing import Any
 
 import yaml
 
-from alerts import names
+from alerts import expressions, names
+from alerts.indicator import Counted
 from alerts.policy import BurnPolicy, Pair, Policy, duration_text
-from alerts.slo import CountRatio, Objective
+from alerts.slo import Objective
 from metrics.errors import InputError, did_you_mean
 
 __all__ = ["compile_rules", "render", "without_rules"]
@@ -35,7 +36,7 @@ RUNBOOKS = "docs/runbooks.md"
 
 def without_rules(objectives: Iterable[Objective]) -> list[Objective]:
     """Those that Prometheus cannot watch: a ratio with no counts on the event clock."""
-    return [objective for objective in objectives if not isinstance(objective.indicator, CountRatio)]
+    return [objective for objective in objectives if not isinstance(objective.indicator, Counted)]
 
 
 def compile_rules(
@@ -58,8 +59,8 @@ def compile_rules(
     groups = []
     gauges: set[str] = set()
     for objective in objectives:
-        policy = policies.get(objective.policy)
-        if isinstance(objective.indicator, CountRatio) and isinstance(policy, BurnPolicy):
+        policy = objective.watched_by(policies)
+        if isinstance(objective.indicator, Counted) and isinstance(policy, BurnPolicy):
             links = _Links(runbooks_url, dashboard_url)
             groups.append(_group(objective, objective.indicator, policy, tuple(by), links))
             gauges |= {names.gauge(column) for column in objective.indicator.columns}
@@ -102,10 +103,10 @@ def literal(text: str) -> str:
 
 
 def _group(
-    objective: Objective, ratio: CountRatio, policy: BurnPolicy, by: tuple[str, ...], links: _Links
+    objective: Objective, indicator: Counted, policy: BurnPolicy, by: tuple[str, ...], links: _Links
 ) -> dict[str, Any]:
     rules = [
-        *_sli_rules(objective, ratio, policy, by),
+        *_sli_rules(objective, indicator, policy, by),
         *_meta_rules(objective),
         *(_alert(objective, policy, severity, pairs, links) for severity, pairs in policy.severities.items()),
     ]
@@ -113,31 +114,32 @@ def _group(
 
 
 def _sli_rules(
-    objective: Objective, ratio: CountRatio, policy: BurnPolicy, by: tuple[str, ...]
+    objective: Objective, indicator: Counted, policy: BurnPolicy, by: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    pairs = (*policy.page, *policy.ticket)
+    select = _select(objective)
+    rules = [
+        _record(name, expr, objective, labels=labels)
+        for name, labels, expr in expressions.minute_sums(indicator, by, select)
+    ]
+    pairs = [pair for severity in policy.severities.values() for pair in severity]
     windows = sorted({_CURRENT_MS, *(pair.short_ms for pair in pairs), *(pair.long_ms for pair in pairs)})
-    rules = []
     for window_ms in windows:
         window = duration_text(window_ms)
-        expr = f"({_bad(ratio, window, by)})\n/\n(({_sum(ratio.total, window, by)}) > 0)"
+        expr = expressions.share(indicator, window_ms, by, select)
         rules.append(_record(names.error_ratio(window), expr, objective, window))
     for window_ms in sorted({pair.long_ms for pair in pairs}):
         window = duration_text(window_ms)
         expr = (
-            f"({_bad(ratio, window, by)})\n* {_sum([names.ATTEMPTS], window, by)}\n"
-            f"/ {_sum([names.ATTEMPTS_WEIGHT_SQUARED], window, by)}"
+            f"({expressions.bad_events(indicator, window, by)})\n"
+            f"* {expressions.gauges_sum([names.ATTEMPTS], window, by)}\n"
+            f"/ {expressions.gauges_sum([names.ATTEMPTS_WEIGHT_SQUARED], window, by)}"
         )
         rules.append(_record(names.BAD_EFFECTIVE + window, expr, objective, window))
-    # NaN fails every comparison, so one bad sample costs its minute and not the whole period.
-    rules.append(_record(names.BAD_SUM_1M, f"({_bad(ratio, '1m', by)}) >= 0", objective))
-    rules.append(_record(names.TOTAL_SUM_1M, f"({_sum(ratio.total, '1m', by)}) >= 0", objective))
-    period = duration_text(objective.period_ms)
-    if objective.period_ms not in windows:
-        expr = (
-            f"sum_over_time({names.BAD_SUM_1M}{_select(objective)}[{period}])\n/\n"
-            f"(sum_over_time({names.TOTAL_SUM_1M}{_select(objective)}[{period}]) > 0)"
-        )
+    if objective.calendar is None and objective.period_ms not in windows:
+        for name, expr in (*expressions.since_hour(select), *expressions.whole_hours(select)):
+            rules.append(_record(name, expr, objective))
+        period = duration_text(objective.period_ms)
+        expr = expressions.period_share(indicator, objective.period_ms, select)
         rules.append(_record(names.error_ratio(period), expr, objective, period))
     return rules
 
@@ -156,15 +158,20 @@ def _meta_rules(objective: Objective) -> list[dict[str, Any]]:
         "sloth_spec": "openslo/v1",
         "sloth_version": "playhead",
     }
-    return [
+    rules = [
         _record(names.OBJECTIVE, f"vector({objective.target:f})", objective),
         _record(names.ERROR_BUDGET, f"vector({objective.budget:f})", objective),
         _record(names.PERIOD_DAYS, f"vector({objective.period_ms / 86_400_000:g})", objective),
         _record(names.CURRENT_BURN, f"{current}{select}\n{on}\n{budget}", objective),
-        _record(names.PERIOD_BURN, f"{names.error_ratio(period)}{select}\n{on}\n{budget}", objective),
-        _record(names.PERIOD_BUDGET_LEFT, f"1 - {names.PERIOD_BURN}{select}", objective),
         info,
     ]
+    if objective.calendar is None:
+        # PromQL has no ranges that begin with a month; `playhead slo evaluate` keeps the budget of a calendar period.
+        rules[4:4] = [
+            _record(names.PERIOD_BURN, f"{names.error_ratio(period)}{select}\n{on}\n{budget}", objective),
+            _record(names.PERIOD_BUDGET_LEFT, f"1 - {names.PERIOD_BURN}{select}", objective),
+        ]
+    return rules
 
 
 def _alert(
@@ -174,14 +181,18 @@ def _alert(
         "alert": names.alert_name(objective.name),
         "expr": "\nor\n".join(_pair(objective, policy, pair) for pair in pairs),
     }
-    if policy.for_ms is not None:
-        rule["for"] = duration_text(policy.for_ms)
+    if pending_ms := policy.pending_ms(severity):
+        rule["for"] = duration_text(pending_ms)
+    if policy.keep_firing_ms is not None:
+        rule["keep_firing_for"] = duration_text(policy.keep_firing_ms)
     rule["labels"] = {
         **{key: literal(text) for key, text in objective.labels.items()},
         "severity": severity,
         names.LABEL_SEVERITY: severity,
     }
-    burns = " or ".join(f"{number(pair.factor(policy.period_ms))} times over {pair.text}" for pair in pairs)
+    burns = " or ".join(
+        f"{expressions.number(pair.factor(policy.period_ms))} times over {pair.text}" for pair in pairs
+    )
     rule["annotations"] = {
         "title": f"({severity}) {literal(objective.title)}: the error budget burns too fast",
         "summary": literal(objective.about or objective.title),
@@ -193,26 +204,17 @@ def _alert(
 
 
 def _pair(objective: Objective, policy: BurnPolicy, pair: Pair) -> str:
-    threshold = f"({number(pair.factor(policy.period_ms))} * {objective.budget:f})"
+    threshold = f"({expressions.number(pair.factor(policy.period_ms))} * {objective.budget:f})"
     select = _select(objective)
     long, short = duration_text(pair.long_ms), duration_text(pair.short_ms)
     over = [
         f"max({names.error_ratio(window)}{select} > {threshold}) without ({names.LABEL_WINDOW})"
-        for window in (short, long)
+        for window in dict.fromkeys((short, long))
     ]
     # `unless`, not `and`: where the weights are not exported the alert still fires.
     few = f"{names.BAD_EFFECTIVE}{long}{select} < {policy.bad_events_minimum}"
     few = f"max({few}) without ({names.LABEL_WINDOW})"
-    return f"(\n    {over[0]}\n    and\n    {over[1]}\n    unless\n    {few}\n)"
-
-
-def number(value: float) -> str:
-    """The shortest text that reads back as the same float.
-
-    >>> number(14.4), number(6.0)
-    ('14.4', '6')
-    """
-    return repr(value).removesuffix(".0")
+    return "(\n    " + "\n    and\n    ".join(over) + f"\n    unless\n    {few}\n)"
 
 
 def _missing(gauges: Iterable[str], runbooks_url: str) -> list[dict[str, Any]]:
@@ -232,17 +234,6 @@ def _missing(gauges: Iterable[str], runbooks_url: str) -> list[dict[str, Any]]:
     ]
 
 
-def _bad(ratio: CountRatio, window: str, by: tuple[str, ...]) -> str:
-    if ratio.bad:
-        return _sum(ratio.bad, window, by)
-    return f"{_sum(ratio.total, window, by)} - ({_sum(ratio.good, window, by)})"
-
-
-def _sum(columns: Sequence[str], window: str, by: tuple[str, ...]) -> str:
-    over = f"sum by ({', '.join(by)}) " if by else "sum"
-    return " + ".join(f"{over}(sum_over_time({names.gauge(column)}[{window}]))" for column in columns)
-
-
 def _select(objective: Objective) -> str:
     labels = {
         names.LABEL_ID: objective.id,
@@ -252,8 +243,15 @@ def _select(objective: Objective) -> str:
     return "{" + ", ".join(f'{label}="{value}"' for label, value in labels.items()) + "}"
 
 
-def _record(record: str, expr: str, objective: Objective, window: str | None = None) -> dict[str, Any]:
+def _record(
+    record: str,
+    expr: str,
+    objective: Objective,
+    window: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     labels = {
+        **(labels or {}),
         **objective.labels,
         names.LABEL_ID: objective.id,
         names.LABEL_SERVICE: objective.service,

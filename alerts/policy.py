@@ -111,6 +111,7 @@ class BurnPolicy(_Policy):
     period_ms: Duration = Field(alias="period")
     bad_events_minimum: int = Field(ge=1)
     for_ms: Duration | None = Field(default=None, alias="for")
+    keep_firing_ms: Duration | None = Field(default=None, alias="keep_firing_for")
     page: tuple[Pair, ...] = ()
     ticket: tuple[Pair, ...] = ()
 
@@ -128,6 +129,10 @@ class BurnPolicy(_Policy):
         """Pairs by severity; a severity without pairs is left out."""
         both = {"page": self.page, "ticket": self.ticket}
         return {severity: pairs for severity, pairs in both.items() if pairs}
+
+    def pending_ms(self, severity: str) -> int:
+        """For how long an alert of that severity must hold before it fires."""
+        return self.for_ms or 0
 
 
 class BaselinePolicy(_Policy):
