@@ -48,15 +48,20 @@ class CalendarPeriod(BaseModel):
         >>> datetime.fromtimestamp(month.begin_ms(instant) / 1000, UTC).isoformat()
         '2026-03-31T22:00:00+00:00'
         """
-        n = self._guess(at_ms)
+        return self._begin(self._number(at_ms))
+
+    def starts_ms(self, at_ms: int, count: int) -> list[int]:
+        """Start of the period that ``at_ms`` lies in, and of those after it: ``count`` in all."""
+        first = self._number(at_ms)
+        return [self._begin(n) for n in range(first, first + count)]
+
+    def _number(self, at_ms: int) -> int:
+        n = (at_ms - self._begin(0)) // self.nominal_ms
         while self._begin(n) > at_ms:
             n -= 1
         while self._begin(n + 1) <= at_ms:
             n += 1
-        return self._begin(n)
-
-    def _guess(self, at_ms: int) -> int:
-        return (at_ms - self._begin(0)) // self.nominal_ms
+        return n
 
     def _begin(self, n: int) -> int:
         """Start of the n-th period from the given one."""

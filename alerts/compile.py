@@ -15,7 +15,9 @@ reads the ratios recorded a moment before it, never those of another minute.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import yaml
@@ -31,6 +33,8 @@ __all__ = ["compile_rules", "render", "without_rules"]
 _INTERVAL = "1m"
 _CURRENT_MS = 300_000
 _MISSING_MS = 600_000
+# Three years of months; what is a day long wants compiling anew every other month.
+_PERIODS_AHEAD = 40
 RUNBOOKS = "docs/runbooks.md"
 
 
@@ -46,13 +50,16 @@ def compile_rules(
     by: Sequence[str] = (),
     runbooks_url: str = RUNBOOKS,
     dashboard_url: str = "http://127.0.0.1:8501/objectives",
+    now_ms: int | None = None,
 ) -> dict[str, Any]:
     """The rule file of ``objectives`` as plain data (see :func:`render`).
 
-    ``by`` names labels (``region``, ``device``, ``cdn``) to keep apart: one alert each. Objectives
-    watched by a seasonal baseline have no rules; :func:`without_rules` names them. Raises
-    :class:`~metrics.errors.InputError` when no objective is left, or for a label the gauges do not have.
+    ``by`` names labels (``region``, ``device``, ``cdn``) to keep apart: one alert each. Calendar periods are written
+    out from ``now_ms`` (the present) on. Objectives watched by a seasonal baseline have no rules;
+    :func:`without_rules` names them. Raises :class:`~metrics.errors.InputError` when no objective is left, or for a
+    label the gauges do not have.
     """
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     for label in by:
         if label not in names.SLICES:
             raise InputError(f"minute counts have no label {label!r}", mend=did_you_mean(label, names.SLICES))
@@ -62,7 +69,8 @@ def compile_rules(
         policy = objective.watched_by(policies)
         if isinstance(objective.indicator, Counted) and isinstance(policy, BurnPolicy):
             links = _Links(runbooks_url, dashboard_url)
-            groups.append(_group(objective, objective.indicator, policy, tuple(by), links))
+            sli_rules = _sli_rules(objective, objective.indicator, policy, tuple(by), now_ms)
+            groups.append(_group(objective, policy, sli_rules, links))
             gauges |= {names.gauge(column) for column in objective.indicator.columns}
     if not groups:
         raise InputError("no objective that Prometheus can watch", mend="give one that counts events")
@@ -103,18 +111,31 @@ def literal(text: str) -> str:
 
 
 def _group(
-    objective: Objective, indicator: Counted, policy: BurnPolicy, by: tuple[str, ...], links: _Links
+    objective: Objective, policy: BurnPolicy, sli_rules: Sequence[dict[str, Any]], links: _Links
 ) -> dict[str, Any]:
     rules = [
-        *_sli_rules(objective, indicator, policy, by),
-        *_meta_rules(objective),
+        *sli_rules,
+        *_meta_rules(objective, _period_name(objective, policy)),
         *(_alert(objective, policy, severity, pairs, links) for severity, pairs in policy.severities.items()),
     ]
     return {"name": f"playhead-slo-{objective.id}", "interval": _INTERVAL, "rules": rules}
 
 
+def _windows(policy: BurnPolicy) -> list[int]:
+    """Lengths of all windows that a share is recorded of, rising."""
+    pairs = [pair for severity in policy.severities.values() for pair in severity]
+    return sorted({_CURRENT_MS, *(pair.short_ms for pair in pairs), *(pair.long_ms for pair in pairs)})
+
+
+def _period_name(objective: Objective, policy: BurnPolicy) -> str:
+    """The recorded share of the period, Sloth's where no window of another meaning has that name."""
+    if objective.calendar is not None and objective.period_ms in _windows(policy):
+        return names.error_ratio("_period")
+    return names.error_ratio(duration_text(objective.period_ms))
+
+
 def _sli_rules(
-    objective: Objective, indicator: Counted, policy: BurnPolicy, by: tuple[str, ...]
+    objective: Objective, indicator: Counted, policy: BurnPolicy, by: tuple[str, ...], now_ms: int
 ) -> list[dict[str, Any]]:
     select = _select(objective)
     rules = [
@@ -122,7 +143,7 @@ def _sli_rules(
         for name, labels, expr in expressions.minute_sums(indicator, by, select)
     ]
     pairs = [pair for severity in policy.severities.values() for pair in severity]
-    windows = sorted({_CURRENT_MS, *(pair.short_ms for pair in pairs), *(pair.long_ms for pair in pairs)})
+    windows = _windows(policy)
     for window_ms in windows:
         window = duration_text(window_ms)
         expr = expressions.share(indicator, window_ms, by, select)
@@ -135,18 +156,29 @@ def _sli_rules(
             f"/ {expressions.gauges_sum([names.ATTEMPTS_WEIGHT_SQUARED], window, by)}"
         )
         rules.append(_record(names.BAD_EFFECTIVE + window, expr, objective, window))
-    if objective.calendar is None and objective.period_ms not in windows:
-        for name, expr in (*expressions.since_hour(select), *expressions.whole_hours(select)):
-            rules.append(_record(name, expr, objective))
-        period = duration_text(objective.period_ms)
-        expr = expressions.period_share(indicator, objective.period_ms, select)
-        rules.append(_record(names.error_ratio(period), expr, objective, period))
+    calendar = objective.calendar
+    if calendar is None and objective.period_ms in windows:
+        return rules
+    longest_ms = objective.period_ms
+    if calendar is not None:
+        starts_ms = calendar.starts_ms(now_ms, _PERIODS_AHEAD)
+        longest_ms = max(after - before for before, after in pairwise(starts_ms))
+        rules.append(_record(names.PERIOD_START, expressions.period_start(starts_ms), objective))
+    by_period = calendar is not None
+    for name, expr in (
+        *expressions.since_hour(select),
+        *expressions.whole_hours(select, by_period=by_period),
+    ):
+        rules.append(_record(name, expr, objective))
+    expr = expressions.period_share(indicator, longest_ms, select, by_period=by_period)
+    rules.append(
+        _record(_period_name(objective, policy), expr, objective, duration_text(objective.period_ms))
+    )
     return rules
 
 
-def _meta_rules(objective: Objective) -> list[dict[str, Any]]:
+def _meta_rules(objective: Objective, period: str) -> list[dict[str, Any]]:
     select = _select(objective)
-    period = duration_text(objective.period_ms)
     on = "/ on(sloth_id, sloth_slo, sloth_service) group_left"
     budget = f"{names.ERROR_BUDGET}{select}"
     current = names.error_ratio(duration_text(_CURRENT_MS))
@@ -158,20 +190,15 @@ def _meta_rules(objective: Objective) -> list[dict[str, Any]]:
         "sloth_spec": "openslo/v1",
         "sloth_version": "playhead",
     }
-    rules = [
+    return [
         _record(names.OBJECTIVE, f"vector({objective.target:f})", objective),
         _record(names.ERROR_BUDGET, f"vector({objective.budget:f})", objective),
         _record(names.PERIOD_DAYS, f"vector({objective.period_ms / 86_400_000:g})", objective),
         _record(names.CURRENT_BURN, f"{current}{select}\n{on}\n{budget}", objective),
+        _record(names.PERIOD_BURN, f"{period}{select}\n{on}\n{budget}", objective),
+        _record(names.PERIOD_BUDGET_LEFT, f"1 - {names.PERIOD_BURN}{select}", objective),
         info,
     ]
-    if objective.calendar is None:
-        # PromQL has no ranges that begin with a month; `playhead slo evaluate` keeps the budget of a calendar period.
-        rules[4:4] = [
-            _record(names.PERIOD_BURN, f"{names.error_ratio(period)}{select}\n{on}\n{budget}", objective),
-            _record(names.PERIOD_BUDGET_LEFT, f"1 - {names.PERIOD_BURN}{select}", objective),
-        ]
-    return rules
 
 
 def _alert(

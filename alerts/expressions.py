@@ -20,6 +20,7 @@ __all__ = [
     "minute_sums",
     "number",
     "period_share",
+    "period_start",
     "share",
     "since_hour",
     "whole_hours",
@@ -110,17 +111,34 @@ def _minute_sums(indicator: CountRatio | Threshold | Slices, by: By, select: str
     return _slices(indicator, by, select)
 
 
-def whole_hours(select: str) -> list[tuple[str, str]]:
+def period_start(starts_ms: Sequence[int]) -> str:
+    """When the calendar period of the minutes just over began, in seconds, of periods that begin then.
+
+    PromQL knows no months, so their starts are written out; after the last one the rules want compiling anew.
+    """
+    first, *later = (start_ms // 1000 for start_ms in starts_ms)
+    text, before = f"vector({first})", first
+    for start in later:
+        # What is evaluated at a period's very start is about the minutes before it.
+        text += f"\n+ {start - before} * (vector(time()) > bool {start})"
+        before = start
+    return text
+
+
+def whole_hours(select: str, *, by_period: bool = False) -> list[tuple[str, str]]:
     """Name and expression of the sums over a clock hour, one sample an hour: at its end, or within five minutes of it.
 
-    Recorded after :func:`since_hour`, whose sum a sample that comes late is freed of.
+    Recorded after :func:`since_hour`, whose sum a sample that comes late is freed of; and ``by_period`` after the
+    period's start, which then labels them.
     """
+    times = f"\n* on () group_left ({names.LABEL_PERIOD}) {_this_period(select)}" if by_period else ""
+    aside = f"ignoring ({names.LABEL_PERIOD}) " if by_period else ""
     return [
         (
             hour,
-            f"(sum_over_time({minute}{select}[{short_of(3_600_000)}]) - {so_far}{select})\n"
+            f"(sum_over_time({minute}{select}[{short_of(3_600_000)}]) - {so_far}{select}){times}\n"
             f"and on() ({_MINUTE} % 60 < 5)\n"
-            f"unless count_over_time({hour}{select}[{short_of(300_000)}])",
+            f"unless {aside}count_over_time({hour}{select}[{short_of(300_000)}])",
         )
         for hour, minute, so_far in (
             (names.BAD_SUM_1H, names.BAD_SUM_1M, names.BAD_SUM_HOUR),
@@ -149,8 +167,9 @@ def since_hour(select: str) -> list[tuple[str, str]]:
     return rules
 
 
-def period_share(indicator: Counted, period_ms: int, select: str) -> str:
-    """Share of bad events over the last ``period_ms``, to the whole hour at its far end.
+def period_share(indicator: Counted, period_ms: int, select: str, *, by_period: bool = False) -> str:
+    """Share of bad events over the last ``period_ms``, to the whole hour at its far end; ``by_period`` of those hours
+    only that lie in the present period.
 
     Of 30 days 720 samples are read and not 43,200: those of whole hours, and what has come since.
     """
@@ -158,6 +177,9 @@ def period_share(indicator: Counted, period_ms: int, select: str) -> str:
     def over(hours: str, so_far: str, part: str) -> str:
         chosen = select[:-1] + part + "}"
         whole = f"sum_over_time({hours}{chosen}[{short_of(period_ms)}])"
+        if by_period:
+            whole += f" * on ({names.LABEL_PERIOD}) group_left () {_this_period(select)}"
+            whole = f"sum without ({names.LABEL_PERIOD}) ({whole})"
         return f"(({whole} or 0 * {so_far}{chosen}) + {so_far}{chosen})"
 
     def sums(part: str) -> tuple[str, str]:
@@ -172,6 +194,11 @@ def period_share(indicator: Counted, period_ms: int, select: str) -> str:
         )
     bad, total = sums("")
     return f"{bad}\n/\n({total} > 0)"
+
+
+def _this_period(select: str) -> str:
+    """1, labelled by the present period's start."""
+    return f'count_values("{names.LABEL_PERIOD}", {names.PERIOD_START}{select})'
 
 
 def short_of(window_ms: int) -> str:

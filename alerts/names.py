@@ -24,6 +24,7 @@ __all__ = [
     "LABEL_ID",
     "LABEL_OBJECTIVE",
     "LABEL_PART",
+    "LABEL_PERIOD",
     "LABEL_SERVICE",
     "LABEL_SEVERITY",
     "LABEL_SLO",
@@ -32,6 +33,7 @@ __all__ = [
     "PERIOD_BUDGET_LEFT",
     "PERIOD_BURN",
     "PERIOD_DAYS",
+    "PERIOD_START",
     "RESERVED_LABELS",
     "SLICES",
     "SLO_INFO",
@@ -68,6 +70,7 @@ BAD_SUM_1H = "playhead:slo_bad:sum1h"
 TOTAL_SUM_1H = "playhead:slo_total:sum1h"
 BAD_SUM_HOUR = "playhead:slo_bad:sum_since_hour"
 TOTAL_SUM_HOUR = "playhead:slo_total:sum_since_hour"
+PERIOD_START = "playhead:slo_period:start_seconds"
 BAD_MINUTE = "playhead:slo_minute_bad:bool"
 TOTAL_MINUTE = "playhead:slo_minute_total:bool"
 BAD_EFFECTIVE = "playhead:slo_bad:effective_sum"
@@ -79,6 +82,7 @@ LABEL_WINDOW = "sloth_window"
 LABEL_SEVERITY = "sloth_severity"
 LABEL_OBJECTIVE = "sloth_objective"
 LABEL_PART = "playhead_part"
+LABEL_PERIOD = "playhead_period"
 # A user's label may not stand in for one of these.
 RESERVED_LABELS = frozenset({"severity", "alertname", *SLICES})
 

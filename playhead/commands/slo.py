@@ -112,7 +112,7 @@ def compile_(
         raise click.UsageError("--tests needs -o, and rules without --by")
     policies = load_policies(windows)
     objectives = load(files, policies)
-    links = {"runbooks_url": runbooks_url, "dashboard_url": dashboard_url}
+    links: dict[str, Any] = {"runbooks_url": runbooks_url, "dashboard_url": dashboard_url}
     rules = compile_rules(
         objectives, policies, by=_names(by), **{name: url for name, url in links.items() if url is not None}
     )

@@ -365,12 +365,29 @@ def test_a_window_that_is_neither_is_refused(tmp_path: Path, window: list[Any], 
         one(tmp_path, slo(timeWindow=window))
 
 
-def test_a_calendar_period_has_alerts_and_no_budget_rules(tmp_path: Path) -> None:
-    objective = one(tmp_path, slo(timeWindow=calendar("1M")))
-    rules = [rule for group in compile_rules([objective], POLICIES)["groups"] for rule in group["rules"]]
-    records = {rule["record"] for rule in rules if "record" in rule}
-    assert "slo:sli_error:ratio_rate1h" in records
-    assert "slo:period_error_budget_remaining:ratio" not in records
+def test_a_calendar_period_is_written_out_for_prometheus(tmp_path: Path) -> None:
+    objective = one(tmp_path, slo(timeWindow=calendar("1M", "America/New_York")))
+    rules = compile_rules([objective], POLICIES, now_ms=T0)["groups"][0]["rules"]
+    exprs = {rule["record"]: rule["expr"] for rule in rules if "record" in rule}
+    # It is still March in New York.
+    march, april = instant("2026-03-01T05:00") // 1000, instant("2026-04-01T04:00") // 1000
+    start = exprs["playhead:slo_period:start_seconds"]
+    assert start.startswith(f"vector({march})\n+ {april - march} * (vector(time()) > bool {april})")
+    assert start.count("bool") == 39
+    assert "[31d" not in exprs["slo:sli_error:ratio_rate30d"]
+    assert "30d23h59m59s" in exprs["slo:sli_error:ratio_rate30d"]
+
+
+def test_a_calendar_day_and_a_window_of_a_day_have_two_names(tmp_path: Path) -> None:
+    day = {"severity": "page", "condition": {"threshold": 2, "lookbackWindow": "1d"}}
+    policy = {**POLICY, "conditions": [thing("AlertCondition", "c", day)]}
+    inline = {"kind": "AlertPolicy", "metadata": {"name": "p"}, "spec": policy}
+    objective = one(tmp_path, slo(timeWindow=calendar("1d"), alertPolicies=[inline]))
+    rules = compile_rules([objective], POLICIES)["groups"][0]["rules"]
+    records = [rule["record"] for rule in rules if "record" in rule]
+    assert len(records) == len(set(records))
+    exprs = {rule["record"]: rule["expr"] for rule in rules if "record" in rule}
+    assert exprs["slo:period_burn_rate:ratio"].startswith("slo:sli_error:ratio_rate_period{")
     with pytest.raises(ObjectiveRefused, match="google-30d is made for a period of 30d, not 90d"):
         one(tmp_path, slo(timeWindow=calendar("1Q")))
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
+from alerts.calendar import CalendarPeriod
 from alerts.compile import compile_rules, render
+from alerts.conditions import no_alerts
 from alerts.evaluate import evaluate
 from alerts.policy import load_policies
 from alerts.rule_tests import Check, rule_test, scenario_tests, series_text
 from alerts.slo import load
 from benchmarks.promtool import cases, compare
-from tests.alerts.frames import minute_counts
+from tests.alerts.frames import T0, minute_counts
 
 pytestmark = [
     pytest.mark.integration,
@@ -106,6 +110,39 @@ def test_kept_apart_by_region_each_has_its_alert_and_its_budget(tmp_path: Path) 
     ]
     rules = compile_rules([objective], POLICIES, by=["region"])
     (tmp_path / "rules.yaml").write_text(render(rules), encoding="utf-8")
+    passes(
+        tmp_path,
+        {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [rule_test(series, checks)]},
+    )
+
+
+def test_a_calendar_budget_begins_anew_with_its_period(tmp_path: Path) -> None:
+    """Periods of two hours from 1970-01-01 00:00: the first is bad, and the second knows nothing of it."""
+    (rolling,) = [o for o in load() if o.name == "rebuffering-sessions"]
+    period = CalendarPeriod(start=datetime.fromisoformat("1970-01-01"), zone="UTC", count=2, unit="h")
+    objective = rolling.model_copy(
+        update={
+            "calendar": period,
+            "period_ms": period.nominal_ms,
+            "own_policy": no_alerts(period.nominal_ms),
+            "policy": "none",
+        }
+    )
+    minutes = 290
+    stalls = [9 if k < 120 else k % 2 for k in range(minutes)]
+    starts = [1000 + k for k in range(minutes)]
+    checks = []
+    for end in (50, 120, 121, 150, 239, 240, 290):
+        frame = minute_counts(range(end), starts=starts[:end], first_stalls=stalls[:end])
+        # promtool's time begins at 0; both begin a period.
+        left = evaluate(objective, frame.with_columns(pl.col("ts_ms") - T0)).budget_left
+        checks.append(
+            Check(end, f"sum(abs(slo:period_error_budget_remaining:ratio - {left!r}) < bool 1e-9)", 1)
+        )
+    (tmp_path / "rules.yaml").write_text(
+        render(compile_rules([objective], POLICIES, now_ms=0)), encoding="utf-8"
+    )
+    series = {"playhead_starts": series_text(starts), "playhead_first_stalls": series_text(stalls)}
     passes(
         tmp_path,
         {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [rule_test(series, checks)]},
