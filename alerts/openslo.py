@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from alerts.calendar import CalendarPeriod
 from alerts.policy import Duration, parse_duration
 
 __all__ = [
@@ -40,6 +41,7 @@ NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # RFC 1123, as OpenSLO asks
 # What it encourages beyond, for names that are only referred to.
 OTHERS = r"^[A-Za-z0-9]([A-Za-z0-9._|/\\-]{0,253}[A-Za-z0-9])?$"
 Operator = Literal["lte", "gte", "lt", "gt"]
+_LONGEST_MS = 10 * 366 * 86_400_000
 
 
 class Frozen(BaseModel):
@@ -146,6 +148,8 @@ class Calendar(Frozen):
     def _known_zone(self) -> Calendar:
         if self.startTime.tzinfo is not None:
             raise ValueError("`startTime` is without a zone; `timeZone` says it")
+        if not 1970 <= self.startTime.year <= 2100:
+            raise ValueError("`startTime` lies in no year from 1970 to 2100")
         try:
             ZoneInfo(self.timeZone)
         except (KeyError, ValueError, OSError):  # not in the database, no path within it, a folder of it
@@ -164,11 +168,22 @@ class TimeWindow(Frozen):
             raise ValueError("give `isRolling: true`, or `calendar` with where it begins")
         if self.calendar is not None and self.isRolling:
             raise ValueError("a calendar's window does not roll: leave one of the two out")
+        if self.calendar is not None and self.period.nominal_ms > _LONGEST_MS:
+            raise ValueError("a calendar's window of more than ten years")
         if self.calendar is None and self.duration[1] in {"M", "Q", "Y"}:
             raise ValueError(
                 "a rolling window is of m, h, d or w; months, quarters and years need `calendar`"
             )
         return self
+
+    @property
+    def period(self) -> CalendarPeriod:
+        """The calendar's periods."""
+        assert self.calendar is not None
+        count, unit = self.duration
+        return CalendarPeriod(
+            start=self.calendar.startTime, zone=self.calendar.timeZone, count=count, unit=unit
+        )
 
 
 class Target(Frozen):

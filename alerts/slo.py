@@ -20,7 +20,6 @@ from pathlib import Path
 
 from alerts import names
 from alerts.alerting import check_policy, policy_of
-from alerts.calendar import CalendarPeriod
 from alerts.indicator import Composite, CountRatio, Indicator, Part, RawRatio, Slices, Threshold
 from alerts.objective import Objective
 from alerts.objects import Found, ObjectiveRefused, Objects, read_objects
@@ -97,9 +96,7 @@ def _objectives(
     window = spec.timeWindow[0] if spec.timeWindow else TimeWindow.model_validate(_USUAL_WINDOW)
     calendar = None
     if window.calendar is not None:
-        count, unit = window.duration
-        at = window.calendar
-        calendar = CalendarPeriod(start=at.startTime, zone=at.timeZone, count=count, unit=unit)
+        calendar = window.period
         period_ms = calendar.nominal_ms
     else:
         period_ms = parse_duration("".join(map(str, window.duration)))
