@@ -168,13 +168,20 @@ class TimeWindow(Frozen):
             raise ValueError("give `isRolling: true`, or `calendar` with where it begins")
         if self.calendar is not None and self.isRolling:
             raise ValueError("a calendar's window does not roll: leave one of the two out")
-        if self.calendar is not None and self.period.nominal_ms > _LONGEST_MS:
-            raise ValueError("a calendar's window of more than ten years")
         if self.calendar is None and self.duration[1] in {"M", "Q", "Y"}:
             raise ValueError(
                 "a rolling window is of m, h, d or w; months, quarters and years need `calendar`"
             )
+        if self.nominal_ms > _LONGEST_MS:
+            raise ValueError("a window of more than ten years")
         return self
+
+    @property
+    def nominal_ms(self) -> int:
+        """Its length; a month of a calendar has 30 days there, a year 365."""
+        if self.calendar is not None:
+            return self.period.nominal_ms
+        return parse_duration("".join(map(str, self.duration)))
 
     @property
     def period(self) -> CalendarPeriod:
@@ -242,7 +249,7 @@ class _Condition(Frozen):
     op: Operator | None = None
     threshold: Decimal = Field(gt=0, le=1_000_000)
     lookbackWindow: Duration  # noqa: N815
-    alertAfter: Annotated[int, BeforeValidator(lambda v: 0 if v in {"0m", "0"} else parse_duration(v))] = 0  # noqa: N815
+    alertAfter: Annotated[int, BeforeValidator(lambda v: 0 if v == "0m" else parse_duration(v))] = 0  # noqa: N815
 
 
 class _ConditionSpec(Frozen):

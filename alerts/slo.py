@@ -29,7 +29,7 @@ from alerts.openslo import (
     Target,
     TimeWindow,
 )
-from alerts.policy import Policy, duration_text, load_policies, parse_duration
+from alerts.policy import Policy, duration_text, load_policies
 from alerts.queries import ratio_indicator, threshold_indicator
 from alerts.source import Document
 
@@ -94,12 +94,8 @@ def _objectives(
 ) -> list[Objective]:
     spec = slo.spec
     window = spec.timeWindow[0] if spec.timeWindow else TimeWindow.model_validate(_USUAL_WINDOW)
-    calendar = None
-    if window.calendar is not None:
-        calendar = window.period
-        period_ms = calendar.nominal_ms
-    else:
-        period_ms = parse_duration("".join(map(str, window.duration)))
+    calendar = window.period if window.calendar is not None else None
+    period_ms = window.nominal_ms
     name, own_policy, notified = policy_of(slo, document, objects, policies, period_ms)
     labels = _labels(slo.metadata.labels, document)
     objectives = []

@@ -358,6 +358,7 @@ def test_a_month_is_judged_from_its_first_day_on(tmp_path: Path) -> None:
         (calendar("1M", "Asia/Tokyo", start="0001-01-01 00:00:00"), "from 1970 to 2100"),
         (calendar("999Y"), "more than ten years"),
         (calendar("999999d"), "more than ten years"),
+        ([{"duration": "999999w", "isRolling": True}], "more than ten years"),
         ([{"duration": "1M", "isRolling": True}], "months, quarters and years need `calendar`"),
         ([{**calendar("1M")[0], "isRolling": True}], "does not roll"),
         ([{"duration": "30d"}], "isRolling: true"),
