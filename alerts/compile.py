@@ -23,8 +23,9 @@ from typing import Any
 import yaml
 
 from alerts import expressions, names
+from alerts.evidence import expression
 from alerts.indicator import Counted
-from alerts.policy import BurnPolicy, Pair, Policy, duration_text
+from alerts.policy import BurnPolicy, Pair, Policy, Usual, duration_text
 from alerts.slo import Objective
 from metrics.errors import InputError, did_you_mean
 
@@ -124,7 +125,8 @@ def _group(
 def _windows(policy: BurnPolicy) -> list[int]:
     """Lengths of all windows that a share is recorded of, rising."""
     pairs = [pair for severity in policy.severities.values() for pair in severity]
-    return sorted({_CURRENT_MS, *(pair.short_ms for pair in pairs), *(pair.long_ms for pair in pairs)})
+    told = () if policy.usual is None else policy.usual.over_ms
+    return sorted({_CURRENT_MS, *told, *(w for pair in pairs for w in (pair.short_ms, pair.long_ms))})
 
 
 def _period_name(objective: Objective, policy: BurnPolicy) -> str:
@@ -148,7 +150,8 @@ def _sli_rules(
         window = duration_text(window_ms)
         expr = expressions.share(indicator, window_ms, by, select)
         rules.append(_record(names.error_ratio(window), expr, objective, window))
-    for window_ms in sorted({pair.long_ms for pair in pairs}):
+    guarded = {pair.long_ms for pair in pairs}.union(*(pair.evidence for pair in pairs))
+    for window_ms in sorted(guarded):
         window = duration_text(window_ms)
         expr = (
             f"({expressions.bad_events(indicator, window, by)})\n"
@@ -156,6 +159,8 @@ def _sli_rules(
             f"/ {expressions.gauges_sum([names.ATTEMPTS_WEIGHT_SQUARED], window, by)}"
         )
         rules.append(_record(names.BAD_EFFECTIVE + window, expr, objective, window))
+    if policy.usual is not None:
+        rules.append(_usual(objective, policy.usual))
     calendar = objective.calendar
     if calendar is None and objective.period_ms in windows:
         return rules
@@ -240,8 +245,35 @@ def _pair(objective: Objective, policy: BurnPolicy, pair: Pair) -> str:
     ]
     # `unless`, not `and`: where the weights are not exported the alert still fires.
     few = f"{names.BAD_EFFECTIVE}{long}{select} < {policy.bad_events_minimum}"
-    few = f"max({few}) without ({names.LABEL_WINDOW})"
-    return "(\n    " + "\n    and\n    ".join(over) + f"\n    unless\n    {few}\n)"
+    held_back = [few, *(_unsure(objective, policy, *asked) for asked in pair.evidence.items())]
+    unless = "".join(f"\n    unless\n    max({part}) without ({names.LABEL_WINDOW})" for part in held_back)
+    return "(\n    " + "\n    and\n    ".join(over) + f"{unless}\n)"
+
+
+def _unsure(objective: Objective, policy: BurnPolicy, window_ms: int, least: float) -> str:
+    """Where a window's evidence that more than the allowed share is bad is below what is asked for."""
+    window, select = duration_text(window_ms), _select(objective)
+    allowed, matching = f"{objective.budget:f}", ""
+    if policy.usual is not None:
+        allowed, matching = f"{names.USUAL}{select}", f"ignoring ({names.LABEL_WINDOW})"
+    evidence = expression(
+        f"{names.BAD_EFFECTIVE}{window}{select}",
+        f"{names.error_ratio(window)}{select}",
+        allowed,
+        matching,
+    )
+    return f"{evidence} < {expressions.number(least)}"
+
+
+def _usual(objective: Objective, usual: Usual) -> dict[str, Any]:
+    """The least share of bad events over the windows that tell what is usual, within its bounds."""
+    select, budget = _select(objective), f"{objective.budget:f}"
+    shares = " or ".join(
+        f"{names.error_ratio(duration_text(window_ms))}{select}" for window_ms in usual.over_ms
+    )
+    most = f"({expressions.number(float(usual.burn_maximum))} * {budget})"
+    expr = f"clamp(min without ({names.LABEL_WINDOW}) ({shares}), {budget}, {most})"
+    return _record(names.USUAL, expr, objective)
 
 
 def _missing(gauges: Iterable[str], runbooks_url: str) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from alerts.counts import (
     window_sums,
 )
 from alerts.evaluation import EPISODES, HOUR_MS, Evaluation, burn_down, is_kept, period_of
+from alerts.evidence import nats, usual_share
 from alerts.indicator import Counted, Events, events_of
 from alerts.policy import MINUTE_MS, BurnPolicy, Pair, Policy, load_policies
 from alerts.slo import CountRatio, Objective
@@ -183,6 +184,13 @@ def _episodes(
             shares[window_ms] = events.share(clock, window_ms)
         return shares[window_ms]
 
+    def bad_in(window_ms: int) -> Ints:
+        return window_sums(events.guard_bad, clock, window_ms)
+
+    allowed: float | Floats = budget
+    if policy.usual is not None:
+        ratios = [share(window_ms) for window_ms in policy.usual.over_ms]
+        allowed = usual_share(ratios, budget, float(policy.usual.burn_maximum) * budget)
     rows: list[dict[str, object]] = []
     for severity, pairs in policy.severities.items():
         active = np.zeros(minutes.length, dtype=np.bool_)
@@ -193,9 +201,10 @@ def _episodes(
             threshold = pair.factor(policy.period_ms) * budget
             short = share(pair.short_ms)
             fires = (short > threshold) & (share(pair.long_ms) > threshold)
-            fires &= ~_too_few(
-                policy, pair, minutes, window_sums(events.guard_bad, clock, pair.long_ms), clock
-            )
+            fires &= ~_too_few(policy, pair, minutes, bad_in(pair.long_ms), clock)
+            for window_ms, least in pair.evidence.items():
+                effective = _effective(minutes, bad_in(window_ms), clock, window_ms)
+                fires &= ~(nats(effective, share(window_ms), allowed) < least)
             by_pair[pair.text] = fires
             active |= fires
             np.maximum(peak, short / budget, out=peak, where=fires)
@@ -218,14 +227,19 @@ def _episodes(
 def _too_few(policy: BurnPolicy, pair: Pair, minutes: Minutes, bad: Ints, clock: Clock) -> Bools:
     """Whether the window's bad events are fewer, counted unweighted, than may wake anybody.
 
-    Effective events = weighted events × Σw ÷ Σw² of the attempts. Unknown weights let the alert through.
+    Unknown weights let the alert through.
     """
-    attempts = window_sums(minutes.counts[names.ATTEMPTS], clock, pair.long_ms)
-    squares = window_sums(minutes.counts[names.ATTEMPTS_WEIGHT_SQUARED], clock, pair.long_ms)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effective = bad.astype(np.float64) * attempts / squares
-    too_few: Bools = effective < policy.bad_events_minimum
+    too_few: Bools = _effective(minutes, bad, clock, pair.long_ms) < policy.bad_events_minimum
     return too_few
+
+
+def _effective(minutes: Minutes, bad: Ints, clock: Clock, window_ms: int) -> Floats:
+    """Effective events of a window = weighted events × Σw ÷ Σw² of the attempts."""
+    attempts = window_sums(minutes.counts[names.ATTEMPTS], clock, window_ms)
+    squares = window_sums(minutes.counts[names.ATTEMPTS_WEIGHT_SQUARED], clock, window_ms)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective: Floats = bad.astype(np.float64) * attempts / squares
+    return effective
 
 
 def _burn(objective: Objective, minutes: Minutes, events: Events) -> pl.DataFrame:

@@ -41,6 +41,7 @@ __all__ = [
     "TOTAL_SUM_1H",
     "TOTAL_SUM_1M",
     "TOTAL_SUM_HOUR",
+    "USUAL",
     "alert_name",
     "error_ratio",
     "gauge",
@@ -74,6 +75,7 @@ PERIOD_START = "playhead:slo_period:start_seconds"
 BAD_MINUTE = "playhead:slo_minute_bad:bool"
 TOTAL_MINUTE = "playhead:slo_minute_total:bool"
 BAD_EFFECTIVE = "playhead:slo_bad:effective_sum"
+USUAL = "playhead:slo_sli_error:usual_ratio"
 
 LABEL_ID = "sloth_id"
 LABEL_SERVICE = "sloth_service"
