@@ -25,6 +25,7 @@ ORDER = (
     "rollup",
     "quantiles",
     "cmcd",
+    "alerts",
     "demo",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
