@@ -10,6 +10,8 @@ import click
 
 from metrics.errors import PlayheadError
 from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._slo_backtest import backtest
+from playhead.commands._slo_budget import budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,10 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 @click.group()
 def command() -> None:
     """Check, compile and evaluate objectives (OpenSLO v1; the user contract's own by default)."""
+
+
+command.add_command(backtest)
+command.add_command(budget)
 
 
 @command.command()
