@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.kernel import held
 from alerts.states import firing_runs
 
 
@@ -62,3 +63,9 @@ def test_known_lives(holds: str, for_min: int, keep_min: int, fires: str) -> Non
     for begin, end in firing_runs(np.array([c == "1" for c in holds]), for_min * 60_000, keep_min * 60_000):
         found[begin:end] = 1
     assert "".join(map(str, found)) == fires
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(0, 5), st.integers(0, 8))
+def test_many_series_at_once_live_the_same_lives(holds: list[bool], pending: int, keep: int) -> None:
+    fires = held(np.array([holds], dtype=bool), pending, keep)[0]
+    assert fires.tolist() == by_steps(holds, pending * 60_000, keep * 60_000)
