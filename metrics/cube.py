@@ -190,8 +190,9 @@ def _write(lake: Lake, table: str, files: list[str], old: Path | None, folder: P
     """Every cube of ``table`` into ``folder``: the old ones and what new files add, or all anew."""
     wanted = _wanted(table)
     # What looks at a whole table cannot be added up file by file.
-    is_whole = any(part.of.derived for parts in wanted.values() for part in parts)
-    known = json.loads((old / _FILES).read_text("utf-8")) if old and not is_whole else []
+    whole = {key: parts for key, parts in wanted.items() if any(part.of.derived for part in parts)}
+    by_file = {key: parts for key, parts in wanted.items() if key not in whole}
+    known = json.loads((old / _FILES).read_text("utf-8")) if old and not whole else []
     made: dict[str, list[pl.DataFrame]] = {}
     if old and known and set(known) <= set(files):
         made = {file.name: [pl.read_parquet(file)] for file in old.glob("*.parquet")}
@@ -199,14 +200,15 @@ def _write(lake: Lake, table: str, files: list[str], old: Path | None, folder: P
         known = []
     # By their days: what is held is then about one cube, and not one a copy of the days.
     new = sorted((file for file in files if file not in set(known)), key=lambda file: Path(file).parent.name)
-    for some in _batched([new] if is_whole else _chunks(new), _CHUNKS):
-        of_some: dict[str, list[pl.DataFrame]] = {}
-        for chunk in some:
-            rows = nw.from_native(lake.scan(table, chunk))
-            for name, frame in _cubed(rows, table, wanted):
-                of_some.setdefault(name, []).append(frame)
-        for name, frames in of_some.items():
-            made.setdefault(name, []).append(_added_up(table, frames))
+    for these, chunks in ((whole, [new]), (by_file, _chunks(new))):
+        for some in _batched(chunks if these else [], _CHUNKS):
+            of_some: dict[str, list[pl.DataFrame]] = {}
+            for chunk in some:
+                rows = nw.from_native(lake.scan(table, chunk))
+                for name, frame in _cubed(rows, table, these):
+                    of_some.setdefault(name, []).append(frame)
+            for name, frames in of_some.items():
+                made.setdefault(name, []).append(_added_up(table, frames))
     folder.mkdir()
     (folder / _FILES).write_text(json.dumps(files), encoding="utf-8")
     while made:

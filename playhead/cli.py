@@ -31,6 +31,7 @@ COMMANDS = {
     "slo": "Check, compile and evaluate objectives.",
     "cost": "Unit economics, break-even and the quarterly report.",
     "replay": "A video over recorded networks, by a rule of adaptation.",
+    "search": "Titles of a catalogue by what they are about, and why.",
     "cache": "What a cache of a given size misses of a trace, by policy.",
     "lake": "Look at a lake and keep it small.",
     "dashboard": "Serve the dashboard on loopback.",
