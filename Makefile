@@ -46,7 +46,7 @@ unit: $(VENV)/.dev ## pytest without the integration tests; ARGS="tests/alerts -
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 .PHONY: integration
-integration: $(VENV)/.spark ## the tests that need promtool, Java with Spark, or a browser
+integration: $(VENV)/.spark $(VENV)/.focus ## the tests that need promtool, Java with Spark, LibreOffice or a browser
 	$(say) 'pytest -m integration'
 	@$(BIN)/python -m pytest -m integration $(ARGS)
 
@@ -62,6 +62,7 @@ lock: $(VENV)/.dev ## resolve the dependencies anew; ARGS="--upgrade" for the ne
 	@$(COMPILE) pyproject.toml --group build -o requirements.lock $(ARGS)
 	@$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 	@$(COMPILE) --group spark -c requirements-dev.lock -o requirements-spark.lock $(ARGS)
+	@$(subst 3.11,3.12,$(COMPILE)) --group focus -o requirements-focus.lock $(ARGS)
 
 .PHONY: validation
 validation: $(VENV)/.dev ## the emulated service beside the field, docs/validation.md; ARGS="--lake lake --traces DIR"
@@ -107,5 +108,14 @@ $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(VENV)/.
 $(VENV)/.spark: requirements-spark.lock $(VENV)/.dev
 	$(say) 'packages of $<'
 	@$(PIP) install $(PIP_QUIETLY) --only-binary :all: --no-binary pyspark --no-build-isolation \
+	  --require-hashes -r $<
+	@touch $@
+
+# The FOCUS validator in an environment of its own; without a Python 3.12 or later its test is skipped.
+FOCUS_PYTHON ?= $(shell for p in python3.12 python3.13 python3 $(PYTHON); do \
+  $$p -c 'import sys; sys.exit(not (3, 12) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+$(VENV)/.focus: requirements-focus.lock | $(VENV)/.created
+	@if test -z '$(FOCUS_PYTHON)'; then echo 'no Python 3.12 or 3.13: the FOCUS validator is left out'; exit 0; fi; \
+	  $(FOCUS_PYTHON) -m venv $(VENV)/focus && $(VENV)/focus/bin/python -m pip install $(PIP_QUIETLY) --quiet \
 	  --require-hashes -r $<
 	@touch $@

@@ -7,5 +7,5 @@ lake, the emulator or the alerts: whoever composes them is above.
 
     rates.load -> usage.Usage -> bill -> charges.charges -> margin.unit_costs
                                       -> cdn.breakeven, encoding.payback, switches.margin_effects
-                                      -> statement.state -> report.render
+                                      -> statement.state -> quarterly.quarterly -> report: page, pdf, workbook
 """

@@ -23,7 +23,17 @@ from cost_model.rates import GLOBAL, Rate, Rates
 from cost_model.uncertainty import DRAWS, Floats, sample_rate
 from cost_model.usage import Usage
 
-__all__ = ["UNITS_PER_USD", "Line", "bill", "exact", "list_costs", "simulated", "whole_units"]
+__all__ = [
+    "UNITS_PER_USD",
+    "Encode",
+    "Line",
+    "bill",
+    "encode_costs",
+    "exact",
+    "list_costs",
+    "simulated",
+    "whole_units",
+]
 
 UNITS_PER_USD = 10**10
 """What charges are counted in: the last decimal of the contract's amounts. A cent is too coarse for a small lake."""
@@ -78,6 +88,17 @@ class Line(Generic[Amount]):
     codec: str | None = None
     category: str = "Usage"
     quantity: tuple[int, int, str] | None = None  # numerator, denominator, unit
+
+
+@dataclass(frozen=True)
+class Encode(Generic[Amount]):
+    """Encodes of one month and codec: what they cost, and how long they are written off."""
+
+    month: date
+    codec: str
+    runtime_ms: int
+    cost: Amount
+    life_months: Amount
 
 
 def bill(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
@@ -206,39 +227,50 @@ def _purchases(
             )  # fmt: skip
 
 
-def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
+def encode_costs(usage: Usage, price: Prices[Amount]) -> Iterator[Encode[Amount]]:
+    """What each row of ``usage.encode`` cost, and how long it is written off.
+
+    Encodes from before the rates begin are priced as at the first month reported.
+    """
     for row in usage.encode.iter_rows(named=True):
         codec, encoded, runtime = str(row["codec"]), row["month"], int(row["runtime_ms"])
-        name = _ENCODE_PRICE[codec]
-        # Encodes from before the rates begin are priced as at the first month reported.
         at = max(encoded, usage.months[0])
         life = price("encode_life_years", at, None) * 12
-        if _is_over(life - _months_between(encoded, usage.months[0])):
+        yield Encode(encoded, codec, runtime, _encode_minute(codec, at, price) * runtime / 60_000, life)
+
+
+def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
+    # A month's charge is for all encodes still in the books, whichever month they are from.
+    in_books: dict[tuple[date, str], tuple[Amount, int]] = {}
+    for encode in encode_costs(usage, price):
+        life, cost, codec = encode.life_months, encode.cost, encode.codec
+        if _is_over(life - _months_between(encode.month, usage.months[0])):
             continue
-        minute = (
-            price(name, at, None)
-            * price("ladder_1080p_equivalent", at, None)
-            * price("encode_trials", at, None)
-        )
-        if codec == "av1_fgs":
-            minute = minute * price("film_grain_encode_factor", at, None)
-        cost = minute * runtime / 60_000
         for month in usage.months:
-            age = _months_between(encoded, month)
+            age = _months_between(encode.month, month)
             if age == 0:
                 yield Line(
-                    month, "encoding", f"encode_{codec}", name, cost, cost * 0, codec=codec,
+                    month, "encoding", f"encode_{codec}", _ENCODE_PRICE[codec], cost, cost * 0, codec=codec,
                     category="Purchase",
                 )  # fmt: skip
             if age >= 0:
                 part, whole = usage.coverage(month)
                 # Straight-line: a month's share until the life is over.
-                left = _clip(life - age)
-                written_off = cost / life * left * part / whole
-                yield Line(
-                    month, "encoding", f"encode_{codec}", name, cost * 0, written_off, codec=codec,
-                    quantity=(runtime, 60_000, "Minutes in service"),
-                )  # fmt: skip
+                written_off = cost / life * _clip(life - age) * part / whole
+                so_far, runtimes = in_books.get((month, codec), (cost * 0, 0))
+                in_books[month, codec] = so_far + written_off, runtimes + encode.runtime_ms
+    for (month, codec), (written_off, runtime) in sorted(in_books.items(), key=lambda entry: entry[0]):
+        yield Line(
+            month, "encoding", f"encode_{codec}", _ENCODE_PRICE[codec], written_off * 0, written_off,
+            codec=codec, quantity=(runtime, 60_000, "Minutes in service"),
+        )  # fmt: skip
+
+
+def _encode_minute(codec: str, at: date, price: Prices[Amount]) -> Amount:
+    """A minute of video through the whole ladder, trial encodes included."""
+    ladder, trials = price("ladder_1080p_equivalent", at, None), price("encode_trials", at, None)
+    minute = price(_ENCODE_PRICE[codec], at, None) * ladder * trials
+    return minute * price("film_grain_encode_factor", at, None) if codec == "av1_fgs" else minute
 
 
 def _tiered(entry: Rate, quantity: Decimal) -> Decimal:

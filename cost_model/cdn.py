@@ -2,20 +2,21 @@
 
 The identities (all a month, USD; rate names in ``rates.toml``)::
 
-    third party = GB · third_party_price
+    third party = GB · third_party_price, or at list price by the volume of the month
     own         = appliances + maintenance + hosting + ports + transit + partnership + staff + platform
                   + overflow_ratio · GB · third_party_price
     GB          = subscribers · hours_per_member_day · (365/12) · gb_per_hour
     peak Gbit/s = subscribers · hours_per_member_day · gb_per_hour · 8 / 86,400 · peak_to_mean
 
-Delivery cost alone: what reliability is worth to retention is not in it. Footprint is a policy: *lean* puts
-one site in an ISP, *dense* follows the largest public footprint; both are bound below by ``servers_per_site``
-and above by capacity at peak.
+Delivery cost alone: what reliability is worth to retention is not in it (:mod:`cost_model.reliability`).
+Footprint is a policy: *lean* puts one site into each access network that is large enough, *dense* one into each
+urban area of it that is. Neither is scaled from a public footprint; :mod:`cost_model.backtest` holds the outcome
+beside one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,13 +24,13 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from cost_model.rates import Rates
+from cost_model.rates import Rates, Tier
 from cost_model.uncertainty import DRAWS, Driver, Floats, Interval, drivers, interval, sample
 
 __all__ = [
-    "FLEET_RATES", "POLICIES", "Breakeven", "CurvePoint", "Fleet", "Policy", "breakeven", "fleet_pools",
-    "monthly_gb", "own_marginal_usd_per_gb", "own_usd_per_month", "plan_fleet", "rate_names",
-    "third_party_usd_per_month",
+    "FLEET_RATES", "POLICIES", "Breakeven", "CurvePoint", "Fleet", "Policy", "breakeven", "crossing_model",
+    "fleet_pools", "monthly_gb", "own_marginal_usd_per_gb", "own_usd_per_month", "plan_fleet", "rate_names",
+    "site_count", "third_party_usd_per_month",
 ]  # fmt: skip
 
 Policy = Literal["lean", "dense"]
@@ -44,7 +45,8 @@ FLEET_RATES = (
 )  # fmt: skip
 _PLAN_RATES = (
     "hours_per_member_day", "gb_per_hour", "peak_to_mean", "overflow_ratio", "storage_tier_ratio",
-    "sites_per_million_lean", "sites_per_million_dense", "servers_per_site", "edge_throughput",
+    "access_networks", "embedded_minimum_lean", "embedded_minimum_dense", "urban_areas",
+    "networks_per_urban_area", "urban_ratio", "servers_per_site", "edge_throughput",
     "storage_throughput", "peak_utilisation_ratio", "exchange_sites", "storage_servers_per_exchange",
     "exchange_port_gbps", "transit_ratio", "fill_gbps",
 )  # fmt: skip
@@ -137,24 +139,29 @@ def breakeven(
     given: Mapping[str, float] | None = None,
     at_subscribers: float = 100e6,
     prices: Sequence[float] = (),
+    at_list_price: bool = False,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Breakeven:
     """Solve own(subscribers) = third party(subscribers) in every draw of the rates.
 
+    ``at_list_price`` has the third party cost ``third_party_list_price`` by the month's volume, tier by tier.
     ``given`` fixes rates (a negotiated ``third_party_price``, measured ``gb_per_hour``); ``prices`` in USD/GB
     are the points of the curve. Own cost per subscriber never rises with subscribers (each part is constant,
     linear, or the larger of the two), so there is at most one crossing and halving finds it.
     """
     drawn = sample(rates, _RATES, day, given=given, draws=draws, seed=seed)
-    outcome = _crossing(drawn, policy)
+    tiers = rates.at("third_party_list_price", day).tiers if at_list_price else None
+    outcome = _crossing(drawn, policy, tiers)
     few = {name: values[:_CURVE_DRAWS] for name, values in drawn.items()}
     curve = []
     for price in prices:
         points = _crossing(few | {"third_party_price": np.full(len(few["wacc_ratio"]), price)}, policy)
         curve.append(CurvePoint(price, interval(points), float(np.isinf(points).mean())))
     size = np.full(draws, at_subscribers)
-    saving = 12 * (third_party_usd_per_month(size, drawn) - own_usd_per_month(size, drawn, policy))
+    saving = 12 * (
+        third_party_usd_per_month(size, drawn, tiers) - own_usd_per_month(size, drawn, policy, tiers)
+    )
     return Breakeven(
         policy=policy,
         subscribers=interval(outcome),
@@ -199,12 +206,14 @@ def fleet_pools(
     }
 
 
-def plan_fleet(subscribers: Floats, rate: Mapping[str, Floats], policy: Policy) -> Fleet[Floats]:
-    """Size a fleet for ``subscribers`` (arrays of draws).
+def plan_fleet(
+    subscribers: Floats, rate: Mapping[str, Floats], policy: Policy, *, sites: Floats | None = None
+) -> Fleet[Floats]:
+    """Size a fleet for ``subscribers`` (arrays of draws); ``sites`` where they stand already.
 
     ::
 
-        sites           = subscribers/1e6 · sites_per_million[policy], at least 1
+        sites           = site_count
         edge servers    = max(sites · servers_per_site, edge peak / (edge_throughput · peak_utilisation))
         storage servers = max(exchange sites · storage_servers_per_exchange,
                               storage peak / (storage_throughput · peak_utilisation))
@@ -215,7 +224,7 @@ def plan_fleet(subscribers: Floats, rate: Mapping[str, Floats], policy: Policy) 
     own_peak_gbps = _peak_gbps(subscribers, rate) * (1 - rate["overflow_ratio"])
     storage_peak = own_peak_gbps * rate["storage_tier_ratio"]
     used = rate["peak_utilisation_ratio"]
-    sites = np.maximum(1, subscribers / 1e6 * rate[f"sites_per_million_{policy}"])
+    sites = site_count(own_peak_gbps, rate, policy) if sites is None else sites
     exchanges = rate["exchange_sites"]
     return Fleet(
         sites=sites,
@@ -233,21 +242,72 @@ def plan_fleet(subscribers: Floats, rate: Mapping[str, Floats], policy: Policy) 
     )
 
 
-def own_usd_per_month(subscribers: Floats, rate: Mapping[str, Floats], policy: Policy) -> Floats:
+def site_count(peak_gbps: Floats, rate: Mapping[str, Floats], policy: Policy) -> Floats:
+    """Embedded sites that ``peak_gbps`` of own delivery is worth.
+
+    ::
+
+        lean  = networks whose peak is at least embedded_minimum_lean, one site each
+        dense = lean, or the networks of urban areas whose peak there is at least embedded_minimum_dense
+
+    Networks and urban areas are sized by Zipf's law with exponent 1 (for cities: Gabaix 1999): of K, the i-th has
+    1 / (i · H_K) of all, H_K = ln K + 0.577, and so many are above a threshold as its share goes into the largest.
+    """
+
+    def above(parts: Floats, shared_gbps: Floats, threshold_gbps: Floats) -> Floats:
+        return np.minimum(parts, shared_gbps / ((np.log(parts) + np.euler_gamma) * threshold_gbps))
+
+    lean = np.maximum(1, above(rate["access_networks"], peak_gbps, rate["embedded_minimum_lean"]))
+    if policy == "lean":
+        return lean
+    networks = rate["networks_per_urban_area"]
+    areas = above(
+        rate["urban_areas"], peak_gbps * rate["urban_ratio"] / networks, rate["embedded_minimum_dense"]
+    )
+    return np.maximum(lean, areas * networks)
+
+
+def own_usd_per_month(
+    subscribers: Floats,
+    rate: Mapping[str, Floats],
+    policy: Policy,
+    tiers: Sequence[Tier] | None = None,
+    *,
+    sites: Floats | None = None,
+) -> Floats:
     """All costs of an own CDN, USD a month, capex annualised at ``wacc_ratio`` over ``appliance_life_years``.
 
     Capital recovery factor = w / (1 − (1 + w)^−life).
     """
     wacc = rate["wacc_ratio"]
     recovery = wacc / (1 - (1 + wacc) ** -rate["appliance_life_years"])
-    pools = fleet_pools(plan_fleet(subscribers, rate, policy), rate, recovery / 12)
-    overflow = rate["overflow_ratio"] * third_party_usd_per_month(subscribers, rate)
+    pools = fleet_pools(plan_fleet(subscribers, rate, policy, sites=sites), rate, recovery / 12)
+    overflow = third_party_usd_per_month(subscribers, rate, tiers, share=rate["overflow_ratio"])
     return np.asarray(sum(pools.values(), start=overflow))
 
 
-def third_party_usd_per_month(subscribers: Floats, rate: Mapping[str, Floats]) -> Floats:
-    """GB a month · negotiated price, USD."""
-    return monthly_gb(subscribers, rate) * rate["third_party_price"]
+def third_party_usd_per_month(
+    subscribers: Floats,
+    rate: Mapping[str, Floats],
+    tiers: Sequence[Tier] | None = None,
+    *,
+    share: Floats | float = 1.0,
+) -> Floats:
+    """``share`` of the GB of a month at the negotiated price, or at ``tiers`` of volume; USD."""
+    gb = np.asarray(monthly_gb(subscribers, rate) * share)
+    if tiers is None:
+        return np.asarray(gb * rate["third_party_price"])
+    ends = [float(tier.above) for tier in tiers[1:]] + [np.inf]
+    parts = (
+        np.clip(gb - float(tier.above), 0, end - float(tier.above)) * float(tier.price)
+        for tier, end in zip(tiers, ends, strict=True)
+    )
+    return np.asarray(sum(parts, start=np.zeros_like(gb)))
+
+
+def crossing_model(policy: Policy) -> Callable[[Mapping[str, Floats]], Floats]:
+    """Break-even in subscribers as a function of drawn rates, for :func:`cost_model.sensitivity.sobol`."""
+    return lambda drawn: _crossing(drawn, policy)
 
 
 def monthly_gb(subscribers: Floats, rate: Mapping[str, Floats]) -> Floats:
@@ -256,13 +316,15 @@ def monthly_gb(subscribers: Floats, rate: Mapping[str, Floats]) -> Floats:
 
 
 def own_marginal_usd_per_gb(subscribers: Floats, rate: Mapping[str, Floats], policy: Policy) -> Floats:
-    """What the last tenth of the bytes costs on an own CDN, USD/GB.
+    """What the last tenth of the bytes costs on an own CDN whose sites stand, USD/GB.
 
     Far below the average where the footprint, not capacity, binds the fleet: saved bytes then save transit
     and overflow alone.
     """
     fewer = dict(rate) | {"gb_per_hour": rate["gb_per_hour"] * 0.9}
-    saved = own_usd_per_month(subscribers, rate, policy) - own_usd_per_month(subscribers, fewer, policy)
+    sites = np.asarray(plan_fleet(subscribers, rate, policy).sites)
+    now, then = (own_usd_per_month(subscribers, one, policy, sites=sites) for one in (rate, fewer))
+    saved = now - then
     return np.asarray(saved / (monthly_gb(subscribers, rate) * 0.1))
 
 
@@ -276,12 +338,13 @@ def _peak_gbps(subscribers: Floats, rate: Mapping[str, Floats]) -> Floats:
     return np.asarray(mean * rate["peak_to_mean"])
 
 
-def _crossing(rate: Mapping[str, Floats], policy: Policy) -> Floats:
+def _crossing(rate: Mapping[str, Floats], policy: Policy, tiers: Sequence[Tier] | None = None) -> Floats:
     draws = len(rate["wacc_ratio"])
 
     def is_own_cheaper(log_subscribers: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         size = np.exp(log_subscribers)
-        return np.asarray(own_usd_per_month(size, rate, policy) <= third_party_usd_per_month(size, rate))
+        own = own_usd_per_month(size, rate, policy, tiers)
+        return np.asarray(own <= third_party_usd_per_month(size, rate, tiers))
 
     low, high = np.full(draws, np.log(_FEWEST)), np.full(draws, np.log(_MOST))
     never = ~is_own_cheaper(high)

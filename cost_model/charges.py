@@ -2,7 +2,8 @@
 
 A line of the bill is split over the slices (month, region, ISP, tier, CDN, codec) that bear it, in
 proportion to their bytes, by largest remainder: the slices of a line sum to the line, and so all charges sum
-to the bill. A line that no slice bears is charged whole, with the dimensions it has.
+to the bill. Hardware is split over the appliances too, where their bytes are told (``ResourceId``). A line that
+no slice bears is charged whole, with the dimensions it has.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from cost_model.apportion import apportion
 from cost_model.bill import UNITS_PER_USD, Line, bill, exact, list_costs, whole_units
 from cost_model.rates import Rates
 from cost_model.usage import Usage
+from metrics.charges import COMPUTED_ACCOUNT
 from metrics.errors import InputError
 from metrics.telemetry import get_table
 
-__all__ = ["DESCRIPTIONS", "MODELLED_ACCOUNT", "bill_frame", "charges", "neutralised", "residual"]
+__all__ = ["DESCRIPTIONS", "bill_frame", "charges", "neutralised", "neutralised_text", "residual"]
 
-MODELLED_ACCOUNT = "playhead"
-"""BillingAccountId of charges priced here from usage, which tells them from a bill that was received."""
+_BYTES_PER_GB = 10**9
 
-_SLICE = ("month", "region", "isp", "tier", "cdn", "codec")
+_SLICE = ("month", "region", "isp", "tier", "cdn", "codec", "appliance")
+_HARDWARE = ("appliances_", "maintenance_", "hosting_", "capex_")
 _PROVIDER = {"third_party": "Third-party CDN"}
 _SERVICE = {
     "delivery": ("Networking", "Content delivery"),
@@ -52,7 +54,7 @@ DESCRIPTIONS = {
 
 
 def charges(
-    usage: Usage, rates: Rates, *, account: str = MODELLED_ACCOUNT, is_synthetic: bool = False
+    usage: Usage, rates: Rates, *, account: str = COMPUTED_ACCOUNT, is_synthetic: bool = False
 ) -> pl.DataFrame:
     """The contract's table ``charge`` for a quarter of usage.
 
@@ -60,12 +62,14 @@ def charges(
     ListCost what would be invoiced at public list price where there is one. Amounts are whole 10⁻¹⁰ USD.
     """
     lines = _rounded(usage, rates)
-    slices = usage.delivery.filter(pl.col("delivered_bytes") > 0).sort(_SLICE, nulls_last=True)
+    slices = _slices(usage)
     sizes = [int(size) for size in slices["delivered_bytes"].to_list()]
     places = _Places(slices)
     out: dict[str, list[int | None]] = {
         k: [] for k in ("line", "slice", "billed", "effective", "listed", "share")
     }
+    per_slice = _BYTES_PER_GB, "GB"
+    measures: list[tuple[int, str] | tuple[None, None]] = []
     for number, (line, billed, effective, listed) in enumerate(lines):
         at = places.of(line)
         weights = [sizes[i] for i in at]
@@ -78,14 +82,18 @@ def charges(
                 out[key] += [0] * len(at)
             else:
                 out[key] += apportion(amount, weights)
-        # Usage of a metered line, split like its cost.
+        # Usage of a metered line, split like its cost; else the bytes that bear it.
         quantity = line.quantity
-        out["share"] += (
-            [None] * max(1, len(at))
-            if quantity is None
-            else ([quantity[0]] if not at else apportion(quantity[0], weights))
-        )
-    return _shaped(out, lines, slices, account, is_synthetic)
+        if quantity is not None:
+            out["share"] += apportion(quantity[0], weights) if at else [quantity[0]]
+            measures.append(quantity[1:])
+        elif at and line.category == "Usage":
+            out["share"] += weights
+            measures.append(per_slice)
+        else:
+            out["share"] += [None] * max(1, len(at))
+            measures.append((None, None))
+    return _shaped(out, lines, measures, slices, account, is_synthetic)
 
 
 def bill_frame(usage: Usage, rates: Rates) -> pl.DataFrame:
@@ -129,30 +137,63 @@ def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def neutralised_text(text: str) -> str:
+    """One text, as :func:`neutralised` does it.
+
+    >>> neutralised_text("=1+1"), neutralised_text("isp-a")
+    ("'=1+1", 'isp-a')
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 class _Places:
     """Row numbers of the slices that bear a line."""
 
     def __init__(self, slices: pl.DataFrame) -> None:
-        self._by_month: dict[date, list[tuple[int, tuple[str | None, ...]]]] = defaultdict(list)
-        for number, row in enumerate(slices.select(_SLICE).iter_rows()):
-            self._by_month[row[0]].append((number, row[1:]))
+        self._rows: dict[tuple[date, bool], list[tuple[int, tuple[str | None, ...]]]] = defaultdict(list)
+        for number, (month, *dimensions, by_appliance) in enumerate(
+            slices.select(*_SLICE[:-1], "by_appliance").iter_rows()
+        ):
+            self._rows[month, by_appliance].append((number, tuple(dimensions)))
         self._found: dict[tuple[object, ...], list[int]] = {}
 
     def of(self, line: Line[Decimal]) -> list[int]:
         if line.pool == "control_plane":  # requests are not caused by bytes: charged to the region, whole
             return []
+        is_hardware = line.sku.startswith(_HARDWARE)
+        return (is_hardware and self._bearing(line, by_appliance=True)) or self._bearing(
+            line, by_appliance=False
+        )
+
+    def _bearing(self, line: Line[Decimal], *, by_appliance: bool) -> list[int]:
         wanted = (line.region, line.tier, line.cdn, line.codec)
-        key = (line.month, *wanted)
+        key = (line.month, by_appliance, *wanted)
         if key not in self._found:
             self._found[key] = [
                 number
-                for number, (region, _, tier, cdn, codec) in self._by_month[line.month]
+                for number, (region, _, tier, cdn, codec) in self._rows[line.month, by_appliance]
                 if all(
                     want is None or want == has
                     for want, has in zip(wanted, (region, tier, cdn, codec), strict=True)
                 )
             ]
         return self._found[key]
+
+
+def _slices(usage: Usage) -> pl.DataFrame:
+    """Slices of all delivery, and after them those of the own CDN by appliance."""
+    return pl.concat(
+        [
+            frame.filter(pl.col("delivered_bytes") > 0)
+            .with_columns(by_appliance=pl.lit(by_appliance))
+            .sort(_SLICE, nulls_last=True)
+            for frame, by_appliance in (
+                (usage.delivery.with_columns(appliance=pl.lit(None, pl.String)), False),
+                (usage.appliances, True),
+            )
+        ],
+        how="diagonal",
+    )
 
 
 def _rounded(usage: Usage, rates: Rates) -> list[tuple[Line[Decimal], int, int, int]]:
@@ -171,6 +212,7 @@ def _rounded(usage: Usage, rates: Rates) -> list[tuple[Line[Decimal], int, int, 
 def _shaped(
     out: dict[str, list[int | None]],
     lines: list[tuple[Line[Decimal], int, int, int]],
+    measures: list[tuple[int, str] | tuple[None, None]],
     slices: pl.DataFrame,
     account: str,
     is_synthetic: bool,
@@ -180,7 +222,7 @@ def _shaped(
             (
                 number, *_instants(line.month), line.category,
                 DESCRIPTIONS.get(line.sku, f"{line.sku.replace('_', ' ').capitalize()}"),
-                line.quantity[2] if line.quantity else None, line.quantity[1] if line.quantity else None,
+                measures[number][1], measures[number][0],
                 _PROVIDER.get(line.cdn or "", "Own"), *_SERVICE[line.pool], line.sku, line.pool, line.rate,
                 line.region, line.tier, line.cdn, line.codec,
             )
@@ -200,7 +242,7 @@ def _shaped(
     parts = pl.DataFrame(
         out,
         schema={"line": pl.Int64, "slice": pl.UInt32, "billed": pl.Int128, "effective": pl.Int128,
-                "listed": pl.Int128, "share": pl.Decimal(38, 0)},
+                "listed": pl.Int128, "share": pl.Int128},
     )  # fmt: skip
     placed = slices.select(_SLICE[1:]).with_row_index("slice")
     joined = (
@@ -215,9 +257,9 @@ def _shaped(
                     ("listed", "ListCost"),
                 )
             ),
-            ConsumedQuantity=(pl.col("share").cast(pl.Decimal(38, 10)) / pl.col("per")).cast(
-                pl.Decimal(38, 10)
-            ),
+            ConsumedQuantity=(
+                pl.col("share").cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, 10)) / pl.col("per")
+            ).cast(pl.Decimal(38, 10)),
             ListUnitPrice=pl.lit(None, usd),
             RegionId=pl.coalesce("region", "line_region"),
             x_isp=pl.col("isp"),
@@ -227,7 +269,7 @@ def _shaped(
             BillingAccountId=pl.lit(account),
             BillingCurrency=pl.lit("USD"),
             PublisherName=pl.col("ProviderName"),
-            ResourceId=pl.lit(None, pl.String),
+            ResourceId=pl.col("appliance"),
             is_synthetic=pl.lit(is_synthetic),
         )
     )

@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from cost_model.cdn import FLEET_RATES, Policy, monthly_gb, own_marginal_usd_per_gb
+from cost_model.cdn import Policy, monthly_gb, own_marginal_usd_per_gb, rate_names
 from cost_model.rates import Rates
 from cost_model.uncertainty import DRAWS, Driver, Floats, Interval, drivers, interval, sample
 
@@ -37,12 +37,6 @@ _ENCODE_RATES = (
     "encode_price_av1", "film_grain_encode_factor", "ladder_1080p_equivalent", "encode_trials",
     "catalogue_hours", "catalogue_growth_ratio", "av1_programme_price", "av1_device_ratio",
     "av1_saving_ratio", "hours_per_member_day", "gb_per_hour", "third_party_price",
-)  # fmt: skip
-_OWN_RATES = (
-    *FLEET_RATES, "peak_to_mean", "overflow_ratio", "storage_tier_ratio", "sites_per_million_lean",
-    "sites_per_million_dense", "servers_per_site", "edge_throughput", "storage_throughput",
-    "peak_utilisation_ratio", "exchange_sites", "storage_servers_per_exchange", "exchange_port_gbps",
-    "transit_ratio", "fill_gbps", "appliance_life_years", "wacc_ratio",
 )  # fmt: skip
 
 
@@ -112,7 +106,7 @@ def payback(
     ``given`` fixes rates: ``av1_saving_ratio`` and ``av1_device_ratio`` measured in two worlds of one seed,
     a negotiated ``third_party_price``; ``labels`` of the result say which were given and which are ranges.
     """
-    names = tuple(dict.fromkeys((*_ENCODE_RATES, *(_OWN_RATES if delivery == "own" else ()))))
+    names = tuple(dict.fromkeys((*_ENCODE_RATES, *(rate_names() if delivery == "own" else ()))))
     drawn = sample(rates, names, day, given=given, draws=draws, seed=seed)
     hour = encode_usd_per_hour(drawn)
     investment = drawn["av1_programme_price"] + drawn["catalogue_hours"] * hour

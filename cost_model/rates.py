@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
@@ -186,18 +186,23 @@ class Rates:
         return places
 
 
-def load(path: Path | None = None) -> Rates:
-    """The shipped rates, with the entries of ``path`` in place of those of the same name.
+def load(path: Path | Sequence[Path] | None = None) -> Rates:
+    """The shipped rates, with the entries of ``path`` in place of those of the same name; of several, the last.
 
     Raises :class:`~metrics.errors.InputError`, one line with file and entry, for anything that is not a
     well-formed entry with unit and source, for a unit other than the shipped entry's, for overlapping
     effective periods and for names that no identity of the model uses.
     """
     shipped = Rates(_read(_SHIPPED), "rates.toml")
-    if path is None:
-        return shipped
+    paths = [path] if isinstance(path, Path) else list(path or ())
+    rates = shipped
+    for one in paths:
+        rates = _replaced(rates, one, {rate.name: rate.unit for rate in shipped.entries})
+    return rates
+
+
+def _replaced(rates: Rates, path: Path, units: Mapping[str, str]) -> Rates:
     own = _read(path)
-    units = {rate.name: rate.unit for rate in shipped.entries}
     for rate in own:
         if rate.name.startswith("usd_per_"):
             continue
@@ -212,8 +217,9 @@ def load(path: Path | None = None) -> Rates:
                 mend=f"give it in {units[rate.name]}",
             )
     replaced = frozenset(rate.name for rate in own)
-    kept = tuple(rate for rate in shipped.entries if rate.name not in replaced)
-    merged = Rates(kept + own, str(path), replaced)
+    kept = tuple(rate for rate in rates.entries if rate.name not in replaced)
+    file = f"{rates.file}, {path}" if rates.overridden else str(path)
+    merged = Rates(kept + own, file, rates.overridden | replaced)
     for rate in own:
         merged.usd_per(rate.currency, rate.effective_from)
     return merged

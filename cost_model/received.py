@@ -8,16 +8,20 @@ from typing import Any
 
 import polars as pl
 
-from cost_model.charges import MODELLED_ACCOUNT
 from cost_model.margin import COST_POOLS
 from cost_model.usage import Quarter
+from metrics.charges import COMPUTED_ACCOUNT
 
 __all__ = ["ReceivedBill", "received_bill"]
 
 
 @dataclass(frozen=True)
 class ReceivedBill:
-    """Charges in USD by pool, dearest first; ``usd_per_hour`` is effective cost of the unit-cost pools."""
+    """Charges in USD by pool, dearest first; ``usd_per_hour`` is effective cost of the unit-cost pools.
+
+    A bill is for all sessions, so its hours are too: ``hours_told_ratio`` of them tell how long they played, and
+    the others are taken to have played as long.
+    """
 
     charges: int
     billed_usd: Decimal
@@ -26,6 +30,7 @@ class ReceivedBill:
     without_pool: int
     not_in_usd: int
     usd_per_hour: float | None
+    hours_told_ratio: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -34,8 +39,12 @@ class ReceivedBill:
         return vars(self) | {name: str(getattr(self, name)) for name in money} | {"pools": pools}
 
 
-def received_bill(charged: pl.LazyFrame, quarter: Quarter, hours: Decimal) -> ReceivedBill | None:
+def received_bill(
+    charged: pl.LazyFrame, quarter: Quarter, hours_told: Decimal, hours_told_ratio: float = 1.0
+) -> ReceivedBill | None:
     """The bill among ``charged`` (the contract's table ``charge``), or None where none was received.
+
+    ``hours_told`` were played in the sessions that tell it, ``hours_told_ratio`` of all (0..1).
 
     A charge belongs to the quarter in which its period begins. Charges modelled here from usage, and those of
     an emulated service, are no bill. A charge counts in ``without_pool`` where no unit cost has its pool.
@@ -44,7 +53,7 @@ def received_bill(charged: pl.LazyFrame, quarter: Quarter, hours: Decimal) -> Re
     found = (
         charged.filter(
             pl.col("x_period_start_ts_ms").is_between(start, end, closed="left"),
-            pl.col("BillingAccountId") != MODELLED_ACCOUNT,
+            pl.col("BillingAccountId") != COMPUTED_ACCOUNT,
             ~pl.col("is_synthetic"),
         )
         .group_by(pool="x_cost_pool", currency="BillingCurrency")
@@ -68,7 +77,10 @@ def received_bill(charged: pl.LazyFrame, quarter: Quarter, hours: Decimal) -> Re
         pools=in_usd.to_dicts(),
         without_pool=_charges(in_usd) - _charges(counted),
         not_in_usd=_charges(found) - _charges(in_usd),
-        usd_per_hour=float(unit_cost / hours) if hours and counted.height else None,
+        usd_per_hour=float(unit_cost / hours_told) * hours_told_ratio
+        if hours_told and counted.height
+        else None,
+        hours_told_ratio=hours_told_ratio,
     )
 
 

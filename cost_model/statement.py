@@ -17,8 +17,8 @@ from cost_model.bill import bill, simulated
 from cost_model.cdn import POLICIES, Breakeven, Policy, breakeven
 from cost_model.charges import bill_frame, charges, residual
 from cost_model.encoding import Delivery, Payback, payback
-from cost_model.margin import INCLUDED, unit_cost_tree, unit_costs
-from cost_model.rates import GLOBAL, Rates, load
+from cost_model.margin import INCLUDED, margin_cells, unit_cost_tree, unit_costs
+from cost_model.rates import Rates, load
 from cost_model.switches import margin_effects
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval
 from cost_model.usage import Quarter, Usage
@@ -48,8 +48,8 @@ class Statement:
     """Everything the quarter's report says. Frames are those of their modules; ``residual_usd`` must be 0.
 
     ``given`` are the rates that measurement replaced in break-even and payback, ``given_encoding`` those
-    replaced in the payback alone, with where each came from. ``switches``: effect of each decision on margin,
-    USD a stream hour.
+    replaced in the payback alone, with where each came from; ``cells`` are what margins add up.
+    ``switches``: effect of each decision on margin, USD a stream hour.
     """
 
     quarter: Quarter
@@ -71,6 +71,7 @@ class Statement:
     given: Mapping[str, tuple[float, str]]
     given_encoding: Mapping[str, tuple[float, str]]
     members: float
+    cells: pl.DataFrame
     differences: list[dict[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -130,7 +131,8 @@ def state(
     fixed_encoding = fixed | {name: value for name, (value, _) in given_encoding.items()}
     day = usage.months[0]
     size = members or 100e6
-    total = unit_costs(charged, usage, rates).row(0, named=True)
+    cells = margin_cells(charged, usage, rates)
+    total = unit_costs(charged, usage, rates, cells=cells).row(0, named=True)
     cost = Decimal(billed["effective_usd"].sum())
     return Statement(
         quarter=usage.quarter,
@@ -144,7 +146,10 @@ def state(
         total=total,
         figures=_figures(usage, rates, total, draws, seed),
         tree={k: None if v is None else float(v) for k, v in unit_cost_tree(cost, usage).items()},
-        by={name: unit_costs(charged, usage, rates, [name]) for name in ("region", "codec", "cdn")},
+        by={
+            name: unit_costs(charged, usage, rates, [name], cells=cells)
+            for name in ("region", "codec", "cdn")
+        },
         breakevens={
             policy: breakeven(
                 rates,
@@ -160,7 +165,7 @@ def state(
         },
         list_price_breakevens={
             policy: breakeven(
-                rates, day, policy=policy, given=fixed | _at_list(rates, usage), draws=2_000
+                rates, day, policy=policy, given=fixed, at_list_price=True, draws=2_000
             ).subscribers
             for policy in POLICIES
         },
@@ -188,12 +193,9 @@ def state(
         given=given,
         given_encoding=given_encoding,
         members=members,
+        cells=cells,
         differences=rates.differences(load()),
     )
-
-
-def _at_list(rates: Rates, usage: Usage) -> dict[str, float]:
-    return {"third_party_price": float(rates.usd("third_party_list_price", usage.months[0], GLOBAL))}
 
 
 def _figures(

@@ -23,6 +23,7 @@ __all__ = ["USAGE_SCHEMAS", "Quarter", "Usage", "fleet", "months_of"]
 _WHOLE = pl.Decimal(38, 0)
 _COLUMNS: Mapping[str, Sequence[str]] = {
     "delivery": ("month", "region", "isp", "tier", "cdn", "codec", "delivered_bytes"),
+    "appliances": ("month", "region", "isp", "tier", "cdn", "codec", "appliance", "delivered_bytes"),
     "days": ("month", "days"),
     "fleet": (
         "month", "region", "sites", "edge_servers", "exchange_sites", "storage_servers", "exchange_ports",
@@ -30,11 +31,13 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     ),
     "encode": ("month", "codec", "runtime_ms"),
     "control": ("month", "service", "region", "requests"),
-    "hours": ("month", "region", "codec", "cdn", "playing_ms"),
+    "hours": (
+        "month", "region", "isp", "device", "codec", "cdn", "streams", "playing_ms", "delivered_bytes",
+    ),
     "members": ("month", "region", "member_days"),
 }  # fmt: skip
-_TEXT = ("region", "isp", "tier", "cdn", "codec", "service")
-_BEYOND_64_BITS = ("delivered_bytes", "playing_ms", "member_days")
+_TEXT = ("region", "isp", "device", "tier", "cdn", "codec", "appliance", "service")
+_BEYOND_64_BITS = ("delivered_bytes", "playing_ms", "streams", "member_days")
 
 
 def _dtype(column: str) -> pl.DataType:
@@ -98,13 +101,16 @@ class Usage:
     """Frames of a quarter's usage, weights applied, in the columns of :data:`USAGE_SCHEMAS`.
 
     ``days`` counts the days of each month with usage: monthly costs are charged for those days, so a
-    part of a quarter is comparable with a whole one. ``hours`` and ``members`` are denominators and bear no
-    charge. Negative usage is refused with :class:`~metrics.errors.InputError`.
+    part of a quarter is comparable with a whole one. ``appliances`` is what the own CDN delivered, by appliance:
+    it bears the hardware where it is told. ``hours`` and ``members`` are denominators and bear no charge;
+    ``hours`` holds streams (plays that started), time and bytes of sessions, by their first CDN.
+    Negative usage is refused with :class:`~metrics.errors.InputError`.
     """
 
     quarter: Quarter
     delivery: pl.DataFrame
     days: pl.DataFrame
+    appliances: pl.DataFrame = field(default_factory=lambda: _empty("appliances"))
     fleet: pl.DataFrame = field(default_factory=lambda: _empty("fleet"))
     encode: pl.DataFrame = field(default_factory=lambda: _empty("encode"))
     control: pl.DataFrame = field(default_factory=lambda: _empty("control"))
@@ -161,6 +167,10 @@ class Usage:
     def total_bytes(self) -> int:
         """All bytes delivered."""
         return int(self.delivery["delivered_bytes"].sum())
+
+    def total_streams(self) -> int:
+        """All plays that started."""
+        return int(self.hours["streams"].sum())
 
     def total_hours(self) -> Decimal:
         """All hours played."""

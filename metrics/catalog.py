@@ -272,7 +272,9 @@ _DELIVERY = (
 
 _COST_CLOCK = (
     "Charges count on the delivery clock, spread evenly over their charge period; hours are of sessions that "
-    "ended, the nearest a session comes to it."
+    "ended, the nearest a session comes to it. A bill received takes the place of charges computed for the same "
+    "cost pool, CDN and month; the hours of sessions that do not tell how long they played are in the cost report's "
+    "figure alone."
 )
 _MONEY = (
     Metric(

@@ -1,12 +1,18 @@
-"""Charges on the delivery clock: a charge period spread evenly over the buckets it overlaps, to the last unit.
+"""Which charges count, and when: on the delivery clock a charge period is spread evenly over the buckets it
+overlaps, to the last unit.
 
 What falls in ``[a, b)`` of a charge period ``[p, q)`` is ``⌊c·(b−p)/(q−p)⌋ − ⌊c·(a−p)/(q−p)⌋`` with the cost
 ``c`` in units of 10⁻¹⁰, so that the pieces of any cutting add up to the charge exactly.
+
+A bill that was received takes the place of what was computed for the same cost pool, CDN and calendar month;
+what no bill covers stands as computed. So a lake that holds both counts nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import narwhals as nw
@@ -14,11 +20,42 @@ import polars as pl
 
 from metrics.period import bucket_start
 
-__all__ = ["spread_charges"]
+__all__ = ["COMPUTED_ACCOUNT", "in_force", "spread_charges"]
+
+COMPUTED_ACCOUNT = "playhead"
+"""BillingAccountId of charges computed from usage, which tells them from a bill that was received."""
 
 _UNIT = 10**10
 _FROM, _TO = "x_period_start_ts_ms", "x_period_end_ts_ms"
 _READ = ("x_cost_pool", "BillingCurrency")
+
+
+def in_force(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """The charges that count: all received ones, and those computed that none received covers.
+
+    Covered is a month (UTC) in which the period of a received charge in USD, of the same pool, lies or begins or
+    ends; of the same CDN, where the received one names a CDN.
+    """
+    is_computed = nw.col("BillingAccountId") == COMPUTED_ACCOUNT
+    received: pl.DataFrame = (
+        frame.filter(~is_computed, nw.col("BillingCurrency") == "USD", ~nw.col("x_cost_pool").is_null())
+        .group_by("x_cost_pool", "x_cdn", _FROM, _TO)
+        .agg(nw.len().alias("charges"))
+        .collect("polars")
+        .to_native()
+    )
+    if received.is_empty():
+        return frame
+    covered = [
+        (nw.col("x_cost_pool") == pool) & (nw.col(_FROM) >= first) & (nw.col(_FROM) < end)
+        if cdn is None
+        else (nw.col("x_cost_pool") == pool)
+        & (nw.col("x_cdn") == cdn).fill_null(False)
+        & (nw.col(_FROM) >= first)
+        & (nw.col(_FROM) < end)
+        for pool, cdn, first, end in _months(received).iter_rows()
+    ]
+    return frame.filter(~(is_computed & reduce(or_, covered)).fill_null(False))
 
 
 def spread_charges(
@@ -69,4 +106,24 @@ def _buckets(low: int, high: int, grain_ms: int | None, bucket: str) -> pl.DataF
     return starts.to_frame().with_columns(
         b_from=pl.max_horizontal(bucket, pl.lit(low)),
         b_to=pl.min_horizontal(pl.col(bucket) + grain_ms, pl.lit(high)),
+    )
+
+
+def _months(received: pl.DataFrame) -> pl.DataFrame:
+    """``x_cost_pool, x_cdn, first_ms, end_ms``: the calendar months that the charges lie in, a row each."""
+    first, last = (
+        pl.from_epoch(instant, time_unit="ms").dt.date().dt.truncate("1mo")
+        for instant in (pl.col(_FROM), pl.col(_TO) - 1)
+    )
+    month = pl.date_ranges(first, last, "1mo").alias("month")
+    months = received.select("x_cost_pool", "x_cdn", month).explode("month").unique(maintain_order=True)
+
+    def instant(day: pl.Expr) -> pl.Expr:
+        return day.cast(pl.Datetime("ms")).dt.epoch("ms")
+
+    return months.select(
+        "x_cost_pool",
+        "x_cdn",
+        first_ms=instant(pl.col("month")),
+        end_ms=instant(pl.col("month").dt.offset_by("1mo")),
     )

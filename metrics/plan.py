@@ -14,7 +14,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoLazyFrame
 
-from metrics.charges import spread_charges
+from metrics.charges import in_force, spread_charges
 from metrics.engine import collect
 from metrics.errors import InputError, did_you_mean
 from metrics.measures import DERIVED
@@ -198,8 +198,10 @@ def _prepared(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut:
     }
     by = cut.by if key.is_sliced else ()
     if key.table == "charge":
+        # Whose service it is comes first: a bill replaces what was computed for the same one.
+        service = {dimensions[name]: values for name, values in cut.where if name in SERVICE_FILTERS}
         rows = spread_charges(
-            rows,
+            in_force(filter_rows(rows, where=service)),
             [dimensions[name] for name in by] + list(where),
             start_ts_ms=cut.start_ts_ms,
             end_ts_ms=cut.end_ts_ms,

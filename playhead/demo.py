@@ -29,7 +29,7 @@ def answer(lake: Lake, start: date, say: Say) -> str:
     judged = judge(lake)
     quarter = f"{start.year}Q{(start.month + 2) // 3}"
     say(f"economics of {quarter}: charges, unit costs, break-even, report")
-    economics(lake, quarter, ledger_residual=counted.residual)
+    economics(lake, quarter, ledger_residual=counted.residual, is_first=True)
     say("metric tree")
     found = judged.verdict
     return "\n".join(

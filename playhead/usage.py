@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import narwhals as nw
@@ -11,13 +12,15 @@ from cost_model.rates import Rates
 from cost_model.usage import USAGE_SCHEMAS, Quarter, Usage, fleet
 from metrics.errors import InputError
 from metrics.lake import Lake
+from metrics.measures import DAYS_PER_MONTH
 from metrics.truth import counterfactuals
 from metrics.unknown import told
 
-__all__ = ["measured_consumption", "measured_usage", "paired_worlds"]
+__all__ = ["hours_told", "measured_consumption", "measured_usage", "paired_worlds", "title_hours"]
 
 FACTUAL, H264_ONLY = "factual", "h264_only"
 _BYTES = pl.Decimal(38, 0)
+_SLICE = ("month", "region", "isp", "tier", "cdn", "codec")
 _MONTH = pl.col("day").dt.truncate("1mo").alias("month")
 _TIER_OF_BYTES = {
     "edge_bytes": ("edge", "own"),
@@ -36,7 +39,7 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
     here = pl.col("day").is_between(quarter.months[0], quarter.end, closed="left")
     counted = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
     source, health = lake.scan("delivery").filter(here), lake.scan("appliance_health").filter(here)
-    delivery, peaks, days, hours, members, encode, control, appliances, reported = pl.collect_all(
+    by_appliance, peaks, days, hours, members, encode, control, appliances, reported = pl.collect_all(
         [
             *_delivery(source),
             _hours(counted),
@@ -66,6 +69,7 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
         ]
     )
     is_empty = not hours.height
+    delivery = by_appliance.group_by(_SLICE).agg(pl.col("delivered_bytes").sum())
     if not delivery.height:
         delivery, days, hours = _usage_of_sessions(counted)
         peaks = peaks.clear()
@@ -87,6 +91,7 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
     usage = Usage(
         quarter=quarter,
         delivery=_typed("delivery", delivery),
+        appliances=_typed("appliances", by_appliance.filter(pl.col("cdn") == "own")),
         days=_typed("days", days),
         fleet=fleet(appliances, peaks.filter(pl.col("cdn") == "own"), rates),
         encode=_typed("encode", encode),
@@ -95,6 +100,21 @@ def measured_usage(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[Usage, d
         members=_typed("members", members),
     )
     return usage, measured_consumption(usage, peaks)
+
+
+def hours_told(lake: Lake, quarter: Quarter) -> tuple[Decimal, float]:
+    """Hours played in the quarter's sessions that tell it, and the share of sessions that do (0..1)."""
+    here = pl.col("day").is_between(quarter.months[0], quarter.end, closed="left")
+    sessions = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
+    telling = nw.from_native(sessions).filter(told(("playing",))).to_native()
+    weight = pl.col("weight").cast(_BYTES).sum().alias("weight")
+    all_, those = pl.collect_all(
+        [sessions.select(weight), telling.select(weight, playing_ms=_weighted("playing_ms"))]
+    )
+    total = all_["weight"].item()
+    return Decimal(those["playing_ms"].item()) / 3_600_000, float(
+        those["weight"].item() / total
+    ) if total else 0.0
 
 
 def measured_consumption(usage: Usage, peaks: pl.DataFrame) -> dict[str, tuple[float, str]]:
@@ -163,8 +183,36 @@ def paired_worlds(lake: Lake, usage: Usage) -> dict[str, tuple[float, str]]:
     }
 
 
+def title_hours(lake: Lake) -> pl.DataFrame:
+    """Hours watched a month and runtime of each title, in the columns of :data:`cost_model.titles.TITLES`.
+
+    Runtime is that of the title's encodes, else what its sessions tell; a title without one is left out. A panel
+    sees few of the least watched titles, and those too often: its tail is shorter than the catalogue's.
+    """
+    sessions = lake.scan("playback_session").filter(pl.col("excluded_reason").is_null())
+    counted = nw.from_native(sessions).filter(told(("playing",))).to_native()
+    runtime = lake.scan("encode").group_by("content_id").agg(pl.col("runtime_ms").max())
+    days, titles = pl.collect_all(
+        [
+            counted.select(pl.col("day").n_unique()),
+            counted.filter(pl.col("content_id").is_not_null())
+            .group_by("content_id")
+            .agg(playing_ms=_weighted("playing_ms"), told_ms=pl.col("content_duration_ms").max())
+            .join(runtime, on="content_id", how="left")
+            .with_columns(length_ms=pl.coalesce("runtime_ms", "told_ms"))
+            .filter(pl.col("length_ms") > 0),
+        ]
+    )
+    months = max(days.item(), 1) / float(DAYS_PER_MONTH)
+    return titles.select(
+        "content_id",
+        runtime_hours=pl.col("length_ms") / 3.6e6,
+        hours_per_month=pl.col("playing_ms").cast(pl.Float64) / 3.6e6 / months,
+    ).sort("content_id")
+
+
 def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
-    """Bytes by slice, the busiest hour and 95th percentile of hours, and days with delivery."""
+    """Bytes by slice and appliance, the busiest hour and 95th percentile of hours, and days with delivery."""
     hourly = (
         source.group_by(_MONTH, "region", "cdn", "tier", hour=pl.col("ts_ms") // 3_600_000)
         .agg(pl.col("delivered_bytes").cast(_BYTES).sum())
@@ -186,9 +234,7 @@ def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
     isps = source.group_by(_MONTH, "region", "cdn", "tier").agg(isps=pl.col("isp").n_unique().cast(pl.Int64))
     keys = ["month", "region", "cdn", "tier"]
     return [
-        source.group_by(_MONTH, "region", "isp", "tier", "cdn", "codec").agg(
-            pl.col("delivered_bytes").cast(_BYTES).sum()
-        ),
+        source.group_by(_MONTH, *_SLICE[1:], "appliance").agg(pl.col("delivered_bytes").cast(_BYTES).sum()),
         busiest.join(isps, on=keys, how="left", nulls_equal=True)
         .join(billed, on=keys[:3], how="left", nulls_equal=True)
         .sort(keys),
@@ -197,7 +243,11 @@ def _delivery(source: pl.LazyFrame) -> list[pl.LazyFrame]:
 
 
 def _hours(counted: pl.LazyFrame) -> pl.LazyFrame:
-    return counted.group_by(_MONTH, "region", "codec", "cdn").agg(playing_ms=_weighted("playing_ms"))
+    return counted.group_by(_MONTH, "region", "isp", "device", "codec", "cdn").agg(
+        streams=pl.when(pl.col("playing_ms") > 0).then("weight").otherwise(0).cast(_BYTES).sum(),
+        playing_ms=_weighted("playing_ms"),
+        delivered_bytes=pl.sum_horizontal(_weighted(column) for column in _TIER_OF_BYTES),
+    )
 
 
 def _usage_of_sessions(counted: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:

@@ -12,18 +12,24 @@ from html import escape
 
 import numpy as np
 
+from cost_model.bridge import EFFECTS, Bridge
 from cost_model.cdn import Breakeven
 from cost_model.encoding import PaybackPoint
+from cost_model.forecast import Forecast
 from cost_model.report import numbers
+from cost_model.sensitivity import Swing
 from cost_model.uncertainty import Driver, Interval
 
 __all__ = [
     "breakeven_curve",
     "breakeven_histogram",
+    "forecast_fan",
     "interval_bar",
     "payback_fan",
     "share_bars",
+    "swings",
     "tornado",
+    "waterfall",
 ]
 
 _WIDE, _HIGH = 520, 300
@@ -160,6 +166,114 @@ def share_bars(rows: Sequence[tuple[str, float, str, int]]) -> str:
     return _svg(parts, "Effective cost by pool", wide, len(rows) * row + 4)
 
 
+def waterfall(found: Bridge) -> str:
+    """From the cost before to the cost now by effect; dearer in one colour, cheaper in another."""
+    levels = [float(level) for level in found.levels_usd]
+    low, high = min(levels), max(levels)
+    room = (high - low) or high or 1.0
+    floor, top = max(0.0, low - 0.45 * room), high + 0.12 * room
+
+    def y(value: float) -> float:
+        return round(_FLOOR - (value - floor) / (top - floor) * (_FLOOR - _TOP), 2)
+
+    step = (_END - 8) / (len(levels) + 1)
+    wide = round(step * 0.62, 2)
+    parts = [_line(0, _FLOOR, _END, _FLOOR, "axis")]
+    names = (str(found.before.quarter), *EFFECTS, str(found.now.quarter))
+    if found.before.quarter == found.now.quarter:
+        names = ("budget", *EFFECTS, "actual")
+    for number, name in enumerate(names):
+        x = round(8 + number * step, 2)
+        is_whole = number in (0, len(names) - 1)
+        before, after = (floor, levels[min(number, 4)]) if is_whole else (levels[number - 1], levels[number])
+        at, length = y(max(before, after)), round(abs(y(before) - y(after)), 2)
+        style = "s1" if is_whole else "up" if after > before else "down"
+        words = numbers.usd(after) if is_whole else _signed(after - before)
+        parts.append(
+            f'<rect class="{style} fill" x="{x}" y="{at}" width="{wide}" height="{max(length, 1)}" rx="1"/>'
+        )
+        parts.append(_text(x + wide / 2, at - 7, words, "key", "middle"))
+        parts.append(_text(x + wide / 2, _FLOOR + 17, name, "tick", "middle"))
+        if number < len(names) - 1:
+            level = y(after)
+            parts.append(_line(x + wide, level, round(x + step, 2), level, "muted line dash"))
+    if floor:
+        parts.append(_text(_END, _FLOOR + 34, f"the axis begins at {numbers.usd(floor)}", "label", "end"))
+    return _svg(parts, f"Cost from {found.before.origin} to {found.now.quarter} by effect")
+
+
+def forecast_fan(found: Forecast) -> str:
+    """Quarters so far, hollow where they are not measured, and those foreseen with their 90 % interval."""
+    shown = [*found.actual, *found.ahead]
+    ends = [v for p in shown for v in ((p.interval.low, p.interval.high) if p.interval else (p.usd,))]
+    if not ends:
+        return ""
+    room = (max(ends) - min(ends)) or 1.0
+    floor, top = max(0.0, min(ends) - 0.25 * room), max(ends) + 0.1 * room
+    step = (_END - _LEFT - 20) / max(1, len(shown) - 1)
+
+    def y(value: float) -> float:
+        return round(_FLOOR - (value - floor) / (top - floor) * (_FLOOR - _TOP), 2)
+
+    def x(number: int) -> float:
+        return round(_LEFT + 10 + number * step, 2)
+
+    parts = [_text(0, 14, "cost a quarter", "label"), _line(_LEFT, _FLOOR, _END, _FLOOR, "axis")]
+    for value in _round_ticks(floor, top):
+        parts.append(_line(_LEFT, y(value), _END, y(value), "grid"))
+        parts.append(_text(_LEFT - 8, y(value) + 4, numbers.usd(value).replace(".0 ", " "), "tick", "end"))
+    last = len(found.actual) - 1
+    if found.ahead:
+        fan = [(last, shown[last].usd, shown[last].usd)]
+        fan += [
+            (last + n, p.interval.low, p.interval.high) for n, p in enumerate(found.ahead, 1) if p.interval
+        ]
+        upper = [f"{x(n)} {y(high)}" for n, _, high in fan]
+        lower = [f"{x(n)} {y(low)}" for n, low, _ in reversed(fan)]
+        parts.append(f'<path class="s1 band" d="M{"L".join(upper + lower)}Z"/>')
+        middle = "L".join(f"{x(last + n)} {y(p.usd)}" for n, p in enumerate([shown[last], *found.ahead]))
+        parts.append(f'<path class="s1 line dash" d="M{middle}"/>')
+    so_far = "L".join(f"{x(n)} {y(p.usd)}" for n, p in enumerate(found.actual))
+    parts.append(f'<path class="s1 line" d="M{so_far}"/>')
+    for number, point in enumerate(shown):
+        style = "fill" if point.origin == "measured" else "hollow"
+        note = escape(f"{point.quarter}, {point.origin}: {numbers.usd(point.usd)}")
+        parts.append(
+            f'<circle class="s1 {style}" cx="{x(number)}" cy="{y(point.usd)}" r="3.5"><title>{note}</title></circle>'
+        )
+        if (len(shown) - 1 - number) % 2 == 0 or number == last:
+            parts.append(_text(x(number), _FLOOR + 17, str(point.quarter), "tick", "middle"))
+    return _svg(parts, "Cost by quarter and forecast with 90 % interval")
+
+
+def swings(rows: Sequence[Swing], words: Callable[[float], str]) -> str:
+    """One price at a time at its 5 % (pale) and 95 % quantile (full), all others at their point."""
+    if not rows:
+        return ""
+    ends = [v for r in rows for v in (r.low, r.high)]
+    low, high = min([*ends, rows[0].base]), max([*ends, rows[0].base])
+    left, right, row = 168, 20, 27
+
+    def x(value: float) -> float:
+        return round(left + 56 + (value - low) / ((high - low) or 1.0) * (_WIDE - left - right - 112), 2)
+
+    parts = [_text(x(rows[0].base), 12, words(rows[0].base), "tick", "middle")]
+    for number, swing in enumerate(rows):
+        y = 22 + number * row
+        parts.append(_text(left - 12, y + 15, numbers.rate_name(swing.rate), "name", "end"))
+        for value, style in ((swing.low, "pale"), (swing.high, "fill")):
+            start, end = sorted((x(value), x(swing.base)))
+            parts.append(
+                f'<rect class="s1 {style}" x="{start}" y="{y + 3}" width="{round(end - start, 2)}" height="16" rx="2"/>'
+            )
+        inner, outer = sorted((swing.low, swing.high))
+        parts.append(_text(x(inner) - 6, y + 15, words(inner), "tick", "end"))
+        parts.append(_text(x(outer) + 6, y + 15, words(outer), "tick"))
+    height = 22 + len(rows) * row + 6
+    parts.append(_line(x(rows[0].base), 18, x(rows[0].base), height - 4, "axis"))
+    return _svg(parts, "Cost of the quarter with one price at a time over its range", _WIDE, height)
+
+
 def interval_bar(interval: Interval, value: float) -> str:
     """A small bar of the 90 % interval with the figure marked, on a logarithmic scale of its own."""
     if interval.low <= 0 or value <= 0:
@@ -174,6 +288,17 @@ def interval_bar(interval: Interval, value: float) -> str:
         f'<rect class="s1 fill" x="{x(interval.low)}" y="3" width="{length}" height="6" rx="3"/>'
         f'<rect class="mark" x="{round(x(value) - 1.5, 2)}" width="3" height="12" rx="1.5"/></svg>'
     )
+
+
+def _signed(value: float) -> str:
+    return f"+{numbers.usd(value)}" if value > 0 else numbers.usd(value)
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    step = 10 ** math.floor(math.log10((high - low) or 1.0))
+    step *= next(m for m in (0.2, 0.5, 1, 2, 5) if (high - low) / (m * step) <= 6)
+    first = math.ceil(low / step)
+    return [number * step for number in range(first, math.floor(high / step) + 1)]
 
 
 def _fan(

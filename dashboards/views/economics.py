@@ -25,6 +25,11 @@ TILES = (
 )
 POOLS = {"delivery": "Delivery", "encoding": "Encoding", "control_plane": "Control plane"}
 
+FORMS = {
+    "html": ("Quarterly report (HTML)", "text/html"),
+    "pdf": ("PDF", "application/pdf"),
+    "xlsx": ("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}
 REGION_COLUMNS = {
     "hours": ("hours", count),
     "cost": ("usd_per_hour", unit_usd),
@@ -95,16 +100,19 @@ else:
             border="horizontal",
             alt="Unit-cost tree",
         )
-        report = source.file("report.html")
-        if report.is_file():
-            st.download_button(
-                "Quarterly report (HTML)",
-                report.read_bytes,
-                file_name=f"playhead-{found['quarter']}.html",
-                mime="text/html",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        forms = {name: source.file(f"report.{name}") for name in FORMS}
+        if forms["html"].is_file():
+            with st.container(horizontal=True):
+                for name, (title, mime) in FORMS.items():
+                    if forms[name].is_file():
+                        st.download_button(
+                            title,
+                            forms[name].read_bytes,
+                            file_name=f"playhead-{found['quarter']}.{name}",
+                            mime=mime,
+                            icon=":material/download:",
+                            on_click="ignore",
+                        )
         else:
             missing(
                 "No report has been written.",

@@ -19,6 +19,13 @@ def frame(name: str, *rows: tuple[Any, ...]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=USAGE_SCHEMAS[name], orient="row")
 
 
+def _hours(month: date, region: str, isp: str, device: str, cdn: str, billions: int) -> tuple[Any, ...]:
+    """H.264 viewing: two streams and 2 GB an hour."""
+    size = billions * 10**9
+    played = Decimal(3_600_000 * size)
+    return (month, region, isp, device, "h264", cdn, Decimal(2 * size), played, Decimal(2 * size * 10**9))
+
+
 def usage(**frames: pl.DataFrame) -> Usage:
     """Two months of a service in two regions; any frame replaced."""
     given: dict[str, pl.DataFrame] = {
@@ -41,9 +48,10 @@ def usage(**frames: pl.DataFrame) -> Usage:
         "control": frame("control", (APRIL, "home", "north-america", 5_000_000)),
         "hours": frame(
             "hours",
-            (APRIL, "north-america", "h264", "own", Decimal(4 * 3_600_000 * 10**9)),
-            (APRIL, "south-asia", "h264", "third_party", Decimal(3_600_000 * 10**9)),
-            (MAY, "north-america", "h264", "own", Decimal(4 * 3_600_000 * 10**9)),
+            _hours(APRIL, "north-america", "isp-a", "smart_tv", "own", 4),
+            _hours(APRIL, "south-asia", "isp-c", "mobile", "third_party", 1),
+            _hours(MAY, "north-america", "isp-a", "smart_tv", "own", 3),
+            _hours(MAY, "north-america", "isp-a", "mobile", "own", 1),
         ),
         "members": frame(
             "members",

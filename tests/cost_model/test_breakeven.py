@@ -9,20 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cost_model.backtest import backtest
 from cost_model.cdn import (
     POLICIES,
     Fleet,
     breakeven,
+    crossing_model,
     fleet_pools,
     monthly_gb,
     own_marginal_usd_per_gb,
     own_usd_per_month,
-    plan_fleet,
+    rate_names,
+    site_count,
     third_party_usd_per_month,
 )
 from cost_model.encoding import encode_usd_per_hour, payback
 from cost_model.rates import load
-from cost_model.uncertainty import Floats, drivers, interval, sample, sample_rate
+from cost_model.reliability import reliability
+from cost_model.sensitivity import sobol
+from cost_model.uncertainty import Floats, drivers, interval, quantiles, sample, sample_rate
+from metrics.errors import InputError
 
 RATES, DAY, FEW = load(), date(2026, 4, 1), 2_000
 POINTS = {name: float(RATES.usd(name, DAY)) for name in RATES.names}
@@ -50,11 +56,72 @@ def test_fleet_pools_by_hand() -> None:
     )
 
 
-def test_a_dense_footprint_gives_the_public_fleet() -> None:
-    """6,000 locations and 18,000 servers at 231 M members, within a factor of 2."""
-    fleet = plan_fleet(np.array([231e6]), ARRAYS, "dense")
-    assert 3_000 < float(np.asarray(fleet.sites)[0]) < 12_000
-    assert 9_000 < float(np.asarray(fleet.edge_servers)[0]) < 36_000
+def test_the_public_anchors_are_met_within_a_factor_of_2() -> None:
+    found = {row.anchor.name: row for row in backtest(RATES, DAY)}
+    assert set(found) == {"servers", "sites", "access networks", "gross margin"}
+    for row in found.values():
+        assert row.holds, row
+        assert row.model.low < row.anchor.value < row.model.high, row
+
+
+def test_no_rate_is_read_off_the_anchors() -> None:
+    for rate in RATES.entries:
+        assert "231 M" not in rate.source, rate.name
+        assert "18,000" not in rate.source, rate.name
+        assert "6,000 locations" not in rate.source, rate.name
+
+
+def test_sites_by_hand() -> None:
+    """1,000 networks of Zipf's sizes: 7,485 Gbit/s is 1,000 to the largest, and the 200th has 5."""
+    harmonic = np.log(1_000) + np.euler_gamma
+    rate = {
+        "access_networks": 1_000, "embedded_minimum_lean": 5, "embedded_minimum_dense": 2, "urban_areas": 1_000,
+        "networks_per_urban_area": 4, "urban_ratio": 0.5,
+    }  # fmt: skip
+    rates = {name: np.array([float(value)]) for name, value in rate.items()}
+    peak = np.array([1_000 * harmonic])
+    assert site_count(peak, rates, "lean") == pytest.approx(200)
+    # A network in an area has an eighth: the largest 125 Gbit/s, and 62.5 areas have 2; four networks each
+    assert site_count(peak, rates, "dense") == pytest.approx(62.5 * 4)
+    assert site_count(peak * 1e6, rates, "lean") == pytest.approx(1_000)
+    assert site_count(peak * 1e6, rates, "dense") == pytest.approx(4_000)
+    assert site_count(peak * 1e-6, rates, "dense") == pytest.approx(1)
+
+
+def test_list_price_counts_volume_tiers() -> None:
+    tiers = RATES.at("third_party_list_price", DAY).tiers
+    assert tiers is not None
+    one = dict(ARRAYS) | {"hours_per_member_day": np.array([12 / 365]), "gb_per_hour": np.array([1.0])}
+    # A subscriber is a GB a month; 10,240 at .085, 10,000 at .080
+    assert third_party_usd_per_month(np.array([20_240.0]), one, tiers) == pytest.approx(1_670.4)
+    listed = breakeven(RATES, DAY, at_list_price=True, draws=FEW)
+    flat = breakeven(RATES, DAY, given={"third_party_price": 0.02}, draws=FEW)
+    # All but the first 5 PB of either side's bytes are at the last tier's price.
+    assert listed.subscribers.median == pytest.approx(flat.subscribers.median, rel=0.01)
+    again = breakeven(RATES, DAY, at_list_price=True, given={"third_party_price": 0.001}, draws=FEW)
+    assert again.subscribers == listed.subscribers  # the negotiated price has no part in it
+
+
+def test_reliability_stands_apart() -> None:
+    before = breakeven(RATES, DAY, draws=FEW).subscribers
+    prior = reliability(RATES, DAY, 1e8, draws=FEW)
+    tried = reliability(RATES, DAY, 1e8, experiment=(-0.01, 0.03), draws=200_000)
+    assert breakeven(RATES, DAY, draws=FEW).subscribers == before
+    assert (prior.basis, tried.basis) == ("prior", "experiment")
+    assert tried.usd_per_year.low < 0 < tried.usd_per_year.high
+    assert tried.churn_avoided_ratio.low == pytest.approx(-0.01, abs=2e-4)
+    assert tried.churn_avoided_ratio.high == pytest.approx(0.03, abs=2e-4)
+    assert prior.as_dict()["in_break_even"] is False
+    with pytest.raises(InputError, match="no interval of a share of churn"):
+        reliability(RATES, DAY, 1e8, experiment=(0.03, 0.01))
+
+
+def test_interactions_are_in_the_total_order() -> None:
+    shares = sobol(crossing_model("dense"), RATES, rate_names(), DAY, points=512)
+    assert shares[0].rate == "third_party_price"
+    assert shares[0].total_order > 0.5
+    assert sum(index.first_order for index in shares) < 1.1
+    assert all(index.total_order > -0.02 for index in shares)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -147,7 +214,7 @@ def test_draws_honour_the_range() -> None:
     for name in ("third_party_price", "av1_saving_ratio"):
         rate = RATES.at(name, DAY)
         assert rate.range_90 is not None
-        found = interval(sample_rate(rate, draws=200_000))
+        found = quantiles(sample_rate(rate, draws=200_000))
         assert [found.low, found.high] == pytest.approx([float(x) for x in rate.range_90], rel=0.02)
         assert found.median == pytest.approx(float(rate.point()), rel=0.02)
 
@@ -174,6 +241,6 @@ def test_first_order_shares_of_a_known_model() -> None:
 
 
 def test_an_infinite_tail_is_told_not_hidden() -> None:
-    found = interval(np.array([1.0, 2.0, 3.0, np.inf]))
+    found = quantiles(np.array([1.0, 2.0, 3.0, np.inf]))
     assert found.high == 3.0
     assert interval(np.full(10, np.inf)).as_dict() == {"low": None, "median": None, "high": None}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 
 from cost_model.apportion import apportion
 from cost_model.charges import bill_frame, charges, neutralised, residual
+from cost_model.focus import write_focus
 from cost_model.rates import load
-from cost_model.usage import Quarter, Usage
+from cost_model.usage import USAGE_SCHEMAS, Quarter, Usage
 from metrics.errors import InputError
 from metrics.telemetry import get_table
 from tests.cost_model.conftest import APRIL, MAY, frame, usage
@@ -147,3 +150,51 @@ def test_formulas_are_neutralised(small: Usage) -> None:
     assert row["RegionId"] == "'@SUM(A1)"
     assert row["ServiceName"] == "Content delivery"
     assert small.months == (APRIL, MAY)
+
+
+@pytest.mark.integration
+def test_a_million_charges_reconcile_to_the_bill(tmp_path: Path) -> None:
+    """Bytes of every size from one to 10^16, so that shares round in every way; the file written, read back."""
+    isps, appliances = 60, 1_000
+    sizes = (10 ** (16 * np.random.default_rng(1).random(2 * isps * appliances))).astype(np.int64) + 1
+    slices = pl.DataFrame(
+        {
+            "month": [month for month in (APRIL, MAY) for _ in range(isps * appliances)],
+            "region": "north-america",
+            "isp": [f"isp-{n // appliances % isps}" for n in range(2 * isps * appliances)],
+            "tier": "edge",
+            "cdn": "own",
+            "codec": [("h264", "av1_fgs")[n % 2] for n in range(2 * isps * appliances)],
+            "appliance": [f"edge-{n}" for n in range(2 * isps * appliances)],
+            "delivered_bytes": sizes,
+        }
+    ).cast(dict(USAGE_SCHEMAS["appliances"].items()))
+    whole = usage(appliances=slices, delivery=slices.drop("appliance"))
+    billed = bill_frame(whole, RATES)
+    charged = charges(whole, RATES)
+    assert charged.height > 10**6
+    assert residual(charged, billed) == 0
+    write_focus(charged, tmp_path / "charges.parquet")
+    month = pl.col("ChargePeriodStart").dt.date()
+    sums = (
+        pl.scan_parquet(tmp_path / "charges.parquet")
+        .group_by(month=month, sku="SkuId")
+        .agg(pl.col("BilledCost", "EffectiveCost", "ListCost").sum())
+        .collect()
+    )
+    both = sums.join(billed.group_by("month", "sku").agg(pl.col("^.*_usd$").sum()), on=["month", "sku"])
+    assert both.height == sums.height == billed.group_by("month", "sku").len().height
+    for ours, theirs in (
+        ("BilledCost", "billed_usd"), ("EffectiveCost", "effective_usd"), ("ListCost", "list_usd"),
+    ):  # fmt: skip
+        assert (both[ours] - both[theirs]).abs().max() == 0
+
+
+def test_a_slice_of_more_than_64_bits_of_bytes_is_charged() -> None:
+    huge = frame(
+        "delivery",
+        (APRIL, "north-america", "isp-a", "third_party", "third_party", "h264", Decimal(3 * 10**19)),
+        (APRIL, "north-america", "isp-b", "third_party", "third_party", "h264", Decimal(7)),
+    )
+    found = charges(usage(delivery=huge), load()).filter(pl.col("SkuId") == "third_party")
+    assert found["ConsumedQuantity"].sum() == Decimal("30000000000.000000007")

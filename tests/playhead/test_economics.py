@@ -13,16 +13,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from cost_model.charges import MODELLED_ACCOUNT
 from cost_model.rates import load
 from cost_model.usage import Quarter
+from metrics.charges import COMPUTED_ACCOUNT
 from metrics.errors import InputError
 from metrics.lake import Lake
 from metrics.query import measure
 from metrics.telemetry import get_table
 from metrics.upkeep import compact
 from playhead.cli import main
-from playhead.economics import Booked, book, booked, economics, statement
+from playhead.economics import Booked, bill_of, book, booked, economics, statement
 from playhead.usage import measured_usage, paired_worlds
 
 Q2 = Quarter.parse("2026Q2")
@@ -177,7 +177,9 @@ def test_the_report_command(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFi
     )
     assert code == 0
     assert json.loads(out)["breakeven_cdn"]["lean"]["policy"] == "lean"
-    assert {path.name for path in folder.iterdir()} == {"report.html", "economics.json", "charges.csv"}
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html", "report.pdf", "report.xlsx", "economics.json", "charges.csv", "charges.parquet",
+    }  # fmt: skip
     assert ",'=cmd|x," in (folder / "charges.csv").read_text(encoding="utf-8")
     first = (folder / "report.html").read_bytes()
     run(capsys, "report", "--quarter", "2026Q2", "--lake", lake.path, "--out", folder)
@@ -367,7 +369,7 @@ BILL = {
 def _charged(lake: Lake) -> tuple[int, int, Decimal]:
     """Rows of charges in the lake, of them received, and the effective cost of those computed."""
     found = lake.scan("charge").collect()
-    ours = found.filter(pl.col("BillingAccountId") == MODELLED_ACCOUNT)
+    ours = found.filter(pl.col("BillingAccountId") == COMPUTED_ACCOUNT)
     return found.height, found.height - ours.height, Decimal(ours["EffectiveCost"].sum())
 
 
@@ -396,7 +398,9 @@ def test_charges_follow_changed_rates_and_the_bill_stays(
     found = measure(lake, ["cost_per_stream_hour_usd"], start_ts_ms=start, end_ts_ms=end)
     told = json.loads(lake.artefact("economics.json").read_text(encoding="utf-8"))
     assert float(told["cost_usd"]) == float(changed.cost_usd)
-    assert found["numerator"].item() == changed.cost_usd + 1_000
+    # April's delivery is what the bill says; all else is as computed.
+    is_billed = (pl.col("x_cost_pool") == "delivery") & (pl.col("x_period_start_ts_ms") == at(4, 1))
+    assert found["numerator"].item() == changed.charges.filter(~is_billed)["EffectiveCost"].sum() + 1_000
 
     _, out, _ = run(capsys, *report, *dear)
     assert "charges in the lake: this report's, version 2" in out
@@ -443,3 +447,52 @@ def test_charges_booked_by_several_at_once_are_booked_once(lake: Lake, tmp_path:
     assert did.count(True) == 1
     assert booked(lake, Q2) == Booked(2, changed.cost_usd)
     assert _charged(lake) == (changed.charges.height, 0, changed.cost_usd)
+
+
+def test_a_bill_is_for_the_hours_of_all_sessions(tmp_path: Path) -> None:
+    """Three sessions in four tell that they played an hour; the bill is for four hours."""
+    lake = Lake.create(tmp_path / "mixed")
+    silent = session(4, 2, edge_bytes=0, playing_ms=0, flags="playing_unknown", unattributed_bytes=10**9)
+    told = [session(4, 1, edge_bytes=0, unattributed_bytes=10**9) for _ in range(3)]
+    lake.append("playback_session", rows("playback_session", *told, silent), application="test", version=0)
+    lake.append("charge", rows("charge", BILL), application="ingest/charges/test", version=0)
+    bill = bill_of(lake, statement(lake, Q2, load()))
+    assert bill is not None
+    assert bill.hours_told_ratio == 0.75
+    assert bill.usd_per_hour == pytest.approx(1_000 / (4 * 10**6))
+
+
+@pytest.mark.parametrize(
+    ("received", "counted"),
+    [
+        ({}, {"own", "third_party", "encoding"}),  # nothing received: all that was computed
+        ({"x_cdn": "third_party"}, {"own", "encoding"}),  # a third party's bill leaves the own CDN's costs
+        ({"x_cdn": None}, {"encoding"}),  # a bill of all delivery
+        ({"x_cdn": None, "x_period_start_ts_ms": at(4, 20), "x_period_end_ts_ms": at(4, 21)}, {"encoding"}),
+        ({"x_cdn": None, "x_period_start_ts_ms": at(5, 1), "x_period_end_ts_ms": at(6, 1)},
+         {"own", "third_party", "encoding"}),
+        ({"x_cdn": None, "BillingCurrency": "EUR"}, {"own", "third_party", "encoding"}),
+        ({"x_cost_pool": None}, {"own", "third_party", "encoding"}),
+    ],
+)  # fmt: skip
+def test_a_bill_takes_the_place_of_what_was_computed(
+    tmp_path: Path, received: dict[str, Any], counted: set[str]
+) -> None:
+    lake = Lake.create(tmp_path / "both")
+    computed = {"own": 100, "third_party": 10, "encoding": 1}
+    ours = [
+        BILL | {"BillingAccountId": COMPUTED_ACCOUNT, "EffectiveCost": cost}
+        | ({"x_cost_pool": "encoding", "x_cdn": None} if name == "encoding" else {"x_cdn": name})
+        for name, cost in computed.items()
+    ]  # fmt: skip
+    bill = [BILL | {"EffectiveCost": 5_000} | received] if received else []
+    lake.append("charge", rows("charge", *ours, *bill), application="test", version=0)
+    lake.append("playback_session", rows("playback_session", session(4, 1)), application="test", version=0)
+    is_in = bool(bill) and bill[0]["BillingCurrency"] == "USD" and bill[0]["x_cost_pool"] is not None
+    expected = sum(computed[name] for name in counted) + 5_000 * is_in
+    start, end = Q2.ts_ms()
+    for first, last in ((None, None), (start, end)):
+        found = measure(lake, ["cost_per_stream_hour_usd"], start_ts_ms=first, end_ts_ms=last)
+        assert found["numerator"].item() == expected
+    by_cdn = measure(lake, ["cost_per_stream_hour_usd"], by=["cdn"], start_ts_ms=start, end_ts_ms=end)
+    assert by_cdn["numerator"].sum() == expected
