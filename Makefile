@@ -62,7 +62,7 @@ lock: $(VENV)/.dev ## resolve the dependencies anew; ARGS="--upgrade" for the ne
 	@$(COMPILE) pyproject.toml --group build -o requirements.lock $(ARGS)
 	@$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 	@$(COMPILE) --group spark -c requirements-dev.lock -o requirements-spark.lock $(ARGS)
-	@$(COMPILE) --python-version 3.12 --group focus -o requirements-focus.lock $(ARGS)
+	@$(subst 3.11,3.12,$(COMPILE)) --group focus -o requirements-focus.lock $(ARGS)
 
 .PHONY: validation
 validation: $(VENV)/.dev ## the emulated service beside the field, docs/validation.md; ARGS="--lake lake --traces DIR"

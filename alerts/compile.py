@@ -15,14 +15,18 @@ reads the ratios recorded a moment before it, never those of another minute.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import yaml
 
-from alerts import names
-from alerts.policy import BurnPolicy, Pair, Policy, duration_text
-from alerts.slo import CountRatio, Objective
+from alerts import expressions, names
+from alerts.evidence import expression
+from alerts.indicator import Counted
+from alerts.policy import BurnPolicy, Pair, Policy, Usual, duration_text
+from alerts.slo import Objective
 from metrics.errors import InputError, did_you_mean
 
 __all__ = ["compile_rules", "render", "without_rules"]
@@ -30,12 +34,14 @@ __all__ = ["compile_rules", "render", "without_rules"]
 _INTERVAL = "1m"
 _CURRENT_MS = 300_000
 _MISSING_MS = 600_000
+# Three years of months; what is a day long wants compiling anew every other month.
+_PERIODS_AHEAD = 40
 RUNBOOKS = "docs/runbooks.md"
 
 
 def without_rules(objectives: Iterable[Objective]) -> list[Objective]:
     """Those that Prometheus cannot watch: a ratio with no counts on the event clock."""
-    return [objective for objective in objectives if not isinstance(objective.indicator, CountRatio)]
+    return [objective for objective in objectives if not isinstance(objective.indicator, Counted)]
 
 
 def compile_rules(
@@ -45,23 +51,27 @@ def compile_rules(
     by: Sequence[str] = (),
     runbooks_url: str = RUNBOOKS,
     dashboard_url: str = "http://127.0.0.1:8501/objectives",
+    now_ms: int | None = None,
 ) -> dict[str, Any]:
     """The rule file of ``objectives`` as plain data (see :func:`render`).
 
-    ``by`` names labels (``region``, ``device``, ``cdn``) to keep apart: one alert each. Objectives
-    watched by a seasonal baseline have no rules; :func:`without_rules` names them. Raises
-    :class:`~metrics.errors.InputError` when no objective is left, or for a label the gauges do not have.
+    ``by`` names labels (``region``, ``device``, ``cdn``) to keep apart: one alert each. Calendar periods are written
+    out from ``now_ms`` (the present) on. Objectives watched by a seasonal baseline have no rules;
+    :func:`without_rules` names them. Raises :class:`~metrics.errors.InputError` when no objective is left, or for a
+    label the gauges do not have.
     """
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     for label in by:
         if label not in names.SLICES:
             raise InputError(f"minute counts have no label {label!r}", mend=did_you_mean(label, names.SLICES))
     groups = []
     gauges: set[str] = set()
     for objective in objectives:
-        policy = policies.get(objective.policy)
-        if isinstance(objective.indicator, CountRatio) and isinstance(policy, BurnPolicy):
+        policy = objective.watched_by(policies)
+        if isinstance(objective.indicator, Counted) and isinstance(policy, BurnPolicy):
             links = _Links(runbooks_url, dashboard_url)
-            groups.append(_group(objective, objective.indicator, policy, tuple(by), links))
+            sli_rules = _sli_rules(objective, objective.indicator, policy, tuple(by), now_ms)
+            groups.append(_group(objective, policy, sli_rules, links))
             gauges |= {names.gauge(column) for column in objective.indicator.columns}
     if not groups:
         raise InputError("no objective that Prometheus can watch", mend="give one that counts events")
@@ -102,49 +112,78 @@ def literal(text: str) -> str:
 
 
 def _group(
-    objective: Objective, ratio: CountRatio, policy: BurnPolicy, by: tuple[str, ...], links: _Links
+    objective: Objective, policy: BurnPolicy, sli_rules: Sequence[dict[str, Any]], links: _Links
 ) -> dict[str, Any]:
     rules = [
-        *_sli_rules(objective, ratio, policy, by),
-        *_meta_rules(objective),
+        *sli_rules,
+        *_meta_rules(objective, _period_name(objective, policy)),
         *(_alert(objective, policy, severity, pairs, links) for severity, pairs in policy.severities.items()),
     ]
     return {"name": f"playhead-slo-{objective.id}", "interval": _INTERVAL, "rules": rules}
 
 
+def _windows(policy: BurnPolicy) -> list[int]:
+    """Lengths of all windows that a share is recorded of, rising."""
+    pairs = [pair for severity in policy.severities.values() for pair in severity]
+    told = () if policy.usual is None else policy.usual.over_ms
+    return sorted({_CURRENT_MS, *told, *(w for pair in pairs for w in (pair.short_ms, pair.long_ms))})
+
+
+def _period_name(objective: Objective, policy: BurnPolicy) -> str:
+    """The recorded share of the period, Sloth's where no window of another meaning has that name."""
+    if objective.calendar is not None and objective.period_ms in _windows(policy):
+        return names.error_ratio("_period")
+    return names.error_ratio(duration_text(objective.period_ms))
+
+
 def _sli_rules(
-    objective: Objective, ratio: CountRatio, policy: BurnPolicy, by: tuple[str, ...]
+    objective: Objective, indicator: Counted, policy: BurnPolicy, by: tuple[str, ...], now_ms: int
 ) -> list[dict[str, Any]]:
-    pairs = (*policy.page, *policy.ticket)
-    windows = sorted({_CURRENT_MS, *(pair.short_ms for pair in pairs), *(pair.long_ms for pair in pairs)})
-    rules = []
+    select = _select(objective)
+    rules = [
+        _record(name, expr, objective, labels=labels)
+        for name, labels, expr in expressions.minute_sums(indicator, by, select)
+    ]
+    pairs = [pair for severity in policy.severities.values() for pair in severity]
+    windows = _windows(policy)
     for window_ms in windows:
         window = duration_text(window_ms)
-        expr = f"({_bad(ratio, window, by)})\n/\n(({_sum(ratio.total, window, by)}) > 0)"
+        expr = expressions.share(indicator, window_ms, by, select)
         rules.append(_record(names.error_ratio(window), expr, objective, window))
-    for window_ms in sorted({pair.long_ms for pair in pairs}):
+    guarded = {pair.long_ms for pair in pairs}.union(*(pair.evidence for pair in pairs))
+    for window_ms in sorted(guarded):
         window = duration_text(window_ms)
         expr = (
-            f"({_bad(ratio, window, by)})\n* {_sum([names.ATTEMPTS], window, by)}\n"
-            f"/ {_sum([names.ATTEMPTS_WEIGHT_SQUARED], window, by)}"
+            f"({expressions.bad_events(indicator, window, by)})\n"
+            f"* {expressions.gauges_sum([names.ATTEMPTS], window, by)}\n"
+            f"/ {expressions.gauges_sum([names.ATTEMPTS_WEIGHT_SQUARED], window, by)}"
         )
         rules.append(_record(names.BAD_EFFECTIVE + window, expr, objective, window))
-    # NaN fails every comparison, so one bad sample costs its minute and not the whole period.
-    rules.append(_record(names.BAD_SUM_1M, f"({_bad(ratio, '1m', by)}) >= 0", objective))
-    rules.append(_record(names.TOTAL_SUM_1M, f"({_sum(ratio.total, '1m', by)}) >= 0", objective))
-    period = duration_text(objective.period_ms)
-    if objective.period_ms not in windows:
-        expr = (
-            f"sum_over_time({names.BAD_SUM_1M}{_select(objective)}[{period}])\n/\n"
-            f"(sum_over_time({names.TOTAL_SUM_1M}{_select(objective)}[{period}]) > 0)"
-        )
-        rules.append(_record(names.error_ratio(period), expr, objective, period))
+    if policy.usual is not None:
+        rules.append(_usual(objective, policy.usual))
+    calendar = objective.calendar
+    if calendar is None and objective.period_ms in windows:
+        return rules
+    longest_ms = objective.period_ms
+    if calendar is not None:
+        starts_ms = calendar.starts_ms(now_ms, _PERIODS_AHEAD)
+        longest_ms = max(after - before for before, after in pairwise(starts_ms))
+        rules.append(_record(names.PERIOD_START, expressions.period_start(starts_ms), objective))
+    by_period = calendar is not None
+    for name, expr in (
+        *expressions.since_hour(select),
+        *expressions.whole_hours(select, by_period=by_period),
+    ):
+        rules.append(_record(name, expr, objective))
+    expr = expressions.period_share(indicator, longest_ms, select, by_period=by_period)
+    rules.append(
+        _record(_period_name(objective, policy), expr, objective, duration_text(objective.period_ms))
+    )
     return rules
 
 
-def _meta_rules(objective: Objective) -> list[dict[str, Any]]:
+def _meta_rules(objective: Objective, period: str) -> list[dict[str, Any]]:
     select = _select(objective)
-    period = duration_text(objective.period_ms)
     on = "/ on(sloth_id, sloth_slo, sloth_service) group_left"
     budget = f"{names.ERROR_BUDGET}{select}"
     current = names.error_ratio(duration_text(_CURRENT_MS))
@@ -161,7 +200,7 @@ def _meta_rules(objective: Objective) -> list[dict[str, Any]]:
         _record(names.ERROR_BUDGET, f"vector({objective.budget:f})", objective),
         _record(names.PERIOD_DAYS, f"vector({objective.period_ms / 86_400_000:g})", objective),
         _record(names.CURRENT_BURN, f"{current}{select}\n{on}\n{budget}", objective),
-        _record(names.PERIOD_BURN, f"{names.error_ratio(period)}{select}\n{on}\n{budget}", objective),
+        _record(names.PERIOD_BURN, f"{period}{select}\n{on}\n{budget}", objective),
         _record(names.PERIOD_BUDGET_LEFT, f"1 - {names.PERIOD_BURN}{select}", objective),
         info,
     ]
@@ -174,14 +213,18 @@ def _alert(
         "alert": names.alert_name(objective.name),
         "expr": "\nor\n".join(_pair(objective, policy, pair) for pair in pairs),
     }
-    if policy.for_ms is not None:
-        rule["for"] = duration_text(policy.for_ms)
+    if pending_ms := policy.pending_ms(severity):
+        rule["for"] = duration_text(pending_ms)
+    if policy.keep_firing_ms is not None:
+        rule["keep_firing_for"] = duration_text(policy.keep_firing_ms)
     rule["labels"] = {
         **{key: literal(text) for key, text in objective.labels.items()},
         "severity": severity,
         names.LABEL_SEVERITY: severity,
     }
-    burns = " or ".join(f"{number(pair.factor(policy.period_ms))} times over {pair.text}" for pair in pairs)
+    burns = " or ".join(
+        f"{expressions.number(pair.factor(policy.period_ms))} times over {pair.text}" for pair in pairs
+    )
     rule["annotations"] = {
         "title": f"({severity}) {literal(objective.title)}: the error budget burns too fast",
         "summary": literal(objective.about or objective.title),
@@ -193,26 +236,44 @@ def _alert(
 
 
 def _pair(objective: Objective, policy: BurnPolicy, pair: Pair) -> str:
-    threshold = f"({number(pair.factor(policy.period_ms))} * {objective.budget:f})"
+    threshold = f"({expressions.number(pair.factor(policy.period_ms))} * {objective.budget:f})"
     select = _select(objective)
     long, short = duration_text(pair.long_ms), duration_text(pair.short_ms)
     over = [
         f"max({names.error_ratio(window)}{select} > {threshold}) without ({names.LABEL_WINDOW})"
-        for window in (short, long)
+        for window in dict.fromkeys((short, long))
     ]
     # `unless`, not `and`: where the weights are not exported the alert still fires.
     few = f"{names.BAD_EFFECTIVE}{long}{select} < {policy.bad_events_minimum}"
-    few = f"max({few}) without ({names.LABEL_WINDOW})"
-    return f"(\n    {over[0]}\n    and\n    {over[1]}\n    unless\n    {few}\n)"
+    held_back = [few, *(_unsure(objective, policy, *asked) for asked in pair.evidence.items())]
+    unless = "".join(f"\n    unless\n    max({part}) without ({names.LABEL_WINDOW})" for part in held_back)
+    return "(\n    " + "\n    and\n    ".join(over) + f"{unless}\n)"
 
 
-def number(value: float) -> str:
-    """The shortest text that reads back as the same float.
+def _unsure(objective: Objective, policy: BurnPolicy, window_ms: int, least: float) -> str:
+    """Where a window's evidence that more than the allowed share is bad is below what is asked for."""
+    window, select = duration_text(window_ms), _select(objective)
+    allowed, matching = f"{objective.budget:f}", ""
+    if policy.usual is not None:
+        allowed, matching = f"{names.USUAL}{select}", f"ignoring ({names.LABEL_WINDOW})"
+    evidence = expression(
+        f"{names.BAD_EFFECTIVE}{window}{select}",
+        f"{names.error_ratio(window)}{select}",
+        allowed,
+        matching,
+    )
+    return f"{evidence} < {expressions.number(least)}"
 
-    >>> number(14.4), number(6.0)
-    ('14.4', '6')
-    """
-    return repr(value).removesuffix(".0")
+
+def _usual(objective: Objective, usual: Usual) -> dict[str, Any]:
+    """The least share of bad events over the windows that tell what is usual, within its bounds."""
+    select, budget = _select(objective), f"{objective.budget:f}"
+    shares = " or ".join(
+        f"{names.error_ratio(duration_text(window_ms))}{select}" for window_ms in usual.over_ms
+    )
+    most = f"({expressions.number(float(usual.burn_maximum))} * {budget})"
+    expr = f"clamp(min without ({names.LABEL_WINDOW}) ({shares}), {budget}, {most})"
+    return _record(names.USUAL, expr, objective)
 
 
 def _missing(gauges: Iterable[str], runbooks_url: str) -> list[dict[str, Any]]:
@@ -232,17 +293,6 @@ def _missing(gauges: Iterable[str], runbooks_url: str) -> list[dict[str, Any]]:
     ]
 
 
-def _bad(ratio: CountRatio, window: str, by: tuple[str, ...]) -> str:
-    if ratio.bad:
-        return _sum(ratio.bad, window, by)
-    return f"{_sum(ratio.total, window, by)} - ({_sum(ratio.good, window, by)})"
-
-
-def _sum(columns: Sequence[str], window: str, by: tuple[str, ...]) -> str:
-    over = f"sum by ({', '.join(by)}) " if by else "sum"
-    return " + ".join(f"{over}(sum_over_time({names.gauge(column)}[{window}]))" for column in columns)
-
-
 def _select(objective: Objective) -> str:
     labels = {
         names.LABEL_ID: objective.id,
@@ -252,8 +302,15 @@ def _select(objective: Objective) -> str:
     return "{" + ", ".join(f'{label}="{value}"' for label, value in labels.items()) + "}"
 
 
-def _record(record: str, expr: str, objective: Objective, window: str | None = None) -> dict[str, Any]:
+def _record(
+    record: str,
+    expr: str,
+    objective: Objective,
+    window: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     labels = {
+        **(labels or {}),
         **objective.labels,
         names.LABEL_ID: objective.id,
         names.LABEL_SERVICE: objective.service,

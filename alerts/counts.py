@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 
 from alerts import names
 from alerts.policy import MINUTE_MS
-from alerts.slo import CountRatio
 from metrics.errors import InputError
+
+if TYPE_CHECKING:
+    from alerts.indicator import CountRatio
 
 __all__ = [
     "Clock",
+    "Floats",
     "Frame",
     "Ints",
     "Minutes",
@@ -29,6 +33,9 @@ __all__ = [
     "slices_of",
     "window_sums",
 ]
+
+# Ten years: what is longer is no history but a clock that was wrong, and would be held in memory minute by minute.
+MINUTES_MAXIMUM = 10 * 366 * 1440
 
 Frame = pl.DataFrame | pl.LazyFrame
 Ints = NDArray[np.int64]
@@ -85,15 +92,28 @@ class Minutes:
 
 
 def bounds(frame: Frame, end_ts_ms: int | None) -> tuple[int, int]:
-    """First minute of the data and end of its last one, or ``end_ts_ms`` where that is sooner."""
+    """First minute of the data and end of its last one, or ``end_ts_ms`` where that is sooner.
+
+    Rows of more than ten years before the last are those of a clock that was wrong and are left out, unless they are
+    the greater part: then the last one's was.
+    """
     rows = frame.lazy() if end_ts_ms is None else frame.lazy().filter(pl.col("ts_ms") < end_ts_ms)
-    ends = rows.select(first=pl.col("ts_ms").min(), last=pl.col("ts_ms").max()).collect()
-    first, last = ends.row(0)
+    first, last = rows.select(first=pl.col("ts_ms").min(), last=pl.col("ts_ms").max()).collect().row(0)
     if first is None:
         raise InputError(
             "no minute counts" + ("" if end_ts_ms is None else " in that period"),
-            mend="the emulator and `ingest prometheus` write them; logs of requests alone tell no minutes",
+            mend="the emulator, CMCD logs with times and `ingest prometheus` bring them",
         )
+    if (last - first) // MINUTE_MS > MINUTES_MAXIMUM:
+        early = pl.col("ts_ms") <= last - MINUTES_MAXIMUM * MINUTE_MS
+        first, count, left_out = (
+            rows.select(pl.col("ts_ms").filter(~early).min(), pl.len(), left_out=early.sum()).collect().row(0)
+        )
+        if 2 * left_out >= count:
+            raise InputError(
+                "most minute counts lie ten years and more before the last: a clock has jumped",
+                mend="give the end of the period to judge",
+            )
     first -= first % MINUTE_MS
     after = last - last % MINUTE_MS + MINUTE_MS
     return first, after if end_ts_ms is None else min(after, end_ts_ms)
@@ -104,7 +124,7 @@ def minutes_of(frame: Frame, columns: Sequence[str], end_ts_ms: int | None) -> M
     length = -(-(end - start) // MINUTE_MS)
     sums = (
         frame.lazy()
-        .filter(pl.col("ts_ms") < end)
+        .filter((pl.col("ts_ms") >= start) & (pl.col("ts_ms") < end))
         .group_by(((pl.col("ts_ms") - start) // MINUTE_MS).alias("minute"))
         .agg(pl.col(columns).cast(pl.Int64).sum())
         .collect()
@@ -114,6 +134,10 @@ def minutes_of(frame: Frame, columns: Sequence[str], end_ts_ms: int | None) -> M
     for column in columns:
         dense = np.zeros(length, dtype=np.int64)
         dense[at] = sums[column].to_numpy()
+        if length and dense.min() < 0:
+            raise InputError(
+                f"{column} is below 0 in a minute", mend="count events, do not take differences of counters"
+            )
         counts[column] = dense
     return Minutes(start, counts, length)
 

@@ -7,17 +7,30 @@ its factor and the effective number of bad events is not below the guard.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from alerts import names
-from alerts.counts import Clock, Frame, Ints, Minutes, bounds, minutes_of, ratio_of, slices_of, window_sums
+from alerts.counts import (
+    Clock,
+    Floats,
+    Frame,
+    Ints,
+    Minutes,
+    bounds,
+    minutes_of,
+    slices_of,
+    window_sums,
+)
 from alerts.evaluation import EPISODES, HOUR_MS, Evaluation, burn_down, is_kept, period_of
+from alerts.evidence import nats, usual_share
+from alerts.indicator import Counted, Events, events_of
 from alerts.policy import MINUTE_MS, BurnPolicy, Pair, Policy, load_policies
 from alerts.slo import CountRatio, Objective
+from alerts.states import firing_runs
 from metrics.errors import InputError, did_you_mean
 
 __all__ = ["Evaluation", "evaluate", "evaluate_all", "kept_by"]
@@ -84,18 +97,19 @@ def evaluate_all(
     slices = slices_of(minute_counts, sorted(columns), spans)
     evaluations = []
     for (objective, ratio, policy), span in zip(ratios, spans, strict=True):
-        bad, total = minutes.parts(ratio)
+        events = events_of(ratio, minutes)
         inside = slice((span[0] - minutes.start_ts_ms) // MINUTE_MS, None)
+        bad, total = events.sums(inside)
         evaluations.append(
             Evaluation(
                 objective=objective,
                 start_ts_ms=span[0],
                 end_ts_ms=span[1],
-                bad=int(bad[inside].sum()),
-                total=int(total[inside].sum()),
-                burn=_burn(objective, minutes, bad, total),
-                episodes=_episodes(objective, policy, minutes, bad, total, clock),
-                spent=_spent(objective, ratio, slices[span]),
+                bad=bad,
+                total=total,
+                burn=_burn(objective, minutes, events),
+                episodes=_episodes(objective, policy, minutes, events, clock),
+                spent=_spent(objective, ratio, slices[span], minute_counts, span),
             )
         )
     return evaluations
@@ -117,7 +131,7 @@ def kept_by(
     """
     if by not in names.SLICES:
         raise InputError(f"minute counts have no dimension {by!r}", mend=did_you_mean(by, names.SLICES))
-    ratios = {o.id: o.indicator for o in objectives if isinstance(o.indicator, CountRatio)}
+    ratios = {o.id: o.indicator for o in objectives if isinstance(o.indicator, Counted)}
     if not ratios:
         return pl.DataFrame(schema=_KEPT | {by: pl.String})
     columns = sorted({column for ratio in ratios.values() for column in ratio.columns})
@@ -127,7 +141,7 @@ def kept_by(
     slices = slices_of(minute_counts, columns, spans)
     frames = []
     for objective, span in zip(counted, spans, strict=True):
-        rows = _attained(objective, ratios[objective.id], slices[span], by)
+        rows = _attained(ratios[objective.id], slices[span], by, minute_counts, span)
         verdicts = [is_kept(objective, bad, total) for bad, total in rows.select("bad", "total").iter_rows()]
         frames.append(
             rows.select(
@@ -148,9 +162,9 @@ def kept_by(
     return pl.concat(frames)
 
 
-def _counted(objective: Objective, policies: Mapping[str, Policy]) -> tuple[CountRatio, BurnPolicy]:
-    policy = policies.get(objective.policy)
-    if not isinstance(objective.indicator, CountRatio) or not isinstance(policy, BurnPolicy):
+def _counted(objective: Objective, policies: Mapping[str, Policy]) -> tuple[Counted, BurnPolicy]:
+    policy = objective.watched_by(policies)
+    if not isinstance(objective.indicator, Counted) or not isinstance(policy, BurnPolicy):
         raise InputError(
             f"{objective.name} does not count events on the event clock",
             where=objective.where,
@@ -160,16 +174,23 @@ def _counted(objective: Objective, policies: Mapping[str, Policy]) -> tuple[Coun
 
 
 def _episodes(
-    objective: Objective, policy: BurnPolicy, minutes: Minutes, bad: Ints, total: Ints, clock: Clock
+    objective: Objective, policy: BurnPolicy, minutes: Minutes, events: Events, clock: Clock
 ) -> pl.DataFrame:
     budget = float(objective.budget)
-    sums: dict[int, tuple[Ints, Ints]] = {}
+    shares: dict[int, Floats] = {}
 
-    def over(window_ms: int) -> tuple[Ints, Ints]:
-        if window_ms not in sums:
-            sums[window_ms] = (window_sums(bad, clock, window_ms), window_sums(total, clock, window_ms))
-        return sums[window_ms]
+    def share(window_ms: int) -> Floats:
+        if window_ms not in shares:
+            shares[window_ms] = events.share(clock, window_ms)
+        return shares[window_ms]
 
+    def bad_in(window_ms: int) -> Ints:
+        return window_sums(events.guard_bad, clock, window_ms)
+
+    allowed: float | Floats = budget
+    if policy.usual is not None:
+        ratios = [share(window_ms) for window_ms in policy.usual.over_ms]
+        allowed = usual_share(ratios, budget, float(policy.usual.burn_maximum) * budget)
     rows: list[dict[str, object]] = []
     for severity, pairs in policy.severities.items():
         active = np.zeros(minutes.length, dtype=np.bool_)
@@ -178,13 +199,16 @@ def _episodes(
         for pair in pairs:
             # The product of two floats, as the rule's own text has it: equal to the last bit.
             threshold = pair.factor(policy.period_ms) * budget
-            short = ratio_of(*over(pair.short_ms))
-            fires = (short > threshold) & (ratio_of(*over(pair.long_ms)) > threshold)
-            fires &= ~_too_few(policy, pair, minutes, over(pair.long_ms)[0], clock)
+            short = share(pair.short_ms)
+            fires = (short > threshold) & (share(pair.long_ms) > threshold)
+            fires &= ~_too_few(policy, pair, minutes, bad_in(pair.long_ms), clock)
+            for window_ms, least in pair.evidence.items():
+                effective = _effective(minutes, bad_in(window_ms), clock, window_ms)
+                fires &= ~(nats(effective, share(window_ms), allowed) < least)
             by_pair[pair.text] = fires
             active |= fires
             np.maximum(peak, short / budget, out=peak, where=fires)
-        for begin, end in _runs(active, policy.for_ms or 0):
+        for begin, end in firing_runs(active, policy.pending_ms(severity), policy.keep_firing_ms or 0):
             start_ts_ms = minutes.start_ts_ms + begin * MINUTE_MS + clock.evaluate_ms
             end_ts_ms = start_ts_ms + (end - begin) * MINUTE_MS
             rows.append(
@@ -203,30 +227,27 @@ def _episodes(
 def _too_few(policy: BurnPolicy, pair: Pair, minutes: Minutes, bad: Ints, clock: Clock) -> Bools:
     """Whether the window's bad events are fewer, counted unweighted, than may wake anybody.
 
-    Effective events = weighted events × Σw ÷ Σw² of the attempts. Unknown weights let the alert through.
+    Unknown weights let the alert through.
     """
-    attempts = window_sums(minutes.counts[names.ATTEMPTS], clock, pair.long_ms)
-    squares = window_sums(minutes.counts[names.ATTEMPTS_WEIGHT_SQUARED], clock, pair.long_ms)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effective = bad.astype(np.float64) * attempts / squares
-    too_few: Bools = effective < policy.bad_events_minimum
+    too_few: Bools = _effective(minutes, bad, clock, pair.long_ms) < policy.bad_events_minimum
     return too_few
 
 
-def _runs(active: Bools, for_ms: int) -> Iterator[tuple[int, int]]:
-    """Begin and end (exclusive) of each run of firing minutes; its first ``for_ms`` are only pending."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], active, [False])).astype(np.int8)))
-    pending = -(-for_ms // MINUTE_MS)
-    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        if end - begin > pending:
-            yield begin + pending, end
+def _effective(minutes: Minutes, bad: Ints, clock: Clock, window_ms: int) -> Floats:
+    """Effective events of a window = weighted events × Σw ÷ Σw² of the attempts."""
+    attempts = window_sums(minutes.counts[names.ATTEMPTS], clock, window_ms)
+    squares = window_sums(minutes.counts[names.ATTEMPTS_WEIGHT_SQUARED], clock, window_ms)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective: Floats = bad.astype(np.float64) * attempts / squares
+    return effective
 
 
-def _burn(objective: Objective, minutes: Minutes, bad: Ints, total: Ints) -> pl.DataFrame:
+def _burn(objective: Objective, minutes: Minutes, events: Events) -> pl.DataFrame:
     start = minutes.start_ts_ms - minutes.start_ts_ms % HOUR_MS
     lead = (minutes.start_ts_ms - start) // MINUTE_MS
-    bad_hour, total_hour = _hourly(bad, lead), _hourly(total, lead)
-    return burn_down(objective, start + np.arange(len(bad_hour)) * HOUR_MS, bad_hour, total_hour)
+    bad, total = _hourly(events.bad, lead), _hourly(events.total, lead)
+    parts = [(float(weight), _hourly(b, lead), _hourly(t, lead)) for weight, b, t in events.parts]
+    return burn_down(objective, start + np.arange(len(bad)) * HOUR_MS, bad, total, parts)
 
 
 def _hourly(counts: Ints, lead: int) -> Ints:
@@ -237,22 +258,53 @@ def _hourly(counts: Ints, lead: int) -> Ints:
     return hourly
 
 
-def _attained(objective: Objective, ratio: CountRatio, slices: pl.DataFrame, by: str) -> pl.DataFrame:
-    total = pl.sum_horizontal(ratio.total)
-    bad = pl.sum_horizontal(ratio.bad) if ratio.bad else total - pl.sum_horizontal(ratio.good)
-    return (
-        slices.group_by(by)
-        .agg(pl.col(sorted(ratio.columns)).sum())
-        .select(by, bad=bad, total=total)
-        .with_columns(attained=pl.when(pl.col("total") > 0).then(1 - pl.col("bad") / pl.col("total")))
-        .sort(by, nulls_last=True)
-    )
+def _attained(
+    indicator: Counted, slices: pl.DataFrame, by: str, minute_counts: Frame, span: tuple[int, int]
+) -> pl.DataFrame:
+    """``by, bad, total, attained`` over the span; a composite's bad events rounded."""
+    if isinstance(indicator, CountRatio):
+        all_ = pl.sum_horizontal(indicator.total)
+        bad = pl.sum_horizontal(indicator.bad) if indicator.bad else all_ - pl.sum_horizontal(indicator.good)
+        rows = (
+            slices.group_by(by)
+            .agg(pl.col(sorted(indicator.columns)).sum())
+            .select(by, bad=bad, total=all_, share=bad / all_)
+        )
+    else:
+        rows = _minute_by_minute(indicator, slices[by].unique(), by, minute_counts, span)
+    share = pl.when(pl.col("total") > 0).then(1 - pl.col("share"))
+    return rows.select(by, "bad", "total", attained=share).sort(by, nulls_last=True)
 
 
-def _spent(objective: Objective, ratio: CountRatio, slices: pl.DataFrame) -> pl.DataFrame:
+def _minute_by_minute(
+    indicator: Counted, values: pl.Series, by: str, minute_counts: Frame, span: tuple[int, int]
+) -> pl.DataFrame:
+    """What slices of time and composites come to cannot be had from sums: each value's minutes are gone through."""
+    within = minute_counts.lazy().filter((pl.col("ts_ms") >= span[0]) & (pl.col("ts_ms") < span[1]))
+    rows = []
+    for value in values.to_list():
+        minutes = minutes_of(within.filter(pl.col(by).eq_missing(value)), sorted(indicator.columns), None)
+        bad, total = events_of(indicator, minutes).sums(slice(None))
+        rows.append((value, round(bad), total, float(bad / total) if total else None))
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        by: values.dtype,
+        "bad": pl.Int64,
+        "total": pl.Int64,
+        "share": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _spent(
+    objective: Objective,
+    indicator: Counted,
+    slices: pl.DataFrame,
+    minute_counts: Frame,
+    span: tuple[int, int],
+) -> pl.DataFrame:
     budget = float(objective.budget)
     frames = [
-        _attained(objective, ratio, slices, by).select(
+        _attained(indicator, slices, by, minute_counts, span).select(
             pl.lit(by).alias("dimension"), pl.col(by).alias("value"), "bad", "total", "attained"
         )
         for by in names.SLICES

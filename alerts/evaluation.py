@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from alerts.counts import Floats, Ints, ratio_of
+from alerts.indicator import WeightedCounts, weighted_share
 from alerts.policy import MINUTE_MS
 from alerts.slo import Objective
 
@@ -145,26 +146,62 @@ def is_kept(objective: Objective, bad: int | Decimal, total: int | Decimal) -> b
 
 def period_of(objective: Objective, first_ms: int, end_ms: int, start_ts_ms: int | None) -> tuple[int, int]:
     """Start and end of the period judged: the objective's own unless a start is given, within the data."""
-    start = end_ms - objective.period_ms if start_ts_ms is None else start_ts_ms
+    if start_ts_ms is not None:
+        start = start_ts_ms
+    elif objective.calendar is not None:
+        start = objective.calendar.begin_ms(end_ms - 1)
+    else:
+        start = end_ms - objective.period_ms
     return max(start - start % MINUTE_MS, first_ms), end_ms
 
 
-def burn_down(objective: Objective, ts_ms: Ints, bad: Ints | Floats, total: Ints | Floats) -> pl.DataFrame:
-    """The frame :attr:`Evaluation.burn` of counts by the hour, none left out."""
+def burn_down(
+    objective: Objective,
+    ts_ms: Ints,
+    bad: Ints | Floats,
+    total: Ints | Floats,
+    parts: WeightedCounts = (),
+) -> pl.DataFrame:
+    """The frame :attr:`Evaluation.burn` of counts by the hour, none left out.
+
+    ``parts`` are those of a composite, weight, bad and total each by the hour: its share is theirs.
+    """
     budget = float(objective.budget)
-    begin = np.maximum(np.arange(1, len(bad) + 1) - max(objective.period_ms // HOUR_MS, 1), 0)
+    begin = _period_begins(objective, ts_ms)
 
     def trailing(counts: Ints | Floats) -> Ints | Floats:
         running = np.concatenate(([0], np.cumsum(counts)))
         sums: Ints | Floats = running[1:] - running[begin]
         return sums
 
+    if parts:
+        share = weighted_share(parts)
+        since = weighted_share([(weight, trailing(b), trailing(t)) for weight, b, t in parts])
+    else:
+        share, since = ratio_of(bad, total), ratio_of(trailing(bad), trailing(total))
     return pl.DataFrame(
         {
             "ts_ms": ts_ms,
             "bad": bad,
             "total": total,
-            "burn": ratio_of(bad, total) / budget,
-            "budget_left": 1 - ratio_of(trailing(bad), trailing(total)) / budget,
+            "burn": share / budget,
+            "budget_left": 1 - since / budget,
         }
     ).with_columns(pl.col("burn", "budget_left").fill_nan(None))
+
+
+def _period_begins(objective: Objective, ts_ms: Ints) -> Ints:
+    """For each hour the first one of the period that ends with it."""
+    hours = np.arange(len(ts_ms), dtype=np.int64)
+    if objective.calendar is None:
+        rolled: Ints = np.maximum(hours + 1 - max(objective.period_ms // HOUR_MS, 1), 0)
+        return rolled
+    # An hour that a period begins within belongs to it: zones half an hour off are told to the hour.
+    begins = np.zeros(len(ts_ms), dtype=np.int64)
+    at = len(ts_ms)
+    while at > 0:
+        start_ms = objective.calendar.begin_ms(int(ts_ms[at - 1]) + HOUR_MS - 1)
+        first = min(int(np.searchsorted(ts_ms, start_ms - HOUR_MS, side="right")), at - 1)
+        begins[first:at] = first
+        at = first
+    return begins

@@ -13,13 +13,18 @@ __all__ = [
     "ATTEMPTS",
     "ATTEMPTS_WEIGHT_SQUARED",
     "BAD_EFFECTIVE",
+    "BAD_MINUTE",
+    "BAD_SUM_1H",
     "BAD_SUM_1M",
+    "BAD_SUM_HOUR",
     "COUNT_COLUMNS",
     "CURRENT_BURN",
     "ERROR_BUDGET",
     "GAUGE_PREFIX",
     "LABEL_ID",
     "LABEL_OBJECTIVE",
+    "LABEL_PART",
+    "LABEL_PERIOD",
     "LABEL_SERVICE",
     "LABEL_SEVERITY",
     "LABEL_SLO",
@@ -28,10 +33,15 @@ __all__ = [
     "PERIOD_BUDGET_LEFT",
     "PERIOD_BURN",
     "PERIOD_DAYS",
+    "PERIOD_START",
     "RESERVED_LABELS",
     "SLICES",
     "SLO_INFO",
+    "TOTAL_MINUTE",
+    "TOTAL_SUM_1H",
     "TOTAL_SUM_1M",
+    "TOTAL_SUM_HOUR",
+    "USUAL",
     "alert_name",
     "error_ratio",
     "gauge",
@@ -57,7 +67,15 @@ PERIOD_BUDGET_LEFT = "slo:period_error_budget_remaining:ratio"
 SLO_INFO = "sloth_slo_info"
 BAD_SUM_1M = "playhead:slo_bad:sum1m"
 TOTAL_SUM_1M = "playhead:slo_total:sum1m"
+BAD_SUM_1H = "playhead:slo_bad:sum1h"
+TOTAL_SUM_1H = "playhead:slo_total:sum1h"
+BAD_SUM_HOUR = "playhead:slo_bad:sum_since_hour"
+TOTAL_SUM_HOUR = "playhead:slo_total:sum_since_hour"
+PERIOD_START = "playhead:slo_period:start_seconds"
+BAD_MINUTE = "playhead:slo_minute_bad:bool"
+TOTAL_MINUTE = "playhead:slo_minute_total:bool"
 BAD_EFFECTIVE = "playhead:slo_bad:effective_sum"
+USUAL = "playhead:slo_sli_error:usual_ratio"
 
 LABEL_ID = "sloth_id"
 LABEL_SERVICE = "sloth_service"
@@ -65,6 +83,8 @@ LABEL_SLO = "sloth_slo"
 LABEL_WINDOW = "sloth_window"
 LABEL_SEVERITY = "sloth_severity"
 LABEL_OBJECTIVE = "sloth_objective"
+LABEL_PART = "playhead_part"
+LABEL_PERIOD = "playhead_period"
 # A user's label may not stand in for one of these.
 RESERVED_LABELS = frozenset({"severity", "alertname", *SLICES})
 

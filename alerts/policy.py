@@ -28,6 +28,7 @@ __all__ = [
     "BurnPolicy",
     "Pair",
     "Policy",
+    "Usual",
     "duration_text",
     "load_policies",
     "parse_duration",
@@ -68,11 +69,17 @@ class _Frozen(BaseModel):
 
 
 class Pair(_Frozen):
-    """A long and a short window, and the share of the period's budget whose loss in the long one counts."""
+    """A long and a short window, and the share of the period's budget whose loss in the long one counts.
+
+    ``long_nats`` and ``short_nats``: the evidence each window must show that its share of bad events is above
+    the budget's, or the usual one (:mod:`alerts.evidence`); 0 asks for none.
+    """
 
     long_ms: Duration = Field(alias="long")
     short_ms: Duration = Field(alias="short")
     budget_share_ratio: Decimal = Field(gt=0, le=1)
+    long_nats: float = Field(default=0, ge=0, le=1000)
+    short_nats: float = Field(default=0, ge=0, le=1000)
 
     @property
     def text(self) -> str:
@@ -84,6 +91,12 @@ class Pair(_Frozen):
             raise ValueError("the short window is not shorter than the long one")
         return self
 
+    @property
+    def evidence(self) -> dict[int, float]:
+        """Nats asked for by window length in ms, where any are."""
+        asked = {self.long_ms: self.long_nats, self.short_ms: self.short_nats}
+        return {window_ms: nats for window_ms, nats in asked.items() if nats > 0}
+
     def factor(self, period_ms: int) -> float:
         """Burn rate at which this pair fires.
 
@@ -91,6 +104,17 @@ class Pair(_Frozen):
         14.4
         """
         return float(Fraction(self.budget_share_ratio) * period_ms / self.long_ms)
+
+
+class Usual(_Frozen):
+    """The share of bad events that is usual: the least of those over some windows past.
+
+    The least, because an incident soon fills the shorter ones and long stays in the longer ones. It is at least
+    the budget, and at most ``burn_maximum`` times the budget: what is burnt faster is never usual.
+    """
+
+    over_ms: tuple[Duration, ...] = Field(alias="over", min_length=1)
+    burn_maximum: Decimal = Field(ge=1)
 
 
 class _Policy(_Frozen):
@@ -104,13 +128,16 @@ class BurnPolicy(_Policy):
     """Multi-window multi-burn-rate alerting for budgets of one period.
 
     ``bad_events_minimum`` is the low-traffic guard: no pair fires on fewer bad events, counted in
-    effective (unweighted) events of its long window.
+    effective (unweighted) events of its long window. Evidence, where pairs ask for it, is against the budget's share,
+    or against the ``usual`` one.
     """
 
     kind: Literal["burn_rate"]
     period_ms: Duration = Field(alias="period")
     bad_events_minimum: int = Field(ge=1)
+    usual: Usual | None = None
     for_ms: Duration | None = Field(default=None, alias="for")
+    keep_firing_ms: Duration | None = Field(default=None, alias="keep_firing_for")
     page: tuple[Pair, ...] = ()
     ticket: tuple[Pair, ...] = ()
 
@@ -121,6 +148,11 @@ class BurnPolicy(_Policy):
         for pair in (*self.page, *self.ticket):
             if pair.long_ms > self.period_ms:
                 raise ValueError(f"window {pair.text} is longer than the period")
+            # Evidence tells that a share is not the budget's, and the factor that it is above it.
+            if pair.evidence and pair.factor(self.period_ms) < 1:
+                raise ValueError(f"pair {pair.text} fires below the burn rate of 1 that evidence is against")
+        if self.usual is not None and max(self.usual.over_ms) > self.period_ms:
+            raise ValueError("what is usual is told from more than the period")
         return self
 
     @property
@@ -128,6 +160,10 @@ class BurnPolicy(_Policy):
         """Pairs by severity; a severity without pairs is left out."""
         both = {"page": self.page, "ticket": self.ticket}
         return {severity: pairs for severity, pairs in both.items() if pairs}
+
+    def pending_ms(self, severity: str) -> int:
+        """For how long an alert of that severity must hold before it fires."""
+        return self.for_ms or 0
 
 
 class BaselinePolicy(_Policy):

@@ -1,9 +1,14 @@
 """Objectives: what is promised, read from OpenSLO v1 and checked before anything believes it.
 
-What is read of OpenSLO: one ``SLO`` a document, a ``ratioMetric`` (bad or good over total, or a raw ratio),
-one objective, budgeting by occurrences, one rolling window, one alert policy by reference. A query is a sum
-of per-minute count gauges (``playhead_starts + playhead_exits_before_start``), so that Prometheus and the
-local evaluation read the same counts.
+A query is a sum of per-minute count gauges (``playhead_starts + playhead_exits_before_start``), so that
+Prometheus and the local evaluation read the same counts. What OpenSLO leaves open is settled so:
+
+- a threshold on a ratio of gauges judges each minute with traffic; one on a percentile of the catalogue is the exact
+  count of events beyond its value, where the event clock has that count;
+- a slice of time without events is not counted, neither good nor bad;
+- objectives with indicators of their own are one composite: the weighted mean of their shares of bad events,
+  against the weighted mean of their targets;
+- several objectives of one indicator are several promises, numbered from 0.
 """
 
 from __future__ import annotations
@@ -12,83 +17,26 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from alerts import names
-from alerts.openslo import RatioMetric, Slo
-from alerts.policy import BaselinePolicy, BurnPolicy, Policy, duration_text, load_policies
-from alerts.source import Document, read_documents
-from metrics.catalog import METRICS
-from metrics.errors import InputError, did_you_mean
+from alerts.alerting import check_policy, policy_of
+from alerts.indicator import Composite, CountRatio, Indicator, Part, RawRatio, Slices, Threshold
+from alerts.objective import Objective
+from alerts.objects import Found, ObjectiveRefused, Objects, read_objects
+from alerts.openslo import (
+    Sli,
+    Slo,
+    Target,
+    TimeWindow,
+)
+from alerts.policy import Policy, duration_text, load_policies
+from alerts.queries import ratio_indicator, threshold_indicator
+from alerts.source import Document
 
 __all__ = ["CountRatio", "Objective", "ObjectiveRefused", "RawRatio", "load", "read", "shipped"]
 
 SHIPPED = Path(__file__).parent / "objectives"
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
-
-class ObjectiveRefused(InputError):  # noqa: N818 - a verdict on the objective, not a fault of the file
-    """A well-formed objective that nobody could keep to: its alert never fires, its metric is unknown."""
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CountRatio(_Frozen):
-    """Columns of ``minute_count``, each list a sum. Exactly one of ``bad`` and ``good`` is given."""
-
-    bad: tuple[str, ...] = ()
-    good: tuple[str, ...] = ()
-    total: tuple[str, ...]
-
-    @property
-    def columns(self) -> frozenset[str]:
-        """Every column named."""
-        return frozenset((*self.bad, *self.good, *self.total))
-
-
-class RawRatio(_Frozen):
-    """A ratio of the metric catalogue, computed elsewhere; no counts on the event clock."""
-
-    metric: str
-    of: Literal["success", "failure"]
-
-
-class Objective(_Frozen):
-    """One promise: at least ``target`` of the events of a rolling period are good.
-
-    ``where`` is the ``file:line`` it was read from. Shares are 0..1, exact.
-    """
-
-    name: str
-    title: str
-    about: str
-    service: str
-    target: Decimal
-    indicator: CountRatio | RawRatio
-    period_ms: int
-    policy: str
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    where: str
-
-    @property
-    def budget(self) -> Decimal:
-        """Share of events that may be bad."""
-        return 1 - self.target
-
-    @property
-    def id(self) -> str:
-        """Identity in rules and labels."""
-        return names.slo_id(self.service, self.name)
-
-    @property
-    def in_contract(self) -> bool:
-        """Part of the promise to viewers; companions are watched but not promised."""
-        return self.labels.get("promise") != "companion"
+_USUAL_WINDOW = {"duration": "30d", "isRolling": True}
 
 
 def shipped() -> list[Path]:
@@ -113,165 +61,199 @@ def load(paths: Iterable[Path] = (), policies: Mapping[str, Policy] | None = Non
 def read(
     paths: Iterable[Path] = (), policies: Mapping[str, Policy] | None = None
 ) -> list[Objective | ObjectiveRefused]:
-    """As :func:`load`, but a refused objective stands in the list as the reason for it."""
+    """As :func:`load`, but a refused objective stands in the list as the reason for it.
+
+    Files of other objects alone give an empty list.
+    """
     policies = load_policies() if policies is None else policies
+    objects = read_objects(list(paths) or shipped())
     found: list[Objective | ObjectiveRefused] = []
     seen: dict[str, str] = {}
-    for path in list(paths) or shipped():
-        documents = read_documents(path)
-        if not documents:
-            raise InputError("no document in it", where=str(path), mend="write an OpenSLO v1 SLO")
-        for document in documents:
-            slo = document.parse(Slo)
-            try:
-                objective = _objective(slo, document)
+    for slo in objects.slos:
+        assert isinstance(slo.model, Slo)
+        try:
+            for objective in _objectives(slo.model, slo.document, objects, policies):
                 if objective.id in seen:
                     raise ObjectiveRefused(
                         f"objective {objective.id!r} stands at {seen[objective.id]} already",
-                        where=document.where("metadata", "name"),
+                        where=slo.document.where("metadata", "name"),
                         mend="rename one of them",
                     )
-                _check_policy(objective, policies, document)
                 seen[objective.id] = objective.where
                 found.append(objective)
-            except ObjectiveRefused as refused:
-                found.append(refused)
+        except ObjectiveRefused as refused:
+            found.append(refused)
     return found
 
 
-def _objective(slo: Slo, document: Document) -> Objective:
+# --- of a document ----------------------------------------------------------------------------------------
+
+
+def _objectives(
+    slo: Slo, document: Document, objects: Objects, policies: Mapping[str, Policy]
+) -> list[Objective]:
     spec = slo.spec
-    target = spec.objectives[0].ratio
+    window = spec.timeWindow[0] if spec.timeWindow else TimeWindow.model_validate(_USUAL_WINDOW)
+    calendar = window.period if window.calendar is not None else None
+    period_ms = window.nominal_ms
+    name, own_policy, notified = policy_of(slo, document, objects, policies, period_ms)
+    labels = _labels(slo.metadata.labels, document)
+    objectives = []
+    for suffix, title, target, indicator in _promises(slo, document, objects):
+        objective = Objective(
+            name=slo.metadata.name + suffix,
+            title=title,
+            about=spec.description,
+            service=spec.service,
+            target=target,
+            indicator=indicator,
+            period_ms=period_ms,
+            calendar=calendar,
+            policy=name,
+            own_policy=own_policy,
+            labels=labels | ({"notify": notified} if notified else {}),
+            annotations=_as_prometheus_names(slo.metadata.annotations, document, "annotations"),
+            where=document.where("metadata", "name"),
+        )
+        check_policy(objective, policies, document)
+        objectives.append(objective)
+    return objectives
+
+
+def _promises(slo: Slo, document: Document, objects: Objects) -> list[tuple[str, str, Decimal, Indicator]]:
+    """Suffix of the name, title, target and indicator of each promise."""
+    title = slo.metadata.displayName or slo.metadata.name
+    own = [one.indicator is not None or one.indicatorRef is not None for one in slo.spec.objectives]
+    for i, one in enumerate(slo.spec.objectives):
+        _check_target(one.ratio, document.where("spec", "objectives", i))
+    if any(own) and len(own) > 1:
+        target, composite = _composite(slo, document, objects)
+        return [("", title, target, composite)]
+    promises: list[tuple[str, str, Decimal, Indicator]] = []
+    for i, one in enumerate(slo.spec.objectives):
+        sli = _sli(
+            one if any(own) else slo.spec,
+            document,
+            ("spec", "objectives", i) if any(own) else ("spec",),
+            objects,
+        )
+        counted: Indicator = _indicator(sli, one, document, i, objects)
+        if slo.spec.budgetingMethod == "Timeslices":
+            counted = _sliced(counted, one, document.where("spec", "objectives", i))
+        is_only = len(slo.spec.objectives) == 1
+        full = title if is_only or one.displayName is None else f"{title}: {one.displayName}"
+        promises.append(("" if is_only else f"-{i}", full, one.ratio, counted))
+    return promises
+
+
+def _check_target(target: Decimal, where: str) -> None:
     if not 0 < target < 1:
         raise ObjectiveRefused(
             f"an objective of {target:f} leaves {'no' if target else 'nothing but'} budget",
-            where=document.where("spec", "objectives", 0),
+            where=where,
             mend="give a target between 0 and 1",
         )
-    return Objective(
-        name=slo.metadata.name,
-        title=slo.metadata.displayName or slo.metadata.name,
-        about=spec.description,
-        service=spec.service,
-        target=target,
-        indicator=_indicator(spec.indicator.spec.ratioMetric, document),
-        period_ms=spec.timeWindow[0].duration,
-        policy=spec.alertPolicies[0].alertPolicyRef,
-        labels=_labels(slo.metadata.labels, document),
-        annotations=slo.metadata.annotations,
-        where=document.where("metadata", "name"),
-    )
 
 
-_RATIO_LOC = ("spec", "indicator", "spec", "ratioMetric")
+def _sli(holder: object, document: Document, at: tuple[str | int, ...], objects: Objects) -> Found[Sli]:
+    """The indicator that stands in ``holder`` (at ``at``), or the one it refers to."""
+    reference = getattr(holder, "indicatorRef")  # noqa: B009 - an SLO's spec and an objective both have it
+    if reference is not None:
+        return objects.get(Sli, reference, document.where(*at, "indicatorRef"))
+    inline = getattr(holder, "indicator")  # noqa: B009
+    # What is read of either is its spec, and both have it in the same place.
+    return Found(inline, document.below(*at, "indicator"))
 
 
-def _indicator(ratio: RatioMetric, document: Document) -> CountRatio | RawRatio:
-    if ratio.raw is not None and ratio.rawType is not None:
-        metric = ratio.raw.metricSource.spec.metric
-        ratios = [name for name, known in METRICS.items() if known.kind == "ratio"]
-        if metric not in ratios:
+def _indicator(
+    sli: Found[Sli], objective: Target, document: Document, i: int, objects: Objects
+) -> CountRatio | Threshold | RawRatio:
+    spec = sli.model.spec
+    where = document.where("spec", "objectives", i)
+    if spec.ratioMetric is not None:
+        if objective.value is not None:
             raise ObjectiveRefused(
-                f"{metric!r} is no ratio of the metric catalogue",
-                where=document.where(*_RATIO_LOC, "raw", "metricSource", "spec", "metric"),
-                mend=did_you_mean(metric, ratios),
-            )
-        return RawRatio(metric=metric, of=ratio.rawType)
-    parts = {"bad": ratio.bad, "good": ratio.good, "total": ratio.total}
-    return CountRatio(
-        **{
-            part: _columns(counts.metricSource.spec.query, document, (*_RATIO_LOC, part, "metricSource"))
-            for part, counts in parts.items()
-            if counts is not None
-        }
-    )
-
-
-def _columns(query: str, document: Document, loc: tuple[str, ...]) -> tuple[str, ...]:
-    where = document.where(*loc, "spec", "query")
-    known = {names.gauge(column): column for column in names.COUNT_COLUMNS}
-    columns: list[str] = []
-    for term in (part.strip() for part in query.split("+")):
-        if not _LABEL.fullmatch(term):
-            raise ObjectiveRefused(
-                f"{term[:80]!r} is not the name of a gauge",
+                "`value` stands with a thresholdMetric",
                 where=where,
-                mend="write a sum: gauge_a + gauge_b",
+                mend="leave it out of a ratio's objective",
             )
-        if term not in known:
-            raise ObjectiveRefused(f"unknown metric {term!r}", where=where, mend=did_you_mean(term, known))
-        if known[term] in columns:
-            raise ObjectiveRefused(f"{term} is added twice", where=where, mend="name it once")
-        columns.append(known[term])
-    return tuple(columns)
+        return ratio_indicator(spec.ratioMetric, sli.document, ("spec", "ratioMetric"), objects)
+    assert spec.thresholdMetric is not None
+    loc = ("spec", "thresholdMetric", "metricSource")
+    source = spec.thresholdMetric.metricSource
+    return threshold_indicator(source, objective, sli.document, loc, where, objects)
+
+
+def _sliced(counted: Indicator, objective: Target, where: str) -> Slices:
+    if isinstance(counted, RawRatio):
+        raise ObjectiveRefused(
+            "a raw ratio has no counts to slice", where=where, mend="budget it by Occurrences"
+        )
+    assert isinstance(counted, CountRatio | Threshold)
+    assert objective.timeSliceTarget is not None
+    assert objective.timeSliceWindow is not None
+    if 86_400_000 % objective.timeSliceWindow:
+        raise ObjectiveRefused(
+            f"slices of {duration_text(objective.timeSliceWindow)} do not fill a day",
+            where=where,
+            mend="take a length that does, such as 1m, 5m or 1h",
+        )
+    if isinstance(counted, CountRatio) and objective.op in {"lt", "lte"}:
+        raise ObjectiveRefused(
+            f"`op: {objective.op}` would call a slice good for its bad events",
+            where=where,
+            mend="leave `op` out, or write gte",
+        )
+    return Slices(of=counted, slice_ms=objective.timeSliceWindow, good_ratio=objective.timeSliceTarget)
+
+
+def _composite(slo: Slo, document: Document, objects: Objects) -> tuple[Decimal, Composite]:
+    """The parts, and the weighted mean of their targets."""
+    parts, weights, weighted = [], Decimal(0), Decimal(0)
+    for i, one in enumerate(slo.spec.objectives):
+        at = ("spec", "objectives", i)
+        where = document.where(*at)
+        if slo.spec.budgetingMethod == "Timeslices":
+            raise ObjectiveRefused(
+                "a composite is not read in slices", where=where, mend="budget it by Occurrences"
+            )
+        sli = _sli(one, document, at, objects)
+        counted = _indicator(sli, one, document, i, objects)
+        if not isinstance(counted, CountRatio):
+            raise ObjectiveRefused(
+                "a part of a composite counts events", where=where, mend="give it bad or good and total"
+            )
+        weight = one.compositeWeight if one.compositeWeight is not None else Decimal(1)
+        named = sli.model.metadata.name if sli.model.metadata else f"part {i}"
+        parts.append(Part(title=one.displayName or named, of=counted, weight=weight))
+        weights += weight
+        weighted += weight * one.ratio
+    return weighted / weights, Composite(parts=tuple(parts))
 
 
 def _labels(labels: Mapping[str, str | list[str]], document: Document) -> dict[str, str]:
     for label in labels:
-        reserved = label in names.RESERVED_LABELS or label.startswith(("sloth_", "__"))
-        if reserved or not _LABEL.fullmatch(label):
+        if label in names.RESERVED_LABELS or label.startswith(("sloth_", "__")):
             raise ObjectiveRefused(
-                f"label {label!r} is {'taken' if reserved else 'not a Prometheus label name'}",
+                f"label {label!r} is taken",
                 where=document.where("metadata", "labels", label),
+                mend="rename it",
+            )
+    texts = {k: v if isinstance(v, str) else ",".join(v) for k, v in labels.items()}
+    return _as_prometheus_names(texts, document, "labels")
+
+
+def _as_prometheus_names(texts: Mapping[str, str], document: Document, field: str) -> dict[str, str]:
+    """OpenSLO's keys may hold dashes, dots and slashes, which Prometheus has no place for in a name."""
+    found: dict[str, str] = {}
+    for key, text in texts.items():
+        name = re.sub(r"[^a-zA-Z0-9_]", "_", key)
+        name = f"_{name}" if not name or name[0].isdecimal() else name
+        if name in found or name in names.RESERVED_LABELS:
+            raise ObjectiveRefused(
+                f"{key!r} is {name} to Prometheus, which is taken",
+                where=document.where("metadata", field, key),
                 mend="rename it: letters, digits and underscores",
             )
-    return {k: v if isinstance(v, str) else ",".join(v) for k, v in labels.items()}
-
-
-def _check_policy(objective: Objective, policies: Mapping[str, Policy], document: Document) -> None:
-    where = document.where("spec", "alertPolicies", 0, "alertPolicyRef")
-    policy = policies.get(objective.policy)
-    if policy is None:
-        raise ObjectiveRefused(
-            f"no alert policy {objective.policy!r}",
-            where=where,
-            mend=did_you_mean(objective.policy, policies),
-        )
-    counted = isinstance(objective.indicator, CountRatio)
-    if isinstance(policy, BaselinePolicy):
-        if counted:
-            raise ObjectiveRefused(
-                f"{policy.name} watches a ratio of the metric catalogue",
-                where=where,
-                mend="name a burn-rate policy, or give the ratio as `raw`",
-            )
-        return
-    _check_burn_rates(objective, policy, where, document.where("spec", "timeWindow", 0))
-    if not counted:
-        raise ObjectiveRefused(
-            f"a raw ratio has no counts to burn, so {policy.name} cannot watch it",
-            where=where,
-            mend="name the policy seasonal-baseline",
-        )
-
-
-def _check_burn_rates(objective: Objective, policy: BurnPolicy, where: str, window_where: str) -> None:
-    for pair in (*policy.page, *policy.ticket):
-        if pair.long_ms > objective.period_ms:
-            raise ObjectiveRefused(
-                f"window {duration_text(pair.long_ms)} of {policy.name} is longer than the period of "
-                f"{duration_text(objective.period_ms)}",
-                where=window_where,
-                mend="lengthen the period or name another policy",
-            )
-    if policy.period_ms != objective.period_ms:
-        raise ObjectiveRefused(
-            f"{policy.name} is made for a period of {duration_text(policy.period_ms)}, not "
-            f"{duration_text(objective.period_ms)}",
-            where=window_where,
-            mend="make the two agree",
-        )
-    never = [
-        f"{severity} {pair.text} asks for {pair.factor(policy.period_ms):g} × {objective.budget:f} = "
-        f"{pair.factor(policy.period_ms) * float(objective.budget):.3g} of all events"
-        for severity, pairs in policy.severities.items()
-        for pair in pairs
-        if pair.factor(policy.period_ms) * float(objective.budget) >= 1
-    ]
-    if never:
-        raise ObjectiveRefused(
-            f"an alert of {policy.name} can never fire at an objective of {objective.target:f}: "
-            + "; ".join(never),
-            where=where,
-            mend="name a policy with smaller budget shares, or watch the ratio with seasonal-baseline",
-        )
+        found[name] = text
+    return found

@@ -37,12 +37,21 @@ class Document:
     name: str
     value: Any
     lines: Mapping[Loc, int]
+    at: Loc = ()
 
     def where(self, *loc: str | int) -> str:
         """``file:line`` of the value at ``loc``, or of the nearest value that encloses it."""
+        loc = (*self.at, *loc)
         while loc not in self.lines:
             loc = loc[:-1]
         return f"{self.name}:{self.lines[loc]}"
+
+    def below(self, *loc: str | int) -> Document:
+        """The value at ``loc`` as a document of its own, which keeps its lines."""
+        value = self.value
+        for step in loc:
+            value = value[step]
+        return Document(self.name, value, self.lines, (*self.at, *loc))
 
     def parse(self, model: type[Model]) -> Model:
         """The document as ``model``; an :class:`~metrics.errors.InputError` names the first faulty line."""

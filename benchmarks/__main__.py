@@ -14,7 +14,20 @@ from pathlib import Path
 
 from benchmarks.harness import Row, markdown
 
-ORDER = ("start", "kernel", "replay", "cache", "emulator", "scale_out", "rollup", "quantiles", "cmcd", "demo")
+ORDER = (
+    "start",
+    "kernel",
+    "replay",
+    "cache",
+    "retrieval",
+    "emulator",
+    "scale_out",
+    "rollup",
+    "quantiles",
+    "cmcd",
+    "alerts",
+    "demo",
+)
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 ABOUT = """# Benchmarks
 

@@ -33,8 +33,10 @@ COMMANDS = {
     "replay": "A video over recorded networks, by a rule of adaptation.",
     "search": "Titles of a catalogue by what they are about, and why.",
     "cache": "What a cache of a given size misses of a trace, by policy.",
+    "recommend": "Judge recommenders on a ratings file, and write lists from the best.",
     "lake": "Look at a lake and keep it small.",
     "dashboard": "Serve the dashboard on loopback.",
+    "serve": "Run the emulated service live, for Prometheus to scrape.",
     "glossary": "Every metric's definition, from the catalogue.",
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from alerts.compile import compile_rules, render, without_rules
+from alerts.counts import Clock
 from alerts.evaluate import Evaluation, evaluate_all, kept_by
 from alerts.policy import Policy, load_policies
 from alerts.seasonal import watch
@@ -40,6 +41,7 @@ def evaluate_objectives(
     *,
     start_ts_ms: int | None = None,
     end_ts_ms: int | None = None,
+    clock: Clock | None = None,
 ) -> list[Evaluation]:
     """Every objective on a lake: those that count events by the minute, then the rest by their season.
 
@@ -51,7 +53,7 @@ def evaluate_objectives(
     if counted:
         minutes = lake.scan("minute_count")
         evaluations = evaluate_all(
-            counted, minutes, policies=policies, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms
+            counted, minutes, policies=policies, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms, clock=clock
         )
     for objective in apart:
         evaluations += _by_season(lake, objective, policies, start_ts_ms, end_ts_ms)

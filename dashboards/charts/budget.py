@@ -14,11 +14,17 @@ __all__ = ["burn_down", "regions_kept"]
 
 
 def burn_down(
-    burn: pl.DataFrame, colours: Palette, *, bands: Sequence[Band] = (), height: int = 260
+    burn: pl.DataFrame,
+    colours: Palette,
+    *,
+    ahead: pl.DataFrame | None = None,
+    bands: Sequence[Band] = (),
+    height: int = 260,
 ) -> go.Figure:
     """Budget left of the rolling period, hour by hour, with a zero line; red where it is gone.
 
-    ``burn``: ``ts_ms, budget_left`` (1 untouched, 0 gone, negative when broken; null without traffic).
+    ``burn``: ``ts_ms, budget_left`` (1 untouched, 0 gone, negative when broken; null without traffic). ``ahead``: the
+    same as projected, with ``budget_left_low`` and ``budget_left_high``; dashed, with its interval.
     """
     fig = figure(colours, height=height, hovermode="x unified")
     left = burn["budget_left"].to_list()
@@ -35,6 +41,20 @@ def burn_down(
         line={"color": colours.series[0], "width": 2},
         hovertemplate="%{y:.1%}",
     )
+    if ahead is not None and ahead.height:
+        later = instants(ahead["ts_ms"])
+        ribbon = {"x": later, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        fig.add_scatter(y=ahead["budget_left_high"].to_list(), **ribbon)
+        fig.add_scatter(
+            y=ahead["budget_left_low"].to_list(),
+            fill="tonexty",
+            fillcolor=faded(colours.series[0], 0.14),
+            **ribbon,
+        )
+        fig.add_scatter(
+            x=later, y=ahead["budget_left"].to_list(), name="projected", mode="lines",
+            line={"color": colours.series[0], "width": 1.5, "dash": "dash"}, hovertemplate="%{y:.1%}",
+        )  # fmt: skip
     fig.add_hline(y=0, line={"color": colours.bad, "width": 1.2})
     shade(fig, colours, bands, burn)
     end = _exhaustion(burn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
+from alerts.budget import projected
 from alerts.policy import BurnPolicy, duration_text, load_policies
 from alerts.slo import shipped
 from cost_model.report.numbers import count
@@ -12,6 +13,8 @@ from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, view
 from dashboards.formats import duration, instant, named, share
 from dashboards.segments import episodes_in, merged
+
+AHEAD_MS = 7 * 86_400_000
 
 source, filters = view()
 found = {
@@ -98,6 +101,9 @@ with right:
 episodes = episodes_in([evaluation], filters.period)
 incidents = merged(episodes)
 wide, narrow = st.columns([3, 2])
+# As far ahead as a shift plans; the sentence says what lies beyond.
+outlook = projected(objective, evaluation.burn)
+ahead = outlook.path.filter(pl.col("ts_ms") <= evaluation.end_ts_ms + AHEAD_MS)
 with wide, card("Error budget", f"share left of the rolling {duration_text(objective.period_ms)}"):
     burn = evaluation.burn.filter(
         (pl.col("ts_ms") >= filters.period.start_ts_ms) & (pl.col("ts_ms") < filters.period.end_ts_ms)
@@ -110,12 +116,14 @@ with wide, card("Error budget", f"share left of the rolling {duration_text(objec
         for row in incidents.filter(pl.col("severity") == "page").head(12).iter_rows(named=True)
     ]
     chart(
-        burn_down(burn.gather_every(step), palette, bands=bands, height=300),
+        burn_down(burn.gather_every(step), palette, ahead=ahead, bands=bands, height=300),
         f"Budget left of {objective.title}, now {share(left_over, 0)}",
         burn,
         key=f"burn-{objective.name}",
-        caption="Below the line the promise is broken; shaded: pages. Share of the budget left, by hour, UTC",
+        caption="Below the line the promise is broken; shaded: pages; dashed: a week ahead at the last week's burn. "
+        "Share of the budget left, by hour, UTC",
     )
+    st.caption(outlook.sentence)
 with narrow, card("Where it is broken", "share of bad events by region"):
     kept = source.kept(filters.period, filters.where)
     rows = kept.filter(pl.col("objective") == objective.name) if kept.height else kept

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from metrics.event_clock import recount
 from metrics.ingest.checkpoint import (
     Begun,
     Open,
@@ -144,6 +145,7 @@ def _write(
             *(pl.col("row").str.contains(f'"session_id":"{name}"', literal=True) for name in out),
         )
         supersede(lake, QUARANTINE.name, named(bad, batch, 0), matches=ours, application=batch)
+    recount(lake, good, replaced=before, days=days)
     supersede(lake, _SESSION, good, matches=_named(before), application=application, version=0, days=days)
     done = log.done
     done.sessions, done.sessions_quarantined = good.height, bad.height

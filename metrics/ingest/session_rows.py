@@ -84,12 +84,19 @@ def session_row(
 
 
 def event_rows(session_id: str, reports: Sequence[Report]) -> Iterator[dict[str, Any]]:
-    """Requests and changes of state; a log without times has sessions but no events."""
+    """Requests and changes of state; a log without times has sessions but no events.
+
+    Where no report tells a state, a request that tells of starvation (``bs``) stands for the stall that it is the
+    first sign of.
+    """
     state, started = None, False
+    is_told, starved = any("sta" in report.keys for report in reports), False
     for sequence, report in enumerate(report for report in reports if report.ts_ms is not None):
         now = report.keys.get("sta", state)
         if report.mode == "request" or report.keys.get("e") == "rr":
-            event = "request"
+            now_starved = not is_told and report.keys.get("bs") is True
+            event = "stall" if now_starved and not starved else "request"
+            starved = now_starved
         elif now == state:
             event = {"bc": "bitrate", "e": "error"}.get(report.keys.get("e", ""), "")
         elif now == "p":

@@ -10,6 +10,8 @@ import click
 
 from metrics.errors import PlayheadError
 from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._slo_backtest import backtest
+from playhead.commands._slo_budget import budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,10 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 @click.group()
 def command() -> None:
     """Check, compile and evaluate objectives (OpenSLO v1; the user contract's own by default)."""
+
+
+command.add_command(backtest)
+command.add_command(budget)
 
 
 @command.command()
@@ -61,6 +67,24 @@ def check(files: tuple[Path, ...], windows: tuple[Path, ...], as_json: bool) -> 
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here, not to stdout."
 )
 @click.option("--by", "by", default="", help="Labels to keep apart, comma-separated: region, device, cdn.")
+@click.option(
+    "--tests",
+    "tests",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write unit tests of the rules, for `promtool test rules`; needs -o.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["openslo", "sloth"]),
+    default="openslo",
+    show_default=True,
+    help="What FILES are; of Sloth's, the rules that Sloth makes.",
+)
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Sloth: on every series recorded."
+)
+@click.option("--period", default=None, help="Sloth: the period of all objectives, 30d by default.")
 @click.option("--runbooks", "runbooks_url", default=None, help="Address of the runbooks page.")
 @click.option("--dashboard", "dashboard_url", default=None, help="Address of the objectives page.")
 @json_option
@@ -69,6 +93,10 @@ def compile_(
     windows: tuple[Path, ...],
     output: Path | None,
     by: str,
+    tests: Path | None,
+    form: str,
+    labels: tuple[str, ...],
+    period: str | None,
     runbooks_url: str | None,
     dashboard_url: str | None,
     as_json: bool,
@@ -76,11 +104,21 @@ def compile_(
     """Write Prometheus recording and alerting rules."""
     from alerts.compile import compile_rules, render, without_rules
     from alerts.policy import load_policies
+    from alerts.rule_tests import scenario_tests
     from alerts.slo import load
 
+    if form == "sloth":
+        if by or tests or runbooks_url or dashboard_url:
+            raise click.UsageError("--by, --tests, --runbooks and --dashboard are for OpenSLO's objectives")
+        _written(_sloth_rules(files, windows, labels, period), output, as_json)
+        return
+    if labels or period:
+        raise click.UsageError("--label and --period are for --format sloth")
+    if tests is not None and (output is None or by):
+        raise click.UsageError("--tests needs -o, and rules without --by")
     policies = load_policies(windows)
     objectives = load(files, policies)
-    links = {"runbooks_url": runbooks_url, "dashboard_url": dashboard_url}
+    links: dict[str, Any] = {"runbooks_url": runbooks_url, "dashboard_url": dashboard_url}
     rules = compile_rules(
         objectives, policies, by=_names(by), **{name: url for name, url in links.items() if url is not None}
     )
@@ -90,14 +128,11 @@ def compile_(
             f"`playhead slo evaluate` watches it by {objective.policy}",
             err=True,
         )
-    text = render(rules)
-    if output is not None:
-        _write(output, text)
-        click.echo(f"{_rule_count(rules)} rules written to {output}", err=True)
-    if as_json:
-        print_json(rules)
-    elif output is None:
-        click.echo(text, nl=False)
+    if tests is not None:
+        assert output is not None
+        _write(tests, render(scenario_tests(objectives, policies, _beside(output, tests))))
+        click.echo(f"tests written to {tests}", err=True)
+    _written(rules, output, as_json)
 
 
 @command.command(short_help="Budgets, burn and alerts of each objective.")
@@ -111,6 +146,13 @@ def compile_(
     "--from", "start", type=_INSTANT, help="Judge from here, UTC; the objective's period by default."
 )
 @click.option("--to", "end", type=_INSTANT, help="Judge up to here, UTC, exclusive.")
+@click.option(
+    "--closure",
+    type=click.Choice(["left-open", "closed"]),
+    default="left-open",
+    show_default=True,
+    help="Whether a window holds what lies on its far edge, as in Prometheus 3 (left-open) or 2 (closed).",
+)
 @click.option("--fail-on-breach", is_flag=True, help="Exit with 1 when a promise to viewers is broken.")
 @json_option
 def evaluate(
@@ -120,10 +162,12 @@ def evaluate(
     by: str | None,
     start: datetime | None,
     end: datetime | None,
+    closure: str,
     fail_on_breach: bool,
     as_json: bool,
 ) -> int:
     """Budgets, burn and alerts of each objective, from the lake's minute counts."""
+    from alerts.counts import Clock
     from alerts.evaluate import kept_by
     from alerts.policy import load_policies
     from alerts.slo import load
@@ -134,7 +178,8 @@ def evaluate(
     objectives = load(files, policies)
     lake = Lake.open(lake_path)
     span = {"start_ts_ms": _ts_ms(start), "end_ts_ms": _ts_ms(end)}
-    evaluations = evaluate_objectives(lake, objectives, policies, **span)
+    clock = Clock(closed=closure == "closed")
+    evaluations = evaluate_objectives(lake, objectives, policies, **span, clock=clock)
     slices = kept_by(objectives, lake.scan("minute_count"), by, **span) if by else None
     if as_json:
         print_json(
@@ -262,6 +307,42 @@ def _instant(ts_ms: int) -> str:
 
 def _names(text: str) -> list[str]:
     return [name for part in text.split(",") if (name := part.strip())]
+
+
+def _sloth_rules(
+    files: tuple[Path, ...], windows: tuple[Path, ...], labels: tuple[str, ...], period: str | None
+) -> dict[str, Any]:
+    from alerts.sloth import sloth_rules
+    from metrics.errors import InputError
+
+    if not files:
+        raise InputError("no Sloth specification given", mend="name its files")
+    pairs = [label.partition("=") for label in labels]
+    if wrong := [name for name, equals, _ in pairs if not equals or not name.isidentifier()]:
+        raise InputError(f"--label {wrong[0]!r} is no NAME=VALUE", mend="write --label team=web")
+    return sloth_rules(
+        files, windows=windows, labels={name: value for name, _, value in pairs}, period=period
+    )
+
+
+def _written(rules: dict[str, Any], output: Path | None, as_json: bool) -> None:
+    from alerts.compile import render
+
+    text = render(rules)
+    if output is not None:
+        _write(output, text)
+        click.echo(f"{_rule_count(rules)} rules written to {output}", err=True)
+    if as_json:
+        print_json(rules)
+    elif output is None:
+        click.echo(text, nl=False)
+
+
+def _beside(rules: Path, tests: Path) -> str:
+    """The rules' path as the tests' file says it: from its own folder."""
+    import os
+
+    return Path(os.path.relpath(rules.resolve(), tests.resolve().parent)).as_posix()
 
 
 def _rule_count(rules: dict[str, Any]) -> int:

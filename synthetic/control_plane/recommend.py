@@ -24,7 +24,8 @@ from synthetic import random as draws
 from synthetic.control_plane.catalogue import Catalogue
 from synthetic.control_plane.factors import member_vectors, title_vectors
 from synthetic.control_plane.play_log import PlayLog
-from synthetic.jit import compiled, inlined, prange
+from synthetic.control_plane.retrieval import replace_least
+from synthetic.jit import compiled, prange
 from synthetic.random import Stream
 
 __all__ = [
@@ -281,10 +282,10 @@ def _rank(
         best, value = np.full(kept, -1, np.int32), np.full(kept, np.float32(-np.inf), np.float32)
         for j in range(count):
             if score[j] > value[0]:
-                _replace_least(value, best, score[j], j, kept)
+                replace_least(value, best, score[j], j, kept)
         for end in range(kept - 1, 0, -1):  # the least of what is left goes last
             least, which = value[0], best[0]
-            _replace_least(value, best, value[end], best[end], end)
+            replace_least(value, best, value[end], best[end], end)
             value[end], best[end] = least, which
         if not is_cold:
             pages[i] = best
@@ -303,23 +304,3 @@ def _rank(
                 if filled < size and best[k] >= 0 and not taken:
                     pages[i, filled] = best[k]
                     filled += 1
-
-
-@inlined
-def _replace_least(value: Float32Array, which: Int32Array, score: float, index: int, size: int) -> None:
-    """Put another in the place of a heap's least: the lowest score, and of equal ones the latest index."""
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        other = child + 1
-        if other < size and (
-            value[other] < value[child] or (value[other] == value[child] and which[other] > which[child])
-        ):
-            child = other
-        if value[child] > score or (value[child] == score and which[child] < index):
-            break
-        value[at], which[at] = value[child], which[child]
-        at = child
-    value[at], which[at] = score, index

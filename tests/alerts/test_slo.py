@@ -128,10 +128,11 @@ REFUSED = [
     ("playhead_home_pages_late", "playhead_home_page_late", 18, "did you mean playhead_home_pages_late"),
     ("playhead_home_pages_late", "playhead_starts - playhead_attempts", 18, "is not the name of a gauge"),
     ("playhead_home_pages_late", "playhead_starts + playhead_starts", 18, "added twice"),
+    ("counter: false", "counter: true", 14, "gauges, not counters; write `counter: false`"),
     ("google-30d", "google-3d", 30, "no alert policy 'google-3d'; did you mean google-30d"),
     ("google-30d", "seasonal-baseline", 30, "watches a ratio of the metric catalogue"),
     ("team: web", "sloth_id: web", 6, "label 'sloth_id' is taken"),
-    ("team: web", "'te-am': web", 6, "not a Prometheus label name"),
+    ("team: web", "te-am: web, te.am: x", 6, "'te.am' is te_am to Prometheus, which is taken"),
 ]
 
 
@@ -148,19 +149,20 @@ def test_what_nobody_could_keep_to_is_refused_on_its_line(
 
 
 MALFORMED = [
-    ("kind: SLO", "kind: Service", 2, "kind: Input should be 'SLO'"),
+    ("kind: SLO", "kind: Slo", 2, "kind: 'Slo' is no OpenSLO object; known: AlertCondition"),
     ("openslo/v1", "openslo/v1alpha", 1, "apiVersion"),
     ("name: home", "name: Home", 4, "metadata.name"),
     ("name: home", "name: hömé", 4, "metadata.name"),
     ("service: web", "servce: web", 7, r"spec.service: Field required.*1 more"),
-    ("duration: 30d", "duration: 1M", 24, "not a duration such as"),
-    ("isRolling: true", "isRolling: false", 25, "isRolling"),
-    ("Occurrences", "Timeslices", 26, "budgetingMethod"),
+    ("duration: 30d", "duration: 1y", 24, "not a duration such as"),
+    ("duration: 30d", "duration: 1M", 24, "months, quarters and years need `calendar`"),
+    ("isRolling: true", "isRolling: false", 24, "isRolling"),
+    ("Occurrences", "Moments", 26, "budgetingMethod"),
+    ("Occurrences", "Timeslices", 7, "Timeslices need `timeSliceTarget`"),
     ("target: 0.999", "target: 1.2", 28, "less than or equal to 1"),
     ("target: 0.999", "target: .nan", 28, "not a plain decimal number"),
-    ("target: 0.999", "target: 0.9\n    - target: 0.8", 27, "exactly one is read here, 2 given"),
+    ("objectives:\n    - target: 0.999", "objectives: []", 27, "1 to 20 are read here, 0 given"),
     ("target: 0.999", "displayName: x", 28, "one of `target` and `targetPercent`"),
-    ("counter: false", "counter: true", 14, "counter"),
     ("bad:", "bed:", 15, "unknown field"),
     ("name: home", "name: home\n  name: away", 5, "key 'name' twice"),
     ("name: home", "name: &a home\n  displayName: *a", 5, "an alias"),

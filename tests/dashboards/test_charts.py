@@ -125,6 +125,23 @@ def test_the_budget_burns_down_through_zero() -> None:
     assert gone.x.hour == 1
 
 
+def test_a_projected_budget_is_dashed_within_its_interval() -> None:
+    burn = pl.DataFrame({"ts_ms": [0, HOUR_MS], "budget_left": [0.5, 0.4]})
+    ahead = pl.DataFrame(
+        {
+            "ts_ms": [HOUR_MS, 2 * HOUR_MS],
+            "budget_left": [0.4, 0.3],
+            "budget_left_low": [0.4, 0.2],
+            "budget_left_high": [0.4, 0.35],
+        }
+    )
+    _, _, high, low, line = charts.burn_down(burn, DARK, ahead=ahead).data
+    assert (list(high.y), list(low.y), list(line.y)) == ([0.4, 0.35], [0.4, 0.2], [0.4, 0.3])
+    assert line.line.dash == "dash"
+    assert low.fill == "tonexty"
+    assert len(charts.burn_down(burn, DARK, ahead=ahead.clear()).data) == 2
+
+
 def test_a_budget_that_was_never_there_is_not_said_to_run_out() -> None:
     burn = pl.DataFrame({"ts_ms": [0, HOUR_MS], "budget_left": [-0.5, -0.6]})
     assert charts.burn_down(burn, DARK).layout.annotations == ()

@@ -199,6 +199,7 @@ def test_an_objective_by_its_name(show: Open, emulated: Path) -> None:
     assert "› home-page-latency ·" in words(drawn(app))
     assert [tile.label for tile in app.metric] == ["Objective", "Attained", "Budget left"]
     assert app.code[0].value.startswith("apiVersion: openslo/v1")
+    assert "the last week's burn of" in words(app)
 
 
 def test_the_price_moves_the_break_even(show: Open, emulated: Path) -> None:

@@ -105,6 +105,41 @@ def test_compile_writes_rules_and_says_what_has_none(
     assert {group["name"] for group in json.loads(out)["groups"]} == {group["name"] for group in groups}
 
 
+SLOTH = """
+version: prometheus/v1
+service: web
+slos:
+  - name: latency
+    objective: 99
+    sli: {events: {error_query: "sum(rate(slow[{{.window}}]))", total_query: "sum(rate(all[{{.window}}]))"}}
+    alerting: {name: Slow}
+"""
+
+
+def test_compile_reads_sloths_specifications(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sloth.yml"
+    path.write_text(SLOTH, encoding="utf-8")
+    code, out, _ = run(
+        capsys, "compile", path, "--format", "sloth", "--label", "cmd=x", "--period", "28d", "--json"
+    )
+    assert code == 0
+    records = [rule for group in json.loads(out)["groups"] for rule in group["rules"] if "record" in rule]
+    assert records[7]["record"] == "slo:sli_error:ratio_rate4w"
+    assert all(rule["labels"]["cmd"] == "x" for rule in records)
+    code, _, err = run(capsys, "check", path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "compile it with `playhead slo compile --format sloth`" in err
+
+
+def test_compile_writes_tests_beside_the_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tests").mkdir()
+    rules, tests = tmp_path / "rules.yaml", tmp_path / "tests" / "tests.yaml"
+    assert run(capsys, "compile", "-o", rules, "--tests", tests)[0] == 0
+    written = yaml.safe_load(tests.read_text(encoding="utf-8"))
+    assert written["rule_files"] == ["../rules.yaml"]
+    assert written["tests"][0]["promql_expr_test"]
+
+
 def test_evaluate_says_what_is_kept_and_where(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "evaluate", "--lake", lake.path, "--by", "region", "--json")
     assert code == 0
@@ -120,6 +155,16 @@ def test_evaluate_says_what_is_kept_and_where(lake: Lake, capsys: pytest.Capture
     code, out, _ = run(capsys, "evaluate", "--lake", lake.path, "--by", "region")
     assert code == 0
     assert "The promise is kept in 1 of 2 regions." in out
+
+
+def test_counts_in_the_middle_of_a_minute_fire_the_same_by_either_closure(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [
+        run(capsys, "evaluate", "--lake", lake.path, "--json", "--closure", c)[1]
+        for c in ("left-open", "closed")
+    ]
+    assert found[0] == found[1]
 
 
 def test_a_breach_fails_only_when_asked(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,6 +230,13 @@ def _session(start_ts_ms: NDArray[np.int64], driven: bool, count: NDArray[np.int
     [
         (("check", "absent.yaml"), "absent.yaml: No such file"),
         (("compile", "--by", "planet"), "no label 'planet'"),
+        (("compile", "--tests", "tests.yaml"), "--tests needs -o"),
+        (("compile", "--format", "sloth"), "no Sloth specification given"),
+        (("compile", "--format", "sloth", "absent.yml", "--by", "region"), "are for OpenSLO"),
+        (("compile", "--format", "sloth", "absent.yml"), "absent.yml: No such file"),
+        (("compile", "--format", "sloth", "absent.yml", "--label", "x"), "is no NAME=VALUE"),
+        (("compile", "--label", "a=b"), "are for --format sloth"),
+        (("evaluate", "--closure", "ajar"), "'ajar' is not one of"),
         (("compile", "-o", "absent/rules.yaml"), "absent/rules.yaml: No such file"),
         (("compile", "--windows", "absent.yaml"), "absent.yaml: No such file"),
         (("evaluate", "--lake", "absent"), "absent: no lake here"),

@@ -1,0 +1,179 @@
+"""Burn-rate alerts over many series of minute counts at once, compiled.
+
+The state that :mod:`alerts.evaluate` computes column by column, one pass a series: prefix sums of integers,
+so that a window costs two reads however long it is, and comparisons on the same floats in the same order, so
+that both give the same minutes. Nothing here knows an objective, a file or a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Bools", "Floats", "Ints", "excesses", "firing", "held", "runs"]
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _compiled(function: F) -> F:
+    # Strict IEEE arithmetic, and 0/0 is NaN as in numpy, which no comparison lets through.
+    return cast(F, numba.njit(function, cache=True, nogil=True, error_model="numpy"))
+
+
+@_compiled
+def firing(
+    bad: Ints,
+    total: Ints,
+    weight: Ints,
+    weight_squared: Ints,
+    reach: Ints,
+    thresholds: Floats,
+    bad_minimum: float,
+    share: float,
+    nats: Floats,
+    usual: Ints,
+    usual_most: float,
+) -> Bools:
+    """Whether an alert's condition holds at each minute's evaluation; shapes (series, minutes).
+
+    A row of ``reach`` is a pair of windows: first and last minute of the long one and of the short one,
+    relative to the minute of evaluation. The pair holds where both shares of bad events exceed its threshold,
+    the long window has at least ``bad_minimum`` effective bad events, and the evidence of the long and the short
+    window against the allowed share is at least the pair's row of ``nats`` (none asked for at 0). The allowed share is
+    ``share``, or the least share over the windows of ``usual`` (first and last minute) if that is more, up to
+    ``usual_most``. A comparison that no number answers, as for unknown weights, holds nothing back.
+    """
+    series, minutes = bad.shape
+    out = np.zeros((series, minutes), np.bool_)
+    running = np.zeros((4, minutes + 1), np.int64)
+    for s in range(series):
+        for k in range(minutes):
+            running[0, k + 1] = running[0, k] + bad[s, k]
+            running[1, k + 1] = running[1, k] + total[s, k]
+            running[2, k + 1] = running[2, k] + weight[s, k]
+            running[3, k + 1] = running[3, k] + weight_squared[s, k]
+        for k in range(minutes):
+            for p in range(len(thresholds)):
+                a, b = _edge(k + reach[p, 2], minutes), _edge(k + reach[p, 3] + 1, minutes)
+                short_bad, short_total = running[0, b] - running[0, a], running[1, b] - running[1, a]
+                if short_total <= 0 or not short_bad / short_total > thresholds[p]:
+                    continue
+                c, d = _edge(k + reach[p, 0], minutes), _edge(k + reach[p, 1] + 1, minutes)
+                long_bad, long_total = running[0, d] - running[0, c], running[1, d] - running[1, c]
+                if long_total <= 0 or not long_bad / long_total > thresholds[p]:
+                    continue
+                w, w2 = running[2, d] - running[2, c], running[3, d] - running[3, c]
+                effective = np.float64(long_bad) * w / w2
+                if effective < bad_minimum:
+                    continue
+                allowed = _allowed(running, usual, k, share, usual_most)
+                if nats[p, 0] > 0 and _nats(effective, long_bad / long_total, allowed) < nats[p, 0]:
+                    continue
+                if nats[p, 1] > 0:
+                    w, w2 = running[2, b] - running[2, a], running[3, b] - running[3, a]
+                    effective = np.float64(short_bad) * w / w2
+                    if _nats(effective, short_bad / short_total, allowed) < nats[p, 1]:
+                        continue
+                out[s, k] = True
+                break
+    return out
+
+
+@_compiled
+def _edge(minute: int, minutes: int) -> int:
+    return min(max(minute, 0), minutes)
+
+
+@_compiled
+def _allowed(running: Ints, usual: Ints, minute: int, share: float, most: float) -> float:
+    least = np.inf
+    minutes = running.shape[1] - 1
+    for w in range(len(usual)):
+        a, b = _edge(minute + usual[w, 0], minutes), _edge(minute + usual[w, 1] + 1, minutes)
+        total = running[1, b] - running[1, a]
+        if total > 0:
+            least = min(least, (running[0, b] - running[0, a]) / total)
+    return max(min(least, most), share)
+
+
+@_compiled
+def _nats(effective: float, ratio: float, share: float) -> float:
+    evidence: float = effective * (np.log(ratio / share) - 1.0 + share / ratio)
+    return evidence
+
+
+@_compiled
+def held(active: Bools, pending: int, keep: int) -> Bools:
+    """Firing state of conditions (series, minutes): once one has held for ``pending`` minutes, and ``keep`` more
+    after it last did."""
+    out = np.zeros_like(active)
+    for s in range(active.shape[0]):
+        waited, kept = 0, 0
+        for k in range(active.shape[1]):
+            if active[s, k]:
+                if waited >= pending or kept > 0:
+                    out[s, k] = True
+                    kept = keep + 1
+                waited += 1
+            else:
+                kept = max(kept - 1, 0)
+                waited = 0
+                out[s, k] = kept > 0
+    return out
+
+
+@_compiled
+def runs(active: Bools) -> Ints:
+    """Rows (series, begin, end exclusive) of each run of true minutes, in order."""
+    count = 0
+    for s in range(active.shape[0]):
+        for k in range(active.shape[1]):
+            if active[s, k] and (k == 0 or not active[s, k - 1]):
+                count += 1
+    out = np.empty((count, 3), np.int64)
+    row = -1
+    for s in range(active.shape[0]):
+        for k in range(active.shape[1]):
+            if active[s, k]:
+                if k == 0 or not active[s, k - 1]:
+                    row += 1
+                    out[row, 0], out[row, 1] = s, k
+                out[row, 2] = k + 1
+    return out
+
+
+@_compiled
+def excesses(bad: Ints, total: Ints, share: float) -> Ints:
+    """Stretches in which bad events ran above ``share`` of all: rows (series, begin, end exclusive).
+
+    Excursions of the running sum of ``bad − share·total``, held at 0 from below, from where each leaves 0 to
+    its highest point (Page 1954, read backwards in time: the stretch that best explains the excess).
+    """
+    series, minutes = bad.shape
+    found = [(np.int64(0), np.int64(0), np.int64(0)) for _ in range(0)]
+    for s in range(series):
+        level, best, begin, end = 0.0, 0.0, 0, 0
+        k = 0
+        while k < minutes:
+            level += bad[s, k] - share * total[s, k]
+            if level <= 0.0:
+                if best > 0.0:
+                    found.append((np.int64(s), np.int64(begin), np.int64(end)))
+                    k = end - 1  # what came after the highest point is looked at again on its own
+                level, best, begin = 0.0, 0.0, k + 1
+            elif level > best:
+                best, end = level, k + 1
+            k += 1
+        if best > 0.0:
+            found.append((np.int64(s), np.int64(begin), np.int64(end)))
+    out = np.empty((len(found), 3), np.int64)
+    for i in range(len(found)):
+        out[i, 0], out[i, 1], out[i, 2] = found[i]
+    return out
