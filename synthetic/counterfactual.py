@@ -15,6 +15,7 @@ from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
 from synthetic.day import Request
 from synthetic.minutes import LATE_START_MS
 from synthetic.playing import Delivered
+from synthetic.staying import Standing
 from synthetic.world import Switches, World
 
 __all__ = ["WORLDS", "Counterfactuals"]
@@ -87,10 +88,10 @@ class Counterfactuals:
         self.sums += other.sums
         self.sketches += other.sketches
 
-    def add_members(self, world: World, day: int) -> None:
+    def add_members(self, world: World, standing: Standing, day: int) -> None:
         """One day's paying members, weighted, by region and jackknife group."""
         m = world.members
-        paying = (m.paying_day <= day) & (m.leave_day > day)
+        paying = (standing.paying_day <= day) & (standing.leave_day > day)
         cell = m.region[paying] * 32 + m.replicate[paying]
         days = np.bincount(cell, m.weight[paying], minlength=len(world.places.regions) * 32).astype(np.int64)
         self.member_days = days if self.member_days is None else self.member_days + days

@@ -1,0 +1,54 @@
+"""The decisions of the system that can be turned, each by a name: for worlds beside the one that runs, and for experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["FACTUAL", "SWITCHES", "Switches"]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Which world: the system decisions that the decision table compares.
+
+    ``pull``: clusters fill when they miss instead of by nightly push. ``has_edge``: appliances inside ISPs.
+    ``recommender``: one of ``control_plane.model.RECOMMENDERS``. ``first_week_diversity``: a new member's pages hold genres
+    in proportion. ``personal_artwork``: the picture is chosen for the member. ``semantic_search``: search finds by company
+    of words too, not by words alone.
+    """
+
+    av1: bool = True
+    own_cdn: bool = True
+    pull: bool = False
+    has_edge: bool = True
+    recommender: str = "unified"
+    first_week_diversity: bool = True
+    personal_artwork: bool = True
+    semantic_search: bool = True
+
+    @property
+    def delivery(self) -> Switches:
+        """The same world as far as bytes and playing go."""
+        return Switches(av1=self.av1, own_cdn=self.own_cdn, pull=self.pull, has_edge=self.has_edge)
+
+
+FACTUAL = Switches()
+
+SWITCHES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "h264_only": {"av1": False},
+        "third_party_cdn": {"own_cdn": False},
+        "pull_on_miss": {"pull": True},
+        "no_edge_tier": {"has_edge": False},
+        "siloed": {"recommender": "siloed"},
+        "factors": {"recommender": "factors"},
+        "popularity": {"recommender": "popularity"},
+        "no_first_week_diversity": {"first_week_diversity": False},
+        "default_artwork": {"personal_artwork": False},
+        "keyword_search": {"semantic_search": False},
+    }
+)
+"""What each name changes of :data:`FACTUAL`."""
