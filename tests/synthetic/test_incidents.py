@@ -272,6 +272,7 @@ def test_the_load_of_a_surge_has_the_hours_of_its_visits() -> None:
         np.arange(world.members.count),
         0,
         served.state.visits_per_member_day,
+        served.state.member_state.standing,
     )
     extra = ~np.isin(visits.member * (1 << 20) + visits.step, usual.member * (1 << 20) + usual.step)
     meant_ms = served.request.browse.watch_ms[extra].mean()
