@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import narwhals as nw
 import numpy as np
@@ -16,16 +16,14 @@ from synthetic.day import Request
 from synthetic.minutes import LATE_START_MS
 from synthetic.playing import Delivered
 from synthetic.staying import Standing
-from synthetic.world import Switches, World
+from synthetic.switches import DELIVERY, FACTUAL, SWITCHES
+from synthetic.world import World
 
 __all__ = ["WORLDS", "Counterfactuals"]
 
 WORLDS = {
-    "factual": Switches(),
-    "h264_only": Switches(av1=False),
-    "third_party_cdn": Switches(own_cdn=False),
-    "pull_on_miss": Switches(pull=True),
-    "no_edge_tier": Switches(has_edge=False),
+    "factual": FACTUAL,
+    **{name: replace(FACTUAL, **change) for name, change in SWITCHES.items() if name in DELIVERY},
 }
 _SUMS = (
     "attempts", "starts", "starts_late", "exits_late", "stalled_sessions", "playing_ms", "rec_playing_ms",

@@ -27,6 +27,7 @@ from synthetic.control_plane.serving import (
 )
 from synthetic.experiments import arms_of_week
 from synthetic.members import DEVICE_NAMES, PLANS
+from synthetic.switches import Switches
 from synthetic.viewer import Browse, onboarding_picks
 from synthetic.world import World
 
@@ -37,12 +38,16 @@ WEEK_DAYS = 7
 
 @dataclass
 class Discovery:
-    """What the service has logged and what it has ready; ``plays`` is what was there before."""
+    """What the service has logged and what it has ready; ``plays`` is what was there before.
+
+    ``switches``: the world that every member lives in; None: the factual one, and the arms of the scenario's experiments.
+    """
 
     world: World
     plays: PlayLog
     choices: RecommendParameters = field(default_factory=RecommendParameters)
     looks: list[LookLog] = field(default_factory=list)
+    switches: Switches | None = None
 
     def __post_init__(self) -> None:
         self.catalogue: Catalogue = publish(self.world.titles)
@@ -58,6 +63,8 @@ class Discovery:
         """Train each arm's model on its own members' logs, and rank candidates for every member."""
         world, members = self.world, self.world.members
         worlds, arm = arms_of_week(world, day)
+        if self.switches is not None:
+            worlds, arm = (self.switches,), np.zeros_like(arm)
         self.looks = [look for look in self.looks if look.day >= day - self.choices.look_days]
         arms = []
         for number, switches in enumerate(worlds):

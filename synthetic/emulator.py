@@ -8,7 +8,7 @@ same rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,22 +18,25 @@ import polars as pl
 
 from metrics.engine import Mapper, map_partitions
 from synthetic import tables
-from synthetic.arrays import Ints, Singles, join, take
+from synthetic.arrays import Ints, Singles, choose, join, take
 from synthetic.counterfactual import WORLDS, Counterfactuals
 from synthetic.day import DayState, Request, open_service, session_keys
 from synthetic.delivery import Fills, Night
+from synthetic.experiments import running_on, treated
 from synthetic.impressions import impressions
 from synthetic.incidents import resolve_incidents, truth_incident
 from synthetic.minutes import MinuteInput, minute_counts
+from synthetic.paired import paired_worlds
 from synthetic.playing import Delivered, deliver
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
 from synthetic.sessions import playback_events, playback_sessions, stalls
 from synthetic.staying import strain_of
+from synthetic.switches import DELIVERY
 from synthetic.titles import demand
 from synthetic.viewer import MemberState, advance, make_market
 from synthetic.warmup import settle_in
-from synthetic.world import FACTUAL, World, make_world
+from synthetic.world import World, make_world
 
 __all__ = ["Batch", "Served", "days", "run"]
 
@@ -126,7 +129,19 @@ def _partition(world: World, state: DayState, rows: Ints) -> _Part:
         delivered[name] = deliver(world, state, request, switches, delivered.get("factual"))
         truth.add(world, name, request, delivered[name])
     truth.sum_up()
-    return _Part(request, delivered["factual"], truth, preference)
+    return _Part(request, _as_lived(world, state.day, request, delivered), truth, preference)
+
+
+def _as_lived(world: World, day: int, request: Request, delivered: Mapping[str, Delivered]) -> Delivered:
+    """The factual world, but for members whom an experiment puts into another."""
+    lived = delivered["factual"]
+    member = request.visits.member[lived.rows]
+    for spec in running_on(world, day):
+        if spec.switch in DELIVERY:
+            other = delivered[spec.switch]
+            number = np.full(member.size, list(WORLDS).index(spec.switch), np.int8)
+            lived = choose(treated(world, spec)[member], replace(other, world=number), lived)
+    return lived
 
 
 class _Run:
@@ -191,6 +206,7 @@ class _Run:
             frames["truth_incident"] = truth_incident(self.incidents)
         if days.stop == scenario.days:
             frames["truth_counterfactual"] = self.counterfactuals.table(world)
+            frames["truth_discovery"] = paired_worlds(world)
         return Batch(index, days, sessions.height, frames)
 
     def _night(self, day: int) -> Night:
@@ -229,7 +245,8 @@ class _Run:
         is_first[first] = True
         self.has_begun[member[first]] = True
         sessions = playback_sessions(world, request, delivered, is_first)
-        stalled = stalls(world, state.night.paths[FACTUAL].conditions, delivered, sessions)
+        conditions = [state.night.paths[switches].conditions for switches in WORLDS.values()]
+        stalled = stalls(world, conditions, delivered, sessions)
         visits = request.visits
         watched = np.zeros(visits.member.size, np.int64)
         watched[rows] = sessions["playing_ms"].to_numpy()

@@ -19,10 +19,10 @@ import polars as pl
 from synthetic.arrays import Ints, Tinies
 from synthetic.random import Stream, uniforms
 from synthetic.scenario import ExperimentSpec
-from synthetic.switches import FACTUAL, SWITCHES, Switches
+from synthetic.switches import DELIVERY, FACTUAL, SWITCHES, Switches
 from synthetic.world import World
 
-__all__ = ["arms_of_week", "assignments", "treated"]
+__all__ = ["arms_of_week", "assignments", "running_on", "treated"]
 
 _DAY_MS = 86_400_000
 ARMS: Mapping[bool, str] = MappingProxyType({False: "control", True: "treatment"})
@@ -35,13 +35,19 @@ def treated(world: World, spec: ExperimentSpec) -> npt.NDArray[np.bool_]:
     return np.asarray(u < spec.share)
 
 
-def arms_of_week(world: World, day: int) -> tuple[tuple[Switches, ...], Tinies]:
-    """The worlds that run side by side in the week that begins on ``day``, and [members] which each lives in.
+def running_on(world: World, day: int) -> list[ExperimentSpec]:
+    """The experiments of that day."""
+    return [spec for spec in world.scenario.experiment if spec.from_day <= day < spec.to_day]
 
-    The first is the factual one. Members in several experiments have several switches turned.
+
+def arms_of_week(world: World, day: int) -> tuple[tuple[Switches, ...], Tinies]:
+    """The worlds of discovery that run side by side in the week of ``day``, and [members] which each lives in.
+
+    The first is the factual one. Members in several experiments have several switches turned. Switches of delivery are
+    not among them: they leave what is shown as it is.
     """
     bits = np.zeros(world.members.count, np.int64)
-    running = [spec for spec in world.scenario.experiment if spec.from_day <= day < spec.to_day]
+    running = [spec for spec in running_on(world, day) if spec.switch not in DELIVERY]
     for number, spec in enumerate(running):
         bits |= treated(world, spec).astype(np.int64) << number
     combinations = [0, *(int(b) for b in np.unique(bits) if b)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["FACTUAL", "SWITCHES", "Switches"]
+__all__ = ["DELIVERY", "FACTUAL", "SWITCHES", "Switches"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,6 @@ class Switches:
     personal_artwork: bool = True
     semantic_search: bool = True
 
-    @property
-    def delivery(self) -> Switches:
-        """The same world as far as bytes and playing go."""
-        return Switches(av1=self.av1, own_cdn=self.own_cdn, pull=self.pull, has_edge=self.has_edge)
-
 
 FACTUAL = Switches()
 
@@ -52,3 +47,6 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """What each name changes of :data:`FACTUAL`."""
+
+DELIVERY = frozenset({"h264_only", "third_party_cdn", "pull_on_miss", "no_edge_tier"})
+"""Those that change how bytes come and not what is watched: their worlds run beside the factual one on the same requests."""

@@ -16,17 +16,17 @@ from synthetic import random as draws
 from synthetic.browsing import add_mood, wish
 from synthetic.control_plane.play_log import PlayLog
 from synthetic.day import first_week, session_keys
-from synthetic.demand import visits_of_day
+from synthetic.demand import Visits, visits_of_day
 from synthetic.discovery import Discovery, ranking_of
 from synthetic.jit import compiled
 from synthetic.random import Stream
 from synthetic.staying import Standing
 from synthetic.titles import MOOD_RATIO, Titles, demand
-from synthetic.viewer import BrowseParameters, MemberState, advance, browse, make_market
+from synthetic.viewer import Browse, BrowseParameters, MemberState, advance, browse, make_market
 from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
 from synthetic.world import World
 
-__all__ = ["SETTLING_WEEKS", "Settled", "settle_in", "warmup_plays"]
+__all__ = ["SETTLING_WEEKS", "Settled", "live_day", "settle_in", "warmup_plays"]
 
 SETTLING_WEEKS = 2
 
@@ -106,6 +106,47 @@ class Settled:
     """Visits with which members mean to watch the scenario's hours."""
 
 
+def live_day(
+    world: World, discovery: Discovery, state: MemberState, day: int, visits_per_member_day: float
+) -> tuple[Visits, Browse]:
+    """A day without delivery: members browse, and what is chosen is watched as meant. Moves ``discovery`` and ``state``."""
+    scenario, members = world.scenario, world.members
+    discovery.open_day(day)
+    visits = visits_of_day(
+        scenario, world.places, members, np.arange(members.count), day, visits_per_member_day, state.standing
+    )
+    key, nowhere = session_keys(visits), np.zeros(visits.member.size, np.bool_)
+    found, preference = browse(
+        scenario.seed,
+        day,
+        key,
+        visits.member,
+        people=world.people,
+        ranking=ranking_of(world, discovery.week, day),
+        preference=discovery.preference,
+        first_week=first_week(members.join_day, day),
+        is_degraded=nowhere,
+        state=state,
+        titles=world.titles,
+        market=make_market(world.titles, demand(world.titles, day), day, world.params),
+        params=world.params,
+    )
+    strain = np.zeros(visits.member.size)
+    advance(
+        state,
+        scenario.seed,
+        day,
+        visits.member,
+        world.subscriber,
+        found,
+        found.watch_ms,
+        strain,
+        world.titles,
+    )
+    discovery.enter(day, key, visits.member, nowhere, found, found.watch_ms, preference)
+    return visits, found
+
+
 def settle_in(world: World) -> Settled:
     """Let members browse for the settling weeks: pages are learned weekly, what is chosen is watched as meant."""
     scenario, members = world.scenario, world.members
@@ -133,33 +174,8 @@ def settle_in(world: World) -> Settled:
             if visits_weight:
                 visits_per_member_day = wanted_ms * visits_weight / meant_ms
             meant_ms = visits_weight = 0.0
-        discovery.open_day(day)
-        visits = visits_of_day(
-            scenario, world.places, members, np.arange(members.count), day, visits_per_member_day, standing
-        )
-        key = session_keys(visits)
-        nowhere = np.zeros(visits.member.size, np.bool_)
-        found, preference = browse(
-            seed,
-            day,
-            key,
-            visits.member,
-            people=world.people,
-            ranking=ranking_of(world, discovery.week, day),
-            preference=discovery.preference,
-            first_week=first_week(members.join_day, day),
-            is_degraded=nowhere,
-            state=state,
-            titles=world.titles,
-            market=make_market(world.titles, demand(world.titles, day), day, world.params),
-            params=world.params,
-        )
+        visits, found = live_day(world, discovery, state, day, visits_per_member_day)
         watched_ms = found.watch_ms
-        advance(
-            state, seed, day, visits.member, world.subscriber, found, watched_ms, np.zeros(watched_ms.size),
-            world.titles,
-        )  # fmt: skip
-        discovery.enter(day, key, visits.member, nowhere, found, watched_ms, preference)
         weight = members.weight[visits.member]
         meant_ms += float((watched_ms * weight).sum())
         visits_weight += float(weight.sum())

@@ -24,7 +24,7 @@ def ranking_of_pages(
         named = np.tile(np.arange(count, dtype=np.int32), (len(KINDS), 1))
         named[-1] = -1
         answers = named[:, :, None]
-    score = -np.tile(np.arange(pages.shape[1], dtype=np.float32), (members, 1)) / 10
+    score = np.tile(np.arange(pages.shape[1]) * -0.1, (members, 1)).astype(np.float32)
     return Ranking(
         arm=np.zeros(members, np.int8),
         candidate=np.ascontiguousarray(pages),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numba
 import numpy as np
@@ -143,7 +144,7 @@ def test_new_members_are_ranked_by_regional_popularity(world: World) -> None:
 
 def test_members_of_a_kind_share_what_is_popular_with_them(world: World) -> None:
     """Planted: those on one device play one genre twice as often; it is found, and shrunk where little is seen."""
-    cohort = np.arange(4_000) % 40 // 39  # one in forty
+    cohort = (np.random.default_rng(7).random(4_000) < 0.025).astype(np.int64)
     loved = 3
     of_genre = world.catalogue.genre[world.log.title, 0] == loved
     twice = world.log.where(of_genre & (cohort[world.log.member] == 1))
@@ -262,7 +263,7 @@ def test_what_was_looked_at_and_left_teaches(world: World) -> None:
         np.zeros(12_000, np.int8),
     )
     few = world.log.where(world.log.day % 5 == 0)
-    arguments = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
+    arguments: dict[str, Any] = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
     without = train(few, world.catalogue, **arguments)
     taught = train(few, world.catalogue, looks=[look], **arguments)
     left = train(few, world.catalogue, looks=[look.where(~look.is_liked)], **arguments)
@@ -276,7 +277,7 @@ def test_what_was_looked_at_and_left_teaches(world: World) -> None:
 
 def test_a_search_teaches_home_when_unified_and_never_when_siloed(world: World) -> None:
     """The same query put to both: one idea of taste moves what home ranks by, the other leaves it bit for bit."""
-    arguments = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
+    arguments: dict[str, Any] = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
     siloed = train(world.log, world.catalogue, recommender="siloed", **arguments)
     wanted = np.flatnonzero(world.catalogue.genre[:, 0] == 2)[:10].astype(np.int32)
     for model, is_moved in ((world.model, True), (siloed, False)):
@@ -300,7 +301,13 @@ def test_a_search_teaches_home_when_unified_and_never_when_siloed(world: World) 
 
 
 def test_a_silo_learns_from_its_own_surface_alone(world: World) -> None:
-    arguments = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED, "recommender": "siloed"}
+    arguments: dict[str, Any] = {
+        "region": world.region,
+        "regions": 8,
+        "today": TODAY,
+        "seed": SEED,
+        "recommender": "siloed",
+    }
     whole = train(world.log, world.catalogue, **arguments)
     home_only = train(world.log.where(~world.log.is_search), world.catalogue, **arguments)
     first, last = whole.block[HOME_HEAD]
