@@ -1,7 +1,7 @@
 """The compiled half of :mod:`synthetic.viewer`: a member's visits of one day after the other, whoever asks.
 
-Two minds meet here and are kept apart. The viewer's is hidden: taste, mood, what a title is worth to them. The service's
-is :mod:`synthetic.control_plane.in_session`, whose functions are handed what was shown and what was played.
+Two minds meet here and are kept apart. The viewer's is hidden: taste, mood, what a title is worth to them. The
+service's is :mod:`synthetic.control_plane.in_session`, whose functions are handed what was shown and what was played.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ WEEK_DAYS = 7
 class Discovery:
     """What the service has logged and what it has ready; ``plays`` is what was there before.
 
-    ``switches``: the world that every member lives in; None: the factual one, and the arms of the scenario's experiments.
+    ``switches``: the world that every member lives in; None: the factual one, and the arms of the experiments.
     """
 
     world: World

@@ -1,8 +1,8 @@
 """Experiments: members parted by a hash, so that some live in another world than the rest.
 
-Control is the factual world; treatment has one switch turned. Who is in which arm hangs on the seed, the experiment's name
-and the member alone. Arms change where models are trained, on the first day of a week: each arm's model learns from its
-own members' logs.
+Control is the factual world; treatment has one switch turned. Who is in which arm hangs on the seed, the experiment's
+name and the member alone. Arms change where models are trained, on the first day of a week: each arm's model learns
+from its own members' logs.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def arms_of_week(world: World, day: int) -> tuple[tuple[Switches, ...], Tinies]:
 def assignments(world: World) -> pl.DataFrame:
     """Who is in which arm of which experiment: ``experiment``, ``arm``, ``is_control``, ``member``, ``assigned_ts_ms``.
 
-    A row an experiment and member, those who join later included; a member's own instant is the later of the experiment's
-    first day and the day of joining.
+    A row an experiment and member, those who join later included; a member's own instant is the later of the
+    experiment's first day and the day of joining.
     """
     frames = []
     for spec in world.scenario.experiment:

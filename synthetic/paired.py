@@ -16,14 +16,14 @@ import polars as pl
 
 from metrics.telemetry import get_table
 from synthetic.arrays import Bools, Ints
-from synthetic.browsing import HOME, SEARCH, People
+from synthetic.browsing import HOME, SEARCH
 from synthetic.discovery import Discovery
 from synthetic.experiments import ARMS
 from synthetic.members import Members
 from synthetic.random import Stream, uniforms
 from synthetic.scenario import ExperimentSpec
 from synthetic.switches import DELIVERY, FACTUAL, SWITCHES, Switches
-from synthetic.viewer import Browse, MemberState
+from synthetic.viewer import Browse, MemberState, people_of
 from synthetic.warmup import Settled, live_day, settle_in
 from synthetic.world import World
 
@@ -62,7 +62,7 @@ def sampled(world: World, members: int) -> World:
     rows = np.flatnonzero(uniforms(world.scenario.seed, np.arange(count), 1, Stream.TELEMETRY_SAMPLE) < share)
     taken = {f.name: getattr(world.members, f.name)[rows] for f in fields(Members)}
     taken["weight"] = np.round(taken["weight"] / share).astype(np.int64)
-    people = People(*(values[rows] for values in world.people))
+    people = people_of(world.subscriber[rows], taken["region"], world.taste[rows], world.titles)
     scenario = world.scenario.model_copy(update={"experiment": ()})
     return replace(
         world, scenario=scenario, members=Members(**taken), subscriber=world.subscriber[rows],

@@ -1,10 +1,10 @@
 """Who comes back, who stays and who leaves: what a member has lived through, as hazards.
 
 A member carries an average of what they have seen (*satisfaction*: joy a title, with a loss for a visit that found
-nothing), of what the playing was like (*strain*: failures, late starts, stalls) and of their hours. Tomorrow's visits and
-this month's churn hang on these; so does whether a trial turns into a membership. Levels are anchored to the scenario's
-published figures (:meth:`Standing.anchored`); effects are the constants here, every one an assumption but where a source is
-named. No public causal figure exists of what quality of experience does to churn.
+nothing), of what the playing was like (*strain*: failures, late starts, stalls) and of their hours. Tomorrow's visits
+and this month's churn hang on these; so does whether a trial turns into a membership. Levels are anchored to the
+scenario's published figures (:meth:`Standing.anchored`); effects are the constants here, every one an assumption but
+where a source is named. No public causal figure exists of what quality of experience does to churn.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ class Standing:
     ) -> None:
         """Who leaves, and whose trial turns into a membership, from tomorrow on.
 
-        A member leaves when the hazard lived through exceeds a threshold of their own, drawn once: two worlds on one seed
-        differ by what was lived through alone.
+        A member leaves when the hazard lived through exceeds a threshold of their own, drawn once: two worlds on one
+        seed differ by what was lived through alone.
         """
         tomorrow = day + 1
         member = np.arange(join_day.size)
@@ -128,7 +128,7 @@ class Standing:
 
 
 def strain_of(startup_ms: Floats, stall_ms: Floats, watched_ms: Floats, is_failed: Bools) -> Floats:
-    """0..1, what a play that was asked for was like: 1 failed, half of it late, a stall for 5 % of the time all of it."""
+    """0..1, how ill a play went: all of it where it failed or stalled for 5 % of the time, half where it came late."""
     stalled = np.minimum(20.0 * stall_ms / np.maximum(watched_ms, 1.0), 1.0)
     late = 0.5 * (startup_ms >= 2_000)
     return np.asarray(np.where(is_failed, 1.0, np.minimum(stalled + late, 1.0)))

@@ -1,4 +1,4 @@
-"""The decisions of the system that can be turned, each by a name: for worlds beside the one that runs, and for experiments."""
+"""The decisions of the system that can be turned, each by a name: for worlds beside the one that runs, and in tests."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Switches:
     """Which world: the system decisions that the decision table compares.
 
     ``pull``: clusters fill when they miss instead of by nightly push. ``has_edge``: appliances inside ISPs.
-    ``recommender``: one of ``control_plane.model.RECOMMENDERS``. ``first_week_diversity``: a new member's pages hold genres
-    in proportion. ``personal_artwork``: the picture is chosen for the member. ``semantic_search``: search finds by company
-    of words too, not by words alone.
+    ``recommender``: one of ``control_plane.model.RECOMMENDERS``. ``first_week_diversity``: a new member's pages hold
+    genres in proportion. ``personal_artwork``: the picture is chosen for the member. ``semantic_search``: search finds
+    by company of words too, not by words alone.
     """
 
     av1: bool = True
@@ -49,4 +49,4 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """What each name changes of :data:`FACTUAL`."""
 
 DELIVERY = frozenset({"h264_only", "third_party_cdn", "pull_on_miss", "no_edge_tier"})
-"""Those that change how bytes come and not what is watched: their worlds run beside the factual one on the same requests."""
+"""Those that change how bytes come and not what is watched: their worlds play the factual one's requests."""

@@ -226,8 +226,8 @@ def browse(
 
     ``session_key`` [n] is unique over the run. ``member`` [n] indexes the arrays of members; a member's sessions stand
     together, in order of time. ``preference`` [m, rank] is the service's idea of taste as the day begins, and
-    ``ranking`` what it has ready. Where ``is_degraded`` [n], the page is the ranking's fallback. ``first_week`` [m]: who
-    joined less than seven days ago.
+    ``ranking`` what it has ready. Where ``is_degraded`` [n], the page is the ranking's fallback. ``first_week`` [m]:
+    who joined less than seven days ago.
     """
     n = session_key.size
     out = Browse(

@@ -109,7 +109,7 @@ class Settled:
 def live_day(
     world: World, discovery: Discovery, state: MemberState, day: int, visits_per_member_day: float
 ) -> tuple[Visits, Browse]:
-    """A day without delivery: members browse, and what is chosen is watched as meant. Moves ``discovery`` and ``state``."""
+    """A day without delivery, which moves ``discovery`` and ``state``: what is chosen is watched as meant."""
     scenario, members = world.scenario, world.members
     discovery.open_day(day)
     visits = visits_of_day(

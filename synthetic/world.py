@@ -43,8 +43,8 @@ class World:
     ladders: Ladders
     params: BrowseParameters
     found: npt.NDArray[np.int32]
-    """[1 or 2, kinds of query, titles, 20] what the search service finds for each query, released or not; by keyword alone
-    in second place, where an experiment asks for it."""
+    """[1 or 2, kinds of query, titles, 20] what the search service finds for each query, released or not; by keyword
+    alone in second place, where an experiment asks for it."""
     is_name: npt.NDArray[np.bool_]
     """[kinds of query, titles] whether what stands first bears the very name asked for."""
     catalogue: Catalogue

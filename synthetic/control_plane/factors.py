@@ -44,7 +44,8 @@ def title_vectors(
 ) -> Float32Array:
     """[count, rank]: mean coordinates of each title's viewers, half its genres' at ``prior_plays`` viewers.
 
-    ``table`` is [members, count], what a member's liking of a title counts for. All zero if there is too little to learn.
+    ``table`` is [members, count], what a member's liking of a title counts for. All zero if there is too little to
+    learn.
     """
     count = table.shape[1]
     coordinates = _coordinates(table, rank, prior_plays, seed)

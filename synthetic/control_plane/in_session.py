@@ -177,8 +177,8 @@ def spread_page(
 ) -> None:  # fmt: skip
     """As :func:`order_page`, with genres in proportion to ``genre_share``: calibrated re-ranking (Steck 2018).
 
-    Place by place the title with the best score less ``weight`` x what its genre is over-represented by (the gradient of
-    the divergence of the page's genres from the share).
+    Place by place the title with the best score less ``weight`` x what its genre is over-represented by (the gradient
+    of the divergence of the page's genres from the share).
     """
     page[:] = -1
     page_score[:] = -np.inf
@@ -215,8 +215,8 @@ def order_results(
 ) -> None:  # fmt: skip
     """What a search found, in the order shown, into ``results``: rank by words and taste; the very name first.
 
-    ``weight`` is what a unit of log lift is worth in units of the log of the rank. ``value`` is working space, as long as
-    ``results``.
+    ``weight`` is what a unit of log lift is worth in units of the log of the rank. ``value`` is working space, as long
+    as ``results``.
     """
     results[:] = -1
     value[:] = -np.inf

@@ -1,8 +1,8 @@
 """Ranking every title for every member: no approximate index, the best of all titles by score.
 
-A title's score for a member is its log lift under the model (:mod:`.factors`), plus a bonus for popularity, plus noise for
-exploration. The bonus is calibrated so that titles are shown as often as :class:`~.model.RecommendParameters` says, and no
-oftener.
+A title's score for a member is its log lift under the model (:mod:`.factors`), plus a bonus for popularity, plus noise
+for exploration. The bonus is calibrated so that titles are shown as often as :class:`~.model.RecommendParameters` says,
+and no oftener.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def rank_titles(
 ) -> tuple[Int32Array, Float32Array]:
     """The ``size`` best distinct titles for each of ``members``, best first, and their scores, [n, size].
 
-    ``region`` is [n]. Titles started lately are left out. Titles due this week are among them, so that what is not out on
-    a day can be left out on it.
+    ``region`` is [n]. Titles started lately are left out. Titles due this week are among them, so that what is not out
+    on a day can be left out on it.
     """
     p = model.parameters
     k = p.candidates if size is None else size

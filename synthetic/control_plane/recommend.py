@@ -6,8 +6,8 @@ little more each week, and knows less. So popularity and the titles' vectors are
 are any, and from a page's plays discounted by the lift the model itself gave them (inverse propensity). What a page
 teaches about a member is told against what they looked at and did not play (:func:`.in_session.learn_look`).
 
-*Unified*: all surfaces teach one taste a member, and all read it. *Siloed*: home, search and artwork each have a model of
-their own events, with as many factors together.
+*Unified*: all surfaces teach one taste a member, and all read it. *Siloed*: home, search and artwork each have a model
+of their own events, with as many factors together.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def onboarding_shelf(model: Model, catalogue: Catalogue, day: int) -> Int32Array
 
 @compiled()
 def teach_picks(ranking: Ranking, member: IntArray, picks: Int32Array, taste: Float32Array) -> None:
-    """Tell the model what new members ``member`` [n] picked, [n, picks], -1 for none; ``taste`` [members, rank] in place.
+    """Tell the model what new members ``member`` [n] picked, [n, picks], -1 for none; into ``taste`` [members, rank].
 
     Every head that learns is told: the picks belong to no surface.
     """
