@@ -66,7 +66,7 @@ def train(
     log = plays.where(plays.day < today)
     lately = (
         [look for look in looks if today - p.look_days <= look.day < today]
-        if recommender != "factors"
+        if recommender in ("unified", "siloed")
         else []
     )
     liked = log.where(log.watched_ratio >= p.qualified_ratio)
@@ -88,7 +88,10 @@ def train(
             evidence, norms = home[2], (home[0].norm, search[0].norm)
         else:
             blocks = np.tile(np.array([0, p.rank]), (3, 1))
-            factors, member, evidence = _learn_plays(of_home, catalogue, members, p.rank, p, seed)
+            taught = (
+                of_home if recommender != "popularity" else of_home.where(np.zeros(of_home.count, np.bool_))
+            )
+            factors, member, evidence = _learn_plays(taught, catalogue, members, p.rank, p, seed)
             if recommender == "factors":
                 member, evidence = _with_aided(liked, factors, members)
             title, curvature, norms = factors.title, factors.curvature, (factors.norm, factors.norm)
