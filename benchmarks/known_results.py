@@ -1,8 +1,8 @@
 """Published results on recommendation beside what the emulated service gives, each world lived through on one seed.
 
-A section of ``docs/validation.md``. Two levels are anchored to published figures (hours a day, churn a month, on day 0);
-nothing else is fitted, and every figure of the table comes out of the run. Intervals are 90 %, by a delete-a-group jackknife
-over the members' groups; the pairing is kept group by group.
+A section of ``docs/validation.md``. Two levels are anchored to published figures (hours a day, churn a month, on day
+0); nothing else is fitted, and every figure of the table comes out of the run. Intervals are 90 %, by a delete-a-group
+jackknife over the members' groups; the pairing is kept group by group.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ from synthetic.world import World, make_world
 __all__ = ["Difference", "difference", "live_through_all", "rows"]
 
 MEMBERS, DAYS = 3_000, 28
-WORLDS = ("unified", "siloed", "factors", "popularity", "no_first_week_diversity", "default_artwork", "keyword_search")
+WORLDS = (
+    "unified",
+    "siloed",
+    "factors",
+    "popularity",
+    "no_first_week_diversity",
+    "default_artwork",
+    "keyword_search",
+)
 CONFIDENCE = 0.9
 
 
@@ -98,12 +106,24 @@ def rows(lived: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, str, str]]:
     yield "matrix factorisation instead of production, hours", "−4 %", against("factors", *hours)
     yield "popularity instead of production, hours", "−12 %", against("popularity", *hours)
     yield "the same, plays from titles looked at", "", against("popularity", "home_plays", "home_looks")
-    yield "unified over siloed: plays a look, home", "+10 % (offline)", gain("siloed", "home_plays", "home_looks")
+    yield (
+        "unified over siloed: plays a look, home",
+        "+10 % (offline)",
+        gain("siloed", "home_plays", "home_looks"),
+    )
     yield "unified over siloed: plays a search", "+7 % (offline)", gain("siloed", "search_plays", "searches")
     yield "unified over siloed: hours", "", gain("siloed", *hours)
     yield "unified over siloed: time to find", "", gain("siloed", "found_ms", "plays")
-    yield "pictures chosen for the member: plays a look", "", gain("default_artwork", "home_plays", "home_looks")
-    yield "semantic over keyword search: plays a search", "", gain("keyword_search", "search_plays", "searches")
+    yield (
+        "pictures chosen for the member: plays a look",
+        "",
+        gain("default_artwork", "home_plays", "home_looks"),
+    )
+    yield (
+        "semantic over keyword search: plays a search",
+        "",
+        gain("keyword_search", "search_plays", "searches"),
+    )
     yield "semantic over keyword search: time to find", "", gain("keyword_search", "found_ms", "plays")
     yield "genres in proportion in the first week: hours", "", gain("no_first_week_diversity", *hours)
     lost = unified.select(pl.col("lost_ms", "visits", "plays").sum().cast(pl.Float64)).row(0)

@@ -21,6 +21,7 @@ from synthetic.control_plane.in_session import (
     learn_asked,
     learn_look,
     learn_pick,
+    like_genres,
     order_page,
     order_results,
     picture,
@@ -191,10 +192,16 @@ def query_kind(seed: int, key: int, carried_ratio: float) -> int:
 
 @compiled()
 def _dot(left: Float32Array, right: Float32Array) -> float:
-    total = 0.0
-    for d in range(left.size):
-        total += float(left[d]) * float(right[d])
-    return total
+    # Four sums side by side: a chain of additions would wait for each of them.
+    a = b = c = e = 0.0
+    for d in range(0, left.size - 3, 4):
+        a += float(left[d]) * float(right[d])
+        b += float(left[d + 1]) * float(right[d + 1])
+        c += float(left[d + 2]) * float(right[d + 2])
+        e += float(left[d + 3]) * float(right[d + 3])
+    for d in range(left.size - left.size % 4, left.size):
+        a += float(left[d]) * float(right[d])
+    return (a + b) + (c + e)
 
 
 @compiled()
@@ -230,6 +237,7 @@ def run_sessions(
     mean = np.empty(now.shape[1], np.float32)
     page, score = np.empty(PLACES, np.int32), np.empty(PLACES, np.float32)
     value = np.empty(RESULTS)
+    likes = np.empty(ranking.centre.shape[1], np.float32)
     evidence = 0.0
     for i in range(session_key.size):
         key, m = session_key[i], member[i]
@@ -273,14 +281,15 @@ def run_sessions(
             else:
                 _order(ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, page, score)
             shift = page_shift(seed, key)
+            draws_picture = ranking.draws_pictures[a] and not is_degraded[i]
+            if draws_picture:
+                like_genres(taste, ranking.centre[a], p0, p1, likes)
             for place in range(PLACES):
                 of = (place + shift * SLOTS) % PLACES
                 title = int(page[of])
                 out.page[i, place], out.page_score[i, place] = title, score[of]
-                if title >= 0 and ranking.draws_pictures[a] and not is_degraded[i]:
-                    out.artwork[i, place] = picture(
-                        taste, ranking.centre[a], ranking.genre[title, 0], ranking.genre[title, 1], p0, p1
-                    )
+                if title >= 0 and draws_picture:
+                    out.artwork[i, place] = picture(likes, ranking.genre[title, 0], ranking.genre[title, 1])
             at_row, at_slot = 0, 0
             while at_row < ROWS:
                 step = at_row * SLOTS + at_slot

@@ -74,10 +74,9 @@ def visits_of_day(
             step = np.concatenate([step, day * VISITS_A_DAY + count[at]])
             open_ts_ms = np.concatenate([open_ts_ms, comes_ts_ms])
             count[at] += 1
-    # A member's visits stand together and in order of time, whatever drew each of them.
-    order = np.lexsort((step, member))
-    open_ts_ms = open_ts_ms[np.lexsort((open_ts_ms, member))]
-    member, step = member[order], step[order]
+    # A member's visits stand together and in order of time.
+    order = np.lexsort((open_ts_ms, member))
+    member, step, open_ts_ms = member[order], step[order], open_ts_ms[order]
     u = uniforms(seed, member, step, Stream.VISIT_DEVICE)
     shares = np.array([scenario.device[name].share for name in DEVICE_NAMES])
     other = pick((u - MAIN_DEVICE_RATIO).clip(0) / (1 - MAIN_DEVICE_RATIO), shares)

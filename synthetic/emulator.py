@@ -290,8 +290,8 @@ class _Run:
 
 
 def _in_member_order(request: Request, delivered: Delivered) -> tuple[Request, Delivered]:
-    """Visits by member and step, attempts likewise, whatever the partitions were."""
-    order = np.lexsort((request.visits.step, request.visits.member))
+    """Visits by member and time, attempts likewise, whatever the partitions were."""
+    order = np.lexsort((request.visits.open_ts_ms, request.visits.member))
     place = np.empty(order.size, np.int64)
     place[order] = np.arange(order.size)
     rows = place[delivered.rows]

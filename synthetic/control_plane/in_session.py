@@ -23,6 +23,7 @@ from synthetic.jit import compiled
 
 __all__ = [
     "ARTWORK_HEAD", "HOME_HEAD", "SEARCH_HEAD", "SHOWN", "Ranking", "learn_asked", "learn_look", "learn_pick",
+    "like_genres",
     "order_page", "order_results", "picture", "spread_page", "take_ratio",
 ]  # fmt: skip
 
@@ -96,11 +97,10 @@ def learn_pick(
 ) -> float:
     """A title asked for of one's own accord; gives the evidence after it."""
     evidence += 1.0
-    for d in range(low, high):
-        step = (float(vector[d]) - float(curvature[d]) * float(taste[d])) / (
-            1.0 + evidence * float(curvature[d])
-        )
-        taste[d] = np.float32(float(taste[d]) + step)
+    t, v, c = taste[low:high], vector[low:high], curvature[low:high]
+    for d in range(t.size):
+        step = (float(v[d]) - float(c[d]) * float(t[d])) / (1.0 + evidence * float(c[d]))
+        t[d] = np.float32(float(t[d]) + step)
     return evidence
 
 
@@ -112,9 +112,9 @@ def learn_look(
     """A title looked at, which was ``expected`` to be played with that chance; gives the evidence after it."""
     evidence += expected * (1.0 - expected)
     surprise = (1.0 if is_played else 0.0) - expected
-    for d in range(low, high):
-        step = surprise * float(vector[d]) / (1.0 + evidence * float(curvature[d]))
-        taste[d] = np.float32(float(taste[d]) + step)
+    t, v, c = taste[low:high], vector[low:high], curvature[low:high]
+    for d in range(t.size):
+        t[d] = np.float32(float(t[d]) + surprise * float(v[d]) / (1.0 + evidence * float(c[d])))
     return evidence
 
 
@@ -129,8 +129,9 @@ def learn_asked(
     for k in range(results.size):
         if results[k] >= 0:
             found += 1
-            for d in range(low, high):
-                mean[d] += title[results[k], d]
+            v = title[results[k]]
+            for d in range(mean.size):
+                mean[d] += v[d]
     if found == 0:
         return evidence
     for d in range(low, high):
@@ -146,9 +147,11 @@ def order_page(
     """The best candidates as taste is now, into ``page`` and ``page_score`` [SHOWN]; of equals the earlier."""
     page[:] = -1
     page_score[:] = -np.inf
+    delta = np.empty(taste.size, np.float32)
     moved = False
     for d in range(low, high):
-        moved = moved or taste[d] != trained[d]
+        delta[d] = taste[d] - trained[d]
+        moved = moved or delta[d] != 0.0
     last = page.size - 1
     for k in range(candidate.size):
         j = candidate[k]
@@ -156,8 +159,7 @@ def order_page(
             continue
         s = score[k]
         if moved:
-            for d in range(low, high):
-                s += (taste[d] - trained[d]) * title[j, d]
+            s += _along(delta, title[j], low, high)
         if s <= page_score[last]:
             if not moved:
                 break  # in order already
@@ -167,6 +169,21 @@ def order_page(
             page[at], page_score[at] = page[at - 1], page_score[at - 1]
             at -= 1
         page[at], page_score[at] = j, s
+
+
+@compiled()
+def _along(left: Float32Array, right: Float32Array, low: int, high: int) -> np.float32:
+    """Scalar product from ``low`` to ``high``, in four sums side by side: a chain of additions waits for each."""
+    a, b = left[low:high], right[low:high]
+    s0 = s1 = s2 = s3 = np.float32(0.0)
+    for d in range(0, a.size - 3, 4):
+        s0 += a[d] * b[d]
+        s1 += a[d + 1] * b[d + 1]
+        s2 += a[d + 2] * b[d + 2]
+        s3 += a[d + 3] * b[d + 3]
+    for d in range(a.size - a.size % 4, a.size):
+        s0 += a[d] * b[d]
+    return (s0 + s1) + (s2 + s3)
 
 
 @compiled()
@@ -232,8 +249,7 @@ def order_results(
         s = -draws.log(float(rank))
         if weight > 0.0:
             lift = -float(norm[j])
-            for d in range(low, high):
-                lift += float(taste[d]) * float(title[j, d])
+            lift += float(_along(taste, title[j], low, high))
             s += weight * lift
         if is_name and k == 0:
             s = np.inf
@@ -247,9 +263,13 @@ def order_results(
 
 
 @compiled()
-def picture(taste: Float32Array, centre: Float32Array, main: int, second: int, low: int, high: int) -> int:
+def like_genres(taste: Float32Array, centre: Float32Array, low: int, high: int, likes: Float32Array) -> None:
+    """How well the member likes each genre's picture, into ``likes`` [genres]."""
+    for g in range(likes.size):
+        likes[g] = _along(taste, centre[g], low, high)
+
+
+@compiled()
+def picture(likes: Float32Array, main: int, second: int) -> int:
     """Which of a title's pictures: 1, its second genre's, where the member likes that better; else 0."""
-    better = 0.0
-    for d in range(low, high):
-        better += float(taste[d]) * (float(centre[second, d]) - float(centre[main, d]))
-    return 1 if better > 0.0 else 0
+    return 1 if likes[second] > likes[main] else 0

@@ -12,7 +12,7 @@ from metrics.errors import InputError
 from synthetic.control_plane.artwork import genre_means, learn_pictures
 from synthetic.control_plane.auth import GRANTED, REFUSED_BUSINESS, REFUSED_TECHNICAL, authorise
 from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.in_session import order_results, picture
+from synthetic.control_plane.in_session import like_genres, order_results, picture
 from synthetic.control_plane.play_log import PlayLog
 from synthetic.control_plane.search import MAX_QUERY_LENGTH, SearchIndex, build_index, search, search_all
 from synthetic.queries import KINDS, queries
@@ -108,12 +108,14 @@ def test_artwork_shows_the_genre_the_member_likes_better(catalogue: Catalogue) -
     title[np.arange(count), catalogue.genre[:, 0]] = 1.0
     centre = genre_means(title, catalogue)
     assert centre.argmax(axis=1).tolist() == list(range(genres))
+    likes = np.empty(genres, np.float32)
     for liked in (3, 7):
-        taste = np.eye(genres, dtype=np.float32)[liked]
+        like_genres(np.eye(genres, dtype=np.float32)[liked], centre, 0, genres, likes)
+        assert likes.argmax() == liked
         for main, second in catalogue.genre[:200]:
-            variant = picture(taste, centre, main, second, 0, genres)
-            assert variant == (second == liked) or main != liked != second
-            assert picture(np.zeros(genres, np.float32), centre, main, second, 0, genres) == 0
+            assert picture(likes, main, second) == (second == liked) or liked not in (main, second)
+    like_genres(np.zeros(genres, np.float32), centre, 0, genres, likes)
+    assert not any(picture(likes, main, second) for main, second in catalogue.genre[:200])
 
 
 def test_pictures_alone_teach_who_plays_from_them(catalogue: Catalogue) -> None:
