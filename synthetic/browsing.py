@@ -28,7 +28,7 @@ from synthetic.control_plane.in_session import (
     spread_page,
     take_ratio,
 )
-from synthetic.jit import compiled
+from synthetic.jit import compiled, inlined
 from synthetic.random import Stream
 from synthetic.titles import MOOD_RATIO
 from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
@@ -114,7 +114,7 @@ class Found(NamedTuple):
     page_after: Int32Array
 
 
-@compiled()
+@compiled(counted=False)
 def page_shift(seed: int, session_key: int) -> int:
     """Rows are put in another order at each visit: the row of the page that is shown first."""
     return int(draws.uniform(seed, session_key, 0, Stream.BROWSE_ROW) * ROWS)
@@ -139,13 +139,13 @@ def _walk(seed: int, key: IntArray, examined: Int16Array, next_row: float, mask:
                 row, slot = row + 1, 0
 
 
-@compiled()
+@compiled(counted=False)
 def exposure(row: int, slot: int, bonus: float) -> float:
     """What standing there adds to a title's utility: all of ``bonus`` at the top left, less further on."""
     return bonus / ((1.0 + row) * (1.0 + 0.1 * slot))
 
 
-@compiled()
+@compiled(counted=False)
 def add_mood(
     seed: int, entity: int, step: int, taste: Float32Array, mood_ratio: float, wanted: Float32Array
 ) -> None:
@@ -156,7 +156,7 @@ def add_mood(
         wanted[d] = np.float32(float(taste[d]) + mood)
 
 
-@compiled()
+@compiled(counted=False)
 def wish(
     seed: int, key: int, taste: Float32Array, title_taste: Float32Array, title_offset: Float32Array,
     threshold: Float32Array, alias: Int32Array, seen: Int32Array,
@@ -178,7 +178,7 @@ def wish(
     return best
 
 
-@compiled()
+@compiled(counted=False)
 def query_kind(seed: int, key: int, carried_ratio: float) -> int:
     """How the wish is put into words, an index into ``queries.KINDS``.
 
@@ -190,7 +190,7 @@ def query_kind(seed: int, key: int, carried_ratio: float) -> int:
     return 0 if u < 0.5 else 1 if u < 0.75 else 2
 
 
-@compiled()
+@compiled(counted=False)
 def _dot(left: Float32Array, right: Float32Array) -> float:
     # Four sums side by side: a chain of additions would wait for each of them.
     a = b = c = e = 0.0
@@ -204,7 +204,7 @@ def _dot(left: Float32Array, right: Float32Array) -> float:
     return (a + b) + (c + e)
 
 
-@compiled()
+@compiled(counted=False)
 def _contains(titles: Int32Array, title: int) -> bool:
     for other in titles:  # noqa: SIM110 (compiled; a generator is not)
         if other == title:
@@ -212,7 +212,7 @@ def _contains(titles: Int32Array, title: int) -> bool:
     return False
 
 
-@compiled()
+@compiled(counted=False)
 def _lognormal(seed: int, key: int, step: int, stream: int, median: float, log_sd: float) -> float:
     return median * draws.exp(log_sd * draws.normal(seed, key, step, stream))
 
@@ -279,7 +279,7 @@ def run_sessions(
                 page[:] = ranking.fallback[r]
                 score[:] = -np.inf
             else:
-                _order(ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, page, score)
+                _order(ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, page, score, mean)
             shift = page_shift(seed, key)
             draws_picture = ranking.draws_pictures[a] and not is_degraded[i]
             if draws_picture:
@@ -344,7 +344,17 @@ def run_sessions(
                 kind = query_kind(seed, key, carried_ratio)
                 out.asked[i], out.wished[i] = kind, target
                 _order(
-                    ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, out.page_before[i], score
+                    ranking,
+                    m,
+                    a,
+                    taste,
+                    h0,
+                    h1,
+                    holdings.first_week[m],
+                    spread,
+                    out.page_before[i],
+                    score,
+                    mean,
                 )
                 results = out.results[i]
                 order_results(
@@ -411,13 +421,15 @@ def run_sessions(
             if learns and out.surface[i] == SEARCH and not out.is_skipped[i]:
                 evidence = learn_pick(taste, evidence, vectors[pick], curvature, s0, s1)
         if out.asked[i] >= 0:
-            _order(ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, out.page_after[i], score)
+            _order(
+                ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, out.page_after[i], score, mean
+            )
 
 
-@compiled()
+@inlined
 def _order(
     ranking: Ranking, m: int, a: int, taste: Float32Array, low: int, high: int, first_week: bool, spread: float,
-    page: Int32Array, score: Float32Array,
+    page: Int32Array, score: Float32Array, delta: Float32Array,
 ) -> None:  # fmt: skip
     if first_week and ranking.spreads[a]:
         spread_page(
@@ -427,7 +439,7 @@ def _order(
     else:
         order_page(
             ranking.candidate[m], ranking.score[m], ranking.trained[m], taste, ranking.title[a], low, high,
-            ranking.is_out, page, score,
+            ranking.is_out, page, score, delta,
         )  # fmt: skip
 
 

@@ -85,13 +85,13 @@ class Ranking(NamedTuple):
     """[kinds of query, titles] whether the first found bears exactly the name asked for."""
 
 
-@compiled()
+@compiled(counted=False)
 def take_ratio(score: float, constant: float, factor: float) -> float:
     """Chance that a title of that score is played when looked at."""
     return 1.0 / (1.0 + draws.exp(-(constant + factor * score)))
 
 
-@compiled()
+@compiled(counted=False)
 def learn_pick(
     taste: Float32Array, evidence: float, vector: Float32Array, curvature: Float32Array, low: int, high: int
 ) -> float:
@@ -104,7 +104,7 @@ def learn_pick(
     return evidence
 
 
-@compiled()
+@compiled(counted=False)
 def learn_look(
     taste: Float32Array, evidence: float, vector: Float32Array, curvature: Float32Array, low: int, high: int,
     is_played: bool, expected: float,
@@ -118,7 +118,7 @@ def learn_look(
     return evidence
 
 
-@compiled()
+@compiled(counted=False)
 def learn_asked(
     taste: Float32Array, evidence: float, results: Int32Array, title: Float32Array, curvature: Float32Array,
     mean: Float32Array, low: int, high: int,
@@ -139,15 +139,18 @@ def learn_asked(
     return learn_pick(taste, evidence, mean, curvature, low, high)
 
 
-@compiled()
+@compiled(counted=False)
 def order_page(
     candidate: Int32Array, score: Float32Array, trained: Float32Array, taste: Float32Array,
     title: Float32Array, low: int, high: int, is_out: BoolArray, page: Int32Array, page_score: Float32Array,
+    delta: Float32Array,
 ) -> None:  # fmt: skip
-    """The best candidates as taste is now, into ``page`` and ``page_score`` [SHOWN]; of equals the earlier."""
+    """The best candidates as taste is now, into ``page`` and ``page_score`` [SHOWN]; of equals the earlier.
+
+    ``delta`` [d] is working space.
+    """
     page[:] = -1
     page_score[:] = -np.inf
-    delta = np.empty(taste.size, np.float32)
     moved = False
     for d in range(low, high):
         delta[d] = taste[d] - trained[d]
@@ -171,7 +174,7 @@ def order_page(
         page[at], page_score[at] = j, s
 
 
-@compiled()
+@compiled(counted=False)
 def _along(left: Float32Array, right: Float32Array, low: int, high: int) -> np.float32:
     """Scalar product from ``low`` to ``high``, in four sums side by side: a chain of additions waits for each."""
     a, b = left[low:high], right[low:high]
@@ -225,7 +228,7 @@ def spread_page(
         now[best] = -np.inf
 
 
-@compiled()
+@compiled(counted=False)
 def order_results(
     found: Int32Array, is_name: bool, taste: Float32Array, title: Float32Array, norm: Float32Array, low: int,
     high: int, is_out: BoolArray, weight: float, results: Int32Array, value: FloatArray,
@@ -262,14 +265,14 @@ def order_results(
         results[at], value[at] = j, s
 
 
-@compiled()
+@compiled(counted=False)
 def like_genres(taste: Float32Array, centre: Float32Array, low: int, high: int, likes: Float32Array) -> None:
     """How well the member likes each genre's picture, into ``likes`` [genres]."""
     for g in range(likes.size):
         likes[g] = _along(taste, centre[g], low, high)
 
 
-@compiled()
+@compiled(counted=False)
 def picture(likes: Float32Array, main: int, second: int) -> int:
     """Which of a title's pictures: 1, its second genre's, where the member likes that better; else 0."""
     return 1 if likes[second] > likes[main] else 0
