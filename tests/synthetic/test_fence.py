@@ -20,7 +20,7 @@ from synthetic.viewer import Browse
 from synthetic.warmup import settle_in
 from synthetic.world import World, make_world
 
-PLANE = sorted(Path(synthetic.control_plane.__path__[0]).glob("*.py"))
+PLANE = sorted(Path(synthetic.control_plane.__path__[0]).rglob("*.py"))
 # What the control plane may import of ours: tools, itself, and the title's metadata where it is published.
 ALLOWED = ("synthetic.control_plane", "synthetic.jit", "synthetic.random", "synthetic.arrays", "metrics")
 PUBLISHED = ("catalogue.py", {"GENRES", "Titles"})
