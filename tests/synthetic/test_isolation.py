@@ -96,8 +96,8 @@ def test_until_the_next_training_the_load_itself_is_the_same(pairs: list[Pair]) 
 
 def common_visits(quiet: Served, hit: Served) -> tuple[Ints, Ints]:
     """Rows, in each of both, of the visits that both have."""
-    keys = [session_keys(served.request.visits) for served in (quiet, hit)]
-    _, one, two = np.intersect1d(*keys, assume_unique=True, return_indices=True)
+    key, other = session_keys(quiet.request.visits), session_keys(hit.request.visits)
+    _, one, two = np.intersect1d(key, other, assume_unique=True, return_indices=True)
     return one, two
 
 
