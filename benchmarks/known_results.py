@@ -24,7 +24,7 @@ from synthetic.world import World, make_world
 
 __all__ = ["Difference", "difference", "live_through_all", "rows"]
 
-MEMBERS, DAYS = 3_000, 28
+MEMBERS, DAYS = 1_500, 21
 WORLDS = (
     "unified",
     "siloed",
