@@ -163,15 +163,15 @@ def _blocks(subscribers: int) -> Iterator[tuple[int, int]]:
 def main(subscribers: int, days: int) -> None:
     """The month, and what it took from the moment the model stands."""
     base = _Base.trained(days)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(THREADS) as pool:
         done = list(pool.map(lambda each: _Block(base, *each).live(days), _blocks(subscribers)))
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
     sessions, plays, hours = (sum(part) for part in zip(*done, strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"{sessions:,} sessions, {plays:,} plays, {hours / subscribers / days:.2f} h a member and day, in "
-        f"{seconds:.1f} s: {sessions / seconds:,.0f} sessions/s, largest resident size {peak:.2f} GB"
+        f"{seconds:.1f} s, {cpu_seconds:.1f} s of CPU: {sessions / seconds:,.0f} sessions/s, largest resident size {peak:.2f} GB"
     )
 
 
