@@ -16,6 +16,7 @@ from benchmarks.harness import Row, markdown
 
 ORDER = (
     "start",
+    "viewer",
     "kernel",
     "replay",
     "cache",

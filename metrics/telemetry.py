@@ -437,12 +437,47 @@ _TRUTH_COUNTERFACTUAL = Table(
     ),
 )
 
+_TRUTH_DISCOVERY = Table(
+    "truth_discovery",
+    "both worlds of an experiment on discovery, lived through by a sample of the same members: weighted sums",
+    columns=(
+        _c("experiment", _STR, "which experiment"),
+        _enum(
+            "world",
+            "control: the factual world; treatment: the switch turned for everyone",
+            ("control", "treatment"),
+        ),
+        _c("region", _STR, "market region"),
+        _c("replicate", _INT, "jackknife group"),
+        *(
+            _c(name, pl.Decimal(38, 0), about)
+            for name, about in {
+                "visits": "openings of the service",
+                "plays": "visits that found something to play",
+                "rec_plays": "plays that recommendations brought",
+                "searches": "visits with a search",
+                "search_plays": "plays from search results",
+                "home_looks": "titles looked at on the home page",
+                "home_plays": "plays from the home page",
+                "skips": "plays left within the first minutes",
+                "playing_ms": "time watched",
+                "rec_playing_ms": "time watched, rec-driven",
+                "found_ms": "time from opening to the play instruction",
+                "lost_ms": "time from opening to giving up",
+                "member_days": "paying member-days",
+                "churned": "paying members who left",
+            }.items()
+        ),
+    ),
+)
+
 TABLES: Mapping[str, Table] = MappingProxyType(
     {
         table.name: table
         for table in (
             _SESSION, _EVENT, _CONTROL, _IMPRESSION, _DELIVERY, _MINUTE, _FILL, _HEALTH, _ENCODE,
             _MEMBERSHIP, _CHARGE, _SCORE, _TRUTH_INCIDENT, _TRUTH_COUNTERFACTUAL,
+            _TRUTH_DISCOVERY,
         )
     }
 )  # fmt: skip

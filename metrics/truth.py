@@ -10,7 +10,7 @@ import polars as pl
 
 from metrics.lake import Lake
 
-__all__ = ["counterfactuals", "incidents"]
+__all__ = ["counterfactuals", "discovery", "incidents"]
 
 
 def incidents(lake: Lake) -> pl.LazyFrame:
@@ -21,3 +21,8 @@ def incidents(lake: Lake) -> pl.LazyFrame:
 def counterfactuals(lake: Lake) -> pl.LazyFrame:
     """Parts of metrics by world: table ``truth_counterfactual``, empty on a lake of real telemetry."""
     return lake.scan("truth_counterfactual")
+
+
+def discovery(lake: Lake) -> pl.LazyFrame:
+    """Both worlds of each experiment on discovery: table ``truth_discovery``, empty without one."""
+    return lake.scan("truth_discovery")

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bools", "Floats", "Ints", "Singles", "Tinies", "join", "take"]
+__all__ = ["Bools", "Floats", "Ints", "Singles", "Tinies", "choose", "join", "take"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -37,3 +37,12 @@ def take(whole: T, rows: Ints) -> T:
         value = getattr(whole, f.name)
         taken[f.name] = take(value, rows) if is_dataclass(value) else np.ascontiguousarray(value[rows])
     return type(whole)(**taken)
+
+
+def choose(where: Bools, there: T, here: T) -> T:
+    """A dataclass of arrays with the rows of ``there`` where it is so, and of ``here`` elsewhere."""
+    chosen: dict[str, Any] = {}
+    for f in fields(here):  # type: ignore[arg-type]
+        one, other = getattr(there, f.name), getattr(here, f.name)
+        chosen[f.name] = choose(where, one, other) if is_dataclass(other) else np.where(where, one, other)
+    return type(here)(**chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import narwhals as nw
 import numpy as np
@@ -15,16 +15,15 @@ from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
 from synthetic.day import Request
 from synthetic.minutes import LATE_START_MS
 from synthetic.playing import Delivered
-from synthetic.world import Switches, World
+from synthetic.staying import Standing
+from synthetic.switches import DELIVERY, FACTUAL, SWITCHES
+from synthetic.world import World
 
 __all__ = ["WORLDS", "Counterfactuals"]
 
 WORLDS = {
-    "factual": Switches(),
-    "h264_only": Switches(av1=False),
-    "third_party_cdn": Switches(own_cdn=False),
-    "pull_on_miss": Switches(pull=True),
-    "no_edge_tier": Switches(has_edge=False),
+    "factual": FACTUAL,
+    **{name: replace(FACTUAL, **change) for name, change in SWITCHES.items() if name in DELIVERY},
 }
 _SUMS = (
     "attempts", "starts", "starts_late", "exits_late", "stalled_sessions", "playing_ms", "rec_playing_ms",
@@ -87,10 +86,10 @@ class Counterfactuals:
         self.sums += other.sums
         self.sketches += other.sketches
 
-    def add_members(self, world: World, day: int) -> None:
+    def add_members(self, world: World, standing: Standing, day: int) -> None:
         """One day's paying members, weighted, by region and jackknife group."""
         m = world.members
-        paying = (m.paying_day <= day) & (m.leave_day > day)
+        paying = (standing.paying_day <= day) & (standing.leave_day > day)
         cell = m.region[paying] * 32 + m.replicate[paying]
         days = np.bincount(cell, m.weight[paying], minlength=len(world.places.regions) * 32).astype(np.int64)
         self.member_days = days if self.member_days is None else self.member_days + days

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from synthetic.arrays import Bools, Floats, Ints, Tinies
+from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
 from synthetic.control_plane import auth
+from synthetic.control_plane.serving import Week, ranking_of_day
 from synthetic.delivery import Night
 from synthetic.demand import Visits, visits_of_day
 from synthetic.faults import falls_back
@@ -26,7 +26,7 @@ from synthetic.software import os_of, player_version_of
 from synthetic.viewer import Browse, Market, MemberState, browse
 from synthetic.world import World
 
-__all__ = ["DayState", "Request", "impression_ids", "open_service", "session_keys"]
+__all__ = ["DayState", "Request", "first_week", "impression_ids", "open_service", "session_keys"]
 
 AUTH_TIMEOUT_MS = 3_000  # a client waits this long for an authorisation that does not come; assumption
 
@@ -38,9 +38,9 @@ class DayState:
     day: int
     visits_per_member_day: float
     market: Market
-    pages: npt.NDArray[np.int32]
-    fallback_pages: npt.NDArray[np.int32]
-    answers: npt.NDArray[np.int32]
+    week: Week
+    preference: Singles
+    """[members, rank] the service's idea of taste as the day begins."""
     member_state: MemberState
     night: Night
     incidents: Sequence[Incident]
@@ -79,13 +79,22 @@ def impression_ids(session_key: Ints, surface: str, place: Ints) -> pl.Series:
     return pl.Series(session_key).cast(pl.String) + f"-{surface[0]}" + pl.Series(place).cast(pl.String)
 
 
-def open_service(world: World, state: DayState, rows: Ints) -> Request:
-    """The first half: visits, home page, choice, and the control plane's answers."""
+def first_week(join_day: Ints, day: int) -> Bools:
+    """[members] who joined less than seven days ago."""
+    return np.asarray((join_day <= day) & (day < join_day + 7))
+
+
+def open_service(world: World, state: DayState, rows: Ints) -> tuple[Request, Singles]:
+    """The first half: visits, home page, choice, and the control plane's answers.
+
+    With it, [rows, rank] the service's idea of these members' taste as the day ends.
+    """
     scenario, members = world.scenario, world.members
     seed, control = scenario.seed, scenario.control
     visits = visits_of_day(
-        scenario, world.places, members, rows, state.day, state.visits_per_member_day, state.incidents
-    )
+        scenario, world.places, members, rows, state.day, state.visits_per_member_day,
+        state.member_state.standing, state.incidents,
+    )  # fmt: skip
     member, step = visits.member, visits.step
     region = members.region[member]
     site = members.site[member]
@@ -94,20 +103,19 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
     where = world.places.attributes(site) | {"device": visits.device, "os": os, "player_version": version}
     is_degraded = falls_back(state.incidents, seed, member, step, visits.open_ts_ms, where)
     refused = level(state.incidents, "auth_outage", visits.open_ts_ms, where)
-    found = browse(
+    found, preference = browse(
         seed,
+        state.day,
         session_keys(visits),
         member,
-        subscriber=world.subscriber,
-        region=members.region,
-        taste=world.taste,
-        pages=state.pages,
-        fallback_pages=state.fallback_pages,
+        people=world.people,
+        ranking=ranking_of_day(state.week, world.catalogue, world.found, world.is_name, state.day),
+        preference=state.preference,
+        first_week=first_week(members.join_day, state.day),
         is_degraded=is_degraded,
         state=state.member_state,
         titles=world.titles,
         market=state.market,
-        answers=state.answers,
         params=world.params,
     )
     home_ms = _latency(seed, member, step, 0, control.home)
@@ -123,7 +131,7 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
     )
     authorise_ms = _latency(seed, member, step, 2, control.authorise)
     search_ms = np.where(found.asked >= 0, _latency(seed, member, step, 1, control.search), 0.0)
-    return Request(
+    request = Request(
         visits=visits,
         browse=found,
         region=region,
@@ -140,6 +148,7 @@ def open_service(world: World, state: DayState, rows: Ints) -> Request:
         failure=failure,
         play_ts_ms=visits.open_ts_ms + (home_ms + search_ms).astype(np.int64) + found.browse_ms,
     )
+    return request, preference[rows]
 
 
 def _latency(seed: int, member: Ints, step: Ints, service: int, latency: Latency) -> Floats:

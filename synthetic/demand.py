@@ -13,6 +13,7 @@ from synthetic.members import DEVICE_NAMES, Members, pick
 from synthetic.places import Places
 from synthetic.random import Stream, poisson, uniforms
 from synthetic.scenario import Scenario
+from synthetic.staying import Standing
 
 __all__ = ["VISITS_A_DAY", "Visits", "local_peak_ratio", "visits_of_day"]
 
@@ -39,17 +40,21 @@ def visits_of_day(
     rows: Ints,
     day: int,
     visits_per_member_day: float,
+    standing: Standing,
     incidents: Sequence[Incident] = (),
 ) -> Visits:
     """Visits of the members ``rows`` on day ``day``: Poisson counts, local hours from the demand field.
+
+    ``standing``: who is still here, and how readily each comes back.
 
     A visit keeps its local hour of the UTC day, so that each UTC day is whole. Who comes for an event among
     ``incidents`` comes on top, as the member's last visits of the day.
     """
     seed, demand = scenario.seed, scenario.demand
-    rows = rows[(members.join_day[rows] <= day) & (members.leave_day[rows] > day)]
+    rows = rows[(members.join_day[rows] <= day) & (standing.leave_day[rows] > day)]
     weekday = (scenario.start.weekday() + day) % 7
     rate = visits_per_member_day * demand.weekly[weekday] * members.activity[rows]
+    rate *= standing.eagerness()[rows]
     count = poisson(uniforms(seed, rows, day, Stream.VISIT_COUNT), rate, VISITS_A_DAY)
     member = np.repeat(rows, count)
     ordinal = np.arange(member.size) - np.repeat(np.cumsum(count) - count, count)
@@ -69,6 +74,9 @@ def visits_of_day(
             step = np.concatenate([step, day * VISITS_A_DAY + count[at]])
             open_ts_ms = np.concatenate([open_ts_ms, comes_ts_ms])
             count[at] += 1
+    # A member's visits stand together and in order of time.
+    order = np.lexsort((open_ts_ms, member))
+    member, step, open_ts_ms = member[order], step[order], open_ts_ms[order]
     u = uniforms(seed, member, step, Stream.VISIT_DEVICE)
     shares = np.array([scenario.device[name].share for name in DEVICE_NAMES])
     other = pick((u - MAIN_DEVICE_RATIO).clip(0) / (1 - MAIN_DEVICE_RATIO), shares)

@@ -8,7 +8,7 @@ same rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,24 +18,25 @@ import polars as pl
 
 from metrics.engine import Mapper, map_partitions
 from synthetic import tables
-from synthetic.arrays import Ints, join, take
-from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.play_log import PlayLog
-from synthetic.control_plane.recommend import home_pages, on_sale, popularity_pages, train
+from synthetic.arrays import Ints, Singles, choose, join, take
 from synthetic.counterfactual import WORLDS, Counterfactuals
-from synthetic.day import DayState, Request, open_service
+from synthetic.day import DayState, Request, open_service, session_keys
 from synthetic.delivery import Fills, Night
+from synthetic.experiments import running_on, treated
 from synthetic.impressions import impressions
 from synthetic.incidents import resolve_incidents, truth_incident
 from synthetic.minutes import MinuteInput, minute_counts
+from synthetic.paired import paired_worlds
 from synthetic.playing import Delivered, deliver
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
 from synthetic.sessions import playback_events, playback_sessions, stalls
+from synthetic.staying import strain_of
+from synthetic.switches import DELIVERY
 from synthetic.titles import demand
 from synthetic.viewer import MemberState, advance, make_market
-from synthetic.warmup import logged_starts, settle_in
-from synthetic.world import FACTUAL, World, make_world
+from synthetic.warmup import settle_in
+from synthetic.world import World, make_world
 
 __all__ = ["Batch", "Served", "days", "run"]
 
@@ -85,6 +86,7 @@ class Served:
     state: DayState
     request: Request
     delivered: Delivered
+    preference: Singles
 
 
 def days(world: World, *, partitions: int = 2) -> Iterator[Served]:
@@ -115,18 +117,31 @@ class _Part:
     request: Request
     delivered: Delivered
     truth: Counterfactuals
+    preference: Singles
 
 
 def _partition(world: World, state: DayState, rows: Ints) -> _Part:
     """A day of the members ``rows``: a pure function, to be run anywhere."""
-    request = open_service(world, state, rows)
+    request, preference = open_service(world, state, rows)
     truth = Counterfactuals()
     delivered: dict[str, Delivered] = {}
     for name, switches in WORLDS.items():
         delivered[name] = deliver(world, state, request, switches, delivered.get("factual"))
         truth.add(world, name, request, delivered[name])
     truth.sum_up()
-    return _Part(request, delivered["factual"], truth)
+    return _Part(request, _as_lived(world, state.day, request, delivered), truth, preference)
+
+
+def _as_lived(world: World, day: int, request: Request, delivered: Mapping[str, Delivered]) -> Delivered:
+    """The factual world, but for members whom an experiment puts into another."""
+    lived = delivered["factual"]
+    member = request.visits.member[lived.rows]
+    for spec in running_on(world, day):
+        if spec.switch in DELIVERY:
+            other = delivered[spec.switch]
+            number = np.full(member.size, list(WORLDS).index(spec.switch), np.int8)
+            lived = choose(treated(world, spec)[member], replace(other, world=number), lived)
+    return lived
 
 
 class _Run:
@@ -137,9 +152,8 @@ class _Run:
         scenario, members = world.scenario, world.members
         self.parts = [np.arange(p, members.count, partitions) for p in range(partitions)]
         self.incidents = resolve_incidents(scenario, world.places)
-        self.catalogue: Catalogue = publish(world.titles)
-        settled = settle_in(world, self.catalogue)
-        self.plays: PlayLog = settled.plays
+        settled = settle_in(world)
+        self.discovery = settled.discovery
         self.member_state: MemberState = settled.state
         self.visits_per_member_day = settled.visits_per_member_day
         # Members who were there before the first day have had their first session.
@@ -150,15 +164,14 @@ class _Run:
         self.counterfactuals = Counterfactuals()
 
     def learn(self, day: int) -> None:
-        """Train on what was logged and rank every member's page."""
-        world = self.world
-        seed, regions = world.scenario.seed, len(world.places.regions)
-        model = train(
-            self.plays, self.catalogue, region=world.members.region, regions=regions, today=day, seed=seed
-        )
-        self.ranked = home_pages(model, world.subscriber, world.members.region)
-        self.fallback_ranked = popularity_pages(model)
+        """Train on what was logged and rank titles for every member."""
+        self.discovery.learn(day)
+        model = self.discovery.model
         self.predicted = np.exp(model.log_popularity.astype(np.float64))
+        # A night is planned on who is a member when the week begins, so that it need not wait for the day before.
+        members, standing = self.world.members, self.member_state.standing
+        self.is_expected = standing.leave_day > day
+        self.founders = max(members.weight[members.join_day < 0].sum(), 1)
 
     def serve(self, day: int) -> Served:
         """One day: barrier, partitions, join."""
@@ -166,13 +179,16 @@ class _Run:
         parts = list(self.mapper(partial(_partition, self.world, state), self.parts))
         for part in parts:
             self.counterfactuals.extend(part.truth)
-        self.counterfactuals.add_members(self.world, day)
+        self.counterfactuals.add_members(self.world, state.member_state.standing, day)
+        preference = np.empty_like(state.preference)
+        for part, members in zip(parts, self.parts, strict=True):
+            preference[members] = part.preference
         request = join([part.request for part in parts])
         delivered = join([part.delivered for part in parts])
         # Rows of the attempts point into a partition's visits; after the join, into all of them.
         offsets = np.cumsum([0, *(part.request.visits.member.size for part in parts)])
         rows = np.concatenate([part.delivered.rows + at for part, at in zip(parts, offsets, strict=False)])
-        return Served(state, *_in_member_order(request, replace(delivered, rows=rows)))
+        return Served(state, *_in_member_order(request, replace(delivered, rows=rows)), preference)
 
     def batch(self, index: int, days: range, outcomes: Sequence[_Outcome]) -> Batch:
         """The tables of a week."""
@@ -190,12 +206,13 @@ class _Run:
             frames["truth_incident"] = truth_incident(self.incidents)
         if days.stop == scenario.days:
             frames["truth_counterfactual"] = self.counterfactuals.table(world)
+            frames["truth_discovery"] = paired_worlds(world)
         return Batch(index, days, sessions.height, frames)
 
     def _night(self, day: int) -> Night:
         members = self.world.members
-        here = (members.join_day <= day) & (members.leave_day > day)
-        growth = members.weight[here].sum() / max(members.weight[members.join_day < 0].sum(), 1)
+        here = (members.join_day <= day) & self.is_expected
+        growth = members.weight[here].sum() / self.founders
         return self.fills.night(day, self.predicted, growth, self.visits_per_member_day, self.incidents)
 
     def _barrier(self, day: int) -> DayState:
@@ -204,15 +221,13 @@ class _Run:
         # A night hangs on what was learned and not on the day before: the next is prepared while this day runs.
         is_next = (day + 1) % BATCH_DAYS and day + 1 < world.scenario.days
         self.ahead = self.nights.submit(self._night, day + 1) if is_next else None
-        self.pages = on_sale(self.ranked, self.catalogue.release_day, day)
-        self.fallback_pages = on_sale(self.fallback_ranked, self.catalogue.release_day, day)
+        self.discovery.open_day(day)
         return DayState(
             day=day,
             visits_per_member_day=self.visits_per_member_day,
             market=make_market(world.titles, demand(world.titles, day), day, world.params),
-            pages=self.pages,
-            fallback_pages=self.fallback_pages,
-            answers=world.answers(day),
+            week=self.discovery.week,
+            preference=self.discovery.preference,
             member_state=self.member_state,
             night=night,
             incidents=self.incidents,
@@ -230,26 +245,41 @@ class _Run:
         is_first[first] = True
         self.has_begun[member[first]] = True
         sessions = playback_sessions(world, request, delivered, is_first)
-        stalled = stalls(world, state.night.paths[FACTUAL].conditions, delivered, sessions)
-        watched = np.zeros(request.visits.member.size, np.int64)
+        conditions = [state.night.paths[switches].conditions for switches in WORLDS.values()]
+        stalled = stalls(world, conditions, delivered, sessions)
+        visits = request.visits
+        watched = np.zeros(visits.member.size, np.int64)
         watched[rows] = sessions["playing_ms"].to_numpy()
-        advance(
-            self.member_state, world.scenario.seed, request.visits.member, members_of(world, request),
-            request.browse, watched, world.titles,
+        strain = np.zeros(visits.member.size)
+        strain[rows] = strain_of(
+            sessions["waited_ms"].to_numpy().astype(np.float64), sessions["stall_ms"].to_numpy().astype(np.float64),
+            sessions["watched_ms"].to_numpy().astype(np.float64),
+            (sessions["failure_class"] == "technical").fill_null(value=False).to_numpy(),
         )  # fmt: skip
-        self.plays = self.plays + logged_starts(
-            request.visits.member, request.browse, watched, world.titles, state.day
-        )
+        membership = world.scenario.membership
+        # Rows of the day are told before it changes what they are told from.
+        member_rows = tables.memberships(world, state)
+        advance(
+            self.member_state, world.scenario.seed, state.day, visits.member, world.subscriber, request.browse,
+            watched, strain, world.titles,
+        )  # fmt: skip
+        self.member_state.standing.close(
+            world.scenario.seed, state.day, members.join_day, trial_days=membership.trial_days,
+            trial_paid_ratio=membership.trial_paid_ratio, price_ratio=membership.price_ratio,
+        )  # fmt: skip
+        self.discovery.enter(
+            state.day, session_keys(visits), visits.member, request.is_degraded, request.browse, watched,
+            served.preference,
+        )  # fmt: skip
         other = {
             "playback_event": playback_events(world, sessions, stalled, member),
             "control_request": tables.control_requests(world, request),
-            "impression": impressions(world, request, self.pages, self.fallback_pages, state.answers),
+            "impression": impressions(world, request, state.week),
             "delivery": tables.deliveries(world, request, delivered, sessions),
-            "membership": tables.memberships(world, state),
+            "membership": member_rows,
             "fill": fills(world, state),
             "appliance_health": appliance_healths(world, state),
         }
-        visits = request.visits
         minutes = MinuteInput(
             sessions.select("start_ts_ms", "end_ts_ms", "waited_ms", "startup_ms", "paused_ms", "outcome",
                             "cdn", "weight"),
@@ -259,14 +289,9 @@ class _Run:
         return _Outcome(sessions, stalled, other, minutes)
 
 
-def members_of(world: World, request: Request) -> Ints:
-    """The lasting identity of each visit's member."""
-    return np.asarray(world.subscriber[request.visits.member])
-
-
 def _in_member_order(request: Request, delivered: Delivered) -> tuple[Request, Delivered]:
-    """Visits by member and step, attempts likewise, whatever the partitions were."""
-    order = np.lexsort((request.visits.step, request.visits.member))
+    """Visits by member and time, attempts likewise, whatever the partitions were."""
+    order = np.lexsort((request.visits.open_ts_ms, request.visits.member))
     place = np.empty(order.size, np.int64)
     place[order] = np.arange(order.size)
     rows = place[delivered.rows]

@@ -8,49 +8,36 @@ import polars as pl
 
 from metrics.telemetry import SURFACES
 from synthetic.arrays import Bools, Ints
-from synthetic.browsing import ROWS, SLOTS, page_shift
+from synthetic.browsing import SLOTS, examined_places
+from synthetic.control_plane.serving import Week
 from synthetic.day import Request, impression_ids, session_keys
-from synthetic.jit import compiled
 from synthetic.members import DEVICE_NAMES
-from synthetic.random import Stream, uniform
 from synthetic.tables import is_sampled, names
 from synthetic.world import World
 
 __all__ = ["impressions"]
 
-_PLACES = ROWS * SLOTS
 
-
-def impressions(
-    world: World, request: Request, pages: npt.NDArray[np.int32], fallback_pages: npt.NDArray[np.int32],
-    answers: npt.NDArray[np.int32],
-) -> pl.DataFrame:  # fmt: skip
-    """The table ``impression``, of the sampled subscribers: every place of every page and list they were shown.
-
-    ``pages`` [members, places]; ``fallback_pages`` [regions, places] while the ranking is out; ``answers``
-    [kinds of query, titles, k] as in :func:`synthetic.viewer.browse`.
-    """
+def impressions(world: World, request: Request, week: Week) -> pl.DataFrame:
+    """The table ``impression``, of the sampled subscribers: every place of every page and list they were shown."""
     ratio = world.scenario.telemetry.event_sample_ratio
     found, visits = request.browse, request.visits
+    recommenders = [arm.model.recommender for arm in week.arms]
     rows = np.flatnonzero(is_sampled(world, visits.member, ratio) & (found.examined > 0))
-    member = visits.member[rows]
-    key = session_keys(visits)[rows]
-    page = np.where(request.is_degraded[rows, None], fallback_pages[request.region[rows]], pages[member])
-    shown = np.empty_like(page)
-    is_examined = np.zeros(page.shape, np.bool_)
-    _walk(
-        world.scenario.seed, key, page, found.examined[rows].astype(np.int64), world.params.next_row_ratio, shown,
-        is_examined,
-    )  # fmt: skip
+    is_examined = examined_places(
+        world.scenario.seed, session_keys(visits)[rows], found.examined[rows], world.params.next_row_ratio
+    )
     on_home = found.surface[rows] == SURFACES.index("home")
     place = found.row[rows].astype(np.int64) * SLOTS + found.slot[rows]
-    models = names(("factors", "popularity"), request.is_degraded[rows].astype(np.int64))
+    by = np.where(
+        request.is_degraded[rows], len(recommenders), week.arm[visits.member[rows]].astype(np.int64)
+    )
     home = _rows(
-        world, request, rows, shown, is_examined, np.where(on_home, place, -1), "home", models,
-        request.home_ms[rows].astype(np.int64),
+        world, request, rows, found.page[rows], is_examined, np.where(on_home, place, -1), "home",
+        names((*recommenders, "popularity"), by), request.home_ms[rows].astype(np.int64),
     )  # fmt: skip
     rows = np.flatnonzero(is_sampled(world, visits.member, ratio) & (found.asked >= 0))
-    results = answers[found.asked[rows], found.wished[rows]]
+    results = found.results[rows]
     by_search = found.surface[rows] == SURFACES.index("search")
     looked = np.arange(results.shape[1])[None, :] < found.results_examined[rows, None]
     # Results are looked at after the typing, and until the play or the leaving.
@@ -98,20 +85,3 @@ def _rows(
         }
     )
     return frame.filter(pl.Series(title >= 0))
-
-
-@compiled()
-def _walk(seed, key, page, examined, next_row, shown, is_examined):  # type: ignore[no-untyped-def]
-    """The page in the order it was shown, and the places the member walked over (as in ``viewer.browse``)."""
-    for i in range(key.size):
-        shift = page_shift(seed, key[i])
-        for row in range(ROWS):
-            for slot in range(SLOTS):
-                shown[i, row * SLOTS + slot] = page[i, ((row + shift) % ROWS) * SLOTS + slot]
-        row, slot = 0, 0
-        for _ in range(examined[i]):
-            place = row * SLOTS + slot
-            is_examined[i, place] = True
-            slot += 1
-            if slot == SLOTS or uniform(seed, key[i], place, Stream.BROWSE_ROW_LEFT) < next_row:
-                row, slot = row + 1, 0

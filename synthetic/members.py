@@ -9,20 +9,19 @@ import polars as pl
 
 from metrics.privacy import keyed_hash, replicate_of
 from metrics.telemetry import DEVICES
-from synthetic.arrays import Bools, Floats, Ints
+from synthetic.arrays import Floats, Ints
 from synthetic.places import Places
 from synthetic.player.network import NETWORKS, load_networks
 from synthetic.random import Stream, exponentials, normals, uniforms
 from synthetic.scenario import Scenario
+from synthetic.staying import DAYS_A_MONTH
 
-__all__ = ["DEVICE_NAMES", "NEVER", "Members", "make_members", "pick"]
+__all__ = ["DEVICE_NAMES", "Members", "make_members", "pick"]
 
 
-NEVER = 1 << 30  # a day that does not come
 DEVICE_NAMES = DEVICES
 PLANS = ("standard", "with_ads", "premium")
 PLAN_SHARES = np.array([0.5, 0.3, 0.2])  # assumption
-_DAYS_A_MONTH = 30.4375
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class Members:
     """Arrays over members, region by region. Days count from the scenario's first day and may be negative.
 
     ``weight``: real memberships each stands for. ``log_base``: natural log of the member's median kbit/s.
-    ``activity``: viewing relative to the mean, mean 1. ``leave_day``: first day no longer a member;
-    ``is_churn``: left as a paying member (false: a trial that did not convert, or never left).
+    ``activity``: viewing relative to the mean, mean 1. Who pays and who leaves is lived
+    (:mod:`synthetic.staying`), not drawn here.
     """
 
     subscriber_id: pl.Series
@@ -45,9 +44,6 @@ class Members:
     main_device: Ints
     plan: Ints
     join_day: Ints
-    paying_day: Ints
-    leave_day: Ints
-    is_churn: Bools
 
     @property
     def count(self) -> int:
@@ -72,7 +68,7 @@ def make_members(scenario: Scenario, places: Places) -> Members:
     seed = scenario.seed
     shares = np.array([r.member_share for r in scenario.region.values()])
     panel = _largest_remainder(scenario.panel * (0.5 * shares + 0.5 / shares.size))
-    joining = np.round(panel * scenario.membership.monthly_join_ratio * scenario.days / _DAYS_A_MONTH).astype(
+    joining = np.round(panel * scenario.membership.monthly_join_ratio * scenario.days / DAYS_A_MONTH).astype(
         np.int64
     )
     weight_of_region = np.maximum(np.round(scenario.members * shares / panel), 1).astype(np.int64)
@@ -114,15 +110,6 @@ def make_members(scenario: Scenario, places: Places) -> Members:
     tenure = exponentials(seed, member, 0, Stream.MEMBER_JOIN) * membership.mean_tenure_days
     later = uniforms(seed, member, 1, Stream.MEMBER_JOIN) * scenario.days
     join_day = np.where(joins, later, -1 - tenure).astype(np.int64)
-    trial_end = join_day + membership.trial_days
-    on_trial = trial_end > 0
-    converts = uniforms(seed, member, 0, Stream.MEMBER_TRIAL) < membership.trial_paid_ratio
-    # Those already here at the start have been members throughout.
-    converts |= ~on_trial
-    paying_day = np.where(converts, np.where(on_trial, trial_end, join_day), NEVER)
-    hazard = membership.monthly_churn_ratio / _DAYS_A_MONTH
-    wait = exponentials(seed, member, 0, Stream.MEMBER_CHURN) / max(hazard, 1e-12)
-    churn_day = np.minimum(np.maximum(paying_day, 0) + 1 + wait, NEVER).astype(np.int64)
     activity_sd = scenario.demand.activity_log_sd
     ids = keyed_hash(pl.Series([f"subscriber-{scenario.seed}-{i}" for i in range(count)]), b"synthetic")
     return Members(
@@ -137,9 +124,6 @@ def make_members(scenario: Scenario, places: Places) -> Members:
         main_device=main_device,
         plan=pick(uniforms(seed, member, 0, Stream.MEMBER_PLAN), PLAN_SHARES),
         join_day=join_day,
-        paying_day=paying_day,
-        leave_day=np.where(converts, churn_day, trial_end),
-        is_churn=converts & (churn_day < NEVER),
     )
 
 

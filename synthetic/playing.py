@@ -43,7 +43,8 @@ class Delivered:
     ``failure``: 0 none, 1 technical, 2 business; the request's, or else a failure to start of the delivery's own.
     ``fails_playing``: the session was cut by a playback failure. ``tier`` and ``miss`` index the names in
     :mod:`synthetic.data_plane.appliances`; ``appliance`` is a number within its cluster; ``codec`` indexes
-    ``CODEC_NAMES``.
+    ``CODEC_NAMES``. ``world``: in which of the worlds side by side, 0 the factual one; members of an experiment's
+    treatment may be in another.
     """
 
     rows: Ints
@@ -55,6 +56,7 @@ class Delivered:
     os_index: Ints
     failure: Tinies
     fails_playing: Bools
+    world: Tinies
     plays: Plays
     played: Played
 
@@ -97,7 +99,18 @@ def deliver(
         changed = np.flatnonzero(~_is_same(plays, factual.plays, state.night.paths[switches].is_factual))
         played = _replaced(factual.played, changed, _play(world, state, switches, plays.take(changed)))
     return Delivered(
-        rows, codec, tier, appliance, miss, version, os_index, failure, fails_playing, plays, played
+        rows,
+        codec,
+        tier,
+        appliance,
+        miss,
+        version,
+        os_index,
+        failure,
+        fails_playing,
+        np.zeros(rows.size, np.int8),
+        plays,
+        played,
     )
 
 

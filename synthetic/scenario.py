@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metrics.errors import InputError, did_you_mean
 from metrics.telemetry import DEVICES
 from synthetic.incident_kinds import KINDS
+from synthetic.switches import SWITCHES
 
-__all__ = ["CODEC_NAMES", "IncidentSpec", "Scenario", "load_scenario", "scenario_text"]
+__all__ = ["CODEC_NAMES", "ExperimentSpec", "IncidentSpec", "Scenario", "load_scenario", "scenario_text"]
 
 CODEC_NAMES = ("h264", "av1", "av1_fgs")
 
@@ -42,6 +43,7 @@ class Membership(_Frozen):
     trial_days: int = Field(ge=0)
     trial_paid_ratio: Ratio
     mean_tenure_days: Positive
+    price_ratio: Positive = 1.0
 
 
 class Latency(_Frozen):
@@ -194,6 +196,27 @@ class IncidentSpec(_Frozen):
         return int(start.timestamp() * 1000)
 
 
+class ExperimentSpec(_Frozen):
+    """An A/B test: ``share`` of the members have ``switch``, one of :data:`~synthetic.switches.SWITCHES`, turned.
+
+    From ``from_day`` on, before ``to_day``; both on the first day of a week, when models are trained.
+    """
+
+    name: str = Field(min_length=1)
+    switch: str
+    share: Annotated[float, Field(gt=0, lt=1)]
+    from_day: int = Field(ge=0, multiple_of=7)
+    to_day: int = Field(gt=0, multiple_of=7)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ExperimentSpec:
+        if self.switch not in SWITCHES:
+            raise ValueError(f"{self.name}: no switch {self.switch!r}; {did_you_mean(self.switch, SWITCHES)}")
+        if self.from_day >= self.to_day:
+            raise ValueError(f"{self.name}: from_day = {self.from_day} is not before to_day = {self.to_day}")
+        return self
+
+
 class Scenario(_Frozen):
     """Everything the emulator needs to know; see ``synthetic/scenarios/quarter.toml`` for each figure's source."""
 
@@ -214,6 +237,7 @@ class Scenario(_Frozen):
     device: dict[str, Device]
     region: dict[str, Region]
     incident: tuple[IncidentSpec, ...] = ()
+    experiment: tuple[ExperimentSpec, ...] = Field((), max_length=3)
 
     @model_validator(mode="after")
     def _fits(self) -> Scenario:
@@ -222,6 +246,7 @@ class Scenario(_Frozen):
         _sums_to_one("player.versions", self.player.versions)
         _same_names("device", self.device, DEVICES)
         _same_names("codecs.bitrate_ratio", self.codecs.bitrate_ratio, CODEC_NAMES)
+        _only_once("experiment.name", [spec.name for spec in self.experiment])
         _only_once("incident.id", [incident.id for incident in self.incident])
         _only_once(
             "region.*.countries", [name for region in self.region.values() for name in region.countries]

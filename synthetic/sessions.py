@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -135,21 +137,30 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
 
 
 def stalls(
-    world: World, conditions: Conditions, delivered: Delivered, sessions: pl.DataFrame
+    world: World, conditions: Sequence[Conditions], delivered: Delivered, sessions: pl.DataFrame
 ) -> tuple[Ints, Ints, Ints]:
-    """Every network stall: (row of the session, start on the wall clock, end), epoch ms."""
+    """Every network stall: (row of the session, start on the wall clock, end), epoch ms.
+
+    ``conditions`` by world, as ``delivered.world`` counts them.
+    """
     player = world.scenario.player
-    which = np.flatnonzero(sessions["stall_count"].to_numpy() > 0)
-    index, after_first_frame, length = stall_times(
-        plays_of(delivered, which),
-        Ladder(world.scenario.codecs.ladder_kbps),
-        networks=tuple(load_networks().values()),
-        conditions=conditions,
-        chunk_ms=player.chunk_ms,
-        buffer_ms=player.buffer_ms,
-        stall_loss=player.stall_loss_factor,
-    )
-    session = which[index]
+    is_stalled = sessions["stall_count"].to_numpy() > 0
+    parts = []
+    for number in np.union1d(delivered.world, [0]):
+        which = np.flatnonzero(is_stalled & (delivered.world == number))
+        index, after, length = stall_times(
+            plays_of(delivered, which),
+            Ladder(world.scenario.codecs.ladder_kbps),
+            networks=tuple(load_networks().values()),
+            conditions=conditions[number],
+            chunk_ms=player.chunk_ms,
+            buffer_ms=player.buffer_ms,
+            stall_loss=player.stall_loss_factor,
+        )
+        parts.append((which[index], after, length))
+    session, after_first_frame, length = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.argsort(session, kind="stable")
+    session, after_first_frame, length = session[order], after_first_frame[order], length[order]
     first_frame = (sessions["start_ts_ms"] + sessions["waited_ms"]).to_numpy()[session]
     start = first_frame + after_first_frame
     return session, start, start + np.maximum(length, 1)

@@ -149,10 +149,10 @@ def appliances(world: World, tier: Ints, site: Ints, number: Ints) -> pl.Series:
 
 def memberships(world: World, state: DayState) -> pl.DataFrame:
     """The table ``membership`` of one day; the day a member leaves still has a row, with status lapsed."""
-    members, places, day = world.members, world.places, state.day
-    rows = np.flatnonzero((members.join_day <= day) & (members.leave_day >= day))
-    leaves = members.leave_day[rows] == day
-    status = np.where(leaves, 2, np.where(members.paying_day[rows] <= day, 1, 0))
+    members, places, day, standing = world.members, world.places, state.day, state.member_state.standing
+    rows = np.flatnonzero((members.join_day <= day) & (standing.leave_day >= day))
+    leaves = standing.leave_day[rows] == day
+    status = np.where(leaves, 2, np.where(standing.paying_day[rows] <= day, 1, 0))
     site = members.site[rows]
     return pl.DataFrame(
         {
@@ -166,7 +166,7 @@ def memberships(world: World, state: DayState) -> pl.DataFrame:
             "plan": names(PLANS, members.plan[rows]),
             "tenure_days": day - members.join_day[rows],
             "status": names(("trial", "paying", "lapsed"), status),
-            "is_churned": leaves & members.is_churn[rows],
+            "is_churned": leaves & standing.is_churn[rows],
             "is_synthetic": pl.repeat(value=True, n=rows.size, eager=True),
             "weight": members.weight[rows],
             "replicate": members.replicate[rows],

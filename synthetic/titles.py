@@ -45,6 +45,14 @@ TOP_SHARES = ((100, 0.196), (1_000, 0.575), (4_000, 0.874))
 REGION_SHARES = (0.29, 0.17, 0.22, 0.09, 0.05, 0.02, 0.05, 0.11)
 """Hours by region, in the order of the world's regions. Assumption, near the published revenue regions."""
 
+MOOD_RATIO = 0.2
+"""Share of the variance of what a member wants that lasts a day. Assumption; in-session signals are worth something in
+the field (arXiv 2206.02254), so it is not 0."""
+# What a title promises and what it gives. Assumptions: praise and a lurid promise both draw plays (in log odds a sd);
+# the one is kept and the other is not.
+QUALITY_PULL, BAIT_PULL = 0.2, 0.35
+QUALITY_WORTH, BAIT_WORTH = 0.8, -0.6
+
 # Assumptions (no public figure): how strongly taste parts members, and how titles differ.
 TASTE_STRENGTH = 1.6  # sd of taste . title over members: the best 2 % of members want a title 26 x the median
 GENRE_WEIGHT = 0.8  # share of a title's taste vector that its genres give
@@ -74,7 +82,15 @@ class Titles:
     """[count, TASTE_DIMENSIONS]."""
     taste_offset: npt.NDArray[np.float32]
     quality: npt.NDArray[np.float64]
-    """Standard normal: what keeps a viewer watching once started."""
+    """Standard normal: how well it is made."""
+    bait: npt.NDArray[np.float64]
+    """Standard normal: how much more its title and picture promise than it keeps."""
+    pull: npt.NDArray[np.float32]
+    """What quality and promise add to the log of its appeal where it is shown; the mean of its exponential is 1."""
+    worth: npt.NDArray[np.float64]
+    """Standard normal: what it gives whoever watches it, taste aside; keeps them watching, and members."""
+    genre_centre: npt.NDArray[np.float32]
+    """[genres, TASTE_DIMENSIONS] unit vectors: where each genre lies in the space of taste."""
     is_series: npt.NDArray[np.bool_]
     episode_count: npt.NDArray[np.int64]
     """1 for a film."""
@@ -127,6 +143,9 @@ def make_titles(
     share[np.argsort(draws.uniforms(seed, index, 0, Stream.TITLE_POPULARITY))] = popularity_curve(count)
     genre = _genres(index, seed)
     quality = draws.normals(seed, index, 0, Stream.TITLE_QUALITY)
+    bait = draws.normals(seed, index, 0, Stream.TITLE_BAIT)
+    worth = QUALITY_WORTH * quality + BAIT_WORTH * bait
+    pull = QUALITY_PULL * quality + BAIT_PULL * bait - 0.5 * (QUALITY_PULL**2 + BAIT_PULL**2)
     is_series = draws.uniforms(seed, index, 0, Stream.TITLE_RUNTIME) < SERIES_RATIO
     episodes = np.where(
         is_series, 4 + (draws.uniforms(seed, index, 1, Stream.TITLE_RUNTIME) * 9).astype(np.int64), 1
@@ -135,7 +154,7 @@ def make_titles(
     span = EPISODE_MAX_MS - EPISODE_MIN_MS
     episode_ms = EPISODE_MIN_MS + span * draws.uniforms(seed, index, 3, Stream.TITLE_RUNTIME)
     runtime_ms = np.where(is_series, episode_ms, film_ms).astype(np.int64)
-    start_share = share / expected_watch_ms(is_series, episodes, runtime_ms, quality)
+    start_share = share / expected_watch_ms(is_series, episodes, runtime_ms, worth)
     origin = np.searchsorted(
         np.cumsum(_ORIGIN_SHARES), draws.uniforms(seed, index, 0, Stream.TITLE_ORIGIN)
     ).clip(0, len(region_shares) - 1)
@@ -149,6 +168,10 @@ def make_titles(
         taste=taste,
         taste_offset=_taste_offset(taste, seed, region_shares),
         quality=quality,
+        bait=bait,
+        pull=pull.astype(np.float32),
+        worth=worth,
+        genre_centre=_genre_centres(seed).astype(np.float32),
         is_series=is_series,
         episode_count=episodes,
         runtime_ms=runtime_ms,
@@ -175,28 +198,38 @@ def demand(titles: Titles, day: int) -> npt.NDArray[np.float64]:
 def subscriber_taste(
     subscriber: IntArray, region: IntArray, seed: int, regions: int = len(REGION_SHARES)
 ) -> npt.NDArray[np.float32]:
-    """Hidden taste of members, [n, TASTE_DIMENSIONS]: standard normal around their region's mean."""
+    """Hidden lasting taste of members, [n, TASTE_DIMENSIONS]: normal around their region's mean.
+
+    Its variance and that of the day's mood (``browsing.run_sessions``) add up to 1.
+    """
     dimensions = np.arange(TASTE_DIMENSIONS)
     own = draws.normals(seed, np.asarray(subscriber)[:, None], dimensions[None, :], Stream.MEMBER_TASTE)
-    means = draws.normals(seed, -1 - np.arange(regions)[:, None], dimensions[None, :], Stream.MEMBER_TASTE)
-    means *= REGION_TASTE / np.sqrt((means**2).sum(axis=1, keepdims=True))
-    return (own + means[np.asarray(region)]).astype(np.float32)
+    means = _region_means(seed, regions)
+    return np.asarray((np.sqrt(1.0 - MOOD_RATIO) * own + means[np.asarray(region)]).astype(np.float32))
 
 
-KEEP_BASE, KEEP_QUALITY = 0.88, 0.02
-FILM_DROP_RATIO, FILM_DROP_MIN, FILM_DROP_MAX = 0.2, 0.05, 0.5
-"""Assumptions: 88 % of viewers go on after an episode (2 points more a sd of quality); 20 % of those who
-start a film drop it, having seen 5 to 50 %."""
+KEEP_BASE, KEEP_WORTH = 0.88, 0.02
+FILM_DROP_RATIO, FILM_DROP_WORTH, FILM_DROP_MIN, FILM_DROP_MAX = 0.2, 0.3, 0.05, 0.5
+"""Assumptions: 88 % of viewers go on after an episode (2 points more a sd of worth); 20 % of those who
+start a film drop it (a quarter less a sd of worth), having seen 5 to 50 %."""
 
 
 def expected_watch_ms(
-    is_series: npt.NDArray[np.bool_], episodes: IntArray, runtime_ms: IntArray, quality: FloatArray
+    is_series: npt.NDArray[np.bool_], episodes: IntArray, runtime_ms: IntArray, worth: FloatArray
 ) -> npt.NDArray[np.float64]:
-    """Mean time one start brings over all the sessions that follow it (see ``viewer.target_ms``)."""
-    keep = np.clip(KEEP_BASE + KEEP_QUALITY * quality, 0.7, 0.97)
+    """Mean time one start brings over all the sessions that follow it (see ``watching.target_ms``)."""
+    keep = np.clip(KEEP_BASE + KEEP_WORTH * worth, 0.7, 0.97)
     episodes_seen = (1 - keep**episodes) / (1 - keep)
-    film_ratio = 1 - FILM_DROP_RATIO * (1 - (FILM_DROP_MIN + FILM_DROP_MAX) / 2)
+    drop_ratio = np.minimum(FILM_DROP_RATIO * np.exp(-FILM_DROP_WORTH * worth), 0.9)
+    film_ratio = 1 - drop_ratio * (1 - (FILM_DROP_MIN + FILM_DROP_MAX) / 2)
     return np.asarray(runtime_ms * np.where(is_series, episodes_seen, film_ratio))
+
+
+def _region_means(seed: int, regions: int) -> npt.NDArray[np.float64]:
+    means = draws.normals(
+        seed, -1 - np.arange(regions)[:, None], np.arange(TASTE_DIMENSIONS)[None, :], Stream.MEMBER_TASTE
+    )
+    return REGION_TASTE * _unit(means)
 
 
 def _interest(release_day: IntArray, day: int) -> npt.NDArray[np.float64]:
@@ -220,27 +253,28 @@ def _genres(index: IntArray, seed: int) -> npt.NDArray[np.int64]:
     return np.asarray(genre.astype(np.int64))
 
 
-def _taste(index: IntArray, genre: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.float32]:
+def _unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(vectors / np.sqrt((vectors**2).sum(axis=1, keepdims=True)))
+
+
+def _genre_centres(seed: int) -> npt.NDArray[np.float64]:
     dimensions = np.arange(TASTE_DIMENSIONS)[None, :]
+    return _unit(draws.normals(seed, -1 - np.arange(len(GENRES))[:, None], dimensions, Stream.TITLE_TASTE))
 
-    def unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.asarray(vectors / np.sqrt((vectors**2).sum(axis=1, keepdims=True)))
 
-    centre = unit(draws.normals(seed, -1 - np.arange(len(GENRES))[:, None], dimensions, Stream.TITLE_TASTE))
-    own = unit(draws.normals(seed, index[:, None], dimensions, Stream.TITLE_TASTE))
-    mixed = unit(centre[genre[:, 0]] + 0.5 * centre[genre[:, 1]])
-    direction = unit(np.sqrt(GENRE_WEIGHT) * mixed + np.sqrt(1 - GENRE_WEIGHT) * own)
+def _taste(index: IntArray, genre: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.float32]:
+    centre = _genre_centres(seed)
+    own = _unit(draws.normals(seed, index[:, None], np.arange(TASTE_DIMENSIONS)[None, :], Stream.TITLE_TASTE))
+    mixed = _unit(centre[genre[:, 0]] + 0.5 * centre[genre[:, 1]])
+    direction = _unit(np.sqrt(GENRE_WEIGHT) * mixed + np.sqrt(1 - GENRE_WEIGHT) * own)
     return (TASTE_STRENGTH * direction).astype(np.float32)
 
 
 def _taste_offset(
     taste: npt.NDArray[np.float32], seed: int, region_shares: Sequence[float]
 ) -> npt.NDArray[np.float32]:
-    """log of the population's mean of exp(t . taste), exact: region r's members are N(mean_r, I)."""
-    regions = len(region_shares)
-    zero = subscriber_taste(np.zeros(regions, np.int64), np.arange(regions), seed, regions)
-    own = draws.normals(seed, 0, np.arange(TASTE_DIMENSIONS), Stream.MEMBER_TASTE)
-    means = zero.astype(np.float64) - own[None, :]
+    """log of the population's mean of exp(t . taste), exact: region r's members, mood included, are N(mean_r, I)."""
+    means = _region_means(seed, len(region_shares))
     t = taste.astype(np.float64)
     toward = np.exp((t[:, None, :] * means[None, :, :]).sum(axis=2))
     mean = (toward * np.asarray(region_shares)[None, :]).sum(axis=1) / sum(region_shares)

@@ -2,17 +2,19 @@
 
 A session either goes on with an unfinished title (surface ``continue``), opens with a title in mind
 (``search``), or examines the home page in order under a time budget. A title is *acceptable* at that moment
-when its utility, ``appeal + taste . title + Gumbel noise``, exceeds the member's reservation; the first
-acceptable title examined is played (``home``). If the budget ends first, the member searches for a title they
-want unaided, or leaves (``none``).
+when its utility exceeds the member's reservation; the first acceptable title examined is played (``home``):
 
-Who searches types a query (:mod:`synthetic.queries`) and looks at what the search service answers, in order:
-the title they wanted is played where it stands there; failing that the first acceptable one, or nothing.
+    utility = appeal and pull + (taste + mood) . title + artwork + exposure + Gumbel noise
+
+If the budget ends first, the member searches for a title they want unaided, or leaves (``none``). Who searches types a
+query (:mod:`synthetic.queries`) and looks at what the search service answers, in order: the title they wanted is played
+where it stands there; failing that the first acceptable one, or nothing. What a title turns out to be worth is another
+matter (:mod:`synthetic.watching`), and decides who comes back (:mod:`synthetic.staying`).
 
 Home is a recommendation surface (artwork is part of it); search is not; a title gone on with counts for the
 surface that first brought it.
 
-Everything is a pure function of (seed, session key, the state at the day's start): sessions may be computed
+Everything is a pure function of (seed, session key, the state at the day's start): members may be computed
 in any order and any partition. State changes at the daily barrier, in :func:`advance`.
 """
 
@@ -23,23 +25,33 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from synthetic import random as draws
 from synthetic.browsing import (
     CONTINUE,
     HOME,
     NONE,
+    PLACES,
+    RESULTS,
     ROWS,
     SEARCH,
     SLOTS,
-    enter_watched,
+    Found,
+    Holdings,
+    People,
+    Shelf,
     fill_alias,
-    page_shift,
     run_sessions,
 )
+from synthetic.control_plane.in_session import Ranking
+from synthetic.control_plane.model import RecommendParameters
+from synthetic.random import Stream
+from synthetic.staying import Standing
 from synthetic.titles import Titles
+from synthetic.watching import enter_watched
 
 __all__ = [
-    "CONTINUE", "HOME", "NONE", "ROWS", "SEARCH", "SLOTS", "Browse", "BrowseParameters",
-    "Market", "MemberState", "advance", "browse", "make_market", "shown_page",
+    "CONTINUE", "HOME", "NONE", "ROWS", "SEARCH", "SLOTS", "Browse", "BrowseParameters", "Market", "MemberState",
+    "advance", "browse", "make_market", "onboarding_picks", "people_of",
 ]  # fmt: skip
 
 IntArray = npt.NDArray[np.int64]
@@ -89,6 +101,12 @@ class BrowseParameters:
     sitting_median_ms: float = 3_000_000.0
     """Time a member has for one sitting: 50 min; with its spread about 50 min are watched. Assumption."""
     sitting_log_sd: float = 0.6
+    artwork_pull: float = 0.25
+    """What a picture of a genre adds to utility a sd of liking the genre. Assumption."""
+    home_bonus: float = 0.2
+    search_bonus: float = 0.0
+    """What standing at the top of the page or of the results adds to utility, beyond being looked at
+    (``browsing.exposure``): 0 is no effect of exposure at all. Assumption."""
 
 
 @dataclass(frozen=True)
@@ -97,29 +115,31 @@ class Market:
 
     day: int
     log_appeal: Float32Array
-    """log of the expected number of moments a title is acceptable, before taste."""
+    """log of the expected number of moments a title is acceptable where it is shown, before taste."""
     alias_threshold: Float32Array
     alias: Int32Array
 
 
 @dataclass(frozen=True)
 class MemberState:
-    """What ``m`` members have open and have seen; -1 is empty. Changed only by :func:`advance`."""
+    """What ``m`` members have open and have seen, -1 is empty, and how they stand. Changed only by :func:`advance`."""
 
     open_title: Int32Array
     open_left_ms: IntArray
     open_is_rec_driven: BoolArray
     recent: Int32Array
     recent_count: Int32Array
+    standing: Standing
 
     @staticmethod
-    def empty(members: int) -> MemberState:
+    def empty(members: int, standing: Standing | None = None) -> MemberState:
         return MemberState(
             np.full((members, _OPEN_TITLES), -1, np.int32),
             np.zeros((members, _OPEN_TITLES), np.int64),
             np.zeros((members, _OPEN_TITLES), np.bool_),
             np.full((members, _RECENT_TITLES), -1, np.int32),
             np.zeros(members, np.int32),
+            standing or Standing.of_joined(np.full(members, -1_000), 0),
         )
 
 
@@ -147,6 +167,21 @@ class Browse:
     is_rec_driven: BoolArray
     watch_ms: IntArray
     """How long the member would watch if nothing went wrong; 0 when nothing was played."""
+    is_skipped: BoolArray
+    """Left within the first minutes because it was not what it promised."""
+    joy: Float32Array
+    """What the title gives the member, in sd; hidden from the service. 0 when nothing was played."""
+    page: Int32Array
+    """[n, PLACES] the home page as the visit was shown it; -1 where it was not."""
+    page_score: Float32Array
+    """[n, PLACES] what the service gave each title there."""
+    artwork: Int8Array
+    """[n, PLACES] the picture of each, an index into ``artwork.VARIANTS``."""
+    results: Int32Array
+    """[n, RESULTS] what the search showed; -1 where there was none."""
+    page_before: Int32Array
+    page_after: Int32Array
+    """[n, PLACES] the home page, as it would have been shown just before and just after the search; -1 without one."""
 
 
 def make_market(
@@ -156,7 +191,7 @@ def make_market(
     appeal = np.where(demand > 0, demand, 0.0) ** params.appeal_exponent
     appeal *= params.acceptable_count / appeal.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore"):
-        log_appeal = np.log(appeal).astype(np.float32)
+        log_appeal = (np.log(appeal) + titles.pull).astype(np.float32)
     threshold = np.empty(demand.shape, np.float32)
     alias = np.empty(demand.shape, np.int32)
     for region in range(demand.shape[0]):
@@ -164,29 +199,35 @@ def make_market(
     return Market(day, log_appeal, threshold, alias)
 
 
+def people_of(subscriber: IntArray, region: IntArray, taste: Float32Array, titles: Titles) -> People:
+    """The hidden truth about members, as the kernel takes it."""
+    liking = taste.astype(np.float64) @ titles.genre_centre.astype(np.float64).T
+    return People(subscriber, region, taste, liking.astype(np.float32))
+
+
 def browse(
     seed: int,
+    day: int,
     session_key: IntArray,
     member: IntArray,
     *,
-    subscriber: IntArray,
-    region: IntArray,
-    taste: Float32Array,
-    pages: Int32Array,
-    fallback_pages: Int32Array,
+    people: People,
+    ranking: Ranking,
+    preference: Float32Array,
+    first_week: BoolArray,
     is_degraded: BoolArray,
     state: MemberState,
     titles: Titles,
     market: Market,
-    answers: Int32Array,
     params: BrowseParameters,
-) -> Browse:
-    """Run ``n`` sessions of one day.
+    choices: RecommendParameters | None = None,
+) -> tuple[Browse, Float32Array]:
+    """Run ``n`` sessions of one day; give what they came to, and the service's idea of taste as the day ends.
 
-    ``session_key`` [n] is unique over the run; ``member`` [n] indexes the arrays of members: ``subscriber``
-    [m] (the lasting identity draws hang on), ``region`` [m], ``taste`` [m, D], ``pages`` [m, ROWS * SLOTS]
-    and ``state``. Where ``is_degraded`` [n], the page is ``fallback_pages`` [regions, ROWS * SLOTS] instead.
-    ``answers`` [kinds of query, titles, k] are the results of the query of each kind for each title, best first.
+    ``session_key`` [n] is unique over the run. ``member`` [n] indexes the arrays of members; a member's sessions stand
+    together, in order of time. ``preference`` [m, rank] is the service's idea of taste as the day begins, and
+    ``ranking`` what it has ready. Where ``is_degraded`` [n], the page is the ranking's fallback. ``first_week`` [m]:
+    who joined less than seven days ago.
     """
     n = session_key.size
     out = Browse(
@@ -201,42 +242,71 @@ def browse(
         browse_ms=np.zeros(n, np.int64),
         is_rec_driven=np.zeros(n, np.bool_),
         watch_ms=np.zeros(n, np.int64),
+        is_skipped=np.zeros(n, np.bool_),
+        joy=np.zeros(n, np.float32),
+        page=np.full((n, PLACES), -1, np.int32),
+        page_score=np.full((n, PLACES), -np.inf, np.float32),
+        artwork=np.zeros((n, PLACES), np.int8),
+        results=np.full((n, RESULTS), -1, np.int32),
+        page_before=np.full((n, PLACES), -1, np.int32),
+        page_after=np.full((n, PLACES), -1, np.int32),
     )
-    p = params
+    p, c = params, choices or RecommendParameters()
+    shelf = Shelf(
+        titles.taste, titles.taste_offset, titles.worth, titles.is_series, titles.episode_count, titles.runtime_ms,
+        market.log_appeal, market.alias_threshold, market.alias,
+    )  # fmt: skip
+    holdings = Holdings(
+        state.open_title, state.open_left_ms, state.open_is_rec_driven, state.recent, first_week
+    )
+    now = preference.copy()
     run_sessions(
-        seed, session_key, member, subscriber, region, taste, pages, fallback_pages, is_degraded,
-        state.open_title, state.open_left_ms, state.open_is_rec_driven, state.recent,
-        titles.taste, titles.taste_offset, titles.is_series, titles.episode_count, titles.runtime_ms,
-        titles.quality, market.log_appeal, market.alias_threshold, market.alias, answers,
+        seed, day, session_key, member, is_degraded, people, shelf, holdings, ranking, c.session_plays, c.search_taste,
+        c.first_week_spread, now,
         np.array([p.dwell_median_ms, p.dwell_log_sd, p.budget_min_ms, p.budget_max_ms, p.next_row_ratio,
                   p.continue_ratio, p.intent_ratio, p.search_ratio, p.carried_ratio, p.typing_median_ms,
-                  p.continue_median_ms, p.sitting_median_ms, p.sitting_log_sd]),
-        out.chosen, out.surface, out.row, out.slot, out.examined, out.asked, out.wished,
-        out.results_examined, out.browse_ms, out.is_rec_driven, out.watch_ms,
+                  p.continue_median_ms, p.sitting_median_ms, p.sitting_log_sd, p.artwork_pull, p.home_bonus,
+                  p.search_bonus]),
+        Found(*(getattr(out, name) for name in Found._fields)),
     )  # fmt: skip
-    return out
+    return out, now
 
 
 def advance(
     state: MemberState,
     seed: int,
+    day: int,
     member: IntArray,
     subscriber: IntArray,
     outcome: Browse,
     watched_ms: IntArray,
+    strain: FloatArray,
     titles: Titles,
 ) -> None:
     """The daily barrier: enter what was really watched, in the sessions' order, into ``state`` (in place).
 
-    ``member``, ``outcome`` and ``watched_ms`` are [n]; a member's sessions must stand in order of time.
+    ``member``, ``outcome``, ``watched_ms`` and ``strain`` (0 for a play that went well, 1 for one that failed) are [n];
+    ``subscriber`` is [m]. A member's sessions must stand in order of time.
     """
     enter_watched(
-        seed, member, subscriber, outcome.chosen, outcome.is_rec_driven, watched_ms,
-        titles.is_series, titles.episode_count, titles.runtime_ms, titles.quality,
+        seed, member, subscriber, outcome.chosen, outcome.is_rec_driven, outcome.is_skipped, outcome.joy, watched_ms,
+        titles.is_series, titles.episode_count, titles.runtime_ms,
         state.open_title, state.open_left_ms, state.open_is_rec_driven, state.recent, state.recent_count,
     )  # fmt: skip
+    state.standing.enter(
+        day, member, outcome.chosen >= 0, outcome.surface != CONTINUE, outcome.joy, watched_ms, strain
+    )
 
 
-def shown_page(seed: int, session_key: int, page: Int32Array) -> Int32Array:
-    """The page of one member as that session showed it, [ROWS, SLOTS]."""
-    return np.roll(page.reshape(ROWS, SLOTS), -page_shift(seed, session_key), axis=0)
+def onboarding_picks(
+    seed: int, member: IntArray, people: People, titles: Titles, shelf: Int32Array, picks: int = 3
+) -> Int32Array:
+    """[n, picks] what the new members ``member`` pick of the titles asked about, ``shelf`` [regions, asked]."""
+    asked = shelf[people.region[member]]
+    known = np.maximum(asked, 0)
+    utility = np.einsum("nd,nkd->nk", people.taste[member], titles.taste[known]).astype(np.float64)
+    utility -= titles.taste_offset[known]
+    utility += draws.gumbels(seed, people.subscriber[member][:, None], known, Stream.BROWSE_ONBOARD)
+    utility[asked < 0] = -np.inf
+    best = np.argsort(-utility, axis=1, kind="stable")[:, :picks]
+    return np.take_along_axis(asked, best, axis=1).astype(np.int32)

@@ -1,4 +1,4 @@
-"""The world: everything that does not change over a run, and the switches of the worlds beside it."""
+"""The world: everything that does not change over a run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic.arrays import Ints, Singles
+from synthetic.browsing import RESULTS, People
 from synthetic.codecs import Ladders, make_ladders
-from synthetic.control_plane.catalogue import publish
-from synthetic.control_plane.recommend import on_sale
+from synthetic.control_plane.catalogue import Catalogue, publish
 from synthetic.control_plane.search import build_index, search_all
 from synthetic.data_plane.appliances import Footprint, make_footprint
 from synthetic.members import Members, make_members
@@ -20,28 +20,13 @@ from synthetic.places import Places, make_places
 from synthetic.queries import queries
 from synthetic.random import Stream, uniforms
 from synthetic.scenario import Scenario
+from synthetic.switches import FACTUAL, Switches
 from synthetic.titles import Titles, make_titles, subscriber_taste
-from synthetic.viewer import BrowseParameters
+from synthetic.viewer import BrowseParameters, people_of
 
 __all__ = ["FACTUAL", "Switches", "World", "make_world"]
 
-RESULTS = 10  # titles that a search shows
-
-
-@dataclass(frozen=True)
-class Switches:
-    """Which world: the system decisions that the decision table compares.
-
-    ``pull``: clusters fill when they miss instead of by nightly push. ``has_edge``: appliances inside ISPs.
-    """
-
-    av1: bool = True
-    own_cdn: bool = True
-    pull: bool = False
-    has_edge: bool = True
-
-
-FACTUAL = Switches()
+_FOUND = 2 * RESULTS  # what a search finds, from which it shows some
 
 
 @dataclass(frozen=True)
@@ -58,13 +43,12 @@ class World:
     ladders: Ladders
     params: BrowseParameters
     found: npt.NDArray[np.int32]
-    """[kinds of query, titles, k] what the search service finds for each query, released or not."""
-
-    def answers(self, day: int) -> npt.NDArray[np.int32]:
-        """[kinds of query, titles, 10] what it answers on that day: released titles only."""
-        kinds, count, k = self.found.shape
-        shown = on_sale(self.found.reshape(-1, k), self.titles.release_day, day, RESULTS)
-        return shown.reshape(kinds, count, RESULTS)
+    """[1 or 2, kinds of query, titles, 20] what the search service finds for each query, released or not; by keyword
+    alone in second place, where an experiment asks for it."""
+    is_name: npt.NDArray[np.bool_]
+    """[kinds of query, titles] whether what stands first bears the very name asked for."""
+    catalogue: Catalogue
+    people: People
 
 
 def make_world(scenario: Scenario) -> World:
@@ -81,9 +65,16 @@ def make_world(scenario: Scenario) -> World:
         uniforms(scenario.seed, np.arange(titles.count), 0, Stream.TITLE_GRAIN) < scenario.codecs.grain_ratio
     )
     is_av1 = rank < scenario.codecs.av1_titles
-    index = build_index(publish(titles), seed=scenario.seed)
+    catalogue = publish(titles)
     asked = queries(titles)
-    found = search_all(index, [query for kind in asked for query in kind], 2 * RESULTS)
+    flat = [query for kind in asked for query in kind]
+    index = build_index(catalogue, seed=scenario.seed)
+    found = [search_all(index, flat, _FOUND)]
+    if any(spec.switch == "keyword_search" for spec in scenario.experiment):
+        found.append(search_all(index, flat, _FOUND, keyword=True))
+    answers = np.stack(found).reshape(len(found), len(asked), titles.count, -1)
+    names = np.array([name.casefold() for name in titles.name])
+    wanted = np.array([[query.casefold() for query in kind] for kind in asked])
     return World(
         scenario=scenario,
         places=places,
@@ -96,7 +87,10 @@ def make_world(scenario: Scenario) -> World:
             scenario.codecs, titles.complexity, titles.runtime_ms * titles.episode_count, is_av1, grain
         ),
         params=BrowseParameters(),
-        found=found.reshape(len(asked), titles.count, -1),
+        found=answers,
+        is_name=(answers[0, :, :, 0] >= 0) & (names[answers[0, :, :, 0]] == wanted),
+        catalogue=catalogue,
+        people=people_of(subscriber, members.region, taste, titles),
     )
 
 

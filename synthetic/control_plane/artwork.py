@@ -1,44 +1,45 @@
 """Which picture stands for a title: one variant a genre of the title, chosen by the member's taste.
 
-Artwork is part of the home page: a play it brings counts as the page's.
+Artwork is part of the home page: a play it brings counts as the page's. What is learned here is what a genre's picture
+stands for; the choice itself is made as the page is shown (:func:`.in_session.picture`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from synthetic.control_plane.catalogue import Catalogue
-from synthetic.control_plane.recommend import Model
+from synthetic.control_plane.factors import Factors, genre_vectors, member_vectors, turned
+from synthetic.control_plane.play_log import PlayLog
 
-__all__ = ["VARIANTS", "choose_artwork", "genre_affinity"]
+__all__ = ["VARIANTS", "genre_means", "learn_pictures"]
+
+Float32Array = npt.NDArray[np.float32]
 
 VARIANTS = ("main genre", "second genre")
 """What each picture shows, by variant index."""
 
 
-def genre_affinity(model: Model, catalogue: Catalogue) -> npt.NDArray[np.float64]:
-    """[members, genres] the model's mean log lift of a genre's titles for each member; 0 for the unknown."""
+def genre_means(title: Float32Array, catalogue: Catalogue) -> Float32Array:
+    """[genres, rank] mean vector of each main genre's titles, less the mean of those; ``title`` is [count, rank]."""
     genres = len(catalogue.genres)
-    per_title = np.zeros((catalogue.count, genres))
-    per_title[np.arange(catalogue.count), catalogue.genre[:, 0]] = 1.0
-    share = per_title / np.maximum(per_title.sum(axis=0), 1.0)
-    centre = (model.title.astype(np.float64)[:, :, None] * share[None, :, :]).sum(axis=1)
-    centre -= centre.mean(axis=1, keepdims=True)
-    affinity = np.zeros((model.member.shape[0], genres))
-    for d in range(centre.shape[0]):  # a fixed order of addition: the same bytes on any machine's load
-        affinity += model.member[:, d, None].astype(np.float64) * centre[d][None, :]
-    return affinity
+    of = np.zeros((genres, catalogue.count))
+    of[catalogue.genre[:, 0], np.arange(catalogue.count)] = 1.0
+    centre = (of @ title.astype(np.float64)) / np.maximum(of.sum(axis=1), 1.0)[:, None]
+    return np.asarray((centre - centre.mean(axis=0)).astype(np.float32))
 
 
-def choose_artwork(
-    affinity: npt.NDArray[np.float64], catalogue: Catalogue, pages: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int8]:
-    """[n, places] the variant shown for each title of each page; ``affinity`` [n, genres] of the same members.
+def learn_pictures(
+    log: PlayLog, catalogue: Catalogue, members: int, rank: int, seed: int
+) -> tuple[Factors, Float32Array, Float32Array]:
+    """From pictures alone: vectors of genres, and taste of members with the plays it hangs on.
 
-    The second genre's picture is shown where the member likes that genre better; a tie, and with it a member
-    of whom nothing is known, sees the main genre's. Empty places (-1) get variant 0.
+    A genre's picture stands for who plays from it.
     """
-    genre = catalogue.genre[np.maximum(pages, 0)]
-    liking = np.take_along_axis(affinity[:, None, :], genre.astype(np.int64), axis=2)
-    return np.where(pages >= 0, liking[:, :, 1] > liking[:, :, 0], False).astype(np.int8)
+    shape = (members, len(catalogue.genres))
+    table = sparse.csr_array((log.inclusion, (log.member, log.picture)), shape=shape)
+    table.sum_duplicates()
+    factors = turned(genre_vectors(table, rank=rank, seed=seed), np.asarray(table.sum(axis=0), np.float64))
+    return factors, *member_vectors(table, factors)

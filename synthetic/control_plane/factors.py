@@ -8,6 +8,8 @@ shrunk toward what its genres predict. If a member's taste is ``t`` and the view
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -15,12 +17,26 @@ from sklearn.utils.extmath import randomized_svd
 
 from synthetic.control_plane.catalogue import Catalogue
 
-__all__ = ["member_vectors", "title_vectors"]
+__all__ = ["Factors", "genre_vectors", "member_vectors", "title_vectors", "turned"]
 
 Float32Array = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.float64]
 
 _MIN_PLAYS_A_FACTOR = 50
 _ROW_PRIOR_PLAYS = 5.0
+_GENRE_PRIOR_PLAYS = 200.0
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Vectors of ``count`` titles in the axes in which those of all plays are uncorrelated."""
+
+    title: Float32Array
+    """[count, rank] less the mean over plays, which says nothing of one title against another."""
+    norm: Float32Array
+    """[count] half the squared length before the mean was taken off."""
+    curvature: Float32Array
+    """[rank] variance over plays."""
 
 
 def title_vectors(
@@ -28,12 +44,60 @@ def title_vectors(
 ) -> Float32Array:
     """[count, rank]: mean coordinates of each title's viewers, half its genres' at ``prior_plays`` viewers.
 
-    ``table`` is [members, count], 1 where a member liked a title. All zero if there is too little to learn.
+    ``table`` is [members, count], what a member's liking of a title counts for. All zero if there is too little to
+    learn.
     """
     count = table.shape[1]
-    genre = _genre_features(catalogue)
-    if table.nnz < _MIN_PLAYS_A_FACTOR * rank or min(table.shape) <= rank + 1:
+    coordinates = _coordinates(table, rank, prior_plays, seed)
+    if coordinates is None:
         return np.zeros((count, rank), np.float32)
+    genre = _genre_features(catalogue)
+    viewers = np.asarray(table.sum(axis=0), np.float64)[:, None]
+    total = table.T @ coordinates
+    gram = genre.T @ (viewers * genre) + np.eye(genre.shape[1])
+    predicted = genre @ np.linalg.solve(gram, genre.T @ total)
+    return np.asarray(((total + prior_plays * predicted) / (viewers + prior_plays)).astype(np.float32))
+
+
+def genre_vectors(table: sparse.csr_array, *, rank: int, seed: int) -> Float32Array:
+    """[genres, rank]: mean coordinates of those who play each genre, shrunk to none; ``table`` is [members, genres]."""
+    coordinates = _coordinates(table, rank, _GENRE_PRIOR_PLAYS, seed)
+    if coordinates is None:
+        return np.zeros((table.shape[1], rank), np.float32)
+    plays = np.asarray(table.sum(axis=0), np.float64)[:, None]
+    return np.asarray(((table.T @ coordinates) / (plays + _GENRE_PRIOR_PLAYS)).astype(np.float32))
+
+
+def turned(vectors: Float32Array, plays: FloatArray) -> Factors:
+    """Vectors [count, rank] in the principal axes of ``plays`` [count], how often each was played."""
+    rank = vectors.shape[1]
+    v = vectors.astype(np.float64)
+    norm = (0.5 * (v**2).sum(axis=1)).astype(np.float32)
+    if plays.sum() == 0:
+        return Factors(vectors, norm, np.zeros(rank, np.float32))
+    centred = v - (plays @ v) / plays.sum()
+    covariance = (centred * plays[:, None]).T @ centred / plays.sum()
+    value, axis = np.linalg.eigh(covariance)
+    return Factors((centred @ axis).astype(np.float32), norm, np.maximum(value, 0.0).astype(np.float32))
+
+
+def member_vectors(table: sparse.csr_array, factors: Factors) -> tuple[Float32Array, Float32Array]:
+    """[members, rank] and [members]: posterior mean of a standard normal taste given the titles played, and how many.
+
+    ``table`` [members, count] is what each play counts for. To second order the log-likelihood of n plays is
+    ``t . sum(v - mean v) - n/2 t' C t``, with C the covariance of the vectors of all plays, so the posterior mean is
+    ``(I + n C)^-1 sum(v - mean v)``, and C is diagonal in these axes.
+    """
+    n = np.asarray(table.sum(axis=1), np.float64)
+    along = table @ factors.title.astype(np.float64)
+    mean = along / (1.0 + n[:, None] * factors.curvature.astype(np.float64)[None, :])
+    return np.asarray(mean.astype(np.float32)), n.astype(np.float32)
+
+
+def _coordinates(table: sparse.csr_array, rank: int, prior_plays: float, seed: int) -> FloatArray | None:
+    """[members, rank] standard coordinates of the members; None if there is too little to learn."""
+    if table.nnz < _MIN_PLAYS_A_FACTOR * rank or min(table.shape) <= rank + 1:
+        return None
     # The margins are raised a little so that rare rows and columns do not take the leading factors.
     row = np.asarray(table.sum(axis=1), np.float64) + _ROW_PRIOR_PLAYS
     column = np.asarray(table.sum(axis=0), np.float64) + prior_plays
@@ -44,52 +108,13 @@ def title_vectors(
     # The first factor is the margins themselves. What is left, over the root of the row margin, are the
     # members' standard coordinates.
     coordinates = left[:, 1:].astype(np.float64) / np.sqrt(row)[:, None]
-    weight = np.diff(table.indptr).astype(np.float64)
+    weight = np.asarray(table.sum(axis=1), np.float64)
     mean = (weight @ coordinates) / weight.sum()
     coordinates -= mean
-    coordinates /= np.sqrt((weight @ coordinates**2) / weight.sum())
-    viewers = np.asarray(table.sum(axis=0), np.float64)[:, None]
-    total = table.T @ coordinates
-    gram = genre.T @ (viewers * genre) + np.eye(genre.shape[1])
-    predicted = genre @ np.linalg.solve(gram, genre.T @ total)
-    return np.asarray(((total + prior_plays * predicted) / (viewers + prior_plays)).astype(np.float32))
+    return np.asarray(coordinates / np.sqrt((weight @ coordinates**2) / weight.sum()))
 
 
-def member_vectors(unaided: sparse.csr_array, shown: sparse.csr_array, title: Float32Array) -> Float32Array:
-    """[members, rank]: posterior mean of a standard normal taste given the titles played.
-
-    ``unaided`` and ``shown`` [members, count] mark what members asked for and what a page brought about.
-
-    To second order the log-likelihood of n plays is ``t . sum(v - mean v) - n/2 t' C t``, with C the
-    covariance of the vectors of all plays, so the posterior mean is ``(I + n C)^-1 sum(v - mean v)``. A page
-    shows a title in proportion to the model's lift, so a play of it counts for 1 / lift of an unaided one; the
-    lift is that of the vector from unaided plays alone.
-    """
-    plays = np.asarray(unaided.sum(axis=0), np.float64)
-    vectors = title.astype(np.float64)
-    if plays.sum() == 0:
-        return np.zeros((unaided.shape[0], title.shape[1]), np.float32)
-    centred = vectors - (plays @ vectors) / plays.sum()
-    covariance = (centred * plays[:, None]).T @ centred / plays.sum()
-    value, axis = np.linalg.eigh(covariance)
-    value = np.maximum(value, 0.0)[None, :]
-    along = unaided.astype(np.float64) @ (centred @ axis)
-    n = np.diff(unaided.indptr).astype(np.float64)[:, None]
-    first = (along / (1.0 + n * value)) @ axis.T
-
-    row = np.repeat(np.arange(shown.shape[0]), np.diff(shown.indptr))
-    log_lift = (first[row] * vectors[shown.indices]).sum(axis=1) - 0.5 * (vectors[shown.indices] ** 2).sum(
-        axis=1
-    )
-    discounted = sparse.csr_array(
-        (np.exp(-np.maximum(log_lift, 0.0)), shown.indices, shown.indptr), shape=shown.shape
-    )
-    along += discounted @ (centred @ axis)
-    n += np.asarray(discounted.sum(axis=1), np.float64)[:, None]
-    return np.asarray(((along / (1.0 + n * value)) @ axis.T).astype(np.float32))
-
-
-def _genre_features(catalogue: Catalogue) -> npt.NDArray[np.float64]:
+def _genre_features(catalogue: Catalogue) -> FloatArray:
     """[count, 1 + 2 * genres] constant, main genre, second genre."""
     kinds = len(catalogue.genres)
     features = np.zeros((catalogue.count, 1 + 2 * kinds))

@@ -1,28 +1,35 @@
-"""What the service logs of plays, as the recommender reads it."""
+"""What the service logs: what was played, and what was looked at on the home page, as the recommender reads it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PlayLog"]
+__all__ = ["LookLog", "PlayLog"]
+
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class PlayLog:
     """Logged plays, one entry a start: member index, title index, day, share of the first runtime watched.
 
-    ``is_unaided``: the member asked for the title (search, or before any page was shown); otherwise the page
-    brought it about.
+    ``is_unaided``: the member asked for the title (search, a pick on joining, or before any page was logged); otherwise
+    the page brought it about. ``is_search``: it came by the search surface; otherwise by the home page.
+    ``inclusion``: one over the model's lift of the title where a page brought it about, 1 elsewhere; at most 1.
+    ``picture``: the genre of the picture it was played from; its main genre's where none was logged.
     """
 
     member: npt.NDArray[np.int32]
     title: npt.NDArray[np.int32]
     day: npt.NDArray[np.int32]
     watched_ratio: npt.NDArray[np.float32]
-    is_unaided: npt.NDArray[np.bool_]
+    is_unaided: Bools
+    is_search: Bools
+    inclusion: npt.NDArray[np.float32]
+    picture: npt.NDArray[np.int8]
 
     @property
     def count(self) -> int:
@@ -32,21 +39,38 @@ class PlayLog:
         """The plays of that day and later."""
         return self.where(self.day >= day)
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> PlayLog:
+    def where(self, keep: Bools) -> PlayLog:
         """The plays marked in ``keep`` [count]."""
-        return PlayLog(
-            self.member[keep],
-            self.title[keep],
-            self.day[keep],
-            self.watched_ratio[keep],
-            self.is_unaided[keep],
-        )
+        return PlayLog(*(getattr(self, f.name)[keep] for f in fields(self)))
 
     def __add__(self, other: PlayLog) -> PlayLog:
         return PlayLog(
-            np.concatenate([self.member, other.member]),
-            np.concatenate([self.title, other.title]),
-            np.concatenate([self.day, other.day]),
-            np.concatenate([self.watched_ratio, other.watched_ratio]),
-            np.concatenate([self.is_unaided, other.is_unaided]),
+            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
+        )
+
+
+@dataclass(frozen=True)
+class LookLog:
+    """Titles looked at on the home page in one day, each member's in order of time.
+
+    ``is_liked``: played and not left at once. ``score``: what the page gave the title there. ``picture``: the genre of
+    the picture shown.
+    """
+
+    day: int
+    member: npt.NDArray[np.int32]
+    title: npt.NDArray[np.int32]
+    is_liked: Bools
+    score: npt.NDArray[np.float32]
+    picture: npt.NDArray[np.int8]
+
+    def where(self, keep: Bools) -> LookLog:
+        """The looks marked in ``keep`` [count]."""
+        return LookLog(
+            self.day,
+            self.member[keep],
+            self.title[keep],
+            self.is_liked[keep],
+            self.score[keep],
+            self.picture[keep],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numba
 import numpy as np
@@ -11,21 +12,41 @@ import numpy.typing as npt
 import pytest
 
 from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.play_log import PlayLog
-from synthetic.control_plane.recommend import (
-    Model,
-    RecommendParameters,
-    home_pages,
-    on_sale,
-    popularity_pages,
-    train,
-)
+from synthetic.control_plane.in_session import HOME_HEAD, SEARCH_HEAD, learn_asked, learn_look, learn_pick
+from synthetic.control_plane.model import Model, RecommendParameters
+from synthetic.control_plane.play_log import LookLog, PlayLog
+from synthetic.control_plane.popularity import cohort_lift
+from synthetic.control_plane.ranking import on_sale, popularity_pages, rank_titles
+from synthetic.control_plane.recommend import train
 from synthetic.titles import Titles, demand, make_titles, subscriber_taste
 from synthetic.viewer import BrowseParameters
 from synthetic.warmup import warmup_plays
 
 SEED, TODAY = 6, 7
 NEW_MEMBERS = 200
+PLACES = 44
+
+
+def home_pages(
+    model: Model, members: npt.NDArray[np.int64], region: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    return rank_titles(model, members, region, size=PLACES)[0]
+
+
+def plays(
+    member: npt.NDArray[np.integer], title: npt.NDArray[np.integer], day: int, *, unaided: bool
+) -> PlayLog:
+    n = member.size
+    return PlayLog(
+        member.astype(np.int32),
+        title.astype(np.int32),
+        np.full(n, day, np.int32),
+        np.ones(n, np.float32),
+        np.full(n, unaided),
+        np.full(n, unaided),
+        np.full(n, 1.0 if unaided else 0.3, np.float32),
+        np.zeros(n, np.int8),
+    )
 
 
 @dataclass(frozen=True)
@@ -114,14 +135,26 @@ def test_exposure_follows_plays_and_the_long_tail(world: World) -> None:
     assert np.count_nonzero(shown) > 0.95 * released
 
 
-def test_new_members_see_regional_popularity_spread_over_genres(world: World) -> None:
+def test_new_members_are_ranked_by_regional_popularity(world: World) -> None:
     new = world.pages[-NEW_MEMBERS:]
-    genre = world.catalogue.genre[new, 0]
-    most = max(int(np.bincount(row).max()) for row in genre)
-    assert most <= world.model.parameters.cold_genre_cap
     popularity = np.exp(world.model.log_popularity[world.region[-NEW_MEMBERS:, None], new])
     known = np.exp(world.model.log_popularity[world.region[:NEW_MEMBERS, None], world.pages[:NEW_MEMBERS]])
     assert popularity.mean() > 2 * known.mean()
+
+
+def test_members_of_a_kind_share_what_is_popular_with_them(world: World) -> None:
+    """Planted: those on one device play one genre twice as often; it is found, and shrunk where little is seen."""
+    cohort = (np.random.default_rng(7).random(4_000) < 0.025).astype(np.int64)
+    loved = 3
+    of_genre = world.catalogue.genre[world.log.title, 0] == loved
+    twice = world.log.where(of_genre & (cohort[world.log.member] == 1))
+    everyone = world.log + twice
+    lift = cohort_lift(everyone, world.catalogue, cohort, 2)
+    assert lift[1, loved] == pytest.approx(np.log(2), abs=0.3)
+    assert np.abs(np.delete(lift[1], loved)).max() < 0.4
+    some = np.random.default_rng(2).permutation(everyone.count) % 50 == 0
+    few = cohort_lift(everyone.where(some), world.catalogue, cohort, 2)
+    assert abs(few[1, loved]) < 0.5 * lift[1, loved]
 
 
 def test_titles_launched_lately_are_shown(world: World) -> None:
@@ -143,14 +176,8 @@ def test_each_day_shows_what_is_out_by_then(world: World) -> None:
 
 def test_pages_made_by_the_model_do_not_teach_it_to_agree_with_itself(world: World) -> None:
     """Ten weeks in which everyone plays the top of their own page: what it knows of taste must not get worse."""
-    members = np.repeat(np.arange(4_000, dtype=np.int32), 20)
-    echo = PlayLog(
-        members,
-        world.pages[:, :20].reshape(-1).astype(np.int32),
-        np.full(members.size, TODAY - 1, np.int32),
-        np.ones(members.size, np.float32),
-        np.zeros(members.size, np.bool_),
-    )
+    members = np.repeat(np.arange(4_000), 20)
+    echo = plays(members, world.pages[:, :20].reshape(-1), TODAY - 1, unaided=False)
     again = train(world.log + echo, world.catalogue, region=world.region, regions=8, today=TODAY, seed=SEED)
     assert again.title.tobytes() == world.model.title.tobytes()
     assert again.log_popularity.tobytes() == world.model.log_popularity.tobytes()
@@ -180,13 +207,7 @@ def test_same_inputs_same_bytes_for_any_threads_and_any_part(world: World) -> No
 
 
 def test_what_happens_today_is_not_known_yet(world: World) -> None:
-    future = PlayLog(
-        np.zeros(50, np.int32),
-        np.arange(50, dtype=np.int32),
-        np.full(50, TODAY, np.int32),
-        np.ones(50, np.float32),
-        np.ones(50, np.bool_),
-    )
+    future = plays(np.zeros(50, np.int64), np.arange(50), TODAY, unaided=True)
     model = train(world.log + future, world.catalogue, region=world.region, regions=8, today=TODAY, seed=SEED)
     assert model.member.tobytes() == world.model.member.tobytes()
     assert model.prominence.tobytes() == world.model.prominence.tobytes()
@@ -215,3 +236,104 @@ def test_the_catalogue_hides_what_is_hidden() -> None:
     published = {field.name for field in dataclasses.fields(Catalogue)}
     hidden = {"share", "start_share", "taste", "taste_offset", "quality", "affinity", "complexity"}
     assert not published & hidden
+
+
+def knows_of(member: npt.NDArray[np.float32], world: World, model: Model) -> float:
+    """Correlation of predicted with hidden taste over the first members."""
+    some = np.arange(300)
+    hidden = (world.taste[some] @ world.titles.taste.T).ravel()
+    return float(np.corrcoef((member[some] @ model.title).ravel(), hidden)[0, 1])
+
+
+def test_what_was_looked_at_and_left_teaches(world: World) -> None:
+    """Looks decided by hidden taste alone: they make the idea of it better, and left titles count as played ones do."""
+    random = np.random.default_rng(5)
+    shown = world.pages[:300, :40]
+    utility = np.einsum("md,mpd->mp", world.taste[:300], world.titles.taste[shown])
+    utility -= world.titles.taste_offset[shown] + 2.0
+    is_liked = utility + random.gumbel(size=shown.shape) > 0
+    member = np.repeat(np.arange(300, dtype=np.int32), 40)
+    score = rank_titles(world.model, np.arange(300), world.region[:300], size=40)[1]
+    look = LookLog(
+        TODAY - 1,
+        member,
+        shown.reshape(-1),
+        is_liked.reshape(-1),
+        score.reshape(-1),
+        np.zeros(12_000, np.int8),
+    )
+    few = world.log.where(world.log.day % 5 == 0)
+    arguments: dict[str, Any] = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
+    without = train(few, world.catalogue, **arguments)
+    taught = train(few, world.catalogue, looks=[look], **arguments)
+    left = train(few, world.catalogue, looks=[look.where(~look.is_liked)], **arguments)
+    assert knows_of(taught.member, world, taught) > knows_of(without.member, world, without) + 0.02
+    assert not np.array_equal(left.member[:300], without.member[:300])
+    assert (taught.member[300:] == without.member[300:]).all()
+    # Chances are fitted to what was logged: they add up to the likes.
+    chance = 1 / (1 + np.exp(-(taught.take[0] + taught.take[1] * look.score)))
+    assert chance.mean() == pytest.approx(is_liked.mean(), abs=0.005)
+
+
+def test_a_search_teaches_home_when_unified_and_never_when_siloed(world: World) -> None:
+    """The same query put to both: one idea of taste moves what home ranks by, the other leaves it bit for bit."""
+    arguments: dict[str, Any] = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
+    siloed = train(world.log, world.catalogue, recommender="siloed", **arguments)
+    wanted = np.flatnonzero(world.catalogue.genre[:, 0] == 2)[:10].astype(np.int32)
+    for model, is_moved in ((world.model, True), (siloed, False)):
+        title = np.ascontiguousarray(model.title.T)
+        taste = model.member[:50].copy()
+        mean = np.empty(model.member.shape[1], np.float32)
+        low, high = model.block[SEARCH_HEAD]
+        for m in range(50):
+            learn_asked(taste[m], 10.0, wanted, title, model.curvature, mean, low, high)
+            learn_pick(taste[m], 11.0, title[wanted[0]], model.curvature, low, high)
+        first, last = model.block[HOME_HEAD]
+        before = model.member[:50, first:last] @ title[wanted, first:last].T
+        after = taste[:, first:last] @ title[wanted, first:last].T
+        assert (after.mean() > before.mean() + 0.05) == is_moved
+        if not is_moved:
+            assert after.tobytes() == before.tobytes()
+            assert not np.array_equal(taste, model.member[:50])
+    # As many factors in all.
+    assert siloed.title.shape == world.model.title.shape
+    assert (siloed.block[1:, 0] == siloed.block[:-1, 1]).all()
+
+
+def test_a_silo_learns_from_its_own_surface_alone(world: World) -> None:
+    arguments: dict[str, Any] = {
+        "region": world.region,
+        "regions": 8,
+        "today": TODAY,
+        "seed": SEED,
+        "recommender": "siloed",
+    }
+    whole = train(world.log, world.catalogue, **arguments)
+    home_only = train(world.log.where(~world.log.is_search), world.catalogue, **arguments)
+    first, last = whole.block[HOME_HEAD]
+    assert (whole.title[first:last] == home_only.title[first:last]).all()
+    assert (whole.member[:, first:last] == home_only.member[:, first:last]).all()
+    low, high = whole.block[SEARCH_HEAD]
+    assert not home_only.title[low:high].any()
+    assert whole.title[low:high].any()
+
+
+def test_a_signal_in_session_is_the_step_of_the_batch() -> None:
+    """Asked for one after the other, titles lead to the posterior mean of all of them: the rule is one."""
+    random = np.random.default_rng(3)
+    vectors = random.normal(size=(30, 4)).astype(np.float32)
+    curvature = np.array([0.2, 0.5, 1.0, 0.1], np.float32)
+    taste, evidence = np.zeros(4, np.float32), 0.0
+    for vector in vectors:
+        evidence = learn_pick(taste, evidence, vector, curvature, 0, 4)
+    assert evidence == 30
+    assert taste == pytest.approx(vectors.sum(axis=0) / (1 + 30 * curvature), abs=1e-4)
+    # A look moves by the surprise: up when played, down when left, the less the more it was expected.
+    for is_played, expected, way in ((True, 0.1, 1), (False, 0.1, -1)):
+        moved = taste.copy()
+        learn_look(moved, evidence, vectors[0], curvature, 0, 4, is_played, expected)
+        assert np.sign((moved - taste) @ vectors[0]) == way
+    sure, unsure = taste.copy(), taste.copy()
+    learn_look(sure, evidence, vectors[0], curvature, 0, 4, True, 0.9)
+    learn_look(unsure, evidence, vectors[0], curvature, 0, 4, True, 0.1)
+    assert np.abs(unsure - taste).sum() > 5 * np.abs(sure - taste).sum()

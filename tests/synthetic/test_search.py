@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from metrics.errors import InputError
-from synthetic.control_plane.artwork import choose_artwork, genre_affinity
+from synthetic.control_plane.artwork import genre_means, learn_pictures
 from synthetic.control_plane.auth import GRANTED, REFUSED_BUSINESS, REFUSED_TECHNICAL, authorise
 from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.recommend import Model
+from synthetic.control_plane.in_session import like_genres, order_results, picture
+from synthetic.control_plane.play_log import PlayLog
 from synthetic.control_plane.search import MAX_QUERY_LENGTH, SearchIndex, build_index, search, search_all
 from synthetic.queries import KINDS, queries
 from synthetic.titles import make_titles
@@ -100,31 +102,56 @@ def test_what_members_type_mostly_finds_what_they_want(catalogue: Catalogue, ind
 
 
 def test_artwork_shows_the_genre_the_member_likes_better(catalogue: Catalogue) -> None:
-    """A model made by hand: each of two members likes one genre and nothing else."""
+    """A model made by hand: each genre a factor; members like one genre, or nothing at all."""
     genres, count = len(catalogue.genres), catalogue.count
-    title = np.zeros((genres, count), np.float32)
-    title[catalogue.genre[:, 0], np.arange(count)] = 1.0
-    member = np.eye(genres, dtype=np.float32)[[3, 7]]
-    member = np.vstack([member, np.zeros((1, genres), np.float32)])
-    nothing = np.empty(0, np.int32)
-    model = Model(
-        day=0, member=member, member_plays=np.zeros(3, np.int32), title=title,
-        title_norm=np.zeros(count, np.float32), log_popularity=np.zeros((1, count), np.float32),
-        prominence=np.zeros((1, count), np.float32), seen_start=np.zeros(4, np.int64), seen_title=nothing,
-        genre=catalogue.genre, seed=0,
+    title = np.zeros((count, genres), np.float32)
+    title[np.arange(count), catalogue.genre[:, 0]] = 1.0
+    centre = genre_means(title, catalogue)
+    assert centre.argmax(axis=1).tolist() == list(range(genres))
+    likes = np.empty(genres, np.float32)
+    for liked in (3, 7):
+        like_genres(np.eye(genres, dtype=np.float32)[liked], centre, 0, genres, likes)
+        assert likes.argmax() == liked
+        for main, second in catalogue.genre[:200]:
+            assert picture(likes, main, second) == (second == liked) or liked not in (main, second)
+    like_genres(np.zeros(genres, np.float32), centre, 0, genres, likes)
+    assert not any(picture(likes, main, second) for main, second in catalogue.genre[:200])
+
+
+def test_pictures_alone_teach_who_plays_from_them(catalogue: Catalogue) -> None:
+    """Half the members play from pictures of one genre, half from another's: the two stand apart."""
+    random = np.random.default_rng(1)
+    member = np.repeat(np.arange(400, dtype=np.int32), 20)
+    loved = np.where(member % 2 == 0, 3, 7)
+    shown = np.where(random.random(member.size) < 0.6, loved, random.integers(0, 16, member.size))
+    n = member.size
+    log = PlayLog(
+        member, np.zeros(n, np.int32), np.zeros(n, np.int32), np.ones(n, np.float32), np.zeros(n, np.bool_),
+        np.zeros(n, np.bool_), np.ones(n, np.float32), shown.astype(np.int8),
     )  # fmt: skip
-    affinity = genre_affinity(model, catalogue)
-    assert affinity.argmax(axis=1)[:2].tolist() == [3, 7]
-    pages = np.tile(np.arange(40, dtype=np.int32), (3, 1))
-    pages[:, -1] = -1
-    variant = choose_artwork(affinity, catalogue, pages)
-    for m, liked in enumerate((3, 7)):
-        second = catalogue.genre[:39, 1] == liked
-        main = catalogue.genre[:39, 0] == liked
-        assert (variant[m, :39][second] == 1).all()
-        assert (variant[m, :39][main] == 0).all()
-    assert (variant[2] == 0).all()
-    assert (variant[:, -1] == 0).all()
+    factors, taste, _ = learn_pictures(log, catalogue, 400, 2, seed=1)
+    likes = taste @ factors.title.T
+    assert ((likes[::2, 3] > likes[::2, 7]).mean() > 0.95) & ((likes[1::2, 7] > likes[1::2, 3]).mean() > 0.95)
+
+
+def test_results_are_ordered_by_words_and_taste_and_the_very_name_stays_first() -> None:
+    found = np.array([5, 1, 2, 3, -1], np.int32)
+    title = np.zeros((6, 2), np.float32)
+    title[3] = (3.0, 0.0)
+    norm, is_out = np.zeros(6, np.float32), np.ones(6, np.bool_)
+    taste = np.array([1.0, 0.0], np.float32)
+
+    def ordered(weight: float, *, is_name: bool, out: npt.NDArray[np.bool_] = is_out) -> list[int]:
+        results, value = np.empty(3, np.int32), np.empty(3)
+        order_results(found, is_name, taste, title, norm, 0, 2, out, weight, results, value)
+        return results.tolist()
+
+    assert ordered(0.0, is_name=False) == [5, 1, 2]
+    assert ordered(1.0, is_name=False) == [3, 5, 1]
+    assert ordered(1.0, is_name=True) == [5, 3, 1]
+    hidden = is_out.copy()
+    hidden[[5, 1]] = False
+    assert ordered(0.0, is_name=False, out=hidden) == [2, 3, -1]
 
 
 def test_authorisation_fails_as_often_as_it_should() -> None:

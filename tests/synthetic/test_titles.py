@@ -9,6 +9,7 @@ import pytest
 
 from synthetic.titles import (
     GENRES,
+    MOOD_RATIO,
     QUARTER_DAYS,
     REGION_SHARES,
     TOP_SHARES,
@@ -74,10 +75,24 @@ def test_taste_keeps_the_aggregate(titles: Titles) -> None:
     """The population's mean of exp(taste . title - offset) is about 1 for every title."""
     region = np.repeat(np.arange(8), (np.array(REGION_SHARES) * 20_000).astype(int))
     taste = subscriber_taste(np.arange(region.size), region, titles.seed)
+    mood = np.sqrt(MOOD_RATIO) * np.random.default_rng(1).standard_normal(taste.shape)
+    taste = taste + mood.astype(np.float32)
     some = slice(0, titles.count, 40)
     lift = np.exp(taste @ titles.taste[some].T - titles.taste_offset[some])
     assert lift.mean() == pytest.approx(1, abs=0.02)
     assert np.abs(lift.mean(axis=0) - 1).max() < 0.15
+
+
+def test_what_draws_and_what_it_is_worth_are_two_things(titles: Titles) -> None:
+    assert np.exp(titles.pull.astype(float)).mean() == pytest.approx(1, abs=0.02)
+    assert titles.worth.std() == pytest.approx(1, abs=0.02)
+    assert np.corrcoef(titles.pull, titles.worth)[0, 1] < 0.1
+    assert (
+        np.corrcoef(titles.bait, titles.pull)[0, 1]
+        > 0.5
+        > -0.5
+        > np.corrcoef(titles.bait, titles.worth)[0, 1]
+    )
 
 
 def test_taste_hangs_on_the_subscriber_alone() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from synthetic.browsing import People, examined_places, exposure, page_shift
 from synthetic.queries import KINDS
 from synthetic.titles import Titles, demand, make_titles, subscriber_taste
 from synthetic.viewer import (
@@ -25,8 +27,9 @@ from synthetic.viewer import (
     advance,
     browse,
     make_market,
-    shown_page,
+    people_of,
 )  # fmt: skip
+from tests.synthetic.rankings import ranking_of_pages
 
 SEED = 4
 PARAMETERS = BrowseParameters()
@@ -48,6 +51,10 @@ class World:
         named[-1] = -1
         return named[:, :, None]
 
+    @property
+    def people(self) -> People:
+        return people_of(self.subscriber, self.region, self.taste, self.titles)
+
     def run(
         self,
         key: npt.NDArray[np.int64],
@@ -58,23 +65,31 @@ class World:
         is_degraded: npt.NDArray[np.bool_] | None = None,
         parameters: BrowseParameters = PARAMETERS,
         answers: npt.NDArray[np.int32] | None = None,
+        day: int = 0,
+        **given: Any,
     ) -> Browse:
-        return browse(
+        ranking = ranking_of_pages(
+            self.pages if pages is None else pages,
+            self.titles,
+            self.answers if answers is None else answers,
+            **given,
+        )
+        found, _ = browse(
             SEED,
+            day,
             key,
             member,
-            subscriber=self.subscriber,
-            region=self.region,
-            taste=self.taste,
-            pages=self.pages if pages is None else pages,
-            fallback_pages=np.full((8, ROWS * SLOTS), -1, np.int32),
+            people=self.people,
+            ranking=ranking,
+            preference=ranking.trained,
+            first_week=np.zeros(self.subscriber.size, np.bool_),
             is_degraded=np.zeros(key.size, np.bool_) if is_degraded is None else is_degraded,
             state=state or MemberState.empty(self.subscriber.size),
             titles=self.titles,
             market=self.market,
-            answers=self.answers if answers is None else answers,
             params=parameters,
         )
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +112,17 @@ def sessions(world: World, each: int = 4) -> tuple[npt.NDArray[np.int64], npt.ND
     return np.arange(member.size) + 1_000, member
 
 
+def enter(
+    world: World,
+    state: MemberState,
+    member: npt.NDArray[np.int64],
+    out: Browse,
+    watched_ms: npt.NDArray[np.int64],
+) -> None:
+    strain = np.zeros(member.size)
+    advance(state, SEED, 0, member, world.subscriber, out, watched_ms, strain, world.titles)
+
+
 def test_every_session_ends_on_one_surface(world: World) -> None:
     key, member = sessions(world)
     out = world.run(key, member)
@@ -110,17 +136,21 @@ def test_every_session_ends_on_one_surface(world: World) -> None:
     assert (out.row[out.surface == SEARCH] == 0).all()
     assert (out.slot[~listed] == -1).all()
     assert ((out.watch_ms > 0) == (out.chosen >= 0)).all()
-    # What was played is what stood at that row and slot of the page as shown.
+    # What was played is what stood at that row and slot of the page as shown, the ranking with its rows turned.
+    place = out.row.astype(np.int64) * SLOTS + out.slot
+    assert (out.page[home, place[home]] == out.chosen[home]).all()
     for i in np.flatnonzero(home)[:200]:
-        shown = shown_page(SEED, int(key[i]), world.pages[member[i]])
-        assert shown[out.row[i], out.slot[i]] == out.chosen[i]
+        turned = np.roll(world.pages[member[i]].reshape(ROWS, SLOTS), -page_shift(SEED, int(key[i])), axis=0)
+        assert (out.page[i] == turned.reshape(-1)).all()
 
 
-def test_results_do_not_depend_on_order_or_partition(world: World) -> None:
+def test_results_do_not_depend_on_partition(world: World) -> None:
+    """A member's visits stay together, since one may change what the next is shown; members go anywhere."""
     key, member = sessions(world)
     whole = world.run(key, member)
-    shuffled = np.random.default_rng(1).permutation(key.size)
-    for part in np.array_split(shuffled, 3):
+    shuffled = np.random.default_rng(1).permutation(world.subscriber.size)
+    for some in np.array_split(shuffled, 3):
+        part = (some[:, None] * 4 + np.arange(4)).reshape(-1)
         piece = world.run(key[part], member[part])
         for field in dataclasses.fields(Browse):
             assert (getattr(piece, field.name) == getattr(whole, field.name)[part]).all()
@@ -205,10 +235,12 @@ def test_unfinished_titles_are_gone_on_with_and_keep_their_origin(world: World) 
     state = MemberState.empty(world.subscriber.size)
     first = world.run(key, member, state=state)
     started = first.chosen >= 0
-    advance(state, SEED, member, world.subscriber, first, np.minimum(first.watch_ms, 60_000), world.titles)
+    enter(world, state, member, first, np.minimum(first.watch_ms, 60_000))
     opened = state.open_title[:, -1] >= 0
     assert (opened <= started).all()
-    assert opened.sum() > 0.9 * started.sum()  # the rest were dropped within the minute
+    # The rest were left at once, or dropped within the minute.
+    assert opened.sum() > 0.9 * (started & ~first.is_skipped).sum()
+    assert not opened[first.is_skipped].any()
     again = world.run(key + 100_000, member, state=state, parameters=replace(PARAMETERS, continue_ratio=1.0))
     went_on = again.surface == CONTINUE
     assert (went_on == opened).all()
@@ -221,7 +253,7 @@ def test_a_finished_title_is_not_open_and_not_started_again(world: World) -> Non
     key, member = sessions(world, 1)
     state = MemberState.empty(world.subscriber.size)
     first = world.run(key, member, state=state)
-    advance(state, SEED, member, world.subscriber, first, first.watch_ms + 10**9, world.titles)
+    enter(world, state, member, first, first.watch_ms + 10**9)
     assert (state.open_title == -1).all()
     for shift in (1, 2, 3):
         again = world.run(key + shift * 100_000, member, state=state)
@@ -233,7 +265,7 @@ def test_a_failed_start_leaves_no_trace(world: World) -> None:
     key, member = sessions(world, 1)
     state = MemberState.empty(world.subscriber.size)
     out = world.run(key, member, state=state)
-    advance(state, SEED, member, world.subscriber, out, np.zeros(key.size, np.int64), world.titles)
+    enter(world, state, member, out, np.zeros(key.size, np.int64))
     assert (state.open_title == -1).all()
     assert (state.recent == -1).all()
 
@@ -241,13 +273,84 @@ def test_a_failed_start_leaves_no_trace(world: World) -> None:
 def test_only_so_many_titles_stay_open(world: World) -> None:
     state = MemberState.empty(world.subscriber.size)
     key, member = sessions(world, 1)
+    newest = np.full(world.subscriber.size, -1)
     for day in range(12):
         fresh = replace(PARAMETERS, continue_ratio=0.0)
         out = world.run(key + day * 10_000, member, state=state, parameters=fresh)
-        advance(state, SEED, member, world.subscriber, out, np.minimum(out.watch_ms, 1_000), world.titles)
+        enter(world, state, member, out, np.minimum(out.watch_ms, 1_000))
+        stays = (out.chosen >= 0) & ~out.is_skipped
+        newest[stays] = out.chosen[stays]
     opened = state.open_title[state.recent_count > 6]
     assert (opened >= 0).all()
     # The newest is last, and the recent list knows every one of them.
-    latest = state.recent[np.arange(state.recent.shape[0]), (state.recent_count - 1) % state.recent.shape[1]]
     busy = state.recent_count > 6
-    assert (state.open_title[busy, -1] == latest[busy]).all()
+    assert (state.open_title[busy, -1] == newest[busy]).all()
+    assert (state.recent[busy] == newest[busy, None]).any(axis=1).all()
+
+
+def test_exposure_is_exactly_nothing_without_a_bonus(world: World) -> None:
+    """Without the bonus, whether a title looked at is taken does not hang on where it stands; with it, it does."""
+    key, member = sessions(world)
+    assert exposure(0, 0, 0.0) == exposure(3, 9, 0.0) == 0.0
+    patient = replace(
+        PARAMETERS, budget_min_ms=1e12, budget_max_ms=1e12, next_row_ratio=0.0, intent_ratio=0.0
+    )
+    turned = np.ascontiguousarray(world.pages[:, ::-1])
+    shares = {}
+    for bonus in (0.0, 1.0):
+        there, back = (
+            world.run(key, member, pages=p, parameters=replace(patient, home_bonus=bonus))
+            for p in (world.pages, turned)
+        )
+        # Looked at until something is taken, a page holds something acceptable or it does not, in any order.
+        shares[bonus] = ((there.surface == HOME) == (back.surface == HOME)).mean()
+    assert shares[0.0] == 1.0
+    assert shares[1.0] < 1.0
+
+
+def test_a_picture_of_what_the_member_likes_brings_plays(world: World) -> None:
+    key, member = sessions(world)
+    plain = world.run(key, member, parameters=replace(PARAMETERS, artwork_pull=0.0))
+    main = world.people.liking[np.arange(3_000)[:, None], world.titles.genre[world.pages, 0]]
+    second = world.people.liking[np.arange(3_000)[:, None], world.titles.genre[world.pages, 1]]
+    assert (second > main).mean() > 0.2
+    # A service that knows the truth: its idea of taste is the taste itself, its centres those of the genres.
+    truth = {
+        "rank": world.taste.shape[1],
+        "trained": world.taste,
+        "centre": world.titles.genre_centre[None],
+        "draws_pictures": np.ones(1, np.bool_),
+    }
+    drawn, default = world.run(key, member, **truth), world.run(key, member)
+    assert drawn.artwork[drawn.examined > 0].mean() > 0.2
+    assert not default.artwork.any()
+    # Where no picture counts, none changes anything.
+    blind = world.run(key, member, parameters=replace(PARAMETERS, artwork_pull=0.0), **truth)
+    assert (blind.chosen == plain.chosen).all()
+    taken = [(out.surface == HOME).sum() / out.examined.sum() for out in (drawn, default)]
+    assert taken[0] > 1.02 * taken[1]
+
+
+def test_a_promise_wins_plays_and_loses_those_who_play(world: World) -> None:
+    key, member = sessions(world)
+    out = world.run(key, member)
+    home = out.surface == HOME
+    looked_at = out.page[examined_places(SEED, key, out.examined, PARAMETERS.next_row_ratio)]
+    bait = world.titles.bait
+    assert bait[out.chosen[home]].mean() > bait[looked_at].mean() + 0.05
+    lurid = home & (bait[out.chosen] > 1)
+    honest = home & (bait[out.chosen] < -1)
+    assert out.joy[lurid].mean() < out.joy[honest].mean() - 0.8
+    assert out.is_skipped[lurid].mean() > 1.5 * out.is_skipped[honest].mean()
+    assert out.watch_ms[out.is_skipped].max() < out.watch_ms[home & ~out.is_skipped].mean()
+
+
+def test_a_mood_lasts_the_day(world: World) -> None:
+    """What is wanted at two visits of a day agrees more than at visits of two days."""
+    ask = replace(PARAMETERS, intent_ratio=1.0, carried_ratio=1.0)
+    key, member = sessions(world, 10)
+    today, later = (world.run(key, member, parameters=ask, day=day) for day in (0, 1))
+    wanted = [world.titles.taste[out.wished] for out in (today, later)]
+    within = (wanted[0][::2] * wanted[0][1::2]).sum(axis=1).mean()
+    across = (wanted[0][::2] * wanted[1][1::2]).sum(axis=1).mean()
+    assert within > across + 0.04

@@ -1,0 +1,193 @@
+"""The discovery half of the service as it lives through the days: logs, weekly training, each day's rankings.
+
+It is told what was shown and played (:meth:`Discovery.enter`), never why: nothing here reads taste, mood or joy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from synthetic.arrays import Bools, Ints, Singles
+from synthetic.browsing import CONTINUE, HOME, SEARCH, SLOTS, examined_places
+from synthetic.control_plane.catalogue import Catalogue, publish
+from synthetic.control_plane.in_session import HOME_HEAD, Ranking
+from synthetic.control_plane.model import Model, RecommendParameters
+from synthetic.control_plane.play_log import LookLog, PlayLog
+from synthetic.control_plane.recommend import train
+from synthetic.control_plane.serving import (
+    Arm,
+    Week,
+    onboarding_shelf,
+    prepare_week,
+    ranking_of_day,
+    teach_picks,
+)
+from synthetic.experiments import arms_of_week
+from synthetic.members import DEVICE_NAMES, PLANS
+from synthetic.switches import Switches
+from synthetic.viewer import Browse, onboarding_picks
+from synthetic.world import World
+
+__all__ = ["Discovery", "logged_looks", "logged_starts", "ranking_of"]
+
+WEEK_DAYS = 7
+
+
+@dataclass
+class Discovery:
+    """What the service has logged and what it has ready; ``plays`` is what was there before.
+
+    ``switches``: the world that every member lives in; None: the factual one, and the arms of the experiments.
+    """
+
+    world: World
+    plays: PlayLog
+    choices: RecommendParameters = field(default_factory=RecommendParameters)
+    looks: list[LookLog] = field(default_factory=list)
+    switches: Switches | None = None
+
+    def __post_init__(self) -> None:
+        self.catalogue: Catalogue = publish(self.world.titles)
+        self.cohort = self.world.members.main_device * len(PLANS) + self.world.members.plan
+        self.trained_day: int | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model of the first arm, which the fallback page and the forecast of demand are read from."""
+        return self.week.arms[0].model
+
+    def learn(self, day: int) -> None:
+        """Train each arm's model on its own members' logs, and rank candidates for every member."""
+        world, members = self.world, self.world.members
+        worlds, arm = arms_of_week(world, day)
+        if self.switches is not None:
+            worlds, arm = (self.switches,), np.zeros_like(arm)
+        self.looks = [look for look in self.looks if look.day >= day - self.choices.look_days]
+        arms = []
+        for number, switches in enumerate(worlds):
+            plays, looks = self.plays, self.looks
+            if len(worlds) > 1:
+                plays = plays.where(arm[plays.member] == number)
+                looks = [look.where(arm[look.member] == number) for look in looks]
+            model = train(
+                plays,
+                self.catalogue,
+                region=members.region,
+                regions=len(world.places.regions),
+                today=day,
+                seed=world.scenario.seed,
+                looks=looks,
+                cohort=self.cohort,
+                cohorts=len(DEVICE_NAMES) * len(PLANS),
+                recommender=switches.recommender,
+                parameters=self.choices,
+            )
+            arms.append(
+                Arm(model, switches.first_week_diversity, switches.personal_artwork, switches.semantic_search)
+            )
+        self.week: Week = prepare_week(arms, arm, members.region)
+        self.preference: Singles = self.week.taste.copy()
+        self.trained_day = day
+
+    def open_day(self, day: int) -> None:
+        """The morning: what yesterday moved fades a little, and who joins today is asked what they like."""
+        if day != self.trained_day:
+            moved = self.preference - self.week.taste
+            self.preference = self.week.taste + np.float32(self.choices.overnight_ratio) * moved
+        joiners = np.flatnonzero(self.world.members.join_day == day)
+        if joiners.size == 0:
+            return
+        shelf = onboarding_shelf(self.model, self.catalogue, day)
+        picks = onboarding_picks(
+            self.world.scenario.seed, joiners, self.world.people, self.world.titles, shelf
+        )
+        teach_picks(ranking_of(self.world, self.week, day), joiners, picks, self.preference)
+        # The morning after must not take the picks for a mood.
+        self.week.taste[joiners] = self.preference[joiners]
+        given = picks >= 0
+        title = picks[given]
+        member = np.repeat(joiners, given.sum(axis=1)).astype(np.int32)
+        self.plays = self.plays + PlayLog(
+            member,
+            title,
+            np.full(title.size, day, np.int32),
+            np.ones(title.size, np.float32),
+            np.ones(title.size, np.bool_),
+            np.zeros(title.size, np.bool_),
+            np.ones(title.size, np.float32),
+            self.catalogue.genre[title, 0].astype(np.int8),
+        )
+
+    def enter(
+        self, day: int, key: Ints, member: Ints, is_degraded: Bools, found: Browse, watched_ms: Ints,
+        preference: Singles,
+    ) -> None:  # fmt: skip
+        """The evening: log the day's visits [n], and keep the idea of taste [members, rank] it ended with."""
+        self.preference = preference
+        self.plays = self.plays + logged_starts(self.week, self.catalogue, member, found, watched_ms, day)
+        mask = examined_places(
+            self.world.scenario.seed, key, found.examined, self.world.params.next_row_ratio
+        )
+        mask[is_degraded] = False
+        self.looks.append(logged_looks(self.catalogue, member, found, mask, watched_ms, day))
+
+
+def ranking_of(world: World, week: Week, day: int) -> Ranking:
+    """What the service has ready on a day of the week."""
+    return ranking_of_day(week, world.catalogue, world.found, world.is_name, day)
+
+
+def logged_starts(
+    week: Week, catalogue: Catalogue, member: Ints, found: Browse, watched_ms: Ints, day: int
+) -> PlayLog:
+    """What the service logs of a day's visits: titles started and how much of the first runtime was watched.
+
+    ``member``, ``found`` and ``watched_ms`` are [n]; going on with a title is no start, nor is a failed one.
+    """
+    new = np.flatnonzero((found.chosen >= 0) & (found.surface != CONTINUE) & (watched_ms > 0))
+    title = found.chosen[new]
+    who = member[new]
+    on_home = found.surface[new] == HOME
+    place = np.where(on_home, found.row[new].astype(np.int64) * SLOTS + found.slot[new], 0)
+    variant = np.where(on_home, found.artwork[new, place], 0).astype(np.int64)
+    return PlayLog(
+        who.astype(np.int32),
+        title,
+        np.full(title.size, day, np.int32),
+        np.minimum(watched_ms[new] / catalogue.runtime_ms[title], 1.0).astype(np.float32),
+        ~on_home,
+        found.surface[new] == SEARCH,
+        np.where(on_home, _inclusion(week, who, title), np.float32(1.0)).astype(np.float32),
+        catalogue.genre[title, variant].astype(np.int8),
+    )
+
+
+def logged_looks(
+    catalogue: Catalogue, member: Ints, found: Browse, mask: Bools, watched_ms: Ints, day: int
+) -> LookLog:
+    """What was looked at on the home page, ``mask`` [n, places]; liked is what was played and not left at once."""
+    visit, place = np.nonzero(mask & (found.page >= 0))
+    title = found.page[visit, place]
+    at = np.where(found.surface == HOME, found.row.astype(np.int64) * SLOTS + found.slot, -1)
+    is_liked = (at[visit] == place) & ~found.is_skipped[visit] & (watched_ms[visit] > 0)
+    picture = catalogue.genre[title, found.artwork[visit, place]].astype(np.int8)
+    return LookLog(
+        day, member[visit].astype(np.int32), title, is_liked, found.page_score[visit, place], picture
+    )
+
+
+def _inclusion(week: Week, member: Ints, title: npt.NDArray[np.int32]) -> Singles:
+    """One over the lift that the model in force gave each title for its member, at most 1."""
+    out = np.ones(member.size, np.float32)
+    for number, arm in enumerate(week.arms):
+        rows = np.flatnonzero(week.arm[member] == number)
+        model = arm.model
+        low, high = model.block[HOME_HEAD]
+        lift = -model.title_norm[title[rows]].astype(np.float64)
+        for d in range(low, high):
+            lift += week.trained[member[rows], d].astype(np.float64) * model.title[d, title[rows]]
+        out[rows] = np.exp(-np.maximum(lift, 0.0))
+    return out

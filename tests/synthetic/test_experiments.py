@@ -1,0 +1,145 @@
+"""Experiments: arms by hash, each with a model of its own, delivery arms as their world, both worlds in truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from metrics.errors import InputError
+from metrics.telemetry import TABLES
+from synthetic import emulator
+from synthetic.experiments import arms_of_week, assignments, treated
+from synthetic.paired import live_through, paired_worlds, sampled
+from synthetic.scenario import ExperimentSpec, Scenario, load_scenario
+from synthetic.switches import FACTUAL, SWITCHES, Switches
+from synthetic.warmup import settle_in
+from synthetic.world import World, make_world
+
+
+def spec(switch: str, share: float = 0.5, from_day: int = 0, to_day: int = 7) -> ExperimentSpec:
+    return ExperimentSpec(name=f"{switch} test", switch=switch, share=share, from_day=from_day, to_day=to_day)
+
+
+def scenario(*specs: ExperimentSpec, **changes: int) -> Scenario:
+    small = load_scenario(None, **({"panel": 400, "days": 7, "titles": 2_000} | changes))
+    return small.model_copy(update={"experiment": specs})
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(scenario(spec("siloed"), spec("no_edge_tier", 0.3)))
+
+
+def test_arms_are_drawn_by_hash_and_apart(world: World) -> None:
+    silo, edge = world.scenario.experiment
+    one, other = treated(world, silo), treated(world, edge)
+    assert one.mean() == pytest.approx(0.5, abs=0.08)
+    assert other.mean() == pytest.approx(0.3, abs=0.08)
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.15
+    again = treated(world, spec("siloed"))
+    assert (again == one).all()
+    more = treated(world, spec("siloed", 0.7))
+    assert more[one].all()
+
+
+def test_arms_of_discovery_run_their_weeks_and_no_longer(world: World) -> None:
+    worlds, arm = arms_of_week(world, 0)
+    assert worlds == (FACTUAL, Switches(recommender="siloed"))
+    assert ((arm == 1) == treated(world, world.scenario.experiment[0])).all()
+    worlds, arm = arms_of_week(world, 7)
+    assert worlds == (FACTUAL,)
+    assert not arm.any()
+
+
+def test_assignments_tell_everyone_once(world: World) -> None:
+    frame = assignments(world)
+    assert frame.group_by("experiment", "member").len()["len"].max() == 1
+    assert set(frame["arm"]) == {"control", "treatment"}
+    assert (frame["is_control"] == (frame["arm"] == "control")).all()
+    assert frame["assigned_ts_ms"].min() == world.scenario.start_ts_ms
+    assert assignments(make_world(scenario())).is_empty()
+
+
+def test_each_arm_is_ranked_by_its_own_model_and_delivered_in_its_own_world(world: World) -> None:
+    silo, edge = (treated(world, each) for each in world.scenario.experiment)
+    served = next(iter(emulator.days(world)))
+    models = [arm.model.recommender for arm in served.state.week.arms]
+    assert models == ["unified", "siloed"]
+    own, other = (arm.model.member_plays for arm in served.state.week.arms)
+    assert not own[silo].any()
+    assert not other[~silo].any()
+    assert own.any()
+    assert other.any()
+    member = served.request.visits.member[served.delivered.rows]
+    assert (served.delivered.world[edge[member]] > 0).all()
+    assert (served.delivered.world[~edge[member]] == 0).all()
+    assert (served.delivered.tier[edge[member]] > 0).all()  # nothing from the edge tier
+    assert (served.delivered.tier[~edge[member]] == 0).mean() > 0.5
+
+
+def test_a_run_with_experiments_keeps_the_contract_and_tells_the_truth() -> None:
+    shown = scenario(spec("popularity"), panel=300)
+    runs = []
+    for partitions in (1, 3):
+        (batch,) = emulator.run(shown, partitions=partitions)
+        runs.append(batch.tables)
+        for name, frame in batch.tables.items():
+            assert TABLES[name].validate(frame).reasons == {}, name
+    for name, frame in runs[0].items():
+        assert frame.equals(runs[1][name]), name
+    truth = runs[0]["truth_discovery"].group_by("world").agg(pl.all().exclude("experiment", "region").sum())
+    both = {row["world"]: row for row in truth.to_dicts()}
+    assert set(both) == {"control", "treatment"}
+    # The same members in both worlds: what is shown differs, and so what is watched.
+    assert both["control"]["member_days"] == pytest.approx(float(both["treatment"]["member_days"]), rel=0.02)
+    share = {name: row["rec_plays"] / row["plays"] for name, row in both.items()}
+    assert share["control"] > share["treatment"]
+
+
+def test_no_switch_no_difference(world: World) -> None:
+    """The same world lived through twice is the same to the last sum, and leaves where it began as it was."""
+    part = sampled(world, 150)
+    settled = settle_in(part)
+    before = settled.state.open_left_ms.copy()
+    one, two = (live_through(part, settled, FACTUAL, spec("siloed")) for _ in range(2))
+    assert one.equals(two)
+    assert (settled.state.open_left_ms == before).all()
+    assert 100 < part.members.count < 200
+    assert part.members.weight.sum() == pytest.approx(world.members.weight.sum(), rel=0.25)
+
+
+def test_only_discovery_is_lived_through_in_pairs() -> None:
+    assert paired_worlds(make_world(scenario(spec("no_edge_tier"), panel=100))).is_empty()
+
+
+@pytest.mark.parametrize("name", sorted(SWITCHES))
+def test_every_switch_changes_something(name: str) -> None:
+    assert SWITCHES[name]
+    assert {field: getattr(FACTUAL, field) for field in SWITCHES[name]} != SWITCHES[name]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('switch = "siloed"', 'switch = "silod"', "did you mean siloed"),
+        ("to_day = 14", "to_day = 15", "multiple of 7"),
+        ("from_day = 7", "from_day = 14", "is not before"),
+        ("share = 0.5", "share = 1.5", "less than 1"),
+    ],
+)
+def test_an_experiment_that_cannot_be_is_refused_in_one_line(
+    tmp_path: object, old: str, new: str, told: str
+) -> None:
+    from pathlib import Path
+
+    from synthetic.scenario import scenario_text
+
+    section = '[[experiment]]\nname = "silos"\nswitch = "siloed"\nshare = 0.5\nfrom_day = 7\nto_day = 14\n'
+    path = Path(str(tmp_path)) / "s.toml"
+    text = scenario_text()[0] + "\n"
+    path.write_text(text + section, "utf-8")
+    assert load_scenario(path).experiment[0].switch == "siloed"
+    path.write_text(text + section.replace(old, new), "utf-8")
+    with pytest.raises(InputError, match=told):
+        load_scenario(path)
