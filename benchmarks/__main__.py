@@ -21,6 +21,7 @@ ORDER = (
     "replay",
     "cache",
     "retrieval",
+    "ranking",
     "emulator",
     "scale_out",
     "rollup",

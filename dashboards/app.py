@@ -33,6 +33,10 @@ page = st.navigation(
             help="What was promised, how much of the budget is left, when alerts fired.",
         ),
         st.Page(
+            "views/discovery.py", title="Discovery", icon=":material/explore:",
+            help="Whether members find something, how soon, what brings it; arms of experiments.",
+        ),
+        st.Page(
             "views/economics.py", title="Economics", icon=":material/payments:",
             help="What an hour of viewing costs; where an own CDN and AV1 pay.",
         ),

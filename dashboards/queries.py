@@ -19,11 +19,13 @@ from alerts.policy import BurnPolicy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
 from dashboards.context import FILTERS, Period, Span, Where
+from metrics.catalog import get_metric
 from metrics.errors import InputError
+from metrics.experiment import HEADLINE, compare
 from metrics.lake import Lake
 from metrics.ledger import Ledger, ledger
-from metrics.plan import BUCKET
-from metrics.query import measure
+from metrics.plan import BUCKET, check_dimensions
+from metrics.query import measure, survival
 from metrics.tree import explain
 
 __all__ = ["MINUTE_DIMENSIONS", "Source", "objectives", "ratios_attained"]
@@ -54,6 +56,18 @@ class Source:
     def contributions(self, metric: str, period: Period, versus: Period, where: Where) -> pl.DataFrame:
         """What moved ``metric``, by region and part; empty where a period has no data."""
         return _contributions(self, metric, period, versus, where)
+
+    def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
+        """:func:`metrics.query.survival` over a period."""
+        return _survived(self, name, where, period.start_ts_ms, period.end_ts_ms)
+
+    def experiments(self) -> list[str]:
+        """The experiments that members are assigned to."""
+        return _experiments(self)
+
+    def compare(self, experiment: str, period: Period, where: Where) -> pl.DataFrame:
+        """:func:`metrics.experiment.compare` over a period, of the metrics that the slice can be cut by."""
+        return _compared(self, experiment, where, period.start_ts_ms, period.end_ts_ms)
 
     def ledger(self) -> Ledger:
         """Sessions in, counted, excluded by reason."""
@@ -139,6 +153,37 @@ def _measured(
         grain=grain,
         intervals=intervals,
     )
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _survived(source: Source, name: str, where: Where, start_ts_ms: int, end_ts_ms: int) -> pl.DataFrame:
+    lake = Lake.open(Path(source.path))
+    return survival(lake, name, where=dict(where), start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _experiments(source: Source) -> list[str]:
+    assigned = Lake.open(Path(source.path)).scan("assignment").select(pl.col("experiment").unique()).collect()
+    return sorted(assigned["experiment"].to_list())
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _compared(
+    source: Source, experiment: str, where: Where, start_ts_ms: int, end_ts_ms: int
+) -> pl.DataFrame:
+    names = [name for name in HEADLINE if _can_cut(name, [dimension for dimension, _ in where])]
+    return compare(
+        Lake.open(Path(source.path)), names, experiment=experiment, where=dict(where), start_ts_ms=start_ts_ms,
+        end_ts_ms=end_ts_ms,
+    )  # fmt: skip
+
+
+def _can_cut(name: str, dimensions: list[str]) -> bool:
+    try:
+        check_dimensions([get_metric(name)], dimensions)
+    except InputError:
+        return False
+    return True
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -188,18 +188,71 @@ _DISCOVERY = (
         "ratio", _PERCENT, "start", m.rec_driven_hours, m.attributed_hours, limit=0.8, source=_CONTRACT,
     ),
     Metric(
+        "incremental_play_ratio", "Incremental plays", "Of qualified plays per member-day outside a holdout without "
+        "personal recommendations, the share that the holdout does not have: what recommendations bring beyond what "
+        "members would have found anyway. Needs an experiment with a holdout.",
+        "ratio", _PERCENT, "start", m.qualified_plays, m.member_days, is_incremental=True, is_signed=True,
+    ),
+    Metric(
+        "incremental_hours_ratio", "Incremental hours", "Of time playing per member-day outside a holdout without "
+        "personal recommendations, the share that the holdout does not have.",
+        "ratio", _PERCENT, "start", m.playing_hours, m.member_days, is_incremental=True, is_signed=True,
+    ),
+    Metric(
         "take_rate", "Take rate", "Impressions that were played, of those the member looked at.",
         "ratio", _PERCENT, "event", m.examined_and_played, m.examined,
     ),
     Metric(
-        "time_to_find_p50_ms", "Time to find, p50", "Opening the home page to the play instruction, of visits "
-        "that led to a play; visits that led to none are not in it.",
+        "time_to_find_p50_ms", "Time to find, median", "Opening the service to the play instruction, of visits that "
+        "do not go on with a title. Who leaves without one was still looking when they left: Kaplan and Meier, with "
+        "leaving as censoring. Unknown where fewer than half would have found something.",
+        "ms", _MS, "start", m.found_after_ms, quantile=_P50, better="lower", source="Kaplan and Meier 1958",
+        drivers=(Driver("browse_abandonment_ratio", "influence"), Driver("take_rate", "influence")),
+    ),
+    Metric(
+        "browse_to_play_p50_ms", "Browsing before a play, p50", "Opening the home page to the play instruction, of "
+        "visits that led to a play; visits that led to none are not in it, so it flatters.",
         "ms", _MS, "start", m.browse_ms, quantile=_P50, better="lower",
     ),
     Metric(
+        "browse_abandonment_ratio", "Browse abandonment", "Visits that ended without a play instruction, of those "
+        "that do not go on with a title.",
+        "ratio", _PERCENT, "start", m.abandoned, m.visits, better="lower",
+    ),
+    Metric(
+        "search_success_ratio", "Search success", "Searches of which an answer was played, of searches.",
+        "ratio", _PERCENT, "event", m.searches_played, m.searches,
+    ),
+    Metric(
+        "search_to_home_transfer_ratio", "Search-to-home transfer", "How far a search moves the home page: of its "
+        "places that were not of the genre the search was about, the share that are after it (less those lost). "
+        "Exactly 0 where the home page does not learn from searches.",
+        "ratio", _PERCENT, "event", m.home_moved, m.home_movable, is_signed=True,
+    ),
+    Metric(
+        "effective_catalogue_size", "Effective catalogue size", "How many titles the time playing is spread over, if "
+        "evenly: twice the mean rank of a title by hours, less one. 1 is one title watched by all. A larger sample "
+        "shows more of the tail: compare slices and arms of like size.",
+        "titles", "{:,.0f}", "start", m.playing_hours, spread="rank", across="content_id",
+        source="Gomez-Uribe and Hunt 2015, section 4.1",
+    ),
+    Metric(
+        "effective_catalogue_simpson", "Effective catalogue size, inverse Simpson", "One over the chance that two "
+        "hours of viewing are of the same title: weighs what is watched most.",
+        "titles", "{:,.0f}", "start", m.playing_hours, spread="hill_2", across="content_id",
+        source="Hill 1973, order 2",
+    ),
+    Metric(
+        "first_week_genres", "First-week breadth", "How many genres the home pages of a member's first seven days "
+        "are spread over, if evenly (the exponential of Shannon's entropy), mean over members: small is a bubble.",
+        "genres", "{:,.2f}", "event", m.first_week_shown, spread="hill_1", across="genre", within="subscriber_id",
+        source="Hill 1973, order 1",
+    ),
+    Metric(
         "first_session_success_ratio", "First-session success",
-        "A qualified play found within 90 s, of a new account's first sessions.",
-        "ratio", _PERCENT, "start", m.first_successes, m.first_sessions, source="north-star tree",
+        "First visits of new accounts that led to a qualified play within 90 s; visits that led to none count.",
+        "ratio", _PERCENT, "start", m.first_successes, m.first_visits, source="north-star tree",
+        drivers=(Driver("first_week_genres", "influence"), Driver("home_latency_p99_ms", "influence")),
     ),
     Metric(
         "home_latency_p50_ms", "Home latency, p50", "Request to ranked home page, of pages answered.",
@@ -236,6 +289,16 @@ _MEMBERS = (
         "at risk: the complement of monthly churn.",
         "ratio/month", _PERCENT, "day", m.months_less_churned, m.member_months,
         drivers=(Driver("watch_hours_per_subscriber", "influence"),),
+    ),
+    Metric(
+        "hours_per_member_day", "Hours per member-day", "Time playing over membership-days, trials included. A slice "
+        "has its own members: what arms of an experiment are compared on.",
+        "h/subscriber-day", "{:,.3f} h", "start", m.playing_hours, m.member_days,
+    ),
+    Metric(
+        "plays_per_member_day", "Plays per member-day", "Qualified plays over membership-days, trials included. A "
+        "slice has its own members.",
+        "plays/subscriber-day", "{:,.3f}", "start", m.qualified_plays, m.member_days,
     ),
     Metric(
         "trial_to_paid_ratio", "Trial-to-paid conversion", "Trials that became paying, of trials that ended.",
@@ -307,6 +370,13 @@ _MONEY = (
         "Effective cost of delivery, encoding and control plane over paying member-months (30.4375 days); a "
         "slice keeps the denominator. The clock is delivery's: a member-day counts on its UTC day.",
         "USD/subscriber-month", _USD, "delivery", m.cost_usd, m.member_months_whole, better="lower",
+        source="FOCUS 1.2",
+    ),
+    Metric(
+        "content_cost_per_retained_subscriber_usd", "Content cost per retained subscriber", "Effective cost of charges "
+        "of the pool `content` over months at risk less members who left: what a month of a member who stays costs "
+        "in content. Unknown where no charge is of that pool.",
+        "USD/subscriber-month", _USD, "delivery", m.content_cost_usd, m.months_retained_whole, better="lower",
         source="FOCUS 1.2",
     ),
 )  # fmt: skip

@@ -55,6 +55,8 @@ TABLES = (
     "minute_count",
     "delivery",
     "control_request",
+    "visit",
+    "search",
     "impression",
     "fill",
 )
@@ -125,7 +127,7 @@ def source_of(lake: Lake) -> Source:
 def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any] | None:
     """What :func:`metrics.plan.roll_up` gives for ``key``, out of the smallest cube that tells it; None without."""
     bounds = (cut.start_ts_ms, cut.end_ts_ms, None if key.is_level else cut.grain_ms)
-    if key.table not in TABLES or any(bound is not None and bound % DAY_MS for bound in bounds):
+    if key.table not in TABLES or key.groups or any(bound is not None and bound % DAY_MS for bound in bounds):
         return None
     where = {name: values for name, values in cut.where if key.is_sliced or name in SERVICE_FILTERS}
     by = cut.by if key.is_sliced else ()
@@ -222,7 +224,7 @@ def _wanted(table: str) -> dict[PartKey, list[Part]]:
     by_none = parts_by_key(METRICS.values(), Cut())
     wanted: dict[PartKey, list[Part]] = {}
     for key, parts in (*by_day.items(), *((key, parts) for key, parts in by_none.items() if not key.sketch)):
-        if key.table == table:
+        if key.table == table and not key.groups:
             wanted.setdefault(replace(key, is_sliced=True), []).extend(parts)
     return wanted
 

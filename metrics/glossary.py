@@ -51,7 +51,13 @@ def _entry(metric: Metric) -> str:
 def _formula(metric: Metric) -> str:
     top = _part(metric.numerator)
     if metric.quantile is not None:
-        return f"the {float(metric.quantile):.0%} quantile of {top}, from merged buckets (error at most 1 %)"
+        of = f"the time to {top}, by Kaplan and Meier" if metric.kind == "survival" else top
+        return f"the {float(metric.quantile):.0%} quantile of {of}, from merged buckets (error at most 1 %)"
+    if metric.kind == "spread":
+        each = f", of each `{metric.within}` and on average" if metric.within else ""
+        return f"the effective number of `{metric.across}` that {top} is spread over{each}"
+    if metric.denominator is not None and metric.kind == "incremental":
+        return f"1 − ({top} ÷ {_part(metric.denominator)} in the holdout) ÷ (the same outside of it)"
     return top if metric.denominator is None else f"{top} ÷ {_part(metric.denominator)}"
 
 

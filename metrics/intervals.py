@@ -21,13 +21,18 @@ _T = 1.6955187889
 
 
 def jackknife(
-    values: pl.DataFrame, deleted: pl.DataFrame, keys: Sequence[str], *, is_share: bool
+    values: pl.DataFrame,
+    deleted: pl.DataFrame,
+    keys: Sequence[str],
+    *,
+    is_share: bool,
+    is_signed: bool = False,
 ) -> pl.DataFrame:
     """``keys, low, high`` from ``values`` (``keys, value``) and ``deleted`` (``keys, replicate, value``).
 
     ``deleted`` holds the figure without each group, for all 32. Where a figure without a group does not exist
     (everything is in that group), there is no interval: null. A share stays within 0..1, all else above 0 where
-    the figure is.
+    the figure is, unless it ``is_signed``.
     """
     on = list(keys)
     spread = (deleted.group_by(on) if on else deleted.group_by(pl.lit(0).alias("_one"))).agg(
@@ -40,6 +45,6 @@ def jackknife(
     error = (pl.col("squares") * (REPLICATES - 1) / REPLICATES).sqrt() * _T
     error = pl.when(pl.col("groups") == REPLICATES).then(error)
     low, high = pl.col("value") - error, pl.col("value") + error
-    low = pl.when(pl.col("value") >= 0).then(low.clip(lower_bound=0)).otherwise(low)
+    low = low if is_signed else pl.when(pl.col("value") >= 0).then(low.clip(lower_bound=0)).otherwise(low)
     high = high.clip(upper_bound=1) if is_share else high
     return joined.select(*on, low.alias("low"), high.alias("high"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -12,34 +13,39 @@ from metrics.parts import Part, Rows
 
 __all__ = [
     "ATTEMPTS", "ATTRIBUTED", "ATTRIBUTED_PLAYS", "AT_RISK", "BROWSED", "CHARGES_USD", "CLASSED",
-    "CONTROL_REQUESTS", "COST_POOLS", "DAYS_PER_MONTH", "DELIVERED", "DELIVERY_CHARGES", "DERIVED",
-    "ENCODING_CHARGES", "EXAMINED", "FILLS", "FIRST_SESSIONS", "FIRST_SUCCESS_MS", "HOME_ANSWERED",
-    "HOME_REQUESTS", "LATE_START_MS", "MINUTES", "OUTCOME_TOLD", "PAYING", "PEAK_KNOWN", "PLAYING_TOLD",
-    "QUALIFIED", "QUALIFIED_MS", "STALL_MS_TOLD", "STARTED", "TIMED", "TIMED_OR_EXITED", "TRIALS_ENDED",
-    "any_failures", "attempts", "attributed_hours", "attributed_plays", "average_members",
-    "average_members_sliced", "browse_ms", "churned", "classed_gigabytes", "control_errors",
-    "control_requests", "cost_usd", "delivered_gigabytes", "delivery_cost_usd", "edge_gigabytes",
-    "encoding_cost_usd", "examined", "examined_and_played", "exits_before_start", "fill_planned",
-    "fill_pushed", "first_sessions", "first_successes", "home_degraded", "home_latency_ms", "home_pages",
-    "home_pages_late", "home_requests", "media_bits", "media_ms", "member_months", "member_months_whole",
-    "minute_late", "minute_starts_and_exits", "missed_gigabytes", "months_less_churned", "peak_kbps",
-    "peak_sessions", "playback_failures", "playing_hours", "playing_ms", "qualified_hours",
+    "CONTENT_CHARGES", "CONTROL_REQUESTS", "COST_POOLS", "DAYS_PER_MONTH", "DELIVERED",
+    "DELIVERY_CHARGES", "DERIVED", "DISCOVERY_VISITS", "ENCODING_CHARGES", "EXAMINED", "FILLS",
+    "FIRST_SUCCESS_MS", "FIRST_VISITS", "FIRST_WEEK", "FIRST_WEEK_DAYS", "HOME_ANSWERED", "HOME_REQUESTS",
+    "LATE_START_MS", "MEMBERS", "MINUTES", "OUTCOME_TOLD", "PAYING", "PEAK_KNOWN", "PLAYING_TOLD", "QUALIFIED",
+    "QUALIFIED_MS", "SEARCHES", "SEARCHES_MOVED", "STALL_MS_TOLD", "STARTED", "TIMED", "TIMED_OR_EXITED",
+    "TRIALS_ENDED", "VISITS", "abandoned", "any_failures", "attempts", "attributed_hours",
+    "attributed_plays", "average_members", "average_members_sliced", "browse_ms", "churned",
+    "classed_gigabytes", "content_cost_usd", "control_errors", "control_requests", "cost_usd",
+    "delivered_gigabytes", "delivery_cost_usd", "edge_gigabytes", "encoding_cost_usd", "examined",
+    "examined_and_played", "exits_before_start", "fill_planned", "fill_pushed", "first_successes",
+    "first_visits", "first_week_shown", "found_after_ms", "home_degraded", "home_latency_ms",
+    "home_movable", "home_moved", "home_pages", "home_pages_late", "home_requests", "media_bits",
+    "media_ms", "member_days", "member_months", "member_months_whole", "minute_late",
+    "minute_starts_and_exits", "missed_gigabytes", "months_less_churned", "months_retained_whole",
+    "peak_kbps", "peak_sessions", "playback_failures", "playing_hours", "playing_ms", "qualified_hours",
     "qualified_plays", "qualified_sessions", "rebuffered", "rec_driven_hours", "rec_driven_plays",
-    "seek_stall_ms", "seek_stalls", "session_gigabytes", "stall_ms", "stall_seconds",
-    "stalled_viewer_minutes", "stalls", "stalls_all", "start_failures", "start_failures_business",
-    "start_failures_technical", "start_failures_unclassed", "starts", "starts_and_exits",
-    "starts_and_exits_late", "starts_late", "starts_timed", "startup_ms", "switches", "trials_converted",
-    "trials_ended", "unqualified_hours", "watched_ms", "watched_viewer_minutes",
+    "searches", "searches_played", "seek_stall_ms", "seek_stalls", "session_gigabytes", "stall_ms",
+    "stall_seconds", "stalled_viewer_minutes", "stalls", "stalls_all", "start_failures",
+    "start_failures_business", "start_failures_technical", "start_failures_unclassed", "starts",
+    "starts_and_exits", "starts_and_exits_late", "starts_late", "starts_timed", "startup_ms",
+    "switches", "trials_converted", "trials_ended", "unqualified_hours", "visits", "watched_ms",
+    "watched_viewer_minutes",
 ]  # fmt: skip
 
 LATE_START_MS = 2_000
 QUALIFIED_MS = 120_000
 FIRST_SUCCESS_MS = 90_000
+FIRST_WEEK_DAYS = 7
 DAYS_PER_MONTH = Fraction(487, 16)  # 30.4375: 365.25 / 12
 
 _MS_PER_HOUR = Fraction(3_600_000)
 _BYTES_PER_GB = Fraction(10**9)
-_S, _M, _D, _C = "playback_session", "membership", "delivery", "charge"
+_S, _M, _D, _C, _V = "playback_session", "membership", "delivery", "charge", "visit"
 _col = nw.col
 
 _started = _col("outcome").is_in(["played", "playback_failure"])
@@ -75,14 +81,30 @@ ATTRIBUTED_PLAYS = Rows(
     "attributed_plays", _S, _qualified & ~_col("is_rec_driven").is_null(), needs=("playing",)
 )
 ATTRIBUTED = Rows("attributed", _S, ~_col("is_rec_driven").is_null())
-FIRST_SESSIONS = Rows("first_sessions", _S, _col("is_first_session"))
+VISITS = Rows("visits", _V)
+# Who opens the service to go on with a title has found it before.
+_looking = _col("surface").is_null() | (_col("surface") != "continue")
+DISCOVERY_VISITS = Rows("discovery_visits", _V, _looking)
+# A play whose time playing is not told is neither a success nor a failure.
+FIRST_VISITS = Rows(
+    "first_visits", _V, _col("is_first_visit") & (~_col("is_found") | ~_col("playing_ms").is_null())
+)
+SEARCHES = Rows("searches", "search", ~_col("is_played").is_null())
+_page_told = ~_col("home_after_count").is_null() & ~_col("home_before_count").is_null()
+SEARCHES_MOVED = Rows("searches_moved", "search", _page_told & ~_col("home_count").is_null())
 BROWSED = Rows("browsed", _S, ~_col("browse_ms").is_null(), needs=("browse",))
 PEAK_KNOWN = Rows("peak_known", _S, ~_col("peak_bitrate_kbps").is_null())
+MEMBERS = Rows("members", _M, _col("status").is_in(["trial", "paying"]))
 PAYING = Rows("paying", _M, _col("status") == "paying")
 HOME_ANSWERED = Rows("home_answered", "control_request", (_col("service") == "home") & (_col("status") < 400))
 HOME_REQUESTS = Rows("home_requests", "control_request", _col("service") == "home")
 CONTROL_REQUESTS = Rows("control_requests", "control_request")
 EXAMINED = Rows("examined", "impression", _col("is_examined"))
+FIRST_WEEK = Rows(
+    "first_week",
+    "impression",
+    (_col("tenure_days") < FIRST_WEEK_DAYS) & (_col("surface") == "home") & ~_col("genre").is_null(),
+)
 DELIVERED = Rows("delivered", _D)
 CLASSED = Rows("classed", _D, ~_col("miss_class").is_null())
 MINUTES = Rows("minutes", "minute_count")
@@ -91,6 +113,7 @@ _in_usd = _col("BillingCurrency") == "USD"
 COST_POOLS = ("delivery", "encoding", "control_plane")
 CHARGES_USD = Rows("charges_usd", _C, _in_usd & _col("x_cost_pool").is_in(COST_POOLS))
 DELIVERY_CHARGES = Rows("delivery_charges", _C, _in_usd & (_col("x_cost_pool") == "delivery"))
+CONTENT_CHARGES = Rows("content_charges", _C, _in_usd & (_col("x_cost_pool") == "content"))
 ENCODING_CHARGES = Rows("encoding_charges", _C, _in_usd & (_col("x_cost_pool") == "encoding"))
 
 
@@ -170,12 +193,27 @@ attributed_hours = _hours("attributed_hours", ATTRIBUTED.telling("playing"), _co
 rec_driven_hours = _hours(
     "rec_driven_hours", ATTRIBUTED.telling("playing"), _flag(_col("is_rec_driven")) * _col("playing_ms")
 )
-first_sessions = _count("first_sessions", FIRST_SESSIONS)
-first_successes = _count(
-    "first_successes",
-    FIRST_SESSIONS.telling("playing", "browse"),
-    _qualified & (_col("browse_ms") <= FIRST_SUCCESS_MS),
+visits = _count("visits", DISCOVERY_VISITS, unit="visits")
+abandoned = _count("abandoned", DISCOVERY_VISITS, ~_col("is_found"), unit="visits")
+found_after_ms = Part(
+    "found_after_ms",
+    DISCOVERY_VISITS,
+    _flag(_col("is_found")),
+    "visits",
+    is_flag=True,
+    after=_col("browse_ms"),
 )
+first_visits = _count("first_visits", FIRST_VISITS, unit="visits")
+first_successes = _count(
+    "first_successes", FIRST_VISITS, _qualified & (_col("browse_ms") <= FIRST_SUCCESS_MS), unit="visits"
+)
+searches = _count("searches", SEARCHES, unit="searches")
+searches_played = _count("searches_played", SEARCHES, _col("is_played"), unit="searches")
+home_moved = Part(
+    "home_moved", SEARCHES_MOVED, _col("home_after_count") - _col("home_before_count"), "places"
+)
+home_movable = Part("home_movable", SEARCHES_MOVED, _col("home_count") - _col("home_before_count"), "places")
+first_week_shown = _count("first_week_shown", FIRST_WEEK, unit="impressions")
 browse_ms = _ms("browse_ms", BROWSED, _col("browse_ms"))
 examined = _count("examined", EXAMINED, unit="impressions")
 examined_and_played = _count("examined_and_played", EXAMINED, _col("is_played"), unit="impressions")
@@ -183,6 +221,7 @@ examined_and_played = _count("examined_and_played", EXAMINED, _col("is_played"),
 # Members
 average_members = Part("average_members", PAYING, unit="subscribers", is_level=True, is_whole=True)
 average_members_sliced = Part("average_members_sliced", PAYING, unit="subscribers", is_level=True)
+member_days = Part("member_days", MEMBERS, unit="subscriber-days")
 member_months = Part("member_months", PAYING, unit="subscriber-months", per=DAYS_PER_MONTH)
 member_months_whole = Part(
     "member_months_whole", PAYING, unit="subscriber-months", per=DAYS_PER_MONTH, is_whole=True
@@ -199,6 +238,7 @@ months_less_churned = Part(
     "subscriber-months",
     DAYS_PER_MONTH * 16,
 )
+months_retained_whole = replace(months_less_churned, name="months_retained_whole", is_whole=True)
 _trial_paid = (_col("previous_status") == "trial") & (_col("status") == "paying")
 _trial_left = ((_col("status") == "trial") & _col("is_churned")) | (
     (_col("previous_status") == "trial") & (_col("status") == "lapsed") & ~_col("previous_is_churned")
@@ -251,3 +291,4 @@ fill_pushed = Part("fill_pushed", FILLS, _col("pushed_bytes"), "GB", _BYTES_PER_
 cost_usd = Part("cost_usd", CHARGES_USD, _col("EffectiveCost"), "USD")
 delivery_cost_usd = Part("delivery_cost_usd", DELIVERY_CHARGES, _col("EffectiveCost"), "USD")
 encoding_cost_usd = Part("encoding_cost_usd", ENCODING_CHARGES, _col("EffectiveCost"), "USD")
+content_cost_usd = Part("content_cost_usd", CONTENT_CHARGES, _col("EffectiveCost"), "USD")

@@ -107,7 +107,12 @@ def _incident_names_its_metric(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(metric=pl.coalesce("metric", told) if "metric" in frame.columns else told)
 
 
+def _as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns that the next version adds and nothing of old tells: null, which the contract fills in."""
+    return frame
+
+
 STEPS: Mapping[int, Mapping[str, Step]] = MappingProxyType(
-    {1: {"truth_incident": _incident_names_its_metric}},
+    {1: {"truth_incident": _incident_names_its_metric}, 2: {"impression": _as_it_is}},
 )
 """What becomes of a table's rows on the way from a version to the next."""

@@ -18,12 +18,25 @@ import polars as pl
 from metrics.telemetry import TABLES
 from metrics.unknown import told
 
-__all__ = ["COUNTED", "Clock", "Part", "Rows", "clock_column", "dimensions_of", "is_weighted"]
+__all__ = [
+    "ARMS",
+    "COUNTED",
+    "Clock",
+    "Part",
+    "Rows",
+    "clock_column",
+    "dimensions_of",
+    "has_arms",
+    "is_weighted",
+]
 
 Clock = Literal["start", "end", "delivery", "day", "event"]
 
 COUNTED: Mapping[str, nw.Expr] = MappingProxyType({"playback_session": nw.col("excluded_reason").is_null()})
 """By table, the rows that may count at all; :func:`metrics.rollup.rollup` applies it."""
+
+ARMS, HOLDOUT = ("experiment", "arm"), "is_holdout"
+"""Dimensions of every table of members, by the table ``assignment`` (:mod:`metrics.arms`); and what metrics ask."""
 
 _CLOCK_COLUMNS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
@@ -41,7 +54,9 @@ _CHARGE_DIMENSIONS = {
     "codec": "x_codec",
     "cdn": "x_cdn",
 }
-_IDENTITIES = {"session_id", "viewer_id", "subscriber_id", "impression_id", "flags", "excluded_reason"}
+_IDENTITIES = {
+    "session_id", "viewer_id", "subscriber_id", "impression_id", "visit_id", "search_id", "flags", "excluded_reason",
+}  # fmt: skip
 _INTEGER_DIMENSIONS = {"asn", "row", "slot"}
 # Parts of the same name whose rows must tell more are other parts: ``starts|stalls``.
 _TELLING = "|"
@@ -81,7 +96,8 @@ class Part:
     ``unit`` is what the sum is shown in, ``per`` how many of the summed unit make one of it (3,600,000 ms an
     hour). A part ``is_level`` when it is an average over the days of the period (paying members): its sum is
     divided by the days that have data. A part ``is_whole`` when dimensions do not slice it, so that slices of
-    a metric over it add up. A part ``is_flag`` when its value is 0 or 1.
+    a metric over it add up. A part ``is_flag`` when its value is 0 or 1. ``after`` is the time to what a flag
+    flags, or to when looking ended without it.
     """
 
     name: str
@@ -92,6 +108,7 @@ class Part:
     is_level: bool = False
     is_whole: bool = False
     is_flag: bool = False
+    after: nw.Expr | None = None
 
     @property
     def table(self) -> str:
@@ -119,6 +136,11 @@ def is_weighted(table: str) -> bool:
     return "weight" in TABLES[table].schema
 
 
+def has_arms(table: str) -> bool:
+    """Whether rows of the table are a member's, and so of an experiment's arm."""
+    return is_weighted(table) and "subscriber_id" in TABLES[table].schema
+
+
 def clock_column(table: str, clock: Clock) -> str:
     """The instant that says when a row of ``table`` counts on ``clock``."""
     return _CLOCK_COLUMNS.get((table, clock), "ts_ms")
@@ -138,6 +160,7 @@ def dimensions_of(table: str) -> Mapping[str, str]:
         for name, dtype in schema.items()
         if (dtype in (pl.String, pl.Boolean) or name in _INTEGER_DIMENSIONS) and name not in _IDENTITIES
     ]
+    names += [name for name in ARMS if has_arms(table)]
     return {name: name for name in names}
 
 

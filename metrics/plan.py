@@ -14,12 +14,13 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoLazyFrame
 
+from metrics.arms import experiment_of, holdout_of, with_arms
 from metrics.charges import in_force, spread_charges
 from metrics.engine import collect
 from metrics.errors import InputError, did_you_mean
 from metrics.measures import DERIVED
 from metrics.metric import Metric
-from metrics.parts import Part, clock_column, dimensions_of, is_weighted
+from metrics.parts import ARMS, HOLDOUT, Part, clock_column, dimensions_of, has_arms, is_weighted
 from metrics.period import DAY_MS, bucket_start
 from metrics.quantiles import with_bucket
 from metrics.rollup import add_up, filter_rows, merge, rollup, summands
@@ -35,6 +36,7 @@ __all__ = [
     "PartKey",
     "Source",
     "check_dimensions",
+    "group_column",
     "part_key",
     "parts_by_key",
     "roll_up",
@@ -68,13 +70,15 @@ class Cut:
 
 @dataclass(frozen=True)
 class PartKey:
-    """Parts with the same key are rolled up together. ``sketch`` names the part whose values are bucketed."""
+    """Parts with the same key are rolled up together. ``sketch`` names the part whose values are bucketed;
+    ``groups`` are columns to add up by beside the dimensions."""
 
     table: str
     clock: str
     is_sliced: bool
     is_level: bool
     sketch: str | None
+    groups: tuple[str, ...] = ()
 
 
 def _nothing(key: PartKey, parts: Sequence[Part], cut: Cut) -> None:
@@ -96,7 +100,14 @@ def part_key(metric: Metric, part: Part, cut: Cut) -> PartKey:
     is_timed = cut.start_ts_ms is not None or cut.end_ts_ms is not None or cut.grain_ms is not None
     default = clock_column(part.table, "end")
     sketch = part.name if metric.quantile is not None else None
-    return PartKey(part.table, clock if is_timed else default, part.is_sliced, part.is_level, sketch)
+    return PartKey(
+        part.table, clock if is_timed else default, part.is_sliced, part.is_level, sketch, metric.groups
+    )
+
+
+def group_column(name: str) -> str:
+    """The column of a rollup that holds a group of a metric's own; a dimension may be of the same name."""
+    return f"group:{name}"
 
 
 def check_dimensions(metrics: Sequence[Metric], names: Sequence[str]) -> None:
@@ -131,6 +142,8 @@ def roll_up(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[PartKey
     found = {key: source.ready(key, parts, cut) for key, parts in wanted.items()}
     unread = sorted({key.table for key in wanted if found[key] is None})
     tables = {table: nw.from_native(source.scan(table)) for table in unread}
+    if {*cut.by, *dict(cut.where)} & set(ARMS) or any(HOLDOUT in key.groups for key in wanted):
+        tables = _with_arms(source, tables, cut)
     lazy = [
         frame if frame is not None else rolled(tables[key.table], key, wanted[key], cut)
         for key, frame in found.items()
@@ -176,16 +189,40 @@ def _some_subscribers(rows: nw.LazyFrame[Any], parts: Sequence[Part]) -> Iterato
         yield rows.filter(nw.col(REPLICATE) % some == n)
 
 
+def _with_arms(
+    source: Source, tables: dict[str, nw.LazyFrame[Any]], cut: Cut
+) -> dict[str, nw.LazyFrame[Any]]:
+    """The tables of members with the arm of the experiment: of the one asked for by a slice, or the only one.
+
+    Where no arm is asked for and no experiment has a holdout, all are outside of one.
+    """
+    asked = dict(cut.where).get("experiment", (None,))
+    if len(asked) > 1:
+        raise InputError("arms of several experiments", mend="ask for one experiment at a time")
+    assignments = nw.from_native(source.scan("assignment"))
+    is_by_arm = {*cut.by, *dict(cut.where)} & set(ARMS)
+    experiment = experiment_of(assignments, asked[0]) if is_by_arm else holdout_of(assignments)
+    mine = {name: rows for name, rows in tables.items() if has_arms(name)}
+    if experiment is None:
+        nothing = nw.lit(None, nw.Boolean()).alias(HOLDOUT)
+        return tables | {name: rows.with_columns(nothing) for name, rows in mine.items()}
+    return tables | {
+        name: with_arms(rows, assignments, experiment, clock_column(name, "start"))
+        for name, rows in mine.items()
+    }
+
+
 def _keys(key: PartKey, cut: Cut) -> list[str]:
     """The columns that rows are grouped by; dimensions apart from columns of the same name that parts read."""
     keys = [f"by:{name}" for name in cut.by] if key.is_sliced else []
     keys += [DAY] if key.is_level else cut.bucket
     keys += [REPLICATE] if cut.replicates and is_weighted(key.table) else []
+    keys += [group_column(name) for name in key.groups]
     return keys + ([SKETCH] if key.sketch is not None else [])
 
 
 def _named(frame: nw.LazyFrame[Any], cut: Cut) -> nw.LazyFrame[Any]:
-    """Dimensions under their public names."""
+    """Dimensions under their public names; groups keep theirs, since they may be the same columns."""
     names = set(frame.collect_schema().names())
     return frame.rename({f"by:{name}": name for name in cut.by if f"by:{name}" in names})
 
@@ -223,11 +260,17 @@ def _prepared(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut:
             rows = rows.with_columns(bucket_start(nw.col(key.clock), cut.grain_ms).alias(BUCKET))
     rows = rows.with_columns(nw.col(dimensions[name]).alias(f"by:{name}") for name in by) if by else rows
     rows = rows.with_columns(nw.col("ts_ms").alias(DAY)) if key.is_level else rows
+    if key.sketch is not None or key.groups:
+        # What does not count makes no bucket or group of its own.
+        counted = parts[0].of.condition if len({part.of.name for part in parts}) == 1 else None
+        rows = rows if counted is None else rows.filter(counted)
+        rows = rows.with_columns(nw.col(name).alias(group_column(name)) for name in key.groups)
+        if HOLDOUT in key.groups:
+            rows = rows.filter(~nw.col(HOLDOUT).is_null())
     if key.sketch is not None:
-        value = parts[0].value
+        value = parts[0].value if parts[0].after is None else parts[0].after
         assert value is not None, f"{parts[0].name} has no value to take a quantile of"
-        counted = parts[0].of.condition
-        rows = with_bucket(rows if counted is None else rows.filter(counted), value, SKETCH)
+        rows = with_bucket(rows, value, SKETCH)
     return rows
 
 

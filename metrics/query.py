@@ -12,20 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 from narwhals.typing import IntoLazyFrame
 
-from metrics.catalog import Metric, get_metric
+from metrics.catalog import METRICS, Metric, get_metric
 from metrics.cube import source_of
 from metrics.errors import InputError
+from metrics.figures import figures, grouped, sample_part
 from metrics.intervals import jackknife
 from metrics.lake import Lake
-from metrics.parts import Part, is_weighted
+from metrics.parts import is_weighted
 from metrics.period import DAY_MS, grain_ms
-from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, Source, check_dimensions, part_key, roll_up
-from metrics.quantiles import quantile_of_buckets, quantile_without_each
-from metrics.rollup import n_columns
-from metrics.sides import EXACT, SAMPLE, join, quotient, side, total, without_each
-from metrics.telemetry import REPLICATES
+from metrics.plan import Cut, PartKey, Source, check_dimensions, roll_up
+from metrics.sides import join
+from metrics.survival import curve
 
-__all__ = ["check_cut", "measure", "measure_frames"]
+__all__ = ["check_cut", "cut_of", "measure", "measure_frames", "survival"]
 
 Where = Mapping[str, Sequence[str | None]]
 
@@ -75,6 +74,28 @@ def measure_frames(
     return _measure(source, names, by, where, start_ts_ms, end_ts_ms, grain, intervals)
 
 
+def survival(
+    source: Lake | Mapping[str, IntoLazyFrame],
+    name: str,
+    *,
+    by: Sequence[str] = (),
+    where: Where | None = None,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+) -> pl.DataFrame:
+    """The whole curve of a metric of kind ``survival``, as :func:`metrics.survival.curve` gives it.
+
+    Raises :class:`~metrics.errors.InputError` for a metric of another kind, and as :func:`measure`.
+    """
+    metric = get_metric(name)
+    if metric.kind != "survival":
+        curves = [known for known, one in METRICS.items() if one.kind == "survival"]
+        raise InputError(f"{name} is no time to an event", mend=f"ask for {', '.join(curves)}")
+    cut = cut_of([metric], by, where, start_ts_ms, end_ts_ms, None, intervals=True)
+    rows = source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
+    return curve(grouped(metric, roll_up(rows, [metric], cut), cut), by=cut.by)
+
+
 def check_cut(names: Sequence[str], dimensions: Sequence[str], grain: str | None = None) -> None:
     """Raise :class:`~metrics.errors.InputError` where a metric cannot be cut by a dimension or a grain."""
     metrics = [get_metric(name) for name in names]
@@ -102,6 +123,24 @@ def _measure(
     metrics = [get_metric(name) for name in dict.fromkeys(names)]
     if not metrics:
         raise InputError("no metric asked for", mend="name at least one")
+    cut = cut_of(metrics, by, where, start_ts_ms, end_ts_ms, grain, intervals)
+    rolled = roll_up(source, metrics, cut)
+    rows = [_measured(metric, rolled, cut) for metric in metrics]
+    order = {metric.name: place for place, metric in enumerate(metrics)}
+    place = pl.col("metric").replace_strict(order, return_dtype=pl.Int64)
+    return pl.concat(rows).sort(place, *cut.bucket, *cut.by, nulls_last=True)
+
+
+def cut_of(
+    metrics: Sequence[Metric],
+    by: Sequence[str],
+    where: Where | None,
+    start_ts_ms: int | None,
+    end_ts_ms: int | None,
+    grain: str | None,
+    intervals: bool,
+) -> Cut:
+    """How the telemetry is to be cut, if these metrics can be."""
     if start_ts_ms is not None and end_ts_ms is not None and start_ts_ms >= end_ts_ms:
         raise InputError("the period ends before it starts", mend="give a start before the end")
     cut = Cut(
@@ -113,19 +152,20 @@ def _measure(
         intervals,
     )
     check_cut([metric.name for metric in metrics], [*cut.by, *(name for name, _ in cut.where)], grain)
-    rolled = roll_up(source, metrics, cut)
-    rows = [_measured(metric, rolled, cut) for metric in metrics]
-    order = {metric.name: place for place, metric in enumerate(metrics)}
-    place = pl.col("metric").replace_strict(order, return_dtype=pl.Int64)
-    return pl.concat(rows).sort(place, *cut.bucket, *cut.by, nulls_last=True)
+    return cut
 
 
 def _measured(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> pl.DataFrame:
     keys = [*cut.by, *cut.bucket]
-    divide = _quantiles if metric.kind == "quantile" else _ratios
-    found = divide(metric, rolled, cut, keys)
+    found, deleted = figures(metric, rolled, cut, keys)
+    if cut.replicates and deleted is not None:
+        is_share = metric.unit == "ratio"
+        bounds = jackknife(found, deleted, keys, is_share=is_share, is_signed=metric.is_signed)
+        found = join(found, bounds, keys)
+    elif cut.replicates:
+        found = found.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("low", "high"))
     weight = pl.col("w").cast(pl.Float64)
-    is_panel = pl.lit(is_weighted(_sample_part(metric).table)) & (pl.col("w2") > 0)
+    is_panel = pl.lit(is_weighted(sample_part(metric).table)) & (pl.col("w2") > 0)
     kish = pl.when(is_panel).then(weight * weight / pl.col("w2").cast(pl.Float64))
     return found.select(
         *cut.by,
@@ -139,100 +179,3 @@ def _measured(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) 
         kish.alias("n_effective"),
         *(("low", "high") if cut.replicates else ()),
     )
-
-
-def _ratios(
-    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
-) -> pl.DataFrame:
-    sides = [side(rolled[part_key(metric, part, cut)], part, cut) for part in metric.parts]
-    totals = [total(one, part) for one, part in zip(sides, metric.parts, strict=True)]
-    found = _divided(metric, totals, keys)
-    sample = totals[metric.parts.index(_sample_part(metric))]
-    found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
-    found = found.with_columns(pl.col(SAMPLE).fill_null(0))
-    # Nothing was recorded, which is not the same as a zero that was.
-    found = found.with_columns(pl.when(~_is_silent(metric, totals[0])).then("value").alias("value"))
-    if not cut.replicates:
-        return found
-    deleted = [without_each(*these) for these in zip(sides, totals, metric.parts, strict=True)]
-    if not any(REPLICATE in frame.columns for frame in deleted):
-        none = pl.lit(None, pl.Float64)
-        return found.with_columns(none.alias("low"), none.alias("high"))
-    values = _divided(metric, deleted, [*keys, REPLICATE])
-    return join(found, jackknife(found, values, keys, is_share=metric.unit == "ratio"), keys)
-
-
-def _is_silent(metric: Metric, numerator: pl.DataFrame) -> pl.Expr:
-    """Whether a group has a numerator that nobody recorded: a total, or one of another table's rows."""
-    if metric.denominator is None:
-        return pl.col("n") == 0
-    if metric.numerator.table == metric.denominator.table:
-        return pl.lit(value=False)
-    # Sessions that do not tell what is needed are silent slice by slice; charges are known or not as a whole.
-    if metric.numerator.of.needs and _sample_part(metric) is metric.numerator:
-        return pl.col("n") == 0
-    return pl.lit(not numerator["n"].sum())
-
-
-def _divided(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
-    """``keys, value, numerator, denominator`` of a ratio's two sides, or a total's one."""
-    columns = {"sum": "sum_0", "amount": "amount_0"}
-    top = sides[0].rename(columns).drop("days", *SAMPLE)
-    if metric.denominator is None:
-        none = pl.lit(None, EXACT)
-        return top.select(*keys, value="amount_0", numerator=_shown("0", metric.numerator), denominator=none)
-    bottom = sides[1].rename({name: name + "_1" for name in columns}).drop("days", *SAMPLE)
-    # A denominator that no dimension slices goes with what was recorded, and adds no group of its own.
-    both = join(top, bottom, keys, how="full" if metric.denominator.is_sliced else "left")
-    both = both.with_columns(
-        pl.col("sum_0", "sum_1").fill_null(0), pl.col("amount_0", "amount_1").fill_null(0.0)
-    )
-    # In the same unit of the same table, the exact sums are divided: one rounding, and none by a unit.
-    one, other = metric.numerator, metric.denominator
-    is_alike = one.per == other.per and one.table == other.table and not (one.is_level or other.is_level)
-    used = "sum" if is_alike else "amount"
-    return both.select(
-        *keys,
-        quotient(both[f"{used}_0"], both[f"{used}_1"]).alias("value"),
-        _shown("0", metric.numerator).alias("numerator"),
-        _shown("1", metric.denominator).alias("denominator"),
-    )
-
-
-def _shown(place: str, part: Part) -> pl.Expr:
-    """The part in its unit; exact where the unit is what was summed."""
-    is_exact = part.per == 1 and not part.is_level
-    return pl.col(f"sum_{place}" if is_exact else f"amount_{place}").cast(EXACT)
-
-
-def _quantiles(
-    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
-) -> pl.DataFrame:
-    assert metric.quantile is not None
-    part, quantile = metric.numerator, metric.quantile
-    frame = rolled[part_key(metric, part, cut)]
-    names = dict(zip(n_columns(part.of), SAMPLE, strict=True))
-    frame = frame.rename(names).select(
-        *keys, *(c for c in (REPLICATE,) if c in frame.columns), SKETCH, *SAMPLE
-    )
-    sample = frame.group_by(keys).agg(pl.col(SAMPLE).sum()) if keys else frame.select(pl.col(SAMPLE).sum())
-    value = quantile_of_buckets(frame, quantile, bucket=SKETCH, weight="w", by=keys)
-    if not keys and value.is_empty():
-        value = pl.DataFrame({"value": [None]}, schema={"value": pl.Float64})
-    found = join(sample, value, keys).with_columns(
-        numerator=pl.lit(None, EXACT), denominator=pl.col("w").cast(EXACT)
-    )
-    if not cut.replicates:
-        return found
-    deleted = quantile_without_each(
-        frame, quantile, bucket=SKETCH, weight="w", group=REPLICATE, groups=REPLICATES, by=keys
-    )
-    return join(found, jackknife(found, deleted, keys, is_share=False), keys)
-
-
-def _sample_part(metric: Metric) -> Part:
-    """The part whose rows are the metric's sample: the denominator's, where those are a sliced panel."""
-    for part in reversed(metric.parts):
-        if part.is_sliced and is_weighted(part.table):
-            return part
-    return metric.numerator

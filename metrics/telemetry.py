@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 # Raised with any change of a table's columns, and with a step in metrics/migration.py.
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3
 REPLICATES = 32
 
 OUTCOMES = ("played", "exit_before_start", "start_failure", "playback_failure")
@@ -212,9 +212,12 @@ _IMPRESSION = Table(
         _c("row", _INT, "row, from 0"),
         _c("slot", _INT, "position, from 0"),
         _c("content_id", _STR, "title"),
+        _null("genre", _STR, "main genre of the title"),
+        _null("artwork", _STR, "what the picture shows, where a title has several"),
         _c("model", _STR, "what ranked it"),
-        _c("is_examined", _BOOL, "the member looked at it"),
+        _null("is_examined", _BOOL, "the member looked at it; null where the source does not tell"),
         _c("is_played", _BOOL, "the member played it"),
+        _null("tenure_days", _INT, "age of the membership"),
         _null("region", _STR, "market region"),
         _null("device", _STR, "device class", *DEVICES),
         _SYNTHETIC,
@@ -222,6 +225,83 @@ _IMPRESSION = Table(
         _REPLICATE,
     ),
     rules={**_PANEL_RULES, "played without being examined": pl.col("is_examined") | ~pl.col("is_played")},
+)
+
+_VISIT = Table(
+    "visit",
+    "one row an opening of the service, whether or not it led to a play; of a sample of subscribers",
+    day="ts_ms",
+    columns=(
+        _c("visit_id", _STR, "identity"),
+        _c("ts_ms", _INT, "when the home page was asked for"),
+        _null("subscriber_id", _STR, "keyed hash of the paying account"),
+        _c("browse_ms", _INT, "opening to the play instruction, or to leaving without one"),
+        _c("is_found", _BOOL, "it ended in a play instruction; else the member left"),
+        _null("session_id", _STR, "the play attempt it ended in"),
+        _null("surface", _STR, "surface the play is last attributed to", *SURFACES),
+        _null("playing_ms", _INT, "time playing of that attempt"),
+        _null("content_duration_ms", _INT, "length of its title"),
+        _null("is_first_visit", _BOOL, "first visit of a new account"),
+        _null("tenure_days", _INT, "age of the membership"),
+        _null("region", _STR, "market region"),
+        _null("device", _STR, "device class", *DEVICES),
+        _SYNTHETIC,
+        _WEIGHT,
+        _REPLICATE,
+    ),
+    rules={
+        **_PANEL_RULES,
+        "a play in a visit that led to none": pl.col("is_found") | pl.col("session_id").is_null(),
+    },
+)
+
+_SEARCH = Table(
+    "search",
+    "one row a search, and what the home page showed before and after it; of a sample of subscribers",
+    day="ts_ms",
+    columns=(
+        _c("search_id", _STR, "identity"),
+        _c("ts_ms", _INT, "when asked"),
+        _null("subscriber_id", _STR, "keyed hash of the paying account"),
+        _null("visit_id", _STR, "the visit it was part of"),
+        _null("genre", _STR, "commonest main genre of the first ten answers"),
+        _null("results_count", _INT, "titles answered with"),
+        _null("examined_count", _INT, "of those, looked at"),
+        _null("is_played", _BOOL, "one of them was played"),
+        _null("home_count", _INT, "places of the member's home page"),
+        _null("home_before_count", _INT, "of those, of the genre, on the page before the search"),
+        _null("home_after_count", _INT, "of those, of the genre, on the page after it"),
+        _null("tenure_days", _INT, "age of the membership"),
+        _null("region", _STR, "market region"),
+        _null("device", _STR, "device class", *DEVICES),
+        _SYNTHETIC,
+        _WEIGHT,
+        _REPLICATE,
+    ),
+    rules={
+        **_PANEL_RULES,
+        "more looked at than answered": pl.col("examined_count") <= pl.col("results_count"),
+        "more places of a genre than places": pl.max_horizontal("home_before_count", "home_after_count")
+        <= pl.col("home_count"),
+    },
+)
+
+_ASSIGNMENT = Table(
+    "assignment",
+    "one row an experiment and member: the arm they are in",
+    columns=(
+        _c("experiment", _STR, "name of the experiment"),
+        _c("arm", _STR, "name of the arm"),
+        _c("is_control", _BOOL, "the arm that others are compared with"),
+        _null("is_holdout", _BOOL, "the arm that goes without personal recommendations"),
+        _c("subscriber_id", _STR, "keyed hash of the paying account"),
+        _c("assigned_ts_ms", _INT, "from when on the arm is what they get"),
+        _null("until_ts_ms", _INT, "until when, exclusive; null while it runs"),
+        _SYNTHETIC,
+        _WEIGHT,
+        _REPLICATE,
+    ),
+    rules=_PANEL_RULES,
 )
 
 _DELIVERY = Table(
@@ -475,8 +555,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
     {
         table.name: table
         for table in (
-            _SESSION, _EVENT, _CONTROL, _IMPRESSION, _DELIVERY, _MINUTE, _FILL, _HEALTH, _ENCODE,
-            _MEMBERSHIP, _CHARGE, _SCORE, _TRUTH_INCIDENT, _TRUTH_COUNTERFACTUAL,
+            _SESSION, _EVENT, _CONTROL, _VISIT, _SEARCH, _IMPRESSION, _ASSIGNMENT, _DELIVERY, _MINUTE, _FILL,
+            _HEALTH, _ENCODE, _MEMBERSHIP, _CHARGE, _SCORE, _TRUTH_INCIDENT, _TRUTH_COUNTERFACTUAL,
             _TRUTH_DISCOVERY,
         )
     }

@@ -133,9 +133,17 @@ def explain(
     without data, or levels over periods of different lengths.
     """
     asked = get_metric(metric)
-    if asked.kind == "quantile":
+    if asked.kind not in ("ratio", "total"):
         near = "home_late_ratio" if asked.name.startswith("home") else "time_to_play_late_ratio"
-        raise InputError(f"{metric} is a quantile: its parts do not add up", mend=f"explain {near}")
+        near = (
+            near
+            if asked.kind == "quantile"
+            else "take_rate"
+            if asked.kind == "spread"
+            else "browse_abandonment_ratio"
+        )
+        what = "quantile" if asked.kind != "spread" else "spread"
+        raise InputError(f"{metric} is a {what}: its parts do not add up", mend=f"explain {near}")
     check_cut([metric], [*by, *(where or {})])
     if any(part.is_level for part in asked.parts) and period[1] - period[0] != versus[1] - versus[0]:
         raise InputError(

@@ -20,8 +20,7 @@ from synthetic.delivery import Night
 from synthetic.demand import Visits, visits_of_day
 from synthetic.faults import falls_back
 from synthetic.incidents import Incident, level
-from synthetic.random import Stream, normals
-from synthetic.scenario import Latency
+from synthetic.latencies import answer_ms, degraded_home_ms, drawn_ms
 from synthetic.software import os_of, player_version_of
 from synthetic.viewer import Browse, Market, MemberState, browse
 from synthetic.world import World
@@ -118,9 +117,8 @@ def open_service(world: World, state: DayState, rows: Ints) -> tuple[Request, Si
         market=state.market,
         params=world.params,
     )
-    home_ms = _latency(seed, member, step, 0, control.home)
-    degraded = Latency(median_ms=control.degraded_home_median_ms, log_sd=control.home.log_sd)
-    home_ms = np.where(is_degraded, _latency(seed, member, step, 0, degraded), home_ms)
+    home_ms = answer_ms(scenario, "home", member, step)
+    home_ms = np.where(is_degraded, degraded_home_ms(scenario, member, step), home_ms)
     failure = auth.authorise(
         seed,
         member,
@@ -129,8 +127,8 @@ def open_service(world: World, state: DayState, rows: Ints) -> tuple[Request, Si
         technical_ratio=control.auth_failure_ratio,
         business_ratio=control.business_failure_ratio,
     )
-    authorise_ms = _latency(seed, member, step, 2, control.authorise)
-    search_ms = np.where(found.asked >= 0, _latency(seed, member, step, 1, control.search), 0.0)
+    authorise_ms = drawn_ms(seed, member, step, 2, control.authorise)
+    search_ms = np.where(found.asked >= 0, answer_ms(scenario, "search", member, step), 0.0)
     request = Request(
         visits=visits,
         browse=found,
@@ -143,14 +141,9 @@ def open_service(world: World, state: DayState, rows: Ints) -> tuple[Request, Si
         authorise_ms=np.where(
             failure == auth.REFUSED_TECHNICAL, authorise_ms + AUTH_TIMEOUT_MS, authorise_ms
         ),
-        steer_ms=_latency(seed, member, step, 3, control.steer),
-        licence_ms=_latency(seed, member, step, 4, control.licence),
+        steer_ms=drawn_ms(seed, member, step, 3, control.steer),
+        licence_ms=drawn_ms(seed, member, step, 4, control.licence),
         failure=failure,
         play_ts_ms=visits.open_ts_ms + (home_ms + search_ms).astype(np.int64) + found.browse_ms,
     )
     return request, preference[rows]
-
-
-def _latency(seed: int, member: Ints, step: Ints, service: int, latency: Latency) -> Floats:
-    z = normals(seed, member, step * 8 + service, Stream.CONTROL_LATENCY)
-    return np.asarray(latency.median_ms * np.exp(latency.log_sd * z))

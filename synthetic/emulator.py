@@ -18,11 +18,12 @@ import polars as pl
 
 from metrics.engine import Mapper, map_partitions
 from synthetic import tables
-from synthetic.arrays import Ints, Singles, choose, join, take
+from synthetic import visits as looking
+from synthetic.arrays import Bools, Ints, Singles, choose, join, take
 from synthetic.counterfactual import WORLDS, Counterfactuals
 from synthetic.day import DayState, Request, open_service, session_keys
 from synthetic.delivery import Fills, Night
-from synthetic.experiments import running_on, treated
+from synthetic.experiments import assignments, running_on, treated
 from synthetic.impressions import impressions
 from synthetic.incidents import resolve_incidents, truth_incident
 from synthetic.minutes import MinuteInput, minute_counts
@@ -158,6 +159,7 @@ class _Run:
         self.visits_per_member_day = settled.visits_per_member_day
         # Members who were there before the first day have had their first session.
         self.has_begun = members.join_day < 0
+        self.has_visited = self.has_begun.copy()
         self.fills = Fills(world, list(WORLDS.values()))
         self.nights = ThreadPoolExecutor(1)
         self.ahead: Future[Night] | None = None
@@ -203,6 +205,7 @@ class _Run:
         self.counterfactuals.fold()
         if index == 0:
             frames["encode"] = tables.encodes(world)
+            frames["assignment"] = tables.assignments(world, assignments(world))
             frames["truth_incident"] = truth_incident(self.incidents)
         if days.stop == scenario.days:
             frames["truth_counterfactual"] = self.counterfactuals.table(world)
@@ -239,11 +242,7 @@ class _Run:
         state, request, delivered = served.state, served.request, served.delivered
         rows = delivered.rows
         member = request.visits.member[rows]
-        first = np.unique(member, return_index=True)[1]
-        first = first[~self.has_begun[member[first]]]
-        is_first = np.zeros(rows.size, np.bool_)
-        is_first[first] = True
-        self.has_begun[member[first]] = True
+        is_first = _first_of_each(member, request.play_ts_ms[rows], self.has_begun)
         sessions = playback_sessions(world, request, delivered, is_first)
         conditions = [state.night.paths[switches].conditions for switches in WORLDS.values()]
         stalled = stalls(world, conditions, delivered, sessions)
@@ -271,7 +270,10 @@ class _Run:
             state.day, session_keys(visits), visits.member, request.is_degraded, request.browse, watched,
             served.preference,
         )  # fmt: skip
+        first_visits = _first_of_each(request.visits.member, request.visits.open_ts_ms, self.has_visited)
         other = {
+            "visit": looking.visits(world, request, rows, sessions, first_visits),
+            "search": looking.searches(world, request),
             "playback_event": playback_events(world, sessions, stalled, member),
             "control_request": tables.control_requests(world, request),
             "impression": impressions(world, request, state.week),
@@ -287,6 +289,17 @@ class _Run:
             request.region, visits.device, members.weight[visits.member],
         )  # fmt: skip
         return _Outcome(sessions, stalled, other, minutes)
+
+
+def _first_of_each(member: Ints, ts_ms: Ints, has_begun: Bools) -> Bools:
+    """Which are the earliest of a member who had none before; from now on they have (in place)."""
+    order = np.lexsort((ts_ms, member))
+    first = order[np.unique(member[order], return_index=True)[1]]
+    first = first[~has_begun[member[first]]]
+    is_first = np.zeros(member.size, np.bool_)
+    is_first[first] = True
+    has_begun[member[first]] = True
+    return is_first
 
 
 def _in_member_order(request: Request, delivered: Delivered) -> tuple[Request, Delivered]:

@@ -54,9 +54,13 @@ class Latency(_Frozen):
 
 
 class Control(_Frozen):
-    auth: Latency
-    home: Latency
-    search: Latency
+    """``network`` is what hops and queues between services add to the latencies measured on them; ``auth``, ``home``
+    and ``search`` are latencies in place of both."""
+
+    network: Latency | None = None
+    auth: Latency | None = None
+    home: Latency | None = None
+    search: Latency | None = None
     authorise: Latency
     steer: Latency
     licence: Latency
@@ -64,6 +68,12 @@ class Control(_Frozen):
     auth_failure_ratio: Ratio
     business_failure_ratio: Ratio
     playback_failure_per_hour: Ratio
+
+    @model_validator(mode="after")
+    def _fits(self) -> Control:
+        if self.network is None and None in (self.auth, self.home, self.search):
+            raise ValueError("give network, or auth, home and search")
+        return self
 
 
 class Player(_Frozen):
@@ -124,6 +134,7 @@ class Codecs(_Frozen):
 class Telemetry(_Frozen):
     event_sample_ratio: float = Field(gt=0, le=1)
     request_sample_ratio: float = Field(gt=0, le=1)
+    first_week_sample_ratio: float = Field(default=1.0, gt=0, le=1)
 
 
 class Device(_Frozen):

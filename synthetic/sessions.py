@@ -21,7 +21,7 @@ from synthetic.player.network import load_networks
 from synthetic.playing import CODEC_NAMES, Delivered, plays_of
 from synthetic.random import Stream, exponentials, normals, poisson, uniforms
 from synthetic.software import os_names
-from synthetic.tables import HOUR_MS, appliances, is_sampled, names
+from synthetic.tables import HOUR_MS, appliances, inclusion, is_sampled, names, tenure_days
 from synthetic.world import World
 
 __all__ = ["playback_events", "playback_sessions", "stalls"]
@@ -61,7 +61,8 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
     on_home = found.surface[rows] == SURFACES.index("home")
     on_list = on_home | (found.surface[rows] == SURFACES.index("search"))
     ids = pl.Series((member.astype(np.uint64) << np.uint64(20)) + step.astype(np.uint64)).cast(pl.String)
-    sampled = is_sampled(world, member, scenario.telemetry.event_sample_ratio)
+    # The visits whose impressions are kept.
+    sampled = is_sampled(world, member, inclusion(world, member, step, scenario.telemetry.event_sample_ratio))
     place = found.row[rows].astype(np.int64) * SLOTS + found.slot[rows]
     keys = session_keys(request.visits)[rows]
     impression = (
@@ -121,9 +122,9 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
                 pl.when(pl.lit(pl.Series(sampled & on_list))).then(impression)
             ).to_series(),
             "is_rec_driven": found.is_rec_driven[rows],
-            "browse_ms": (request.home_ms[rows] + found.browse_ms[rows]).astype(np.int64),
+            "browse_ms": start - request.visits.open_ts_ms[rows],
             "is_first_session": is_first,
-            "tenure_days": np.maximum(step // 16 - members.join_day[member], 0),
+            "tenure_days": tenure_days(world, member, step),
             "content_duration_ms": runtime,
             "gap_count": np.zeros(n, np.int64),
             "clock_skew_ms": pl.repeat(None, n, dtype=pl.Int64, eager=True),

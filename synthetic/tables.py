@@ -11,27 +11,32 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from metrics.measures import FIRST_WEEK_DAYS
 from metrics.telemetry import CDNS
-from synthetic.arrays import Bools, Ints
+from synthetic.arrays import Bools, Floats, Ints
 from synthetic.data_plane.appliances import EDGE, MISS_CLASS_NAMES, THIRD_PARTY, TIER_NAMES
 from synthetic.day import DayState, Request
+from synthetic.latencies import answer_ms
 from synthetic.members import DEVICE_NAMES, PLANS
 from synthetic.playing import CODEC_NAMES, Delivered
-from synthetic.random import Stream, normals, uniforms
+from synthetic.random import Stream, uniforms
 from synthetic.world import World
 
 __all__ = [
     "HOUR_MS",
     "appliances",
+    "assignments",
     "control_requests",
     "deliveries",
     "encodes",
+    "inclusion",
     "is_sampled",
     "memberships",
     "names",
+    "tenure_days",
 ]
 
-HOUR_MS = 3_600_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 
 def names(labels: Sequence[str], index: npt.NDArray[np.integer], present: Bools | None = None) -> pl.Series:
@@ -40,9 +45,23 @@ def names(labels: Sequence[str], index: npt.NDArray[np.integer], present: Bools 
     return pl.Series([*labels, None], dtype=pl.String).gather(where)
 
 
-def is_sampled(world: World, member: Ints, ratio: float) -> Bools:
+def is_sampled(world: World, member: Ints, ratio: float | Floats) -> Bools:
     """Whether a member is in the hashed sample of that share; larger samples hold smaller ones."""
     return np.asarray(uniforms(world.scenario.seed, member, 0, Stream.TELEMETRY_SAMPLE) < ratio)
+
+
+def tenure_days(world: World, member: Ints, step: Ints) -> Ints:
+    """Age of the membership at each visit."""
+    return np.asarray(np.maximum(step // 16 - world.members.join_day[member], 0))
+
+
+def inclusion(world: World, member: Ints, step: Ints, ratio: float) -> Floats:
+    """Each visit's chance of being kept where ``ratio`` of members are: more in a member's first week.
+
+    Those weeks are few, and what they bring decides who stays.
+    """
+    first = max(world.scenario.telemetry.first_week_sample_ratio, ratio)
+    return np.where(tenure_days(world, member, step) < FIRST_WEEK_DAYS, first, ratio)
 
 
 def control_requests(world: World, request: Request) -> pl.DataFrame:
@@ -55,10 +74,7 @@ def control_requests(world: World, request: Request) -> pl.DataFrame:
     after_home = visits.open_ts_ms + request.home_ms.astype(np.int64)
     status = np.where(request.failure == 1, 503, np.where(request.failure == 2, 403, 200))
     ok = np.full(visits.member.size, 200)
-    auth = world.scenario.control.auth
-    auth_ms = auth.median_ms * np.exp(
-        auth.log_sd * normals(world.scenario.seed, visits.member, visits.step * 8 + 5, Stream.CONTROL_LATENCY)
-    )
+    auth_ms = answer_ms(world.scenario, "auth", visits.member, visits.step)
     parts = []
     for service, which, ts, latency, code in (
         ("auth", keep, visits.open_ts_ms - auth_ms.astype(np.int64), auth_ms, ok),
@@ -171,6 +187,29 @@ def memberships(world: World, state: DayState) -> pl.DataFrame:
             "weight": members.weight[rows],
             "replicate": members.replicate[rows],
         }
+    )
+
+
+def assignments(world: World, arms: pl.DataFrame) -> pl.DataFrame:
+    """The table ``assignment`` of ``arms`` as :func:`synthetic.experiments.assignments` gives them."""
+    members, member = world.members, arms["member"].to_numpy()
+    start = world.scenario.start_ts_ms
+    specs = pl.DataFrame(
+        {
+            "experiment": [spec.name for spec in world.scenario.experiment],
+            "goes_without": [spec.switch == "popularity" for spec in world.scenario.experiment],
+            "until_ts_ms": [start + spec.to_day * DAY_MS for spec in world.scenario.experiment],
+        },
+        schema={"experiment": pl.String, "goes_without": pl.Boolean, "until_ts_ms": pl.Int64},
+    )
+    told = arms.with_columns(
+        subscriber_id=members.subscriber_id.gather(member),
+        is_synthetic=pl.lit(value=True),
+        weight=pl.Series(members.weight[member]),
+        replicate=pl.Series(members.replicate[member]),
+    ).join(specs, on="experiment", maintain_order="left")
+    return told.with_columns(is_holdout=pl.col("goes_without") & ~pl.col("is_control")).drop(
+        "member", "goes_without"
     )
 
 

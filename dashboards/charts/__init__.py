@@ -1,6 +1,7 @@
 """Figures as pure functions: frames and numbers in, a plotly figure out. No Streamlit, no lake."""
 
 from dashboards.charts.budget import burn_down, regions_kept
+from dashboards.charts.discovery import lifts, still_looking
 from dashboards.charts.economics import breakeven_curve, breakeven_draws, payback_by_size
 from dashboards.charts.series import Band, bars, trend
 from dashboards.charts.style import DARK, LIGHT, Palette, palette
@@ -16,9 +17,11 @@ __all__ = [
     "breakeven_curve",
     "breakeven_draws",
     "burn_down",
+    "lifts",
     "north_star_tree",
     "palette",
     "payback_by_size",
     "regions_kept",
+    "still_looking",
     "trend",
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_option", "checked", "engine_options", "json_option", "lake_option", "print_json", "spark_session",
-    "world_options",
+    "where_of", "world_options",
 ]  # fmt: skip
 
 lake_option = click.option(
@@ -107,6 +107,18 @@ def world_options(function: Any) -> Any:
     ):
         function = option(function)
     return function
+
+
+def where_of(where: tuple[str, ...]) -> dict[str, list[str | None]]:
+    """The slices that ``--where DIMENSION=VALUE,VALUE`` asks for."""
+    slices: dict[str, list[str | None]] = {}
+    for text in where:
+        name, equals, values = text.partition("=")
+        if not equals:
+            raise InputError(f"no slice {text!r}", where="--where", mend="write DIMENSION=VALUE,VALUE")
+        # An empty value keeps rows where the dimension is unknown.
+        slices.setdefault(name.strip(), []).extend(v.strip() or None for v in values.split(","))
+    return slices
 
 
 _EXACT = 2**53

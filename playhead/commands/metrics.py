@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrics.errors import InputError, PlayheadError, did_you_mean
-from playhead.commands._common import engine_options, json_option, lake_option, print_json, spark_session
+from playhead.commands._common import (
+    engine_options,
+    json_option,
+    lake_option,
+    print_json,
+    spark_session,
+    where_of,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,7 +63,7 @@ def command(
     from metrics.query import measure
 
     dimensions = [name.strip() for name in by.split(",") if name.strip()]
-    slices = _slices(where)
+    slices = where_of(where)
     lake = Lake.open(lake_path)
     names = names or tuple(
         _answerable([*dimensions, *slices], grain, None if as_json or not by else _HEADLINE)
@@ -83,17 +90,6 @@ def command(
         print_json(_grouped(found, intervals))
     else:
         _print_table(found)
-
-
-def _slices(where: tuple[str, ...]) -> dict[str, list[str | None]]:
-    slices: dict[str, list[str | None]] = {}
-    for text in where:
-        name, equals, values = text.partition("=")
-        if not equals:
-            raise InputError(f"no slice {text!r}", where="--where", mend="write DIMENSION=VALUE,VALUE")
-        # An empty value keeps rows where the dimension is unknown.
-        slices.setdefault(name.strip(), []).extend(v.strip() or None for v in values.split(","))
-    return slices
 
 
 def _check_values(lake: Lake, slices: dict[str, list[str | None]]) -> None:

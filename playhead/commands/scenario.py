@@ -19,7 +19,7 @@ _SCENARIO = click.option(
 
 @click.group()
 def command() -> None:
-    """Check a scenario, or give it random incidents."""
+    """Check a scenario, or give it random incidents; measure what its latencies stand on."""
 
 
 @command.command()
@@ -97,3 +97,41 @@ def kinds(as_json: bool) -> None:
         print_json({name: asdict(kind) for name, kind in KINDS.items()})
         return
     click.echo(kinds_table(), nl=False)
+
+
+@command.command("measure-ranking")
+@click.option(
+    "--requests", type=click.IntRange(200, 100_000), default=3_000, show_default=True, help="How many."
+)
+@click.option(
+    "--titles", type=click.IntRange(1_000, 100_000), default=10_000, show_default=True, help="Titles ranked."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write here, not over the shipped file.",
+)
+@json_option
+def measure_ranking(requests: int, titles: int, output: Path | None, as_json: bool) -> None:
+    """Measure the ranking path on this machine, and write what the emulated latencies are drawn from.
+
+    Home pages and searches are served one at a time by the functions that serve the emulated members; take the
+    figures on a machine that does nothing else.
+    """
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+    from importlib.resources import files
+
+    from synthetic.control_plane.latency import LATENCY_FILE, write_latency
+    from synthetic.ranking_latency import measure, prepare
+
+    found = measure(prepare(titles=titles), requests, today=datetime.now(UTC).date())
+    path = output or Path(str(files("synthetic.control_plane").joinpath(LATENCY_FILE)))
+    write_latency(found, path)
+    if as_json:
+        print_json(asdict(found) | {"date": found.date.isoformat()})
+        return
+    for name, one in {**found.stage, "home, all of it": found.home, "search": found.search}.items():
+        click.echo(f"{name:>16}  {one.median_ms:9.3f} ms median  {one.p99_ms:9.3f} ms p99")
+    click.echo(f"{requests:,} requests over {titles:,} titles, {found.machine}: {path.name}", err=True)

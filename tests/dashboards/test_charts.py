@@ -192,3 +192,39 @@ def test_payback_shades_the_familiar_range() -> None:
 def test_an_unknown_theme_is_light() -> None:
     assert charts.palette(None) is LIGHT
     assert charts.palette("dark") is DARK
+
+
+def test_who_is_still_looking_falls_in_steps_from_all_and_tells_its_median() -> None:
+    curve = pl.DataFrame(
+        {
+            "time_ms": [5_000, 20_000, 60_000, 500_000],
+            "value": [0.9, 0.5, 0.4, 0.1],
+            "low": [0.8, 0.4, 0.3, 0.0],
+            "high": [1.0, 0.6, 0.5, 0.2],
+        }
+    )
+    high, low, line = charts.still_looking(curve, LIGHT).data
+    assert list(line.x) == [0.0, 5.0, 20.0, 60.0]  # what is beyond three minutes is not shown
+    assert list(line.y) == [1.0, 0.9, 0.5, 0.4]
+    assert (list(high.y)[1:], list(low.y)[1:]) == ([1.0, 0.6, 0.5], [0.8, 0.4, 0.3])
+    assert line.line.shape == "hv"
+    fig = charts.still_looking(curve, LIGHT)
+    assert "after 20 s" in fig.layout.annotations[0].text
+    assert shapes(fig, "line")[0].x0 == 20.0
+    without = charts.still_looking(curve.with_columns(low=None, high=None, value=pl.lit(0.9)), DARK)
+    assert (len(without.data), without.layout.annotations) == (1, ())
+
+
+def test_a_lift_is_coloured_only_where_its_interval_leaves_zero() -> None:
+    rows = pl.DataFrame(
+        {
+            "label": ["hours", "churn", "plays", "stalls"],
+            "lift": [0.2, 0.1, -0.1, 0.3],
+            "lift_low": [0.1, 0.05, -0.3, None],
+            "lift_high": [0.3, 0.15, 0.1, None],
+        }
+    )
+    (points,) = charts.lifts(rows, LIGHT, ["higher", "lower", "higher", "lower"]).data
+    assert list(points.marker.color) == [LIGHT.good, LIGHT.bad, LIGHT.quiet, LIGHT.quiet]
+    assert list(points.error_x.array) == pytest.approx([0.1, 0.05, 0.2, 0.0])
+    assert list(points.error_x.arrayminus) == pytest.approx([0.1, 0.05, 0.2, 0.0])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from metrics.ingest import sessions
 from metrics.lake import Lake
+from synthetic.scenario import load_scenario
 from tests.dashboards import lakes
 
 APP = Path(__file__).parents[2] / "dashboards" / "app.py"
-PAGES = ("overview", "explore", "objectives", "economics", "trust")
+PAGES = ("overview", "explore", "objectives", "discovery", "economics", "trust")
 Open = Callable[..., AppTest]
 
 
@@ -71,10 +74,31 @@ def test_a_page_on_a_real_log_alone(show: Open, logged: Path, page: str) -> None
         "overview": "The telemetry tells no regions.",
         "explore": "The telemetry does not tell region.",
         "objectives": "The lake has no minute counts",
+        "discovery": "No visit is told, with or without a play.",
         "economics": "Unit costs need a quarter's charges.",
         "trust": "No verdict for this lake yet.",
     }
     assert missing[page] in text
+
+
+def test_discovery_shows_arms_side_by_side(show: Open, emulated: Path, tmp_path: Path) -> None:
+    shutil.copytree(emulated, tmp_path / "lake")
+    lake = Lake.open(tmp_path / "lake")
+    members = lake.scan("membership").group_by("subscriber_id").agg(pl.first("weight", "replicate")).collect()
+    arms = members.sort("subscriber_id").with_columns(
+        experiment=pl.lit("page"),
+        arm=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("control")).otherwise(pl.lit("treatment")),
+        assigned_ts_ms=pl.lit(load_scenario(None).start_ts_ms),
+        is_synthetic=pl.lit(value=True),
+    )
+    arms = arms.with_columns(is_control=pl.col("arm") == "control")
+    lake.append("assignment", arms, application="test", version=0)
+    app = drawn(show(tmp_path / "lake", "discovery"))
+    (table,) = [t.value for t in app.dataframe if "arm" in t.value.columns]
+    assert set(table["arm"]) == {"control", "treatment"}
+    assert "Hours per member-day" in set(table["metric"])
+    # A slice that only some metrics can be cut by narrows the list and breaks nothing.
+    drawn(show(tmp_path / "lake", "discovery", codec="AV1"))
 
 
 def test_trust_says_what_sessions_do_not_tell(show: Open, tmp_path: Path) -> None:

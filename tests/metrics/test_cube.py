@@ -89,9 +89,12 @@ def test_a_cube_gives_the_answer_of_the_rows(lake: Lake, cut: dict[str, Any]) ->
 @pytest.mark.parametrize("clock", [{}, {"start_ts_ms": APRIL_MS}, {"grain_ms": DAY_MS}])
 def test_no_row_is_read_where_a_cube_tells(lake: Lake, clock: dict[str, Any]) -> None:
     source = Source(unread, cube.source_of(lake).ready)
-    metrics = [metric for metric in METRICS.values() if all(part.table != "charge" for part in metric.parts)]
+    # Bills are small, and what is spread over titles or members has no fewer rows than the table.
+    metrics = [
+        m for m in METRICS.values() if not m.groups and all(part.table != "charge" for part in m.parts)
+    ]
     for replicates, by in product([False, True], [(), ("region",)]):
-        sliced = [m for m in metrics if not by or (m.kind != "quantile" and "region" in told_by(m))]
+        sliced = [m for m in metrics if not by or (m.quantile is None and "region" in told_by(m))]
         assert roll_up(source, sliced if by else metrics, Cut(by, replicates=replicates, **clock))
 
 

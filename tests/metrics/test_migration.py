@@ -14,14 +14,16 @@ from metrics import migration
 from metrics.errors import LakeError
 from metrics.lake import Lake
 from metrics.migration import migrate
+from metrics.query import measure
 from metrics.telemetry import CONTRACT_VERSION, TABLES
 from metrics.truth import incidents
 from metrics.upkeep import vacuum
 from synthetic.incident_kinds import KINDS
+from tests.metrics.rows import rows
 from tests.metrics.sessions_frame import sessions
 
 # The columns of each version, by their digest: a table that changes needs a version and a step.
-SHAPES = {2: "d11cf2c567878a35"}
+SHAPES = {3: "643ce2ea6dec2136"}
 
 
 def _shape() -> str:
@@ -91,7 +93,7 @@ def test_an_older_lake_is_refused_with_the_command_that_mends_it(old: Path) -> N
 
 def test_from_version_1(old: Path) -> None:
     done = migrate(old)
-    assert (done.before, done.after, done.rows, done.quarantined) == (1, 2, {"truth_incident": 2}, 0)
+    assert (done.before, done.after, done.rows, done.quarantined) == (1, 3, {"truth_incident": 2}, 0)
     lake = Lake.open(old)
     found = incidents(lake).collect()
     assert found.schema == TABLES["truth_incident"].schema
@@ -107,6 +109,24 @@ def test_from_version_1(old: Path) -> None:
     assert vacuum(lake, retention_hours=0) == 1
     assert incidents(lake).collect().height == 3
     assert migrate(old).rows == {}
+
+
+def test_from_version_2(tmp_path: Path) -> None:
+    """Impressions had no genre, tenure or picture, which nothing tells of old: null, never a guess."""
+    lake = Lake.create(tmp_path / "old")
+    new = {"genre", "artwork", "tenure_days"}
+    given = rows(
+        "impression", {"impression_id": "a", "is_examined": True}, {"impression_id": "b", "is_played": True}
+    )
+    _write(lake, "impression", given.drop(new), "synthesize")
+    meta = lake.path / "_playhead.json"
+    meta.write_text(json.dumps(json.loads(meta.read_text()) | {"contract_version": 2}))
+    done = migrate(lake.path)
+    assert (done.before, done.after, done.rows, done.quarantined) == (2, 3, {"impression": 2}, 0)
+    found = Lake.open(lake.path).scan("impression").collect()
+    assert found.drop("day").schema == TABLES["impression"].schema
+    assert found.drop("day").equals(given)
+    assert measure(Lake.open(lake.path), ["take_rate", "first_week_genres"])["value"].to_list() == [0.0, None]
 
 
 def test_what_the_present_contract_does_not_let_in_goes_to_quarantine(old: Path) -> None:
@@ -140,7 +160,7 @@ def test_cut_off_half_way_it_goes_on(old: Path, monkeypatch: pytest.MonkeyPatch)
 def test_where_no_step_leads(old: Path, version: int) -> None:
     meta = old / "_playhead.json"
     meta.write_text(meta.read_text().replace('"contract_version": 1', f'"contract_version": {version}'))
-    with pytest.raises(LakeError, match=f"no way from contract version {version} to 2; use the Playhead"):
+    with pytest.raises(LakeError, match=f"no way from contract version {version} to 3; use the Playhead"):
         migrate(old)
 
 

@@ -1,0 +1,31 @@
+"""How long one home page takes, end to end: account, ranking of 10,000 titles, pictures, rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.harness import Row
+from synthetic.ranking_latency import prepare, times
+
+__all__ = ["rows"]
+
+TITLES, REQUESTS = 10_000, 3_000
+
+
+def rows() -> list[Row]:
+    """Requests one at a time, by the functions that serve the emulated members."""
+    taken = times(prepare(titles=TITLES), REQUESTS)
+
+    def shown(ms: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
+        median, p99 = np.quantile(ms, [0.5, 0.99])
+        return f"{median:.2f} ms, p99 {p99:.2f} ms"
+
+    return [
+        Row(
+            f"a home page, {TITLES:,} titles ranked for one member",
+            shown(taken.home),
+            "the promise",
+            "p99 100 ms",
+        ),
+        Row(f"a search, {TITLES:,} titles", shown(taken.search)),
+    ]

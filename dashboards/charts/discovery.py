@@ -1,0 +1,84 @@
+"""Finding something to watch: who is still looking, and how far arms of an experiment are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+import polars as pl
+
+from dashboards.charts.style import Palette, faded, figure
+
+__all__ = ["lifts", "still_looking"]
+
+
+def still_looking(
+    curve: pl.DataFrame, colours: Palette, *, until_ms: int = 180_000, height: int = 300
+) -> go.Figure:
+    """The share of visits still looking after each time, as steps, with its 90 % interval and its median.
+
+    ``curve``: ``time_ms, value, low, high`` (:func:`metrics.survival.curve`); shown up to ``until_ms``.
+    """
+    fig = figure(colours, height=height, hovermode="x unified")
+    known = curve.filter(pl.col("time_ms") <= until_ms)
+    # Thousands of steps are no better seen than hundreds.
+    known = known.gather_every(max(1, known.height // 400))
+    seconds = [0.0, *(known["time_ms"] / 1000).to_list()]
+    if known["low"].is_not_null().any():
+        ribbon = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
+        fig.add_scatter(x=seconds, y=[1.0, *known["high"].to_list()], **ribbon)
+        fill = {"fill": "tonexty", "fillcolor": faded(colours.series[0], 0.14)}
+        fig.add_scatter(x=seconds, y=[1.0, *known["low"].to_list()], **fill, **ribbon)
+    fig.add_scatter(
+        x=seconds, y=[1.0, *known["value"].to_list()], mode="lines", name="still looking",
+        line={"color": colours.series[0], "width": 2, "shape": "hv"}, hovertemplate="%{y:.1%}",
+    )  # fmt: skip
+    half = known.filter(pl.col("value") <= 0.5)
+    if half.height:
+        at = half["time_ms"][0] / 1000
+        fig.add_shape(
+            type="line", x0=at, x1=at, y0=0, y1=0.5, line={"color": colours.quiet, "width": 1, "dash": "dot"}
+        )
+        fig.add_annotation(
+            x=at, y=0.5, text=f"half have found something after {at:.0f} s", showarrow=False, xanchor="left",
+            yanchor="bottom", xshift=4, font={"color": colours.quiet, "size": 12},
+        )  # fmt: skip
+    fig.update_yaxes(tickformat=".0%", range=[0, 1.02])
+    fig.update_xaxes(ticksuffix=" s", range=[0, until_ms / 1000], showgrid=True)
+    return fig
+
+
+def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> go.Figure:
+    """Each metric's lift over the control with its 90 % interval: green where it is sure to be better, red if worse.
+
+    ``rows``: ``label, lift, lift_low, lift_high``, a row a metric and arm, first on top; ``better`` says of each row
+    which way is better, ``higher`` or ``lower``.
+    """
+    fig = figure(colours, height=60 + 28 * rows.height)
+    shades = [
+        _shade(colours, low, high, way) for (low, high), way in zip(
+            rows.select("lift_low", "lift_high").iter_rows(), better, strict=True
+        )
+    ]  # fmt: skip
+    lift = rows["lift"].to_list()
+    low, high = (rows[name].fill_null(rows["lift"]).to_list() for name in ("lift_low", "lift_high"))
+    fig.add_scatter(
+        x=lift, y=rows["label"].to_list(), mode="markers", marker={"color": shades, "size": 9},
+        error_x={
+            "type": "data", "symmetric": False, "color": colours.quiet, "thickness": 1.4, "width": 4,
+            "array": [h - v for h, v in zip(high, lift, strict=True)],
+            "arrayminus": [v - o for v, o in zip(lift, low, strict=True)],
+        },
+        hovertemplate="%{y}: %{x:+.2%}<extra></extra>",
+    )  # fmt: skip
+    fig.add_vline(x=0, line={"color": colours.quiet, "width": 1})
+    fig.update_yaxes(autorange="reversed", showgrid=False, nticks=rows.height)
+    fig.update_xaxes(tickformat="+.0%", showgrid=True, nticks=7)
+    return fig
+
+
+def _shade(colours: Palette, low: float | None, high: float | None, better: str) -> str:
+    """Of an effect: grey while its interval holds 0."""
+    if low is None or high is None or low <= 0 <= high:
+        return colours.quiet
+    return colours.good if (low > 0) == (better == "higher") else colours.bad

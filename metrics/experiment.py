@@ -1,0 +1,139 @@
+"""An experiment read from the telemetry: each metric by arm, and how far arms are from the control, with intervals.
+
+Arms are of members (:mod:`metrics.arms`), so are jackknife groups: leaving a group out leaves it out of both arms, and
+the difference without it is the difference of what is left. Members of different arms are different people, so the
+interval is that of two samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+from narwhals.typing import IntoLazyFrame
+
+from metrics.arms import experiment_of
+from metrics.catalog import METRICS, Metric, get_metric
+from metrics.cube import source_of
+from metrics.errors import InputError
+from metrics.figures import figures
+from metrics.intervals import jackknife
+from metrics.lake import Lake
+from metrics.parts import has_arms
+from metrics.plan import REPLICATE, Source, roll_up
+from metrics.query import cut_of
+from metrics.sides import quotient
+
+__all__ = ["HEADLINE", "comparable", "compare"]
+
+HEADLINE = (
+    "hours_per_member_day", "plays_per_member_day", "rec_driven_hours_ratio", "take_rate", "time_to_find_p50_ms",
+    "browse_abandonment_ratio", "search_success_ratio", "search_to_home_transfer_ratio", "effective_catalogue_size",
+    "first_week_genres", "first_session_success_ratio", "trial_to_paid_ratio", "monthly_churn_ratio",
+    "time_to_play_bad_ratio", "rebuffer_rate",
+)  # fmt: skip
+"""What an experiment is read by where no metric is named."""
+
+
+def comparable(metric: Metric) -> bool:
+    """Whether arms can be compared on it: of members' rows on both sides, and no total that grows with the arm."""
+    return metric.kind not in ("total", "incremental") and all(
+        has_arms(part.table) and part.is_sliced for part in metric.parts
+    )
+
+
+def compare(
+    source: Lake | Mapping[str, IntoLazyFrame],
+    names: Sequence[str] = HEADLINE,
+    *,
+    experiment: str | None = None,
+    where: Mapping[str, Sequence[str | None]] | None = None,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+) -> pl.DataFrame:
+    """Metrics ``names`` by arm of ``experiment`` (the only one where absent), a row a metric and arm, control first.
+
+    Columns: ``metric, arm, is_control, value, low, high``, the ``difference`` from the control with
+    ``difference_low`` and ``difference_high``, the ``lift`` (difference over control) with its own, and ``n``. All
+    intervals are 90 %; null where a side is. Raises :class:`~metrics.errors.InputError` where there is no such
+    experiment, no arm or more than one is its control, or a metric cannot be compared by arm.
+    """
+    metrics = [get_metric(name) for name in dict.fromkeys(names)]
+    for metric in metrics:
+        if not comparable(metric):
+            near = [name for name in HEADLINE if comparable(METRICS[name])][:3]
+            mend = f"compare {', '.join(near)}, …"
+            raise InputError(f"{metric.name} is not known of the members of an arm", mend=mend)
+    rows = source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
+    assignments = nw.from_native(rows.scan("assignment"))
+    chosen = experiment_of(assignments, experiment)
+    control = _control(assignments, chosen)
+    slices = {**(where or {}), "experiment": [chosen]}
+    cut = cut_of(metrics, ["arm"], slices, start_ts_ms, end_ts_ms, None, intervals=True)
+    rolled = roll_up(rows, metrics, cut)
+    return pl.concat(
+        [_contrast(metric, *figures(metric, rolled, cut, ["arm"]), control) for metric in metrics]
+    )
+
+
+def _control(assignments: nw.LazyFrame[Any], experiment: str) -> str:
+    held = assignments.filter(nw.col("experiment") == experiment, nw.col("is_control"))
+    found = held.select("arm").unique().collect("polars")["arm"].to_list()
+    if len(found) != 1:
+        said = f"{len(found)} control arms" if found else "no control arm"
+        raise InputError(
+            f"{experiment} has {said}", mend="mark one arm as `is_control` in the table `assignment`"
+        )
+    return str(found[0])
+
+
+def _contrast(
+    metric: Metric, found: pl.DataFrame, deleted: pl.DataFrame | None, control: str
+) -> pl.DataFrame:
+    """Each arm's figure, and its distance from the control's."""
+    found = found.filter(pl.col("arm").is_not_null())
+    known = {
+        "value": (metric.unit == "ratio", metric.is_signed),
+        "difference": (False, True),
+        "lift": (False, True),
+    }
+    whole = _against(found.select("arm", "value"), control, [])
+    parts = whole
+    if deleted is not None:
+        rest = _against(deleted.filter(pl.col("arm").is_not_null()), control, [REPLICATE])
+        for name, (is_share, is_signed) in known.items():
+            bounds = jackknife(
+                whole.select("arm", value=name),
+                rest.select("arm", REPLICATE, value=name),
+                ["arm"],
+                is_share=is_share,
+                is_signed=is_signed,
+            )
+            prefix = "" if name == "value" else f"{name}_"
+            parts = parts.join(bounds.rename({"low": f"{prefix}low", "high": f"{prefix}high"}), on="arm")
+    else:
+        ends = [f"{prefix}{end}" for prefix in ("", "difference_", "lift_") for end in ("low", "high")]
+        parts = parts.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ends)
+    sample = found.select("arm", pl.col("n").cast(pl.Int64))
+    is_control = pl.col("arm") == control
+    # An arm is at no distance from itself.
+    apart = [c for c in parts.columns if c.startswith(("difference", "lift"))]
+    return (
+        parts.join(sample, on="arm")
+        .with_columns(pl.when(~is_control).then(pl.col(apart)))
+        .select(
+            pl.lit(metric.name).alias("metric"), "arm", is_control.alias("is_control"), "value", "low", "high",
+            "difference", "difference_low", "difference_high", "lift", "lift_low", "lift_high", "n",
+        )
+        .sort(~pl.col("is_control"), "arm")
+    )  # fmt: skip
+
+
+def _against(frame: pl.DataFrame, control: str, keys: Sequence[str]) -> pl.DataFrame:
+    """``arm, keys, value, difference, lift``."""
+    held = frame.filter(pl.col("arm") == control).select(*keys, base="value")
+    both = frame.join(held, on=list(keys), how="left") if keys else frame.join(held, how="cross")
+    both = both.with_columns(difference=pl.col("value") - pl.col("base"))
+    return both.with_columns(lift=quotient(both["difference"], both["base"])).drop("base")

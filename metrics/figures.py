@@ -1,0 +1,190 @@
+"""From rolled-up parts to a metric's value, kind by kind; and the value without each jackknife group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from metrics.metric import Metric
+from metrics.parts import HOLDOUT, Part, is_weighted
+from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, group_column, part_key
+from metrics.quantiles import quantile_of_buckets, quantile_without_each
+from metrics.rollup import n_columns
+from metrics.sides import EXACT, SAMPLE, join, quotient, side, total, without_each
+from metrics.spread import spread
+from metrics.survival import time_quantile
+from metrics.telemetry import REPLICATES
+
+__all__ = ["figures", "grouped", "sample_part"]
+
+_Figures = tuple[pl.DataFrame, pl.DataFrame | None]
+
+
+def figures(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """``keys, value, numerator, denominator, n, w, w2``; and ``keys, replicate, value`` without each jackknife group.
+
+    The second is None where the cut has no groups, or the metric's rows are of no panel.
+    """
+    return _FIGURES.get(metric.kind, _ratios)(metric, rolled, cut, keys)
+
+
+def sample_part(metric: Metric) -> Part:
+    """The part whose rows are the metric's sample: the denominator's, where those are a sliced panel."""
+    for part in reversed(metric.parts):
+        if part.is_sliced and is_weighted(part.table):
+            return part
+    return metric.numerator
+
+
+def _ratios(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> _Figures:
+    sides = [side(rolled[part_key(metric, part, cut)], part, cut) for part in metric.parts]
+    totals = [total(one, part) for one, part in zip(sides, metric.parts, strict=True)]
+    found = _divided(metric, totals, keys)
+    sample = totals[metric.parts.index(sample_part(metric))]
+    found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
+    found = found.with_columns(pl.col(SAMPLE).fill_null(0))
+    # Nothing was recorded, which is not the same as a zero that was.
+    found = found.with_columns(pl.when(~_is_silent(metric, totals[0])).then("value").alias("value"))
+    if not cut.replicates:
+        return found, None
+    deleted = [without_each(*these) for these in zip(sides, totals, metric.parts, strict=True)]
+    if not any(REPLICATE in frame.columns for frame in deleted):
+        return found, None
+    return found, _divided(metric, deleted, [*keys, REPLICATE])
+
+
+def _is_silent(metric: Metric, numerator: pl.DataFrame) -> pl.Expr:
+    """Whether a group has a numerator that nobody recorded: a total, or one of another table's rows."""
+    if metric.denominator is None:
+        return pl.col("n") == 0
+    if metric.numerator.table == metric.denominator.table:
+        return pl.lit(value=False)
+    # Sessions that do not tell what is needed are silent slice by slice; charges are known or not as a whole.
+    if metric.numerator.of.needs and sample_part(metric) is metric.numerator:
+        return pl.col("n") == 0
+    return pl.lit(not numerator["n"].sum())
+
+
+def _divided(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
+    """``keys, value, numerator, denominator`` of a ratio's two sides, or a total's one."""
+    columns = {"sum": "sum_0", "amount": "amount_0"}
+    top = sides[0].rename(columns).drop("days", *SAMPLE)
+    if metric.denominator is None:
+        none = pl.lit(None, EXACT)
+        return top.select(*keys, value="amount_0", numerator=_shown("0", metric.numerator), denominator=none)
+    bottom = sides[1].rename({name: name + "_1" for name in columns}).drop("days", *SAMPLE)
+    # A denominator that no dimension slices goes with what was recorded, and adds no group of its own.
+    both = join(top, bottom, keys, how="full" if metric.denominator.is_sliced else "left")
+    both = both.with_columns(
+        pl.col("sum_0", "sum_1").fill_null(0), pl.col("amount_0", "amount_1").fill_null(0.0)
+    )
+    # In the same unit of the same table, the exact sums are divided: one rounding, and none by a unit.
+    one, other = metric.numerator, metric.denominator
+    is_alike = one.per == other.per and one.table == other.table and not (one.is_level or other.is_level)
+    used = "sum" if is_alike else "amount"
+    return both.select(
+        *keys,
+        quotient(both[f"{used}_0"], both[f"{used}_1"]).alias("value"),
+        _shown("0", metric.numerator).alias("numerator"),
+        _shown("1", metric.denominator).alias("denominator"),
+    )
+
+
+def _shown(place: str, part: Part) -> pl.Expr:
+    """The part in its unit; exact where the unit is what was summed."""
+    is_exact = part.per == 1 and not part.is_level
+    return pl.col(f"sum_{place}" if is_exact else f"amount_{place}").cast(EXACT)
+
+
+def _quantiles(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> _Figures:
+    assert metric.quantile is not None
+    frame = grouped(metric, rolled, cut)
+    value = quantile_of_buckets(frame, metric.quantile, bucket=SKETCH, weight="w", by=keys)
+    found = _with_sample(frame, value, keys)
+    found = found.with_columns(numerator=_none(EXACT), denominator=pl.col("w").cast(EXACT))
+    if not cut.replicates:
+        return found, None
+    return found, quantile_without_each(
+        frame, metric.quantile, bucket=SKETCH, weight="w", group=REPLICATE, groups=REPLICATES, by=keys
+    )
+
+
+def _survivals(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> _Figures:
+    assert metric.quantile is not None
+    frame = grouped(metric, rolled, cut)
+    value, deleted = time_quantile(frame, metric.quantile, by=keys)
+    found = _with_sample(frame, value, keys)
+    found = found.with_columns(numerator=_none(EXACT), denominator=pl.col("w").cast(EXACT))
+    return found, deleted if cut.replicates else None
+
+
+def _spreads(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> _Figures:
+    assert metric.spread is not None
+    frame = grouped(metric, rolled, cut)
+    value, deleted = spread(frame, metric.spread, [group_column(name) for name in metric.groups], by=keys)
+    found = _with_sample(frame, value, keys)
+    amount = pl.col("sum").cast(pl.Float64) / float(metric.numerator.per)
+    found = found.with_columns(numerator=amount.cast(EXACT), denominator=_none(EXACT))
+    return found, deleted if cut.replicates else None
+
+
+def _incrementals(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> _Figures:
+    """1 − the ratio in the holdout over the ratio outside of it; sides and sample are those outside."""
+    holdout = group_column(HOLDOUT)
+    by_arm = [*keys, holdout]
+    found, deleted = _ratios(metric, rolled, replace(cut, by=(*cut.by, holdout)), by_arm)
+
+    def contrast(frame: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+        held = frame.filter(pl.col(holdout)).select(*on, held="value")
+        both = join(frame.filter(~pl.col(holdout)).drop(holdout), held, on, how="left")
+        return both.with_columns(value=1 - quotient(both["held"], both["value"])).drop("held")
+
+    value = contrast(found, keys)
+    value = _none_of_it(value) if not keys and value.is_empty() else value
+    return value, None if deleted is None else contrast(deleted, [*keys, REPLICATE])
+
+
+def _none_of_it(frame: pl.DataFrame) -> pl.DataFrame:
+    """One row that says that there is nothing."""
+    nothing = pl.DataFrame({name: [None] for name in frame.columns}, schema=frame.schema)
+    return nothing.with_columns(pl.col(SAMPLE).fill_null(0))
+
+
+def _with_sample(frame: pl.DataFrame, value: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """``value`` with the sums of its rows; one row where there is nothing to group by."""
+    sums = [pl.col("sum", *SAMPLE).sum()]
+    sample = frame.group_by(keys).agg(sums) if keys else frame.select(sums)
+    return join(sample, value, keys) if keys or value.height else sample.with_columns(value=_none(pl.Float64))
+
+
+def grouped(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> pl.DataFrame:
+    """The rollup of a metric's one part, with its sum, n, Σw and Σw² under their plain names."""
+    part = metric.numerator
+    names = {part.name: "sum", **dict(zip(n_columns(part.of), SAMPLE, strict=True))}
+    return rolled[part_key(metric, part, cut)].rename(names)
+
+
+def _none(dtype: type[pl.DataType] | pl.DataType) -> pl.Expr:
+    return pl.lit(None, dtype)
+
+
+_FIGURES: Mapping[str, Callable[..., _Figures]] = {
+    "quantile": _quantiles,
+    "survival": _survivals,
+    "spread": _spreads,
+    "incremental": _incrementals,
+}
