@@ -15,6 +15,7 @@ from synthetic.control_plane.in_session import (
     HOME_HEAD,
     SHOWN,
     Ranking,
+    like_genres,
     order_page,
     picture,
     spread_page,
@@ -84,12 +85,14 @@ def serve_home(
         weight = model.parameters.first_week_spread
         spread_page(*held, ready.genre, ready.genre_share[arm], weight, page, score)
     else:
-        order_page(*held, page, score)
+        order_page(*held, page, score, np.empty_like(taste))
     tell("diversify")
     artwork = np.zeros(SHOWN, np.int8)
     if ready.draws_pictures[arm]:
         low, high = ready.block[arm, ARTWORK_HEAD]
-        _draw_pictures(page, taste, ready.centre[arm], ready.genre, low, high, artwork)
+        likes = np.empty(ready.centre.shape[1], np.float32)
+        like_genres(taste, ready.centre[arm], low, high, likes)
+        _draw_pictures(page, likes, ready.genre, artwork)
     tell("artwork")
     shift = page_shift(model.seed, member * (1 << 20) + step)
     shown = HomePage(
@@ -101,11 +104,8 @@ def serve_home(
 
 
 @compiled()
-def _draw_pictures(
-    page: Int32Array, taste: Float32Array, centre: Float32Array, genre: IntArray, low: int, high: int,
-    artwork: Int8Array,
-) -> None:  # fmt: skip
+def _draw_pictures(page: Int32Array, likes: Float32Array, genre: IntArray, artwork: Int8Array) -> None:
     for place in range(page.size):
         title = page[place]
         if title >= 0:
-            artwork[place] = picture(taste, centre, genre[title, 0], genre[title, 1], low, high)
+            artwork[place] = picture(likes, genre[title, 0], genre[title, 1])
