@@ -9,6 +9,7 @@ from itertools import pairwise
 from metrics.metric import Metric
 
 __all__ = [
+    "NOTHING",
     "change",
     "day",
     "duration",

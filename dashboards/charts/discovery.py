@@ -11,6 +11,8 @@ from dashboards.charts.style import Palette, faded, figure
 
 __all__ = ["lifts", "still_looking"]
 
+_WIDEST = 1.1  # lifts beyond are at the edge
+
 
 def still_looking(
     curve: pl.DataFrame, colours: Palette, *, until_ms: int = 180_000, height: int = 300
@@ -72,8 +74,11 @@ def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> go.Fig
         hovertemplate="%{y}: %{x:+.2%}<extra></extra>",
     )  # fmt: skip
     fig.add_vline(x=0, line={"color": colours.quiet, "width": 1})
-    fig.update_yaxes(autorange="reversed", showgrid=False, nticks=rows.height)
-    fig.update_xaxes(tickformat="+.0%", showgrid=True, nticks=7)
+    fig.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", dtick=1)
+    # An interval as wide as the figure says nothing more where it is drawn out.
+    ends = [abs(end) for end in (*low, *high) if end is not None]
+    span = min(max([*ends, 0.01]) * 1.05, _WIDEST)
+    fig.update_xaxes(tickformat="+.0%", showgrid=True, nticks=7, range=[-span, span])
     return fig
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboards.charts import bars, lifts, still_looking
 from dashboards.charts.style import Axis
 from dashboards.components import card, chart, colours, footer, missing, tile, view
-from dashboards.formats import escaped, named, written
+from dashboards.formats import NOTHING, escaped, named, written
 from metrics.catalog import METRICS, get_metric
 from metrics.errors import InputError
 
@@ -18,6 +18,15 @@ ROWS = (
     ("effective_catalogue_size", "first_week_genres", "first_session_success_ratio", "trial_to_paid_ratio"),
 )  # fmt: skip
 PERCENT = Axis("", ".1%", "")
+
+
+def _lift(lift: float | None, low: float | None, high: float | None) -> str:
+    """A lift over the control with its interval."""
+    if lift is None:
+        return NOTHING
+    between = "" if low is None or high is None else f" ({low:+.1%} to {high:+.1%})"
+    return f"{lift:+.1%}{between}".replace("-", "−").replace("%", " %")
+
 
 source, filters = view()
 period, versus, where = filters.period, filters.versus, filters.where
@@ -136,26 +145,21 @@ with card("Experiments", "arms side by side, 90 % intervals"):
                 caption="Against the control; grey while the interval holds no difference.",
             )
         if arms.height:
-            table = arms.filter(pl.col("value").is_not_null())
+            names_of_arms = arms["arm"].unique(maintain_order=True).to_list()
+            table: dict[str, dict[str, str]] = {}
+            for one in arms.filter(pl.col("value").is_not_null()).iter_rows(named=True):
+                line = table.setdefault(one["metric"], {"metric": METRICS[one["metric"]].title})
+                line[one["arm"]] = written(METRICS[one["metric"]], one["value"])
+                if not one["is_control"]:
+                    line[f"{one['arm']} against the control"] = _lift(
+                        one["lift"], one["lift_low"], one["lift_high"]
+                    )
+            columns = ["metric", *names_of_arms, *(f"{n} against the control" for n in names_of_arms[1:])]
             st.dataframe(
-                table.select(
-                    metric=pl.Series([METRICS[m].title for m in table["metric"]], dtype=pl.String),
-                    arm=pl.col("arm"),
-                    value=pl.Series(
-                        [written(METRICS[m], v) for m, v in table.select("metric", "value").iter_rows()],
-                        dtype=pl.String,
-                    ),
-                    lift="lift",
-                    low="lift_low",
-                    high="lift_high",
-                ),
-                column_config={
-                    "lift": st.column_config.NumberColumn("against the control", format="percent"),
-                    "low": st.column_config.NumberColumn("90 % from", format="percent"),
-                    "high": st.column_config.NumberColumn("to", format="percent"),
-                },
+                pl.DataFrame([{c: line.get(c, NOTHING) for c in columns} for line in table.values()]),
                 hide_index=True,
                 row_height=32,
+                height=40 + 32 * len(table),
                 alt="Metrics by arm",
             )
 

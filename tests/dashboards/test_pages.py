@@ -94,9 +94,11 @@ def test_discovery_shows_arms_side_by_side(show: Open, emulated: Path, tmp_path:
     arms = arms.with_columns(is_control=pl.col("arm") == "control")
     lake.append("assignment", arms, application="test", version=0)
     app = drawn(show(tmp_path / "lake", "discovery"))
-    (table,) = [t.value for t in app.dataframe if "arm" in t.value.columns]
-    assert set(table["arm"]) == {"control", "treatment"}
-    assert "Hours per member-day" in set(table["metric"])
+    (table,) = [t.value for t in app.dataframe if "control" in t.value.columns]
+    assert list(table.columns) == ["metric", "control", "treatment", "treatment against the control"]
+    (hours,) = table[table["metric"] == "Hours per member-day"].to_dict("records")
+    assert hours["control"].endswith(" h")
+    assert re.fullmatch(r"[+−].* % \([+−].* % to [+−].* %\)", hours["treatment against the control"])
     # A slice that only some metrics can be cut by narrows the list and breaks nothing.
     drawn(show(tmp_path / "lake", "discovery", codec="AV1"))
 
