@@ -171,7 +171,8 @@ def main(subscribers: int, days: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"{sessions:,} sessions, {plays:,} plays, {hours / subscribers / days:.2f} h a member and day, in "
-        f"{seconds:.1f} s, {cpu_seconds:.1f} s of CPU: {sessions / seconds:,.0f} sessions/s, largest resident size {peak:.2f} GB"
+        f"{seconds:.1f} s, {cpu_seconds:.1f} s of CPU: {sessions / seconds:,.0f} sessions/s, "
+        f"largest resident size {peak:.2f} GB"
     )
 
 
