@@ -12,26 +12,26 @@ from typing import Any
 
 import polars as pl
 
-from alerts.baselines import QUIET_MS
+from alerts.baseline import QUIET_MS
 
 __all__ = ["INCIDENTS", "group_alerts"]
 
 INCIDENTS = pl.Schema(
     {
-        "incident": pl.Int64,
-        "root_metric": pl.String,
+        "incident": pl.Int64(),
+        "root_metric": pl.String(),
         "metrics": pl.List(pl.String),
         "slices": pl.List(pl.String),
-        "severity": pl.String,
-        "start_ts_ms": pl.Int64,
-        "end_ts_ms": pl.Int64,
-        "alert_count": pl.Int64,
+        "severity": pl.String(),
+        "start_ts_ms": pl.Int64(),
+        "end_ts_ms": pl.Int64(),
+        "alert_count": pl.Int64(),
     }
 )
 
 
 def group_alerts(alerts: pl.DataFrame, drivers: Mapping[str, Sequence[str]]) -> pl.DataFrame:
-    """One row an incident of :data:`alerts.baselines.ALERTS`, in the order they began.
+    """One row an incident of :data:`alerts.baseline.ALERTS`, in the order they began.
 
     ``drivers``: metrics below each metric of the tree. ``root_metric`` is the one that drives most of the others,
     the earliest among equals; ``end_ts_ms`` is null while one of them fires.

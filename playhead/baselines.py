@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from alerts.baselines import ALERTS, Baseline, watch_baseline
+from alerts.baseline import ALERTS, Baseline, watch_baseline
 from alerts.root_cause import group_alerts
 from metrics.baseline import seasonal_anomalies
 from metrics.lake import Lake
@@ -19,19 +19,30 @@ __all__ = ["Watched", "watch_lake"]
 
 @dataclass(frozen=True)
 class Watched:
-    """``alerts`` (:data:`alerts.baselines.ALERTS`) and ``incidents`` (:data:`alerts.root_cause.INCIDENTS`)."""
+    """``alerts`` (:data:`alerts.baseline.ALERTS`) and ``incidents`` (:data:`alerts.root_cause.INCIDENTS`)."""
 
     alerts: pl.DataFrame
     incidents: pl.DataFrame
 
 
-def watch_lake(lake: Lake, baselines: Sequence[Baseline], *, end_ts_ms: int | None = None) -> Watched:
-    """Every baseline over the lake's hours up to ``end_ts_ms``; all hours before teach what is usual."""
+def watch_lake(
+    lake: Lake,
+    baselines: Sequence[Baseline],
+    *,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+) -> Watched:
+    """Every baseline over the lake's hours up to ``end_ts_ms``; all hours before teach what is usual.
+
+    Alerts that were over by ``start_ts_ms`` are left out.
+    """
     found = [ALERTS.to_frame()]
     for baseline in baselines:
         hours = measure(lake, [baseline.metric], by=baseline.by, grain="1h", end_ts_ms=end_ts_ms)
         if not hours.is_empty():
             found.append(watch_baseline(baseline, hours, seasonal_anomalies))
     alerts = pl.concat(found).sort("start_ts_ms", "baseline", "slice")
+    if start_ts_ms is not None:
+        alerts = alerts.filter((pl.col("end_ts_ms") > start_ts_ms).fill_null(value=True))
     drivers = {parent: [edge.child for edge in edges] for parent, edges in TREE.items()}
     return Watched(alerts, group_alerts(alerts, drivers))

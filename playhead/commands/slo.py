@@ -166,12 +166,18 @@ def evaluate(
     fail_on_breach: bool,
     as_json: bool,
 ) -> int:
-    """Budgets, burn and alerts of each objective, from the lake's minute counts."""
+    """Budgets, burn and alerts of each objective, from the lake's minute counts.
+
+    Without FILES also the shipped baselines: metrics of the tree that left their own season, alerts of one root
+    cause as one incident.
+    """
+    from alerts.baseline import load_baselines
     from alerts.counts import Clock
     from alerts.evaluate import kept_by
     from alerts.policy import load_policies
     from alerts.slo import load
     from metrics.lake import Lake
+    from playhead.baselines import watch_lake
     from playhead.objectives import evaluate_objectives
 
     policies = load_policies(windows)
@@ -181,17 +187,38 @@ def evaluate(
     clock = Clock(closed=closure == "closed")
     evaluations = evaluate_objectives(lake, objectives, policies, **span, clock=clock)
     slices = kept_by(objectives, lake.scan("minute_count"), by, **span) if by else None
+    watched = None
+    if not files:
+        watched = watch_lake(lake, load_baselines(), **span)
     if as_json:
         print_json(
             {
                 "objectives": [_evaluated(evaluation) for evaluation in evaluations],
                 "by": slices.to_dicts() if slices is not None else None,
+                "baselines": None
+                if watched is None
+                else {"alerts": watched.alerts.to_dicts(), "incidents": watched.incidents.to_dicts()},
             }
         )
     else:
         _show(evaluations, slices, by)
+        if watched is not None:
+            _show_incidents(watched.incidents)
     broken = any(e.kept is False and e.objective.in_contract for e in evaluations)
     return 1 if fail_on_breach and broken else 0
+
+
+def _show_incidents(incidents: pl.DataFrame) -> None:
+    for row in incidents.iter_rows(named=True):
+        start, end = (
+            datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M") if ms is not None else "still"
+            for ms in (row["start_ts_ms"], row["end_ts_ms"])
+        )
+        where = f" in {', '.join(row['slices'])}" if row["slices"] else ""
+        click.echo(
+            f"off its season  {row['root_metric']}{where}, {start} to {end}, alerts: {row['alert_count']} "
+            f"({', '.join(row['metrics'])})"
+        )
 
 
 # --- what is printed --------------------------------------------------------------------------------------
