@@ -28,6 +28,7 @@ COMMANDS = {
     "ledger": "Every session counted, excluded or quarantined.",
     "explain": "What moved a metric between two periods.",
     "experiment": "Metrics by arm of an experiment, and their distance from the control.",
+    "localise": "Which slices of a leaf table explain a change.",
     "decide": "The decision table: what each switch does to viewers and margin.",
     "slo": "Check, compile and evaluate objectives.",
     "cost": "Unit economics, break-even and the quarterly report.",
