@@ -26,6 +26,7 @@ AT = 1_000
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Element = dict[str, str]
 
 
@@ -65,14 +66,18 @@ def incident_table(seed: int, leaves: int | None = None) -> IncidentTable:
         rate *= _value_effects(draw, codes[:, d], draw.uniform(0.05, 0.5))
     rate = np.minimum(rate * np.exp(draw.normal(0, draw.uniform(0.1, 0.7), n)), 0.6)
 
-    history = int(draw.integers(5, 61))
-    is_hit, elements = np.zeros((0, n), bool), ()
+    history = int(np.exp(draw.uniform(np.log(2), np.log(61))))
+    is_hit: Flags = np.zeros((0, n), bool)
+    elements: tuple[Element, ...] = ()
     if kind == "fault":
         is_hit, elements = _elements(draw, codes, size, rate)
     frames = []
     wander = draw.uniform(0.01, 0.06), draw.uniform(0.02, 0.15), draw.uniform(0.05, 0.4)
     state = [np.zeros(int(codes[:, d].max()) + 1) for d in range(dims)]
     whole = 0.0
+    # An operator is called some minutes after it began.
+    late = int(draw.integers(1, 6)) if history > 12 and draw.random() < 0.25 else 0
+    shift, effect = _mix_shift(draw, codes, rate, kind), _effect(draw, kind, is_hit, codes, size * rate)
     new = draw.random(n) < draw.choice([0.0, 0.02, 0.1])  # leaves that were not there before
     for minute in range(AT - history, AT + 1):
         whole = 0.8 * whole + draw.normal(0, wander[0])
@@ -81,9 +86,8 @@ def incident_table(seed: int, leaves: int | None = None) -> IncidentTable:
             state[d] = 0.8 * state[d] + draw.normal(0, wander[1], len(state[d])) / np.sqrt(dims)
             log += state[d][codes[:, d]]
         here, now = size * np.exp(draw.normal(0, 0.05, n)), rate * np.exp(log)
-        if minute == AT:
-            here = here * _mix_shift(draw, codes, rate, kind)
-            now = _broken(draw, kind, is_hit, here, now)
+        if minute >= AT - late:
+            here, now = here * shift, now * effect
         cnt = draw.poisson(here)
         if is_ratio:
             value = draw.binomial(cnt, np.minimum(now, 0.98)).astype(np.float64)
@@ -121,13 +125,13 @@ def _value_effects(draw: np.random.Generator, column: Ints, spread: float) -> Fl
 
 def _elements(
     draw: np.random.Generator, codes: Ints, size: Floats, rate: Floats
-) -> tuple[NDArray[np.bool_], tuple[Element, ...]]:
+) -> tuple[Flags, tuple[Element, ...]]:
     """One to three slices that can be told from any with fewer dimensions."""
-    wanted = int(draw.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))
+    wanted = int(draw.choice([1, 2, 3], p=[0.65, 0.2, 0.15]))
     layer = int(draw.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
     same = draw.random() < 0.7
     cuboid = draw.choice(codes.shape[1], layer, replace=False)
-    hits: list[NDArray[np.bool_]] = []
+    hits: list[Flags] = []
     elements: list[Element] = []
     load = size * rate
     for _ in range(4_000):
@@ -150,7 +154,7 @@ def _elements(
     return np.array(hits).reshape(len(hits), len(codes)), tuple(elements)
 
 
-def _is_concise(codes: Ints, cuboid: Ints, leaf: Ints, load: Floats, inside: NDArray[np.bool_]) -> bool:
+def _is_concise(codes: Ints, cuboid: Ints, leaf: Ints, load: Floats, inside: Flags) -> bool:
     for left_out in range(len(cuboid)):
         rest = np.delete(cuboid, left_out)
         coarser = (codes[:, rest] == leaf[rest]).all(axis=1)
@@ -174,26 +178,31 @@ def _mix_shift(draw: np.random.Generator, codes: Ints, rate: Floats, kind: str) 
     return factor
 
 
-def _broken(
-    draw: np.random.Generator, kind: str, is_hit: NDArray[np.bool_], here: Floats, now: Floats
-) -> Floats:
-    n = len(now)
+def _effect(draw: np.random.Generator, kind: str, is_hit: Flags, codes: Ints, load: Floats) -> Floats:
+    """The factor of each leaf's rate at the incident."""
+    n = len(codes)
     if kind == "external":
-        return now * draw.uniform(1.4, 5) * np.exp(draw.normal(0, draw.uniform(0.05, 0.3), n))
+        everywhere: Floats = draw.uniform(1.4, 5) * np.exp(draw.normal(0, draw.uniform(0.05, 0.3), n))
+        return everywhere
+    result = np.ones(n)
     if kind == "mix":
-        return now
-    uneven, share_hit = draw.uniform(0.0, 0.6), draw.choice([1.0, 0.9, 0.75])
-    alike = draw.random() < 0.6  # slices of one cause suffer alike
+        return result
+    # Leaves suffer unevenly, at random and by some other dimension (one device twice as much as another).
+    uneven = draw.normal(0, draw.uniform(0.0, 0.6), n)
+    for d in range(codes.shape[1]):
+        if draw.random() < 0.4:
+            uneven += np.log(_value_effects(draw, codes[:, d], draw.uniform(0.1, 0.4)))
+    share_hit = draw.choice([1.0, 0.9, 0.75])
+    is_alike = draw.random() < 0.6  # slices of one cause suffer alike
     strength = np.exp(draw.uniform(np.log(1.8), np.log(12)))
-    least = np.exp(draw.uniform(np.log(0.05), np.log(0.5)))
-    result = now * draw.choice([1.0, 1.0, 1.1, 1.25])
+    # A slice too small to be noticed is not what an operator is called for.
+    noticed = np.exp(draw.uniform(np.log(0.05), np.log(0.5))) * load.sum()
+    result *= draw.choice([1.0, 1.0, 1.1, 1.25])
     for inside in is_hit:
-        own = strength if alike else np.exp(draw.uniform(np.log(1.8), np.log(12)))
-        # A slice too small to be noticed is not what an operator is called for.
-        noticed = least * (here * now).sum() / max((here * now)[inside].sum(), 1e-9)
-        leaf = max(own, 1 + noticed) * np.exp(draw.normal(0, uneven, n))
+        own = strength if is_alike else np.exp(draw.uniform(np.log(1.8), np.log(12)))
+        own = max(own, 1 + noticed / load[inside].sum())
         some = inside & (draw.random(n) < share_hit)
-        result = np.where(some, now * np.maximum(leaf, 1.0), result)
+        result = np.where(some, np.maximum(own * np.exp(uneven - uneven[inside].mean()), 1.0), result)
     return result
 
 

@@ -1,9 +1,10 @@
-"""Published methods to compare with: Adtributor and RiskLoc, after their papers, with the parameters given there.
+"""Published methods to compare with: Adtributor and HotSpot, after their papers.
 
 - :func:`adtributor`: Bhagwan et al., "Adtributor: revenue debugging in advertising systems", NSDI 2014. One
   dimension at a time: values in order of surprise (Jensen-Shannon) until they explain the change.
-- :func:`riskloc`: Kalander, "RiskLoc: localization of multi-dimensional root causes by weighted risk", 2022.
-  Leaves parted in two by their deviation score; from the coarsest slices on, the one of the highest risk.
+- :func:`hotspot`: Sun et al., "HotSpot: anomaly localization for additive KPIs with multi-dimensional attributes",
+  IEEE Access 2018. The set of slices of one cuboid of the highest potential score, from the coarsest cuboids on;
+  slices in order of what each explains stand in for the tree search.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import itertools
 
 import numpy as np
 
-from metrics.localise.leaves import Floats, Ints, Leaves
+from metrics.localise.leaves import Floats, Leaves
 from metrics.localise.search import Explanation
 
-__all__ = ["adtributor", "riskloc"]
+__all__ = ["adtributor", "hotspot"]
 
 # Adtributor: share of the change each value, and all of them together, must explain; values at most.
 _EACH, _TOGETHER, _VALUES = 0.1, 0.67, 3
-# RiskLoc: risk from which a slice is a cause, share of abnormal weight a step must explain, causes at most.
-_RISK, _PROPORTION, _CAUSES = 0.5, 0.15, 4
+# HotSpot: the potential score that ends the search by layers, slices at most, what one must add beside the best.
+_GOOD, _SLICES, _WORTH, _LAYERS = 0.9, 5, 0.3, 3
 
 
 def adtributor(leaves: Leaves, limit: int = 5) -> list[Explanation]:
@@ -57,56 +58,32 @@ def _jensen_shannon(p: Floats, q: Floats) -> Floats:
     return np.asarray((left + right) / 2, np.float64)
 
 
-def riskloc(leaves: Leaves, limit: int = 1) -> list[Explanation]:
-    """One set of slices, each of a risk of at least one half."""
-    v, f, codes = leaves.observed.copy(), leaves.expected.copy(), leaves.codes
-    both = f + v
-    score = np.where(both > 0, 2 * (f - v) / np.maximum(both, 1e-300), 0.0)
-    if v.sum() > f.sum():
-        score = -score  # causes are on the positive side
-    low = score.min()
-    cut = abs(low) if low < 0 else 0.0
-    # Outliers of the normal side move the cut: the paper prunes them where others are alike.
-    abnormal = score > min(cut, float(score.max()) * 0.999)
-    weight = np.abs(score - (cut if abnormal.any() else 0.0))
-    weight = np.where(abnormal, np.maximum(np.abs(score), 1e-9), weight)
-    weight = np.minimum(weight, 1.0)
-    open_ = np.ones(len(v), bool)
-    whole = weight[abnormal].sum()
-    elements: list[dict[str, str | None]] = []
-    explained = 0.0
-    while len(elements) < _CAUSES and whole > 0 and weight[abnormal & open_].sum() / whole > _PROPORTION:
-        best = _riskiest(codes, v, f, weight, abnormal, open_, whole)
-        if best is None:
-            break
-        cuboid, inside = best
-        first = int(np.flatnonzero(inside)[0])
-        elements.append({leaves.dimensions[d]: leaves.values[d][codes[first, d]] for d in cuboid})
-        explained += float(weight[inside & abnormal].sum() / whole)
-        open_ &= ~inside
-    return [Explanation(tuple(elements), explained, min(explained, 1.0))][:limit]
-
-
-def _riskiest(
-    codes: Ints, v: Floats, f: Floats, weight: Floats, abnormal: Ints, open_: Ints, whole: float
-) -> tuple[tuple[int, ...], Ints] | None:
-    for layer in range(1, min(3, codes.shape[1]) + 1):
-        best, where = _RISK, None
+def hotspot(leaves: Leaves, limit: int = 5) -> list[Explanation]:
+    """In each cuboid the set of at most five slices with the highest potential score, of the fewest dimensions."""
+    v, f, codes = leaves.observed, leaves.expected, leaves.codes
+    off = np.abs(v - f)
+    whole = float(off.sum())
+    found: list[Explanation] = []
+    for layer in range(1, min(_LAYERS, codes.shape[1]) + 1):
         for cuboid in itertools.combinations(range(codes.shape[1]), layer):
             ids = np.unique(codes[:, cuboid], axis=0, return_inverse=True)[1].ravel()
-            wa = np.bincount(ids, weight * (abnormal & open_))
-            wn = np.bincount(ids, weight * (~abnormal & open_))
-            fs, vs = np.bincount(ids, f * open_), np.bincount(ids, v * open_)
-            r1 = wa / (wa + wn + 1)
-            # What is left of the deviation once the slice's own shift is taken out of each leaf.
-            due = f * np.where(fs > 0, vs / np.maximum(fs, 1e-300), 1.0)[ids]
-            left = 2 * np.abs(due - v) / np.maximum(due + v, 1e-300)
-            before = 2 * np.abs(f - v) / np.maximum(f + v, 1e-300)
-            r2 = np.bincount(ids, left * open_) / np.maximum(np.bincount(ids, before * open_), 1e-300)
-            risk = np.where(wa / whole >= _PROPORTION, r1 - np.minimum(r2, 1.0), -1.0)
-            at = int(risk.argmax())
-            if risk[at] >= best:
-                best, where = float(risk[at]), (cuboid, (ids == at) & open_)
-        if where is not None:
-            return where
-    return None
+            seen, due, before = (np.bincount(ids, side) for side in (v, f, off))
+            # The ripple effect: a slice's leaves move in proportion to what was expected of them.
+            factor = seen / np.maximum(due, 1e-300)
+            left = np.bincount(ids, np.abs(v - f * factor[ids]))
+            gain = before - left
+            order = np.argsort(-gain)[:_SLICES]
+            potential = np.maximum(np.cumsum(gain[order]) / max(whole, 1e-300), 0.0)
+            # A slice that adds nothing worth naming is left out.
+            size = 1 + int((gain[order][1:] > _WORTH * gain[order][0]).sum())
+            firsts = [int(np.flatnonzero(ids == at)[0]) for at in order[:size].tolist()]
+            elements = tuple(
+                {leaves.dimensions[d]: leaves.values[d][codes[first, d]] for d in cuboid} for first in firsts
+            )
+            score = float(min(potential[size - 1], 1.0))
+            found.append(Explanation(elements, score, score))
+        if found and max(one.score for one in found) > _GOOD:
+            break
+    found = [one for one in found if one.score > 0]
+    found.sort(key=lambda one: -one.score)
+    return found[:limit] or [Explanation((), 0.0, 0.0)]

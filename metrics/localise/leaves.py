@@ -23,6 +23,7 @@ Ints = NDArray[np.int64]
 
 _RAKING_PASSES = 6
 _SHAPES = (0.5, 50.0)
+_BEGAN = 3.5
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,25 @@ def leaves_at(frame: pl.DataFrame, *, value: str, count: str | None, time: str, 
     values, codes, leaf = _coded(rows, dimensions)
     minute = rows["_time"].rank("dense").to_numpy().astype(np.int64) - 1
     n, minutes = len(codes), int(minute.max()) + 1
-    cells = np.bincount(minute * n + leaf, rows["_value"].to_numpy(), n * minutes).reshape(minutes, n)
+    cells = _sums(minute * n + leaf, rows["_value"].to_numpy(), n * minutes).reshape(minutes, n)
     if count:
-        trials = np.bincount(minute * n + leaf, rows["_count"].to_numpy(), n * minutes).reshape(minutes, n)
+        trials = _sums(minute * n + leaf, rows["_count"].to_numpy(), n * minutes).reshape(minutes, n)
     else:
         trials = np.ones_like(cells)
     before, before_trials = cells[:-1], trials[:-1]
     if count and before_trials.sum() <= 0:
-        raise InputError("counts before the incident are all 0", where=f"--count {count}")
+        raise InputError(
+            "counts before the incident are all 0", where=f"--count {count}", mend="give history"
+        )
+    calm = _until_it_began(before.sum(1), before_trials.sum(1))
+    before, before_trials = before[:calm], before_trials[:calm]
     rate = _rates(codes, before.sum(0), before_trials.sum(0))
-    return Leaves(
-        tuple(dimensions), values, codes, cells[-1], trials[-1] * rate,
-        _noise(codes, before, before_trials * rate),
-    )  # fmt: skip
+    noise = _noise(codes, before, before_trials * rate)
+    expected = trials[-1] * rate
+    if not count:
+        # Without trials nobody can say how much of a leaf that is new was due: it is no evidence either way.
+        expected = np.where(before.sum(0) > 0, expected, cells[-1])
+    return Leaves(tuple(dimensions), values, codes, cells[-1], expected, noise)
 
 
 def leaves_of_forecast(
@@ -107,7 +114,7 @@ def leaves_of_forecast(
         *dimensions, *(_number(frame, name).alias(f"_{i}") for i, name in enumerate((value, baseline)))
     )
     values, codes, leaf = _coded(rows, dimensions)
-    observed, expected = (np.bincount(leaf, rows[name].to_numpy(), len(codes)) for name in ("_0", "_1"))
+    observed, expected = (_sums(leaf, rows[name].to_numpy(), len(codes)) for name in ("_0", "_1"))
     if expected.sum() <= 0:
         raise InputError(
             "the forecast is 0 throughout", where=f"--baseline {baseline}", mend="give a forecast"
@@ -164,7 +171,8 @@ def _instants(frame: pl.DataFrame, name: str, at: str | float) -> tuple[pl.Serie
         parsed = both.rank("dense").cast(pl.Float64)  # text that sorts as time does
     instants, now = parsed[:-1], float(parsed[-1])
     if not (instants == now).any():
-        first, last = both[:-1].min(), both[:-1].max()
+        ends = both[:-1].to_list()
+        first, last = min(ends), max(ends)
         raise InputError(
             f"no row at {at}", where=f"--time {name}", mend=f"instants go from {first} to {last}"
         )
@@ -199,6 +207,21 @@ def _dense(codes: Ints) -> Ints:
     return ids
 
 
+def _until_it_began(events: Floats, trials: Floats) -> int:
+    """How many minutes are history: the last ones may already be of the incident. At least half are kept."""
+    minutes = len(events)
+    ratio = np.log((events + 0.5) / np.maximum(trials, 0.5))
+    while minutes > max(6, (len(events) + 1) // 2):
+        middle = np.median(ratio[: minutes - 1])
+        spread = 1.4826 * np.median(np.abs(ratio[: minutes - 1] - middle))
+        spread += 1 / np.sqrt(events[: minutes - 1].mean() + 1)
+        # One calm minute may stand between two that are not.
+        if (np.abs(ratio[minutes - 2 : minutes] - middle) <= _BEGAN * spread).all():
+            break
+        minutes -= 1
+    return minutes
+
+
 def _rates(codes: Ints, events: Floats, trials: Floats) -> Floats:
     """Each leaf's rate before the incident: its own, drawn towards that of its dimension values."""
     whole = events.sum() / trials.sum()
@@ -208,7 +231,7 @@ def _rates(codes: Ints, events: Floats, trials: Floats) -> Floats:
     # Multiplicative main effects by raking (Deming & Stephan 1940), each damped by two events.
     for _ in range(_RAKING_PASSES):
         for column in codes.T:
-            seen, due = np.bincount(column, events), np.bincount(column, model * trials)
+            seen, due = _sums(column, events, 0), _sums(column, model * trials, 0)
             model *= ((seen + 2) / (due + 2))[column]
     due = model * trials
     # How far leaves differ beyond chance, by moments: the inverse of the gamma's shape.
@@ -234,15 +257,20 @@ def _noise(codes: Ints, observed: Floats, expected: Floats) -> Noise:
     for column in codes.T:
         values = int(column.max()) + 1
         cell = (np.arange(minutes)[:, None] * values + column).ravel()
-        seen, waited = (np.bincount(cell, side.ravel(), minutes * values) for side in (observed, expected))
+        seen, waited = (_sums(cell, side.ravel(), minutes * values) for side in (observed, expected))
         if values > 1:
             parts.append(_beyond((seen - waited) ** 2, waited, dispersion))
     return Noise(
-        min(dispersion, 20.0),
-        float(np.clip(leaf, 0.0, 1.0)),
-        float(np.clip(np.median(parts) if parts else 0.0, 1e-5, 0.25)),
+        float(min(dispersion, 20.0)),
+        float(np.clip(leaf, 0.005, 1.0)),
+        float(np.clip(np.median(parts) if parts else 0.0, 4e-4, 0.25)),
         float(np.clip(np.var(np.log(np.maximum(factor, 1e-3))), 1e-4, 0.25)),
     )
+
+
+def _sums(ids: Ints, amounts: Floats, size: int) -> Floats:
+    sums: Floats = np.bincount(ids, amounts, size).astype(np.float64, copy=False)
+    return sums
 
 
 def _beyond(off: Floats, expected: Floats, dispersion: float) -> float:

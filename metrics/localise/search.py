@@ -27,10 +27,12 @@ _LAYERS = 3
 _ELEMENTS = 4
 _BEAM = 8
 # What a further dimension, and a further element, must add: shares of the log-likelihood ratio.
-_DIMENSION, _ELEMENT = 0.04, 0.08
+_DIMENSION, _ELEMENT = 0.06, 0.13
 # Below this share of the change a set explains nothing worth naming; and standard deviations of its noise.
-_EXPLAINED, _DEVIATIONS = 0.25, 3.0
+_EXPLAINED, _DEVIATIONS = 0.15, 3.0
 _CUBOIDS = 250
+# Log-likelihood ratio from which a slice is evidence at all, in units of its noise in the history.
+_EVIDENCE = 12.0
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,21 @@ class _Scan:
     def sets(self) -> list[tuple[_Slice, ...]]:
         """Sets of slices, best first: from each of the best single slices on, greedily."""
         none = np.zeros(len(self.observed), bool)
-        found = {}
+        found: dict[frozenset[tuple[tuple[int, ...], int]], tuple[_Slice, ...]] = {}
         for first in self._best(none, _BEAM):
-            chosen = (first,)
-            while len(chosen) < _ELEMENTS:
+            chosen: tuple[_Slice, ...] = (first,)
+            for _ in range(2 * _ELEMENTS):
                 found[self._key(chosen)] = chosen
-                more = self._best(self._covered(chosen), 1, chosen)
-                if not more or self._value((*chosen, *more)) <= self._value(chosen):
+                more = self._best(self._covered(chosen), 1)
+                if not more:
                     break
-                chosen = (*chosen, *more)
-            found[self._key(chosen)] = chosen
+                wider = (*(one for one in chosen if not _is_within(one, more[0])), more[0])
+                if len(wider) > _ELEMENTS or self._value(wider) <= self._value(chosen):
+                    break
+                chosen = wider
         return sorted(found.values(), key=lambda chosen: -self._value(chosen))
 
-    def _best(self, covered: Flags, count: int, beside: tuple[_Slice, ...] = ()) -> list[_Slice]:
+    def _best(self, covered: Flags, count: int) -> list[_Slice]:
         """The slices of the leaves not covered that are best by themselves."""
         observed, expected = np.where(covered, 0, self.observed), np.where(covered, 0, self.expected)
         total_observed, total_expected = float(observed.sum()), float(expected.sum())
@@ -125,11 +129,13 @@ class _Scan:
             return []
         tops: list[tuple[float, tuple[int, ...], Ints, int, float]] = []
         for cuboid, ids, cost in self.cuboids:
-            a, b = np.bincount(ids, observed), np.bincount(ids, expected)
+            a: Floats = np.bincount(ids, observed).astype(np.float64, copy=False)
+            b: Floats = np.bincount(ids, expected).astype(np.float64, copy=False)
             gain = _log_likelihood_ratio(a, b, total_observed, total_expected, self.sign)
             worth = gain * (1 - _DIMENSION) ** (len(cuboid) - 1) - cost
-            for at in np.argpartition(-worth, min(count, len(worth) - 1))[:count].tolist():
-                tops.append((float(worth[at]), cuboid, ids, at, cost))
+            worth[gain < _EVIDENCE * (1 + self.leaves.noise.slice * b)] = 0
+            best = np.argpartition(-worth, min(count, len(worth) - 1))[:count].tolist()
+            tops += [(float(worth[at]), cuboid, ids, at, cost) for at in best]
         tops.sort(key=lambda top: -top[0])
         slices: list[_Slice] = []
         seen: list[Ints] = []
@@ -187,6 +193,10 @@ class _Scan:
 
     def _key(self, chosen: tuple[_Slice, ...]) -> frozenset[tuple[tuple[int, ...], int]]:
         return frozenset((one.cuboid, int(one.inside[0])) for one in chosen)
+
+
+def _is_within(one: _Slice, other: _Slice) -> bool:
+    return bool(np.isin(one.inside, other.inside, assume_unique=True).all())
 
 
 def _log_likelihood_ratio(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--baseline", help="A column with the forecast of the value, in place of history.")
 @click.option(
     "--method",
-    type=click.Choice(["scan", "adtributor", "riskloc"]),
+    type=click.Choice(["scan", "adtributor", "hotspot"]),
     default="scan",
     show_default=True,
     help="Ours, or a published one to compare with.",
