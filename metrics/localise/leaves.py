@@ -42,7 +42,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Leaves:
-    """n leaves of d dimensions: ``codes`` n × d into ``values`` (d lists), ``observed`` and ``expected`` n."""
+    """n leaves of d dimensions: ``codes`` n × d into ``values`` (d lists), ``observed`` and ``expected`` n.
+
+    ``doubt`` is the relative variance of each expectation, from how few events it was learnt (0: a forecast's).
+    """
 
     dimensions: tuple[str, ...]
     values: tuple[tuple[str | None, ...], ...]
@@ -50,6 +53,7 @@ class Leaves:
     observed: Floats
     expected: Floats
     noise: Noise = field(default_factory=Noise)
+    doubt: Floats | float = 0.0
 
 
 def leaves_at(frame: pl.DataFrame, *, value: str, count: str | None, time: str, at: str | float) -> Leaves:
@@ -86,13 +90,13 @@ def leaves_at(frame: pl.DataFrame, *, value: str, count: str | None, time: str, 
         )
     calm = _until_it_began(before.sum(1), before_trials.sum(1))
     before, before_trials = before[:calm], before_trials[:calm]
-    rate = _rates(codes, before.sum(0), before_trials.sum(0))
+    rate, doubt = _rates(codes, before.sum(0), before_trials.sum(0))
     noise = _noise(codes, before, before_trials * rate)
     expected = trials[-1] * rate
     if not count:
         # Without trials nobody can say how much of a leaf that is new was due: it is no evidence either way.
         expected = np.where(before.sum(0) > 0, expected, cells[-1])
-    return Leaves(tuple(dimensions), values, codes, cells[-1], expected, noise)
+    return Leaves(tuple(dimensions), values, codes, cells[-1], expected, noise, doubt)
 
 
 def leaves_of_forecast(
@@ -222,11 +226,11 @@ def _until_it_began(events: Floats, trials: Floats) -> int:
     return minutes
 
 
-def _rates(codes: Ints, events: Floats, trials: Floats) -> Floats:
-    """Each leaf's rate before the incident: its own, drawn towards that of its dimension values."""
+def _rates(codes: Ints, events: Floats, trials: Floats) -> tuple[Floats, Floats]:
+    """Each leaf's rate before the incident: its own, drawn to that of its values; and its relative variance."""
     whole = events.sum() / trials.sum()
     if whole == 0:
-        return np.full(len(codes), 0.5 / trials.sum())
+        return np.full(len(codes), 0.5 / trials.sum()), np.zeros(len(codes))
     model = np.full(len(codes), whole)
     # Multiplicative main effects by raking (Deming & Stephan 1940), each damped by two events.
     for _ in range(_RAKING_PASSES):
@@ -237,8 +241,7 @@ def _rates(codes: Ints, events: Floats, trials: Floats) -> Floats:
     # How far leaves differ beyond chance, by moments: the inverse of the gamma's shape.
     apart = ((events - due) ** 2 - due).sum() / max(float((due**2).sum()), 1e-300)
     shape = float(np.clip(1 / max(apart, 1e-9), *_SHAPES))
-    rate: Floats = (events + shape) / (trials + shape / model)
-    return rate
+    return (events + shape) / (trials + shape / model), 1 / (events + shape)
 
 
 def _noise(codes: Ints, observed: Floats, expected: Floats) -> Noise:

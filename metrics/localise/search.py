@@ -27,12 +27,12 @@ _LAYERS = 3
 _ELEMENTS = 4
 _BEAM = 8
 # What a further dimension, and a further element, must add: shares of the log-likelihood ratio.
-_DIMENSION, _ELEMENT = 0.06, 0.13
+_DIMENSION, _ELEMENT = 0.1, 0.13
 # Below this share of the change a set explains nothing worth naming; and standard deviations of its noise.
-_EXPLAINED, _DEVIATIONS = 0.15, 3.0
+_EXPLAINED, _DEVIATIONS = 0.1, 3.0
 _CUBOIDS = 250
 # Log-likelihood ratio from which a slice is evidence at all, in units of its noise in the history.
-_EVIDENCE = 12.0
+_EVIDENCE = 16.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class _Scan:
         floor = 1e-9 * max(float(leaves.expected.sum()), 1.0)
         expected = np.maximum(leaves.expected, floor)
         whole = leaves.observed.sum() / expected.sum()
-        weight = 1 / (noise.dispersion + noise.leaf * expected * max(whole, 1e-9))
+        relative = noise.leaf + leaves.doubt
+        weight = 1 / (noise.dispersion + relative * expected * max(whole, 1e-9))
         self.observed, self.expected = leaves.observed * weight, expected * weight
         self.raw_observed, self.raw_expected = leaves.observed, expected
         self.sign = 1.0 if whole >= 1 else -1.0
