@@ -31,9 +31,8 @@ _DIMENSION, _ELEMENT = 0.1, 0.13
 # Below this share of the change a set explains nothing worth naming; and standard deviations of its noise.
 _EXPLAINED, _DEVIATIONS = 0.1, 3.0
 _CUBOIDS = 250
-# Log-likelihood ratio from which a slice is evidence at all: a constant, and as much again as the wandering of
-# slices in the history gives rise to (half the square of 4.5 standard deviations).
-_EVIDENCE, _WANDER = 16.0, 10.0
+# Log-likelihood ratio from which a slice is evidence at all, in units of its noise (5.7 standard deviations).
+_EVIDENCE = 16.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class _Scan:
             b: Floats = np.bincount(ids, expected).astype(np.float64, copy=False)
             gain = _log_likelihood_ratio(a, b, total_observed, total_expected, self.sign)
             worth = gain * (1 - _DIMENSION) ** (len(cuboid) - 1) - cost
-            worth[gain < _EVIDENCE + _WANDER * self.leaves.noise.slice * b] = 0
+            worth[gain < _EVIDENCE * (1 + self.leaves.noise.slice * b)] = 0
             best = np.argpartition(-worth, min(count, len(worth) - 1))[:count].tolist()
             tops += [(float(worth[at]), cuboid, ids, at, cost) for at in best]
         tops.sort(key=lambda top: -top[0])
