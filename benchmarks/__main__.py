@@ -30,6 +30,7 @@ ORDER = (
     "cmcd",
     "alerts",
     "anomalies",
+    "localise",
     "demo",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -90,6 +90,26 @@ class Explanation:
         """After minus before."""
         return self.after - self.before
 
+    @property
+    def is_reversal(self) -> bool:
+        """Simpson's case: the whole moves, and every slice present in both periods moves the other way or stays.
+
+        The change is then one of mix alone: who watches, not how it goes for them.
+        """
+        moves = [
+            c.after - c.before
+            for c in self.contributions
+            if c.part == "rate" and c.before is not None and c.after is not None
+        ]
+        has_mix = any(c.part == "mix" for c in self.contributions)
+        return bool(self.change) and has_mix and len(moves) > 1 and all(m * self.change <= 0 for m in moves)
+
+    @property
+    def worst_first(self) -> tuple[Contribution, ...]:
+        """Contributions by what they do to the metric, the most harmful first: impact, not a slice's own level."""
+        sign = 1 if self.metric.better == "lower" else -1
+        return tuple(sorted(self.contributions, key=lambda c: -sign * c.amount))
+
     def frame(self) -> pl.DataFrame:
         """``by…, part, contribution, before, after``: floats, largest contribution first."""
         rows = [

@@ -29,6 +29,7 @@ COMMANDS = {
     "explain": "What moved a metric between two periods.",
     "experiment": "Metrics by arm of an experiment, and their distance from the control.",
     "anomalies": "What is unusual in a series, from its past alone.",
+    "localise": "Which slices of a leaf table explain a change.",
     "decide": "The decision table: what each switch does to viewers and margin.",
     "slo": "Check, compile and evaluate objectives.",
     "cost": "Unit economics, break-even and the quarterly report.",

@@ -33,7 +33,7 @@ def command(
     lake_path: Path,
     as_json: bool,
 ) -> None:
-    """Split a metric's change into contributions that sum to it exactly."""
+    """Split a metric's change into contributions that sum to it exactly, the most harmful first."""
     from metrics.lake import Lake
     from metrics.period import period_ms
     from metrics.tree import explain
@@ -60,6 +60,7 @@ def _plain(found: Explanation) -> dict[str, Any]:
         "before": float(found.before),
         "after": float(found.after),
         "change": float(found.change),
+        "simpson": found.is_reversal,
         "exact": {"change": int(found.change * whole), "denominator": whole},
         "contributions": [
             {
@@ -70,7 +71,7 @@ def _plain(found: Explanation) -> dict[str, Any]:
                 "before": None if c.before is None else float(c.before),
                 "after": None if c.after is None else float(c.after),
             }
-            for c in sorted(found.contributions, key=lambda c: -abs(c.amount))
+            for c in found.worst_first
         ],
     }
 
@@ -86,7 +87,7 @@ def _print(found: Explanation) -> None:
     table = Table(*found.by, "Part", box=box.SIMPLE)
     for column in ("Before", "After", "Contribution", "Share of change"):
         table.add_column(column, justify="right")
-    for c in sorted(found.contributions, key=lambda c: -abs(c.amount)):
+    for c in found.worst_first:
         driver = METRICS.get(c.part)
         own = driver.show if driver else show
         share = f"{float(c.amount / found.change):.1%}" if found.change else "–"
@@ -104,4 +105,9 @@ def _print(found: Explanation) -> None:
         f"change {show(float(found.change))}",
         highlight=False,
     )
+    if found.is_reversal:
+        console.print(
+            "Simpson's case: no slice moved this way. The mix moved, between slices of different levels.",
+            highlight=False,
+        )
     console.print(table)

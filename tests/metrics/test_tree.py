@@ -100,6 +100,36 @@ def test_a_shift_of_mix_is_no_change_of_rates() -> None:
     assert got["web", "rate"] == got["mobile", "rate"] == 0
     assert got["web", "mix"] + got["mobile", "mix"] == found.change
     assert got["mobile", "mix"] > 0
+    assert found.is_reversal
+    harm = [c.amount for c in found.worst_first]  # of a rate that is better lower
+    assert harm == sorted(harm, reverse=True)
+
+
+def test_the_whole_moves_against_every_slice() -> None:
+    """One device stays and one improves, while viewing moves to the worse one: the whole is worse."""
+
+    def day(start: int, sessions: dict[str, int], stalled: dict[str, int]) -> list[dict[str, Any]]:
+        return [
+            session(start_ts_ms=start, device=device, weight=weight, stall_count=stalls, stall_ms=stalls)
+            for device in sessions
+            for weight, stalls in ((sessions[device] - stalled[device], 0), (stalled[device], 1))
+        ]
+
+    before = day(BEFORE[0], {"web": 90, "mobile": 10}, {"web": 9, "mobile": 5})
+    after = day(AFTER[0], {"web": 10, "mobile": 90}, {"web": 1, "mobile": 36})
+    worse = explained("rebuffer_rate", [*before, *after], ("device",))
+    assert worse.change == Fraction(37 - 14, 100)
+    own = {(c.group[0], c.before, c.after) for c in worse.contributions if c.part == "rate"}
+    tenth = Fraction(1, 10)
+    assert own == {("web", tenth, tenth), ("mobile", 5 * tenth, 4 * tenth)}
+    assert worse.is_reversal
+    assert sum((c.amount for c in worse.contributions if c.part == "mix"), Fraction(0)) > worse.change
+    one_way = explained(
+        "rebuffer_rate",
+        [*before, *day(AFTER[0], {"web": 90, "mobile": 10}, {"web": 18, "mobile": 9})],
+        ("device",),
+    )
+    assert not one_way.is_reversal
 
 
 def test_a_slice_that_comes_or_goes_is_mix() -> None:

@@ -109,6 +109,9 @@ def test_a_change_is_explained_in_integers_that_add_up(
     assert found["change"] > 0
     parts = sum(int(part["exact"]) for part in found["contributions"])
     assert parts == int(found["exact"]["change"]) != 0
+    assert found["simpson"] is False
+    amounts = [part["contribution"] for part in found["contributions"]]
+    assert amounts == sorted(amounts, reverse=True)  # the most harmful first
     assert "south-asia" in run(capsys, *options)[1]
     north_star = as_json(capsys, "explain", "watch_hours_per_subscriber", "--lake", lake, *period)
     assert {part["part"] for part in north_star["contributions"]} == {
