@@ -28,6 +28,7 @@ ORDER = (
     "quantiles",
     "cmcd",
     "alerts",
+    "experiment",
     "demo",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -31,7 +31,7 @@ def difference(
     adjusted = [_residual(each, np.asarray(1.0), slope) / each.n for each in (control, treatment)]
     df = welch_df(adjusted[0], adjusted[1], control.n, treatment.n)
     n = control.n + treatment.n
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         lift = effect / base
         # The control is also what is divided by: its amount counts 1 + lift times.
         relative = (_residual(control, 1 + lift, slope) / control.n + adjusted[1]) / base**2
@@ -52,7 +52,7 @@ def theta(control: Moments, treatment: Moments) -> _Array:
 
 def welch_df(control: _Array, treatment: _Array, n_control: _Array, n_treatment: _Array) -> _Array:
     """Degrees of freedom of a difference, from the squared errors of both sides; NaN where both are 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         by_arm = control**2 / (n_control - 1) + treatment**2 / (n_treatment - 1)
         return np.asarray((control + treatment) ** 2 / by_arm)
 
@@ -84,7 +84,7 @@ def regression(
         moves = np.array([slope, steeper])
         errors += np.outer(moves, moves) * (apart @ apart / (n - 1)) / n
     df, count = np.asarray(float(fit.df_resid)), np.asarray(n)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         lift = np.float64(effect) / base
         slopes = np.array([-lift, 1.0]) / base
     return (

@@ -37,7 +37,7 @@ def quantile_difference(
         return None
     (base, base_error, base_n), (value, error, n) = sides[0], sides[1]
     df = welch_df(*(np.asarray(x, dtype=np.float64) for x in (base_error**2, error**2, base_n, n)))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         lift = np.float64(value - base) / base
         relative = (error**2 + (1 + lift) ** 2 * base_error**2) / np.float64(base) ** 2
     count = np.asarray(base_n + n)
@@ -47,9 +47,7 @@ def quantile_difference(
     )
 
 
-def _quantile(
-    values: _Array, clusters: _Array | None, quantile: float
-) -> tuple[float, float, int] | None:
+def _quantile(values: _Array, clusters: _Array | None, quantile: float) -> tuple[float, float, int] | None:
     """The quantile, its error, and of how many independent things."""
     value = float(np.quantile(values, quantile))
     if clusters is None:
@@ -62,7 +60,9 @@ def _quantile(
         n = rows.size
         if n < 2:
             return None
-        share_error = np.sqrt(n / (n - 1) * np.sum((below - below.sum() / values.size * rows) ** 2)) / values.size
+        share_error = (
+            np.sqrt(n / (n - 1) * np.sum((below - below.sum() / values.size * rows) ** 2)) / values.size
+        )
     low, high = quantile - _Z * share_error, quantile + _Z * share_error
     if low <= 0 or high >= 1:
         return None

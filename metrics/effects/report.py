@@ -23,7 +23,8 @@ Adjustment = Literal["cuped", "lin"]
 
 _Pair = tuple[Estimate, Estimate]
 _ROUNDING = 1e-14  # of a value: an error below it is rounding, and nothing varies
-_JUDGED = pl.Struct({"effect": pl.Float64(), "low": pl.Float64(), "high": pl.Float64(), "p": pl.Float64()})
+_JUDGEMENT = ("effect", "low", "high", "p")
+_JUDGED = pl.Struct(dict.fromkeys(_JUDGEMENT, pl.Float64()))
 _SCHEMA = {
     "metric": pl.String(), "arm": pl.String(), "n": pl.Int64(), "n_control": pl.Int64(),
     "value": pl.Float64(), "control_value": pl.Float64(), "absolute": _JUDGED, "relative": _JUDGED,
@@ -80,7 +81,9 @@ def effects(
             )  # fmt: skip
             values = [_value(each, quantile) for each in (base, other)]
             _varies(metric, name, control, pair[0], values)
-            sizes = [each.values.size if quantile is not None else each.units.height for each in (base, other)]
+            sizes = [
+                each.values.size if quantile is not None else each.units.height for each in (base, other)
+            ]
             rows.append(
                 {
                     "metric": metric, "arm": name, "n": sizes[1], "n_control": sizes[0],
@@ -101,12 +104,16 @@ def _check(
 ) -> None:  # fmt: skip
     if quantile is not None:
         if not 0 < quantile < 1:
-            raise InputError(f"no quantile {quantile}", where="--quantile", mend="give a number between 0 and 1")
+            raise InputError(
+                f"no quantile {quantile}", where="--quantile", mend="give a number between 0 and 1"
+            )
         for name, given in (("--covariate", covariate), ("--denominator", denominator)):
             if given:
                 raise InputError(f"a quantile has no {name[2:]}", where=name, mend=f"leave {name} out")
     if not 0.5 <= level < 1:
-        raise InputError(f"no level {level}", where="--level", mend="give a number from 0.5 to below 1, as 0.95")
+        raise InputError(
+            f"no level {level}", where="--level", mend="give a number from 0.5 to below 1, as 0.95"
+        )
     if sequential and not (np.isfinite(tuning) and tuning > 0):
         raise InputError(f"cannot tune at {tuning} units", where="--tuning", mend="give a number above 0")
     if adjustment == "lin" and (denominator or not covariate):
@@ -165,8 +172,6 @@ def _value(arm: Measured, quantile: float | None) -> float:
 
 def _varies(metric: str, arm: str, control: str, absolute: Estimate, values: Sequence[float]) -> None:
     scale = max(abs(value) for value in values)
-    if not np.isfinite(absolute.variance) or not np.isfinite(scale):
-        raise InputError("numbers too large to square", where=metric, mend="use a larger unit")
     if not absolute.error > _ROUNDING * scale:
         raise InputError(
             f"{metric} does not vary within {control!r} and {arm!r} ({values[0]:g} and {values[1]:g})",
@@ -176,12 +181,12 @@ def _varies(metric: str, arm: str, control: str, absolute: Estimate, values: Seq
 
 def _judged(pair: _Pair, base: float, level: float) -> dict[str, Any]:
     absolute, relative = pair
-    # Where the control is at 0, or a share of itself that is rounding, there is nothing to be relative to.
-    has_base = base != 0 and np.isfinite(relative.effect) and np.isfinite(relative.variance)
+    # A control at 0 is nothing to be relative to; and the ratio to it of an arm of zeros alone has no error to tell.
+    has_base = bool(base != 0 and np.isfinite(relative.effect) and 0 < relative.variance < np.inf)
     detectable = float(absolute.detectable(level=level))
     return {
         "absolute": _told(absolute, level),
-        "relative": _told(relative, level) if has_base else dict.fromkeys(("effect", "low", "high", "p")),
+        "relative": _told(relative, level) if has_base else dict.fromkeys(_JUDGEMENT),
         "power": float(absolute.power(level=level)),
         "detectable_absolute": detectable,
         "detectable_relative": detectable / abs(base) if has_base else None,

@@ -26,6 +26,7 @@ __all__ = ["Assigned", "Measured", "assigned_units", "measured", "shares_of"]
 
 _NULLS = ("", "na", "n/a", "nan", "null", "none")
 _BOOLEANS = {"true": 1.0, "false": 0.0}
+_LARGEST = 1e100
 _MOST_APART = 0.5  # of clusters in more than one arm: beyond it, arms were not drawn by cluster
 
 
@@ -86,7 +87,11 @@ def assigned_units(frame: IntoFrame, unit: str, arm: str, control: str, cluster:
     sizes = dict(clean.group_by("_arm").agg(pl.col("_unit").n_unique()).iter_rows())
     order = [control, *(name for name in arms if name != control)]
     return Assigned(
-        clean, control, {name: sizes.get(name, 0) for name in order}, several.height, told.height - held.height
+        clean,
+        control,
+        {name: sizes.get(name, 0) for name in order},
+        several.height,
+        told.height - held.height,
     )
 
 
@@ -105,7 +110,9 @@ def measured(
           for role, name in columns.items()),
     )  # fmt: skip
     if denominator and (lowest := rows["denominator"].min()) is not None and float(str(lowest)) < 0:
-        raise InputError(f"a negative denominator, {lowest}", where=denominator, mend="give amounts of 0 or more")
+        raise InputError(
+            f"a negative denominator, {lowest}", where=denominator, mend="give amounts of 0 or more"
+        )
     known = rows.drop_nulls(["metric", "denominator"])
     if known.is_empty():
         raise InputError("no row has a number", where=metric, mend="name a column of numbers")
@@ -170,6 +177,10 @@ def _numbers(rows: pl.DataFrame, name: str) -> pl.Series:
     numbers = numbers.fill_nan(None)
     if numbers.is_infinite().any():
         raise InputError("an infinite value", where=name, mend="leave the row out, or give it a number")
+    if (numbers.abs() > _LARGEST).any():
+        raise InputError(
+            f"a number beyond {_LARGEST:.0e}, too large to square", where=name, mend="use a larger unit"
+        )
     return numbers
 
 
@@ -181,7 +192,7 @@ def _known(rows: pl.DataFrame, name: str) -> None:
 def _polars(frame: IntoFrame) -> pl.DataFrame:
     native: Any = nw.from_native(frame)
     found = native.collect("polars") if isinstance(native, nw.LazyFrame) else native
-    return found.to_polars()  # type: ignore[no-any-return]
+    return found.to_polars()
 
 
 def shares_of(assigned: Assigned, shares: Mapping[str, float] | None) -> Sequence[float] | None:
