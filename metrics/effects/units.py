@@ -109,9 +109,10 @@ def measured(
         *(_numbers(rows, name).alias(role) if name else pl.lit(1.0 if role == "denominator" else 0.0).alias(role)
           for role, name in columns.items()),
     )  # fmt: skip
-    if denominator and (lowest := rows["denominator"].min()) is not None and float(str(lowest)) < 0:
+    below = rows["denominator"].filter(rows["denominator"] < 0).to_list()
+    if below:
         raise InputError(
-            f"a negative denominator, {lowest}", where=denominator, mend="give amounts of 0 or more"
+            f"a negative denominator, {below[0]:g}", where=denominator or "", mend="give amounts of 0 or more"
         )
     known = rows.drop_nulls(["metric", "denominator"])
     if known.is_empty():

@@ -26,7 +26,7 @@ from metrics.effects import (
 )
 from metrics.errors import InputError
 
-ARMS = {"unit": "member", "arm": "arm", "control": "old"}
+ARMS: dict[str, Any] = {"unit": "member", "arm": "arm", "control": "old"}
 FEW = 1_200
 
 

@@ -85,7 +85,7 @@ def test_a_table_of_units_is_judged(table: Path, capsys: pytest.CaptureFixture[s
     assert {"arm", "n", "absolute", "relative", "srm_p", "power", "method"} <= found.keys()
     assert (found["arm"], found["n"], found["srm_p"], found["method"]) == ("new", 200, 1.0, "Welch, mean")
     assert found["absolute"].keys() == found["relative"].keys() == {"effect", "low", "high", "p"}
-    (always,) = as_json(capsys, "experiment", table, *ASKED, "--sequential", "--tuning", 400)
+    (always,) = as_json(capsys, "experiment", table, *ASKED, "--sequential", "--tuning", "400")
     assert always["absolute"]["low"] < found["absolute"]["low"]
     assert always["method"] == "Welch, mean, anytime-valid"
     (meant,) = as_json(capsys, "experiment", table, *ASKED, "--share", "old=3", "--share", "new=1")
