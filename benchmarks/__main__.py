@@ -29,6 +29,7 @@ ORDER = (
     "cmcd",
     "alerts",
     "experiment",
+    "retention",
     "demo",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

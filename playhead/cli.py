@@ -27,7 +27,7 @@ COMMANDS = {
     "quality": "Every table against its contract; what is missing, late or changed.",
     "ledger": "Every session counted, excluded or quarantined.",
     "explain": "What moved a metric between two periods.",
-    "experiment": "Metrics by arm of an experiment, and their distance from the control.",
+    "experiment": "Arms of an experiment against the control, in a lake or in a table of units.",
     "decide": "The decision table: what each switch does to viewers and margin.",
     "slo": "Check, compile and evaluate objectives.",
     "cost": "Unit economics, break-even and the quarterly report.",
