@@ -162,7 +162,10 @@ def _fit(episodes: pl.DataFrame, design: _Array, stratum: str | None) -> tuple[_
 
     from statsmodels.duration.hazard_regression import PHReg  # two seconds
 
+    told = _at_an_event(episodes, stratum)
+    episodes, design = episodes.filter(pl.Series(told)), design[told]
     scale = design.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
     strata = episodes[stratum].rank("dense").to_numpy() if stratum else None
     with warnings.catch_warnings():
         # Convergence is judged by the figures themselves.
@@ -171,11 +174,25 @@ def _fit(episodes: pl.DataFrame, design: _Array, stratum: str | None) -> tuple[_
             episodes["stop"].cast(pl.Float64).to_numpy(),
             (design - design.mean(axis=0)) / scale,
             status=episodes["is_event"].cast(pl.Int64).to_numpy(),
-            entry=episodes["start"].cast(pl.Float64).to_numpy(),
+            # An episode is (start, stop]; statsmodels would have it at risk at its start too.
+            entry=np.nextafter(episodes["start"].cast(pl.Float64).to_numpy(), np.inf),
             strata=strata,
             ties="breslow",
         ).fit(disp=0)
         return np.asarray(fit.params) / scale, np.asarray(fit.bse) / scale
+
+
+def _at_an_event(episodes: pl.DataFrame, stratum: str | None) -> _Array:
+    """Which episodes are in the risk set of an event; the likelihood knows no others."""
+    key = pl.col(stratum).rank("dense").cast(pl.Int64) if stratum else pl.lit(0, pl.Int64)
+    held = episodes.select(key.alias("key"), "start", "stop", "is_event")
+    start, stop = (held[name].cast(pl.Float64).to_numpy() for name in ("start", "stop"))
+    # One line of time for all strata, each on a stretch of its own.
+    base = held["key"].to_numpy() * (1.0 + stop.max() - start.min())
+    start, stop = base + start, base + stop
+    times = np.sort(stop[held["is_event"].to_numpy()])
+    found = np.searchsorted(times, stop, "right") > np.searchsorted(times, start, "right")
+    return np.asarray(found)
 
 
 def _design(episodes: pl.DataFrame, names: Sequence[str]) -> _Array:

@@ -28,6 +28,7 @@ COMMANDS = {
     "ledger": "Every session counted, excluded or quarantined.",
     "explain": "What moved a metric between two periods.",
     "experiment": "Arms of an experiment against the control, in a lake or in a table of units.",
+    "retention": "Who stays how long, and what goes before leaving.",
     "decide": "The decision table: what each switch does to viewers and margin.",
     "slo": "Check, compile and evaluate objectives.",
     "cost": "Unit economics, break-even and the quarterly report.",
