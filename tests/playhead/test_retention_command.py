@@ -31,7 +31,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_hazards_and_survival_as_json(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = as_json(capsys, "retention", "--lake", lake)
-    hours, rec = (next(row for row in found["hazards"] if row["exposure"] == name) for name in ("hours_per_day", "rec_driven_share"))  # fmt: skip
+    by_name = {row["exposure"]: row for row in found["hazards"]}
+    hours, rec = by_name["hours_per_day"], by_name["rec_driven_share"]
     assert hours["is_identified"]
     assert hours["low"] < hours["hazard_ratio"] < hours["high"]
     assert (rec["is_identified"], rec["hazard_ratio"], rec["reason"]) == (False, None, "it does not vary")
@@ -48,10 +49,11 @@ def test_the_same_to_read(lake: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_slip_is_one_line(lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Lake.create(tmp_path / "empty")
-    for asked, said in (
+    slips: list[tuple[list[str | Path], str]] = [
         (["--lake", lake, "--by", "plans"], "--by: no cohort 'plans'; did you mean plan?"),
         (["--lake", tmp_path / "empty"], "no membership; fill the table `membership`"),
-    ):
+    ]
+    for asked, said in slips:
         status, out, err = run(capsys, "retention", *asked)
         assert (status, out) == (2, "")
         assert said in err
