@@ -14,6 +14,7 @@ import numpy as np
 
 from metrics.effects.estimate import Estimate
 from metrics.effects.moments import Moments, pooled
+from metrics.errors import InputError
 
 __all__ = ["difference", "regression", "theta", "welch_df"]
 
@@ -53,8 +54,8 @@ def theta(control: Moments, treatment: Moments) -> _Array:
 def welch_df(control: _Array, treatment: _Array, n_control: _Array, n_treatment: _Array) -> _Array:
     """Degrees of freedom of a difference, from the squared errors of both sides; NaN where both are 0."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        by_arm = control**2 / (n_control - 1) + treatment**2 / (n_treatment - 1)
-        return np.asarray((control + treatment) ** 2 / by_arm)
+        share = control / (control + treatment)  # and not of squares, which over- and underflow
+        return np.asarray(1 / (share**2 / (n_control - 1) + (1 - share) ** 2 / (n_treatment - 1)))
 
 
 def regression(
@@ -64,17 +65,22 @@ def regression(
     Statistics 7, 2013).
 
     Arms are (metric, covariate), [n] each. Errors are HC2; the covariate's mean is itself estimated, which adds
-    (difference of slopes)² · var / n (Negi and Wooldridge, Econometric Reviews 40, 2021).
+    (difference of slopes)² · var / n (Negi and Wooldridge, Econometric Reviews 40, 2021). Raises
+    :class:`~metrics.errors.InputError` where one unit alone makes an arm's slope.
     """
     import statsmodels.api as sm  # two seconds
 
     metric = np.concatenate([control[0], treatment[0]])
     covariate = np.concatenate([control[1], treatment[1]])
     is_treated = np.repeat([0.0, 1.0], [control[0].size, treatment[0].size])
-    apart = covariate - covariate.mean()
     n = metric.size
-    design = np.column_stack([np.ones(n), is_treated, apart, apart * is_treated])
+    apart = covariate - covariate.mean()
     flat = apart @ apart <= _ROUNDING * n * max(covariate.mean() ** 2, np.finfo(float).tiny)
+    if not flat:
+        if max(_leverage(control[1]), _leverage(treatment[1])) > 1 - _ROUNDING:
+            raise InputError("the covariate has no slope in each arm", mend="use CUPED, or leave it out")
+        apart = apart / apart.std()
+    design = np.column_stack([np.ones(n), is_treated, apart, apart * is_treated])
     fit = sm.OLS(metric, design[:, :2] if flat else design).fit(cov_type="HC2", use_t=True)
     errors = np.asarray(fit.cov_params())[:2, :2].copy()
     base, effect = fit.params[:2]
@@ -91,6 +97,14 @@ def regression(
         Estimate(np.asarray(effect), np.asarray(errors[1, 1]), df, count, tuning),
         Estimate(np.asarray(lift), np.asarray(slopes @ errors @ slopes), df, count, tuning),
     )
+
+
+def _leverage(covariate: _Array) -> float:
+    """The most that one unit of an arm pulls its line, 1 where the line goes through it whatever it is."""
+    apart = (covariate - covariate.mean()) ** 2
+    if covariate.size < 2 or not apart.sum() > 0:
+        return 1.0
+    return float(1 / covariate.size + apart.max() / apart.sum())
 
 
 def _residual(arm: Moments, weight: _Array, slope: _Array) -> _Array:

@@ -122,6 +122,7 @@ def _check(
         )
 
 
+@np.errstate(all="ignore")  # what overflows is refused by ``_varies``
 def _estimate(
     base: Measured, other: Measured, *, quantile: float | None, is_ratio: bool, is_clustered: bool,
     has_covariate: bool, tuning: float | None, adjustment: Adjustment,
@@ -172,6 +173,8 @@ def _value(arm: Measured, quantile: float | None) -> float:
 
 def _varies(metric: str, arm: str, control: str, absolute: Estimate, values: Sequence[float]) -> None:
     scale = max(abs(value) for value in values)
+    if not (np.isfinite(absolute.effect) and absolute.error < np.inf):
+        raise InputError("numbers too far apart to compute with", where=metric, mend="use another unit")
     if not absolute.error > _ROUNDING * scale:
         raise InputError(
             f"{metric} does not vary within {control!r} and {arm!r} ({values[0]:g} and {values[1]:g})",
@@ -179,6 +182,7 @@ def _varies(metric: str, arm: str, control: str, absolute: Estimate, values: Seq
         )
 
 
+@np.errstate(all="ignore")  # and a relative effect that does is null
 def _judged(pair: _Pair, base: float, level: float) -> dict[str, Any]:
     absolute, relative = pair
     # A control at 0 is nothing to be relative to; and the ratio to it of an arm of zeros alone has no error to tell.

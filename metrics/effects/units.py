@@ -84,6 +84,8 @@ def assigned_units(frame: IntoFrame, unit: str, arm: str, control: str, cluster:
             mend="name the column arms were drawn by, or leave --cluster out",
         )
     clean = held.join(several, on="_unit", how="anti")
+    if clean.is_empty():
+        raise InputError(f"every {drawn} is in several arms", mend="name the column of what was drawn")
     sizes = dict(clean.group_by("_arm").agg(pl.col("_unit").n_unique()).iter_rows())
     order = [control, *(name for name in arms if name != control)]
     return Assigned(

@@ -335,6 +335,26 @@ def test_a_slip_is_told(change: dict[str, pl.Expr], asked: dict[str, Any], said:
         effects(members().with_columns(**change), ["hours"], **(ARMS | asked))
 
 
+def test_the_unit_of_a_metric_changes_no_relative_figure() -> None:
+    frame = members()
+    relative = only(frame)["relative"]
+    for scale in (1e-90, 1e90):
+        assert only(frame.with_columns(pl.col("hours") * scale))["relative"] == pytest.approx(relative)
+
+
+def test_a_slope_that_one_unit_alone_tells_is_refused() -> None:
+    one = (pl.col("arm") == "newer") | (pl.int_range(pl.len()) == pl.col("arm").is_in(["old"]).arg_max())
+    frame = members().with_columns(before=one.cast(pl.Float64) * pl.col("before"))
+    with pytest.raises(InputError, match="no slope in each arm"):
+        only(frame, covariate="before", adjustment="lin")
+
+
+def test_everyone_in_two_arms_is_refused() -> None:
+    frame = members().filter(pl.col("arm") == "old")
+    with pytest.raises(InputError, match="every member is in several arms"):
+        effects(pl.concat([frame, frame.with_columns(arm=pl.lit("new"))]), ["hours"], **ARMS)
+
+
 def test_an_arm_of_one_is_refused() -> None:
     frame = members()
     one = pl.concat([frame.filter(pl.col("arm") == "old"), frame.filter(pl.col("arm") == "new").head(1)])
