@@ -31,6 +31,8 @@ ORDER = (
     "alerts",
     "anomalies",
     "localise",
+    "experiment",
+    "retention",
     "demo",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from metrics.lake import Lake
@@ -65,3 +66,63 @@ def test_a_lake_without_experiments_says_so(tmp_path: Path, capsys: pytest.Captu
     assert status == 2
     assert "no experiment: nobody is assigned to an arm" in err
     assert err.count("\n") == 1
+
+
+ASKED = ("--unit", "member", "--arm", "arm", "--control", "old", "-m", "hours")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(8)
+    rows = (f"m{i},{('old', 'new')[i % 2]},{rng.gamma(2.0):.6f},{1 + i % 3}" for i in range(400))
+    path = tmp_path / "units.csv"
+    path.write_text("\n".join(["member,arm,hours,plays", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_table_of_units_is_judged(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (found,) = as_json(capsys, "experiment", table, *ASKED)
+    assert {"arm", "n", "absolute", "relative", "srm_p", "power", "method"} <= found.keys()
+    assert (found["arm"], found["n"], found["srm_p"], found["method"]) == ("new", 200, 1.0, "Welch, mean")
+    assert found["absolute"].keys() == found["relative"].keys() == {"effect", "low", "high", "p"}
+    (always,) = as_json(capsys, "experiment", table, *ASKED, "--sequential", "--tuning", "400")
+    assert always["absolute"]["low"] < found["absolute"]["low"]
+    assert always["method"] == "Welch, mean, anytime-valid"
+    (meant,) = as_json(capsys, "experiment", table, *ASKED, "--share", "old=3", "--share", "new=1")
+    assert meant["srm_p"] < 1e-9
+
+
+def test_a_table_of_units_is_shown(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "experiment", table, *ASKED, "--denominator", "plays")
+    assert status == 0
+    assert "Welch, ratio. Sample ratio p 1.0000; 0 units in several arms left out" in out
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--control", "odl"], "--control: no arm 'odl' in arm; did you mean old?"),
+        (["--covariate", "hour"], "no column 'hour'; did you mean hours?"),
+        (["--where", "region=mena"], "--where: a file has no such choice"),
+        (["--share", "old"], "--share: no share 'old'; write ARM=0.9"),
+        (["--metric", "member"], "member: 'm0' is no number"),
+    ],
+)
+def test_a_slip_about_a_table_is_one_line(
+    table: Path, capsys: pytest.CaptureFixture[str], asked: list[str], said: str
+) -> None:
+    status, out, err = run(capsys, "experiment", table, *ASKED, *asked)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_table_that_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    latin, empty = tmp_path / "latin.csv", tmp_path / "empty.csv"
+    latin.write_bytes(b"member,arm,hours\nm0,\xe9t\xe9,1\n")
+    empty.write_bytes(b"")
+    for path in (latin, empty, tmp_path / "none.csv", tmp_path):
+        status, out, err = run(capsys, "experiment", path, *ASKED)
+        assert (status, out) == (2, "")
+        assert str(path) in err
+        assert err.count("\n") == 1
