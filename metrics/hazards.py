@@ -2,6 +2,7 @@
 
 A proportional-hazards model (Cox, Journal of the Royal Statistical Society B 34, 1972) on the clock of tenure, members
 split into episodes of a week so that what they went through may change; an episode knows only the week *before* it.
+Days are whole, so that many leave at once: ties are Efron's (Journal of the American Statistical Association 72, 1977).
 The calendar week is the stratum: who leaves is compared with who stayed of the same tenure in the same week.
 
 It is observational. Confounders that are told are adjusted for, others are not; an estimate that the data cannot
@@ -177,7 +178,7 @@ def _fit(episodes: pl.DataFrame, design: _Array, stratum: str | None) -> tuple[_
             # An episode is (start, stop]; statsmodels would have it at risk at its start too.
             entry=np.nextafter(episodes["start"].cast(pl.Float64).to_numpy(), np.inf),
             strata=strata,
-            ties="breslow",
+            ties="efron",
         ).fit(disp=0)
         return np.asarray(fit.params) / scale, np.asarray(fit.bse) / scale
 
