@@ -28,6 +28,7 @@ from synthetic.control_plane.in_session import (
     spread_page,
     take_ratio,
 )
+from synthetic.control_plane.page import ROWS, SLOTS, page_shift
 from synthetic.jit import compiled, inlined
 from synthetic.random import Stream
 from synthetic.titles import MOOD_RATIO
@@ -46,7 +47,6 @@ FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
-ROWS, SLOTS = 4, 10
 PLACES = ROWS * SLOTS
 assert PLACES == SHOWN
 RESULTS = 10  # titles that a search shows
@@ -112,12 +112,6 @@ class Found(NamedTuple):
     results: Int32Array
     page_before: Int32Array
     page_after: Int32Array
-
-
-@compiled(counted=False)
-def page_shift(seed: int, session_key: int) -> int:
-    """Rows are put in another order at each visit: the row of the page that is shown first."""
-    return int(draws.uniform(seed, session_key, 0, Stream.BROWSE_ROW) * ROWS)
 
 
 def examined_places(seed: int, key: IntArray, examined: Int16Array, next_row_ratio: float) -> BoolArray:

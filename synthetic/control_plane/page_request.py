@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from synthetic.browsing import ROWS, SLOTS, page_shift
 from synthetic.control_plane.auth import GRANTED, authorise
 from synthetic.control_plane.in_session import (
     ARTWORK_HEAD,
@@ -21,6 +20,7 @@ from synthetic.control_plane.in_session import (
     spread_page,
 )
 from synthetic.control_plane.model import Model
+from synthetic.control_plane.page import ROWS, SLOTS, page_shift
 from synthetic.control_plane.ranking import rank_titles
 from synthetic.jit import compiled
 

@@ -129,5 +129,8 @@ def test_every_table_that_names_somebody_is_known_to_erasure() -> None:
     naming = {
         name for name, t in TABLES.items() if {"subscriber_id", "viewer_id", "session_id"} & set(t.schema)
     }
-    assert naming == {"playback_session", "playback_event", "control_request", "impression", "membership"}
+    assert naming == {
+        "playback_session", "playback_event", "control_request", "impression", "membership", "visit", "search",
+        "assignment",
+    }  # fmt: skip
     assert DAY_MS == 86_400_000

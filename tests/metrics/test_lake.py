@@ -9,7 +9,7 @@ import pytest
 
 from metrics.errors import ContractError, LakeError
 from metrics.lake import QUARANTINE, Appended, Lake
-from metrics.telemetry import TABLES
+from metrics.telemetry import CONTRACT_VERSION, TABLES
 from tests.metrics.sessions_frame import START_TS_MS, sessions
 
 
@@ -155,7 +155,9 @@ def test_open_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         Lake.create(tmp_path / "home")
     lake = Lake.create(tmp_path / "lake")
     meta = lake.path / "_playhead.json"
-    meta.write_text(meta.read_text().replace('"contract_version": 2', '"contract_version": 99'))
+    meta.write_text(
+        meta.read_text().replace(f'"contract_version": {CONTRACT_VERSION}', '"contract_version": 99')
+    )
     with pytest.raises(LakeError, match="contract version 99"):
         Lake.open(lake.path)
     meta.write_text("not json")

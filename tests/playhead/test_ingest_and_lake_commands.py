@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from metrics.telemetry import CONTRACT_VERSION
 from playhead.cli import main
 
 URL = "https://cdn.example/v.m4s?CMCD=bl%3D100%2Cbr%3D3000%2Cd%3D4000%2Cot%3Dv%2Csid%3D%22s%22\n"
@@ -185,13 +186,19 @@ def test_retention_and_migration(shell: Shell, tmp_path: Path) -> None:
     assert "playback_session: 1 rows older than 730 days removed" in shell(*command, "2029-04-02")[1]
     assert shell(*command, "soon")[2] == "playhead: --today: not a date: 'soon'; write 2026-04-01\n"
     assert shell("lake", "retain", "--lake", lake, "--policy", tmp_path / "no.toml")[0] == 2
-    assert shell("lake", "migrate", "--lake", lake)[1] == f"{lake}: has contract version 2\n"
+    assert shell("lake", "migrate", "--lake", lake)[1] == f"{lake}: has contract version {CONTRACT_VERSION}\n"
     meta = lake / "_playhead.json"
-    meta.write_text(meta.read_text().replace('"contract_version": 2', '"contract_version": 1'))
+    meta.write_text(
+        meta.read_text().replace(f'"contract_version": {CONTRACT_VERSION}', '"contract_version": 1')
+    )
     status, out, err = shell("metrics", "--lake", lake)
     assert (status, out) == (2, "")
-    assert err.endswith(f"contract version 1, this Playhead 2; run `playhead lake migrate --lake {lake}`\n")
-    assert shell("lake", "migrate", "--lake", lake)[1] == f"{lake}: contract version 1 -> 2\n"
+    assert err.endswith(
+        f"contract version 1, this Playhead {CONTRACT_VERSION}; run `playhead lake migrate --lake {lake}`\n"
+    )
+    assert (
+        shell("lake", "migrate", "--lake", lake)[1] == f"{lake}: contract version 1 -> {CONTRACT_VERSION}\n"
+    )
     assert shell("lake", "info", "--lake", lake)[0] == 0
 
 
