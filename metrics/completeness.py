@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median, pstdev
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -59,6 +59,7 @@ class Regions(_Frozen):
 
     days: int = Field(ge=1)
     least_rows: int
+    deviations: float
 
 
 class Late(_Frozen):
@@ -176,26 +177,32 @@ def _volume(table: str, days: Days, judged: dt.date, limits: Volume) -> Iterator
 
 
 def _regions(table: Table, days: Days, judged: dt.date, limits: Regions) -> Iterator[Finding]:
-    """Regions of the days before that the newest judged day does not tell of."""
+    """Regions of the days before that the newest judged day does not tell of.
+
+    A region is judged where its days tell too many rows, and too evenly, for a silent one to be chance: the rows
+    of a few sampled viewers come in clusters, and all of them may stay away for a day.
+    """
     begin = max(min(days), judged - limits.days * _DAY)
     if "region" not in table.schema or begin >= judged:
         return
     files = [file for day, one in days.items() if begin <= day <= judged for file in one.files]
     rows = pl.scan_parquet(files, hive_partitioning=False, glob=False)
     counts = rows.group_by("region", "day").len().collect()
-    before = counts.filter(pl.col("day") < judged).group_by("region").agg(pl.col("len").sum())
+    before = counts.filter(pl.col("day") < judged).group_by("region").agg(pl.col("len"))
     told = set(counts.filter(pl.col("day") == judged)["region"]) - {None}
     known = 0
-    for region, count in before.sort("region").iter_rows():
-        usual = count / (judged - begin).days
-        if region is None or usual < limits.least_rows:
+    for region, told_of in before.sort("region").iter_rows():
+        of_days = [*told_of, *[0] * ((judged - begin).days - len(told_of))]
+        usual = fmean(of_days)
+        noise = limits.deviations * max(math.sqrt(usual), pstdev(of_days))
+        if region is None or usual < max(limits.least_rows, noise):
             continue
         known += 1
         if region not in told:
             about = f"{judged:%Y-%m-%d}: no row of {region}, usually {usual:,.0f} a day"
             yield Finding(table.name, "missing region", about, 0, usual, holds=False)
     if known:
-        about = f"{judged:%Y-%m-%d}: rows of {len(told)} regions, {known} usually have some"
+        about = f"{judged:%Y-%m-%d}: rows of {len(told)} regions, {known} have enough to be judged"
         yield Finding(table.name, "regions", about, len(told), known, holds=None)
 
 
