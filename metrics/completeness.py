@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median, pstdev
+from statistics import median
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -59,7 +59,7 @@ class Regions(_Frozen):
 
     days: int = Field(ge=1)
     least_rows: int
-    deviations: float
+    least_people: int
 
 
 class Late(_Frozen):
@@ -179,23 +179,25 @@ def _volume(table: str, days: Days, judged: dt.date, limits: Volume) -> Iterator
 def _regions(table: Table, days: Days, judged: dt.date, limits: Regions) -> Iterator[Finding]:
     """Regions of the days before that the newest judged day does not tell of.
 
-    A region is judged where its days tell too many rows, and too evenly, for a silent one to be chance: the rows
-    of a few sampled viewers come in clusters, and all of them may stay away for a day.
+    A region is judged where it has rows enough and, in a table of people, people enough: the rows of a few sampled
+    subscribers are no witnesses of their own, and all of them may stay away for a day.
     """
     begin = max(min(days), judged - limits.days * _DAY)
     if "region" not in table.schema or begin >= judged:
         return
     files = [file for day, one in days.items() if begin <= day <= judged for file in one.files]
     rows = pl.scan_parquet(files, hive_partitioning=False, glob=False)
-    counts = rows.group_by("region", "day").len().collect()
-    before = counts.filter(pl.col("day") < judged).group_by("region").agg(pl.col("len"))
-    told = set(counts.filter(pl.col("day") == judged)["region"]) - {None}
+    witnesses = pl.len()
+    if "subscriber_id" in table.schema:
+        # Rows that name nobody count each for themselves.
+        who = pl.col("subscriber_id")
+        witnesses = who.drop_nulls().n_unique() + who.null_count()
+    before = rows.filter(pl.col("day") < judged).group_by("region").agg(pl.len(), people=witnesses).collect()
+    told = set(rows.filter(pl.col("day") == judged).select("region").unique().collect()["region"]) - {None}
     known = 0
-    for region, told_of in before.sort("region").iter_rows():
-        of_days = [*told_of, *[0] * ((judged - begin).days - len(told_of))]
-        usual = fmean(of_days)
-        noise = limits.deviations * max(math.sqrt(usual), pstdev(of_days))
-        if region is None or usual < max(limits.least_rows, noise):
+    for region, count, people in before.sort("region").iter_rows():
+        usual = count / (judged - begin).days
+        if region is None or usual < limits.least_rows or people < limits.least_people:
             continue
         known += 1
         if region not in told:

@@ -130,18 +130,23 @@ def test_a_region_that_falls_silent(lake: Lake) -> None:
     assert (told.value, told.usual) == (2, 3)
 
 
-def test_the_few_viewers_of_a_region_may_all_stay_away(lake: Lake) -> None:
-    """150 rows a day of one or two viewers are no 150 witnesses: 300 on the days they come, none on others."""
-    here = [
-        {"ts_ms": APRIL_MS + day * DAY_MS + at * 60_000, "region": region}
-        for day in range(20)
-        for region in REGIONS
-        for at in range(300 if region != REGIONS[2] or day % 2 else 0)
-    ]
-    ends = [{"ts_ms": APRIL_MS + 21 * DAY_MS - 60_000, "region": region} for region in REGIONS[:2]]
-    lake.append("control_request", rows("control_request", *here, *ends), application="test", version=0)
-    assert _found(lake, "missing region") == []
-    assert _found(lake, "regions")[0].usual == 2
+@pytest.mark.parametrize(("viewers", "missed"), [(5, []), (50, ["oceania"])])
+def test_the_few_viewers_of_a_region_may_all_stay_away(lake: Lake, viewers: int, missed: list[str]) -> None:
+    """The rows of one sampled viewer are not so many witnesses."""
+    for day in range(20):
+        visits = [
+            {
+                "ts_ms": APRIL_MS + day * DAY_MS + at * 60_000,
+                "region": region,
+                "subscriber_id": f"{at // 12 % viewers}",
+            }
+            for region in (REGIONS if day < 19 else REGIONS[:2])
+            for at in range(60, 1440, 12)
+        ]
+        lake.append("visit", rows("visit", *visits), application="test", version=day)
+    assert [
+        one.about.split("no row of ")[1].split(",")[0] for one in _found(lake, "missing region")
+    ] == missed
 
 
 def test_rows_that_come_late_are_counted_and_joined_files_change_nothing(lake: Lake) -> None:
