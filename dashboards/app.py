@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import streamlit as st
 
-from dashboards.components import colours, empty_lake, wordmark
+from dashboards.access import reader, sign_out
+from dashboards.components import colours, guarded, wordmark
 from dashboards.context import lake_path
 from dashboards.filters import filter_row
+from dashboards.first_minute import first_minute
 from dashboards.queries import Source
-from metrics.errors import PlayheadError
 from metrics.lake import Lake
 
 st.set_page_config(
@@ -24,7 +24,7 @@ PAGES = {
         ("overview", "Overview", "dashboard", "Is the promise kept, what moved the north star, where it is worst."),
         ("explore", "Explore", "travel_explore", "Any metric by any dimension, worst first; down to a session."),
         ("objectives", "Objectives", "target", "What was promised, how much budget is left, when alerts fired."),
-        ("incidents", "Incidents", "crisis_alert", "What went wrong and when, which slice explains it, whose delivery it was."),
+        ("incidents", "Incidents", "crisis_alert", "What went wrong and when, which slice explains it, whose fault."),
     ),
     "Service": (
         ("delivery", "Delivery", "lan", "Tiers, offload, misses, the fill window, utilisation, steering."),
@@ -40,7 +40,11 @@ page = st.navigation(
     {
         section: [
             st.Page(
-                f"views/{name}.py", title=title, icon=f":material/{icon}:", default=name == "overview", help=about
+                f"views/{name}.py",
+                title=title,
+                icon=f":material/{icon}:",
+                default=name == "overview",
+                help=about,
             )
             for name, title, icon, about in pages
         ]
@@ -50,25 +54,16 @@ page = st.navigation(
 
 st.logo(wordmark(colours()), size="large")
 
-try:
+with guarded(page.title):
+    who = reader()
+    sign_out(who)
     lake = Lake.open(lake_path())
-    source = Source(str(lake.path), lake.version())
+    source = Source(str(lake.path), lake.version(), who.sees_finance)
     span = source.span()
     if span is None:
-        empty_lake()
+        first_minute(lake, may_write=who.name is None)
         st.stop()
     filters = filter_row(span, source.options(), page.title)
     st.session_state["_view"] = (source, filters)
     st.session_state["_span"] = span
     page.run()
-except PlayheadError as error:
-    # One line: what, where by name, the mend. Paths of the machine are not shown to a reader.
-    st.error(f"{error.what}. {error.mend}".strip(), title="This lake cannot be read", icon=":material/error:")
-except Exception:
-    # A fault of ours: the reader gets one line, whoever runs the server gets the trace.
-    logging.getLogger("playhead").exception("the page %s failed", page.title)
-    st.error(
-        "The terminal that serves the dashboard has the details.",
-        title="This page could not be drawn",
-        icon=":material/error:",
-    )
