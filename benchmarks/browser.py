@@ -101,7 +101,7 @@ def opened(page: Page, address: str, *, timeout_s: float = 120) -> Page:
 
 def settled(page: Page, *, timeout_s: float = 120) -> Page:
     """Wait until the page's script has run, its figures are drawn, and it stays so for a moment."""
-    page.wait_for_function(_IDLE, timeout=timeout_s * 1000)
-    page.wait_for_timeout(150)
-    page.wait_for_function(_IDLE, timeout=timeout_s * 1000)
+    page.wait_for_function(_IDLE, timeout=timeout_s * 1000, polling=100)
+    page.wait_for_timeout(250)
+    page.wait_for_function(_IDLE, timeout=timeout_s * 1000, polling=100)
     return page

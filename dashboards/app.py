@@ -29,6 +29,7 @@ PAGES = {
     "Service": (
         ("delivery", "Delivery", "lan", "Tiers, offload, misses, the fill window, utilisation, steering."),
         ("discovery", "Discovery", "explore", "Whether members find something, how soon, and what brings it."),
+        ("experiments", "Experiments", "science", "Arms side by side: effects, intervals, power, sample ratio."),
     ),
     "Worth": (
         ("economics", "Economics", "payments", "What an hour of viewing costs; where an own CDN and AV1 pay."),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, Literal
 
+import pandas  # noqa: F401  (Plotly looks for it half-imported where parts that are drawn at once both import it)
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st

@@ -20,6 +20,7 @@ from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
 from dashboards.context import FILTERS, Period, Span, Where
+from dashboards.experiments import arms_of
 from metrics.catalog import get_metric
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
@@ -77,13 +78,13 @@ class Source:
         """:func:`metrics.query.survival` over a period."""
         return _survived(self, name, where, period.start_ts_ms, period.end_ts_ms)
 
-    def experiments(self) -> list[str]:
-        """The experiments that members are assigned to."""
-        return _experiments(self)
+    def arms(self) -> pl.DataFrame:
+        """:func:`dashboards.experiments.arms_of` of the lake: no row where nobody is in an experiment."""
+        return _arms(self)
 
-    def compare(self, experiment: str, period: Period, where: Where) -> pl.DataFrame:
-        """:func:`metrics.experiment.compare` over a period, of the metrics that the slice can be cut by."""
-        return _compared(self, experiment, where, period.start_ts_ms, period.end_ts_ms)
+    def compare(self, experiment: str, start_ts_ms: int, end_ts_ms: int, where: Where) -> pl.DataFrame:
+        """:func:`metrics.experiment.compare` over a span, of the metrics that the slice can be cut by."""
+        return _compared(self, experiment, where, start_ts_ms, end_ts_ms)
 
     def ledger(self) -> Ledger:
         """Sessions in, counted, excluded by reason."""
@@ -223,9 +224,8 @@ def _survived(source: Source, name: str, where: Where, start_ts_ms: int, end_ts_
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
-def _experiments(source: Source) -> list[str]:
-    assigned = Lake.open(Path(source.path)).scan("assignment").select(pl.col("experiment").unique()).collect()
-    return sorted(assigned["experiment"].to_list())
+def _arms(source: Source) -> pl.DataFrame:
+    return arms_of(Lake.open(Path(source.path)).scan("assignment")).collect()
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

@@ -81,11 +81,12 @@ def server_command(port: int) -> list[str]:
 
 
 def _prepare(lake: Lake) -> None:
-    """What pages read ready-made: the decision table, which only the truth can tell."""
-    from playhead.decision import publish
+    """What pages read ready-made: the decision table and experiments' true effects, which only the truth can tell."""
+    from playhead import decision, experiments
 
     try:
-        publish(lake)
+        decision.publish(lake)
+        experiments.publish(lake)
     except OSError as error:
         say(f"decision table not kept: {lake.path} cannot be written ({error.strerror})")
 

@@ -2,7 +2,15 @@
 
 from dashboards.charts.budget import burn_down, regions_kept
 from dashboards.charts.discovery import lifts, still_looking
-from dashboards.charts.economics import breakeven_curve, breakeven_draws, payback_by_size
+from dashboards.charts.economics import (
+    breakeven_curve,
+    breakeven_draws,
+    bridge,
+    payback_by_size,
+    tornado,
+    utilisation,
+)
+from dashboards.charts.equation import equation
 from dashboards.charts.ranking import Ranked, ranking
 from dashboards.charts.series import Band, bars, trend
 from dashboards.charts.sparkline import sparkline
@@ -19,7 +27,9 @@ __all__ = [
     "bars",
     "breakeven_curve",
     "breakeven_draws",
+    "bridge",
     "burn_down",
+    "equation",
     "lifts",
     "north_star_tree",
     "palette",
@@ -28,5 +38,7 @@ __all__ = [
     "regions_kept",
     "sparkline",
     "still_looking",
+    "tornado",
     "trend",
+    "utilisation",
 ]

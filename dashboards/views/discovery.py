@@ -1,16 +1,15 @@
-"""Discovery: do members find something, how soon, what brings it, and what an experiment says of it."""
+"""Discovery: do members find something, how soon, and what brings it?"""
 
 from __future__ import annotations
 
 import polars as pl
 import streamlit as st
 
-from dashboards.charts import bars, lifts, still_looking
+from dashboards.charts import bars, still_looking
 from dashboards.charts.style import Axis
 from dashboards.components import card, chart, colours, footer, missing, tile, view
-from dashboards.formats import NOTHING, escaped, named, written
+from dashboards.formats import escaped, named, written
 from metrics.catalog import METRICS, get_metric
-from metrics.errors import InputError
 
 ROWS = (
     ("rec_driven_play_ratio", "rec_driven_hours_ratio", "incremental_hours_ratio", "take_rate"),
@@ -18,14 +17,6 @@ ROWS = (
     ("effective_catalogue_size", "first_week_genres", "first_session_success_ratio", "trial_to_paid_ratio"),
 )  # fmt: skip
 PERCENT = Axis("", ".1%", "")
-
-
-def _lift(lift: float | None, low: float | None, high: float | None) -> str:
-    """A lift over the control with its interval."""
-    if lift is None:
-        return NOTHING
-    between = "" if low is None or high is None else f" ({low:+.1%} to {high:+.1%})"
-    return f"{lift:+.1%}{between}".replace("-", "−").replace("%", " %")
 
 
 source, filters = view()
@@ -107,60 +98,5 @@ with narrow, card("What brings a play", "hours by surface, and what is taken of 
                 or "not told"
             ),
         )
-
-# --- experiments ------------------------------------------------------------------------------------------
-
-experiments = source.experiments()
-with card("Experiments", "arms side by side, 90 % intervals"):
-    if not experiments:
-        missing(
-            "Nobody is assigned to an arm.", "The table `assignment` says who is; scenarios may run some."
-        )
-    else:
-        chosen = st.segmented_control(
-            "Experiment", experiments, default=experiments[0], format_func=named, required=True, key="experiment",
-            bind="query-params", label_visibility="collapsed",
-        )  # fmt: skip
-        try:
-            arms = source.compare(chosen or experiments[0], period, where)
-        except InputError as error:
-            arms = pl.DataFrame()
-            missing(f"{error.what}.", error.mend)
-        apart = arms.filter(pl.col("lift").is_not_null()) if arms.height else arms
-        if apart.height:
-            several = apart["arm"].n_unique() > 1
-            labels = [
-                METRICS[m].title + (f", {named(arm)}" if several else "")
-                for m, arm in apart.select("metric", "arm").iter_rows()
-            ]
-            chart(
-                lifts(
-                    apart.with_columns(label=pl.Series(labels)),
-                    palette,
-                    [METRICS[m].better for m in apart["metric"]],
-                ),
-                "Lift of each metric over the control arm, with its interval",
-                arms,
-                key="lifts",
-                caption="Against the control; grey while the interval holds no difference.",
-            )
-        if arms.height:
-            names_of_arms = arms["arm"].unique(maintain_order=True).to_list()
-            table: dict[str, dict[str, str]] = {}
-            for one in arms.filter(pl.col("value").is_not_null()).iter_rows(named=True):
-                line = table.setdefault(one["metric"], {"metric": METRICS[one["metric"]].title})
-                line[one["arm"]] = written(METRICS[one["metric"]], one["value"])
-                if not one["is_control"]:
-                    line[f"{one['arm']} against the control"] = _lift(
-                        one["lift"], one["lift_low"], one["lift_high"]
-                    )
-            columns = ["metric", *names_of_arms, *(f"{n} against the control" for n in names_of_arms[1:])]
-            st.dataframe(
-                pl.DataFrame([{c: line.get(c, NOTHING) for c in columns} for line in table.values()]),
-                hide_index=True,
-                row_height=32,
-                height=40 + 32 * len(table),
-                alt="Metrics by arm",
-            )
 
 footer(source, filters, st.session_state["_span"], names)

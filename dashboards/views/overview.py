@@ -71,7 +71,7 @@ def tiles(now: pl.DataFrame) -> None:
     before = source.measure(asked(), filters.versus, where=filters.where) if filters.versus else None
     daily = _by_day(filters.period, shown)
     earlier = _by_day(filters.versus, shown) if filters.versus else {}
-    with st.grid(4, min_column_width=210):
+    with st.grid(4, min_column_width=240):
         for name in TILES:
             metric = get_metric(name)
             if name not in shown:
@@ -236,11 +236,10 @@ def decisions() -> None:
 head()
 source, filters = view()
 tour(sees_finance=source.sees_finance)
-left, right = st.columns([11, 9])
-with left:
+with st.grid(2, min_column_width=430) as halves:
     north_star()
-with right:
-    worst_places()
-    incidents_in_view()
+    with halves.cell():
+        worst_places()
+        incidents_in_view()
 decisions()
 footer(source, filters, st.session_state["_span"], (*TILES, "time_to_play_bad_ratio"))

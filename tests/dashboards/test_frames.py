@@ -23,7 +23,7 @@ def measured(rows: dict[str, tuple[float, float, float]], n: float = 1_000.0) ->
     """``region: (hours per subscriber, bad ratio, p99)`` as :func:`metrics.query.measure` has it."""
     return pl.DataFrame(
         [
-            {"region": region, "metric": name, "value": value, "n_effective": n}
+            {"region": region, "metric": name, "value": value, "n_effective": n, "numerator": 1e6 * value}
             for region, values in rows.items()
             for name, value in zip(HEADLINE, values, strict=True)
         ]
@@ -36,7 +36,8 @@ def test_a_large_segment_stands_above_a_terrible_small_one() -> None:
     )
     found = worst_segments(now, measured({"large": (9.0, 0.02, 2_000.0)}), ["region"], allowance=0.01)
     assert found["region"].to_list() == ["large", "small"]
-    assert found["exposed_hours"].to_list() == pytest.approx([10.0 * 0.02, 0.1 * 0.49])
+    assert found["exposed_hours"].to_list() == pytest.approx([1e7 * 0.02, 1e5 * 0.49])
+    assert found["exposed_ratio"].to_list() == pytest.approx([0.02 * 10 / 30.1, 0.49 * 0.1 / 30.1])
     assert found["p99_change_ms"].to_list() == [500.0, None]
 
 
