@@ -33,6 +33,14 @@ page = st.navigation(
             help="What was promised, how much of the budget is left, when alerts fired.",
         ),
         st.Page(
+            "views/incidents.py", title="Incidents", icon=":material/crisis_alert:",
+            help="What went wrong and when, which slice explains it, whose delivery it was.",
+        ),
+        st.Page(
+            "views/delivery.py", title="Delivery", icon=":material/lan:",
+            help="Where bytes come from, what missed and why, the nightly fill, how full appliances are.",
+        ),
+        st.Page(
             "views/discovery.py", title="Discovery", icon=":material/explore:",
             help="Whether members find something, how soon, what brings it; arms of experiments.",
         ),
