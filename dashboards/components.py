@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -100,9 +100,19 @@ def chart(
     *,
     key: str,
     caption: str = "",
+    on_select: Callable[[], None] | None = None,
+    selects: Literal["box", "points"] = "box",
 ) -> None:
-    """A figure with its alternative text, what it shows in a line, and its data to take away."""
-    st.plotly_chart(figure, key=key, theme=None, config=_MODEBAR, alt=alt)
+    """A figure with its alternative text, what it shows in a line, and its data to take away.
+
+    ``on_select`` is called when a reader drags over it or clicks; what was selected is in the session state.
+    """
+    if on_select is None:
+        st.plotly_chart(figure, key=key, theme=None, config=_MODEBAR, alt=alt)
+    else:
+        st.plotly_chart(
+            figure, key=key, theme=None, config=_MODEBAR, alt=alt, on_select=on_select, selection_mode=selects
+        )
     words, button = st.columns([6, 1], vertical_alignment="center")
     words.caption(caption or alt)
     with button.container(horizontal=True, horizontal_alignment="right"):

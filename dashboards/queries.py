@@ -19,6 +19,7 @@ from alerts.policy import BurnPolicy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
 from dashboards.context import FILTERS, Period, Span, Where
+from dashboards.window import Window
 from metrics.catalog import get_metric
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
@@ -43,7 +44,7 @@ class Source:
     def measure(
         self,
         names: tuple[str, ...],
-        period: Period,
+        period: Period | Window,
         *,
         where: Where = (),
         by: tuple[str, ...] = (),
