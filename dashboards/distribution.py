@@ -92,7 +92,7 @@ class Measure:
     def _written(self, value: float) -> str:
         if self.unit == "ms":
             for size, name in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
-                if value >= size:
+                if value >= 0.9999 * size:
                     return f"{value / size:.3g} {name}"
             return f"{value:.0f} ms"
         if self.unit == "ratio":

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboards.charts.brush import brushable, marked
-from dashboards.charts.series import Band, instant, shade
+from dashboards.charts.series import Band, dated, instant, shade
 from dashboards.charts.style import Palette, figure
 
 __all__ = ["apart", "heatmap"]
@@ -75,6 +75,8 @@ def heatmap(
     )
     if limit is not None and limit < top - 1:
         fig.add_hline(y=limit + 0.5, line={"color": colours.bad, "width": 1, "dash": "dot"})
+    ends = (first, first + columns * grain_ms)
+    fig.update_xaxes(range=[instant(ts_ms) for ts_ms in ends], tickformat=dated(ends[1] - ends[0]))
     shade(fig, colours, bands, cells)
     brushable(fig, colours, is_box=True)
     if box is not None:

@@ -45,13 +45,13 @@ def over_time(question: Question) -> float | None:
             and abs(value - old) > (high - low) / 2 > 0
         ):
             tone = "red" if (value > old) == (metric.better == "lower") else "green"
-        compared = (
-            f":{tone}[{change(metric, value, old)} against the period before]" if old is not None else ""
-        )
-        between = f":gray[90 %: {written(metric, low)} to {written(metric, high)}]" if low != high else ""
-        left, right = st.columns([5, 2], vertical_alignment="center")
-        left.markdown(f"### {written(metric, value)} :small[{compared} {between}]")
-        with right.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
+        words = []
+        if old is not None:
+            words.append(f":{tone}[{change(metric, value, old)} against the period before]")
+        if low != high:
+            words.append(f":gray[90 %: {written(metric, low)} to {written(metric, high)}]")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"### {written(metric, value)} :small[{' · '.join(words)}]", width="content")
             _window_chips(question)
         _figure(question, value)
     return float(value) if value is not None else None
