@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import streamlit as st
 
+from dashboards.bands import page_bands
 from dashboards.charts import Band, trend
 from dashboards.charts.brush import brushable, marked
 from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, missing
 from dashboards.formats import change, span, written
 from dashboards.lenses.question import Question, forget
-from dashboards.segments import episodes_in, merged, objectives_of
+from dashboards.segments import objectives_of
 from dashboards.window import Window, dragged_window
 from metrics.period import DAY_MS
 
@@ -70,13 +71,7 @@ def bands_of(question: Question) -> list[Band]:
     watched = objectives_of(question.metric.name)
     if not watched:
         return []
-    period = question.filters.period
-    alerts = episodes_in(question.source.alerts(question.where, period), period)
-    pages = merged(alerts.filter(pl.col("name").is_in(watched), pl.col("severity") == "page"))
-    return [
-        Band(row["start_ts_ms"], row["end_ts_ms"] or period.end_ts_ms, row["objective"], row["severity"])
-        for row in pages.head(12).to_dicts()
-    ]
+    return page_bands(question.source, question.filters.period, question.where, watched)
 
 
 def _figure(question: Question, value: float | None) -> None:
