@@ -69,6 +69,8 @@ class Measure:
         """Buckets ``first`` to ``last`` in words."""
         if first == last:
             return self.label(first)
+        if last >= self.size - 1 and first <= 1 and self.has_none:
+            return "any" if first else "all"
         low, high = first - self.has_none - 1, last - self.has_none
         below = "none" if self.has_none and first == 0 else self._written(self.edges[low]) if low >= 0 else ""
         if high >= len(self.edges):

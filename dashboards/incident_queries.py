@@ -31,11 +31,12 @@ __all__ = ["Localised", "baseline_alerts", "by_cdn", "localised", "true_incident
 
 _LEAF = ("region", "isp", "device", "player_version", "codec", "cdn", "site", "tier", "service")
 _SHORTEST_MS, _LONGEST_MS = 15 * 60_000, 6 * 3_600_000
-_PAST = 16
-# Quantiles have no leaves: the ratio that says the same.
+# How many times as long the time before is: of days a week, so that every weekday is in it.
+_PAST, _PAST_DAYS = 16, 7
+# Quantiles have no leaves, and time stalled hangs on few who stall for long: the ratio of counts that says the same.
 _COUNTED = {
     "time_to_play_p99_ms": "time_to_play_bad_ratio", "time_to_play_p50_ms": "time_to_play_bad_ratio",
-    "attempts": "play_success_ratio",
+    "attempts": "play_success_ratio", "rebuffer_ratio": "rebuffer_rate",
 }  # fmt: skip
 _BUCKET_MS = 900_000
 
@@ -82,14 +83,14 @@ def localised(source: Source, name: str, window: Window, where: Where) -> Locali
     """Which slices explain that a metric moved when ``window`` began; None where its tables tell no slices.
 
     The leaf table is the metric's own parts by every dimension its table tells, of the window's worst hours (at most
-    six) and of sixteen times as many before it began; an attempt counts when it came out, not when its session ended. A metric that
-    is better high is turned into what it lacks.
+    six, or a day of what lasts longer) and of several times as many before it began. An attempt counts when it came
+    out, not when its session ended. A metric that is better high is turned into what it lacks.
     """
     metric = get_metric(_COUNTED.get(name, name))
     bottom = metric.denominator
     if bottom is None or bottom.table != metric.numerator.table or metric.kind != "ratio":
         return None
-    length = min(max(window.length_ms, _SHORTEST_MS), _LONGEST_MS)
+    length = DAY_MS if window.length_ms >= DAY_MS else min(max(window.length_ms, _SHORTEST_MS), _LONGEST_MS)
     table = metric.numerator.table
     by = _dimensions(metric, where)
     if not by:
@@ -170,7 +171,7 @@ def _rows(lake: Lake, table: str, began: int, worst: int, length: int) -> pl.Laz
     """Rows of the incident's worst and of the time before it, on a clock of whole buckets that ends with the worst."""
     if table == "fill":  # a night's push began before the day it is for
         length, worst = DAY_MS, began
-    first, last = began - _PAST * length, worst + length
+    first, last = began - (_PAST_DAYS if length == DAY_MS else _PAST) * length, worst + length
     # A session is filed by the day of its end.
     read = [Window(first, began), Window(worst, last + (DAY_MS // 4 if table == "playback_session" else 0))]
     files = lake.snapshot(table).files

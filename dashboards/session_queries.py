@@ -35,13 +35,14 @@ def session_sample(source: Source, window: Window, where: Where) -> Sessions:
     lake = Lake.open(Path(source.path))
     snapshot = lake.snapshot("playback_session")
     files = days_of(snapshot.files, window)
-    rows = snapshot.rows * len(files) // max(len(snapshot.files), 1)
+    counted = source.measure(("attempts",), window, where=where)
+    rows = int(counted["n"][0]) if counted.height else 0
     every = max(1, -(-rows // _MOST_SESSIONS))
     sessions = lake.scan("playback_session", files)
     if every > 1:
         sessions = sessions.with_row_index("_row").filter(pl.col("_row") % every == 0)
-    counted = sessions.filter(pl.col("excluded_reason").is_null(), *_within(window, where))
-    frame = counted.select(
+    sessions = sessions.filter(pl.col("excluded_reason").is_null(), *_within(window, where))
+    frame = sessions.select(
         "end_ts_ms", "weight", "replicate",
         *(measure.value.cast(pl.Float64).alias(name) for name, measure in MEASURES.items()),
         *(pl.col(name).cast(pl.Categorical) for name in DIMENSIONS),

@@ -12,6 +12,8 @@ from dashboards.charts.style import Palette, faded, figure
 
 __all__ = ["fill_nights", "layers", "misses", "utilisation_heatmap"]
 
+_MARGIN = {"l": 8, "r": 12, "t": 28, "b": 8}
+
 
 def layers(
     frame: pl.DataFrame,
@@ -27,7 +29,7 @@ def layers(
 
     ``previous``: ``ts_ms, value``, the total of the period before on this one's days; dashed.
     """
-    fig = figure(colours, height=height, hovermode="x unified", margin={"l": 8, "r": 12, "t": 26, "b": 8})
+    fig = figure(colours, height=height, hovermode="x unified", showlegend=True, margin=_MARGIN)
     when = instants(frame["ts_ms"])
     shades = _shades(colours)
     for name, title in titles.items():
@@ -40,7 +42,6 @@ def layers(
         fig.add_scatter(
             x=instants(previous["ts_ms"]), y=previous["value"].to_list(), name="period before", mode="lines",
             line={"color": colours.text, "width": 1.3, "dash": "dash"}, hovertemplate=f"%{{y:,.2f}} {unit}",
-            showlegend=True,
         )  # fmt: skip
     shade(fig, colours, bands, frame)
     fig.update_yaxes(ticksuffix=f" {unit}", rangemode="tozero")
@@ -61,13 +62,14 @@ def misses(
 
     ``previous``: ``ts_ms`` and the same columns, on this period's days; dashed in the same colour.
     """
-    fig = figure(colours, height=height, hovermode="x unified", margin={"l": 8, "r": 12, "t": 26, "b": 8})
+    fig = figure(colours, height=height, hovermode="x unified", showlegend=True, margin=_MARGIN)
     shades = _shades(colours)
     for name, title in titles.items():
         colour = shades.get(name, colours.quiet)
         if previous is not None and previous.height:
             fig.add_scatter(
                 x=instants(previous["ts_ms"]), y=previous[name].to_list(), mode="lines", hoverinfo="skip",
+                showlegend=False,
                 line={"color": faded(colour, 0.6), "width": 1.2, "dash": "dash"}, name=f"{title} before",
             )  # fmt: skip
         fig.add_scatter(
@@ -91,25 +93,25 @@ def fill_nights(
     """
     fig = figure(
         colours, height=height, hovermode="x unified", barmode="stack", bargap=0.25,
-        margin={"l": 8, "r": 12, "t": 26, "b": 8},
+        margin=_MARGIN,
     )  # fmt: skip
     when = instants(nights["ts_ms"])
     pushed = (nights["pushed_bytes"] / scale).to_list()
     short = ((nights["planned_bytes"] - nights["pushed_bytes"]) / scale).to_list()
     fig.add_bar(
         x=when, y=pushed, name="arrived", marker={"color": colours.series[0], "line": {"width": 0}},
-        hovertemplate=f"%{{y:,.2f}} {unit}", showlegend=True,
+        hovertemplate=f"%{{y:,.2f}} {unit}",
     )  # fmt: skip
     fig.add_bar(
         x=when, y=short, name="did not arrive", marker={"color": colours.warn, "line": {"width": 0}},
-        hovertemplate=f"%{{y:,.2f}} {unit}", showlegend=True,
+        hovertemplate=f"%{{y:,.2f}} {unit}",
     )  # fmt: skip
     failed = nights.filter(pl.col("failed") > 0)
     if failed.height:
         fig.add_scatter(
             x=instants(failed["ts_ms"]), y=(failed["planned_bytes"] / scale).to_list(), mode="markers", name="failed",
             marker={"symbol": "triangle-down", "size": 9, "color": colours.bad}, customdata=failed["failed"].to_list(),
-            hovertemplate="%{customdata} clusters", showlegend=True,
+            hovertemplate="%{customdata} clusters",
         )  # fmt: skip
     fig.update_yaxes(ticksuffix=f" {unit}", rangemode="tozero")
     _days(fig, nights)

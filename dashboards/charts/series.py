@@ -88,7 +88,13 @@ def trend(
             annotation_position="top right",
         )
     shade(fig, colours, bands, current)
-    fig.update_yaxes(tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix, rangemode="tozero")
+    known = [value for value in current["value"].to_list() if value is not None]
+    # A share that stays near 1 is a flat line on an axis from 0.
+    is_high = limit is None and bool(known) and min(known) > 0.6 * max(known)
+    fig.update_yaxes(
+        tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix,
+        rangemode="normal" if is_high else "tozero",
+    )  # fmt: skip
     if view is not None:
         fig.update_xaxes(range=[instant(ts_ms) for ts_ms in view], tickformat=dated(view[1] - view[0]))
     return fig

@@ -28,7 +28,13 @@ def session_timeline(
     play instruction. ``levels``: by their title, ``at_ms, value``, drawn as steps; the first is bitrate in kbit/s.
     ``marks``: an instant in ms and what happened then.
     """
-    fig = figure(colours, height=height, hovermode="closest", margin={"l": 8, "r": 12, "t": 30, "b": 8})
+    fig = figure(
+        colours,
+        height=height,
+        hovermode="closest",
+        showlegend=True,
+        margin={"l": 8, "r": 12, "t": 30, "b": 8},
+    )
     shade = {
         "starting": colours.warn, "playing": colours.series[0], "stalled": colours.bad, "seeking": colours.series[4],
         "paused": faded(colours.quiet, 0.5), "failed": colours.bad,

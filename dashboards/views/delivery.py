@@ -115,21 +115,19 @@ for column, name in zip(st.columns(len(TILES)), TILES, strict=True):
         days = daily[name].to_list() if name in daily.columns else []
         tile(name, of(now, name), of(before, name), days)
 
-# --- tiers, and what they cost ----------------------------------------------------------------------------
+# --- tiers, what they cost, and the third party -----------------------------------------------------------
 
 bands = page_bands(source, filters.period, filters.where)
 told = "; shaded: pages of its objectives" if bands else ""
 left, right = st.columns([8, 5])
-with left, card("Bytes by tier", f"{unit} a day"):
-    rows = source.measure((volume,), period, where=filters.where, by=("tier",), grain="1d")
-    tiers = (
-        rows.pivot("tier", index="bucket_ts_ms", values="value")
-        .rename({"bucket_ts_ms": "ts_ms"})
-        .sort("ts_ms")
-    )
-    present = {name: title for name, title in TIERS.items() if name in tiers.columns}
-    day_size, day_unit = scaled(float(tiers.select(pl.sum_horizontal(list(present)).max()).item() or 0) * 1e9)
-    tiers = tiers.select("ts_ms", *(pl.col(name).fill_null(0) * 1e9 / day_size for name in present))
+rows = source.measure((volume,), period, where=filters.where, by=("tier",), grain="1d")
+tiers = (
+    rows.pivot("tier", index="bucket_ts_ms", values="value").rename({"bucket_ts_ms": "ts_ms"}).sort("ts_ms")
+)
+present = {name: title for name, title in TIERS.items() if name in tiers.columns}
+day_size, day_unit = scaled(float(tiers.select(pl.sum_horizontal(list(present)).median()).item() or 0) * 1e9)
+tiers = tiers.select("ts_ms", *(pl.col(name).fill_null(0) * 1e9 / day_size for name in present))
+with left, card("Bytes by tier", f"{day_unit} a day"):
     past = None
     if versus is not None:
         past = source.measure((volume,), versus, where=filters.where, grain="1d")
@@ -168,6 +166,29 @@ with right, card("What each tier costs", "of delivery"):
         else "No charges are known of this period: `playhead cost report` computes them, "
         "`playhead ingest charges` takes a bill."
     )
+    st.markdown("**Third party** :gray[· share of bytes by region]")
+    regions = source.measure((volume,), period, where=filters.where, by=("region", "tier"))
+    parts = regions.with_columns(whole=pl.col("value").sum().over("region")).filter(
+        pl.col("tier") == "third_party", pl.col("value") > 0
+    )
+    if parts.is_empty():
+        st.caption("No byte came from a third party in this period.")
+    else:
+        worst = (
+            parts.with_columns(share=pl.col("value") / pl.col("whole")).sort("share", descending=True).head(8)
+        )
+        st.table(
+            [
+                {"region": named(region), "share of bytes": share(part, 2), "GB": f"{gigabytes:,.0f}"}
+                for region, part, gigabytes in worst.select("region", "share", "value").rows()
+            ],
+            border="horizontal", hide_index=True, alt="Share of bytes from a third party by region",
+        )  # fmt: skip
+        when = source.measure(
+            (volume,), period, where=(*filters.where, ("tier", ("third_party",))), grain="1d"
+        )
+        most = when.sort("value", descending=True).row(0, named=True)
+        st.caption(f"Most on {moment(most['bucket_ts_ms'])[:-6]}.")
     st.page_link("views/economics.py", label="Economics", icon=":material/payments:")
 
 # --- misses, and the fill that should have spared them ----------------------------------------------------
@@ -234,10 +255,9 @@ with card(
             caption=_fullest(places, full["place"].n_unique(), recent),
         )  # fmt: skip
 
-# --- steering, and the third party ------------------------------------------------------------------------
+# --- steering ------------------------------------------------------------------------
 
-left, right = st.columns(2)
-with left, card("Steering", "answers of the control plane"):
+with card("Steering", "answers of the control plane"):
     answers = steering(source, window, filters.where)
     if answers.is_empty():
         missing("No steering request is told.", "The table `control_request` holds a sample of them.")
@@ -251,28 +271,4 @@ with left, card("Steering", "answers of the control plane"):
         )  # fmt: skip
         cells[2].metric("Failed", share(bad / asked, 3), chart_data=answers["failed"].to_list())
         st.caption(f"p50 {float(answers['p50_ms'].median() or 0):,.0f} ms; by day, UTC.")  # type: ignore[arg-type]
-with right, card("Third party", "share of bytes by region"):
-    regions = source.measure((volume,), period, where=filters.where, by=("region", "tier"))
-    parts = regions.with_columns(whole=pl.col("value").sum().over("region")).filter(
-        pl.col("tier") == "third_party", pl.col("value") > 0
-    )
-    if parts.is_empty():
-        st.caption("No byte came from a third party in this period.")
-    else:
-        worst = (
-            parts.with_columns(share=pl.col("value") / pl.col("whole")).sort("share", descending=True).head(8)
-        )
-        st.table(
-            [
-                {"region": named(region), "share of bytes": share(part, 2), "GB": f"{gigabytes:,.0f}"}
-                for region, part, gigabytes in worst.select("region", "share", "value").rows()
-            ],
-            border="horizontal", hide_index=True, alt="Share of bytes from a third party by region",
-        )  # fmt: skip
-        when = source.measure(
-            (volume,), period, where=(*filters.where, ("tier", ("third_party",))), grain="1d"
-        )
-        most = when.sort("value", descending=True).row(0, named=True)
-        st.caption(f"Most on {moment(most['bucket_ts_ms'])[:-6]}.")
-
 footer(source, filters, st.session_state["_span"], (*TILES, "health_miss_ratio"))
