@@ -17,7 +17,7 @@ __all__ = ["by_value", "narrow"]
 
 BESIDE = ("time_to_play_p50_ms", "time_to_play_p99_ms", "time_to_play_late_ratio")
 _TITLES = dict(zip(BESIDE, ("p50, ms", "p99, ms", "over 2 s"), strict=True))
-_MOST = 100
+_MOST, _MOST_LINES = 100, 40  # rows shown; of so many at most, their days as lines
 
 
 def by_value(question: Question, overall: float | None) -> None:
@@ -57,8 +57,9 @@ def by_value(question: Question, overall: float | None) -> None:
             selection_mode="single-row", alt=f"{metric.title} by {what}, worst first",
         )  # fmt: skip
         with st.container(horizontal=True, horizontal_alignment="right"):
+            data = table.drop("days", strict=False)
             st.download_button(
-                "CSV", table.drop("days").write_csv().encode(), file_name=f"{metric.name}-by-{'-'.join(by)}.csv",
+                "CSV", data.write_csv().encode(), file_name=f"{metric.name}-by-{'-'.join(by)}.csv",
                 mime="text/csv", icon=":material/download:", type="tertiary", on_click="ignore",
             )  # fmt: skip
 
@@ -81,14 +82,16 @@ def _table(question: Question, overall: float | None) -> tuple[pl.DataFrame, tup
     source, name, by = question.source, question.metric.name, question.by
     asked: dict[str, Any] = {"where": question.where, "by": by}
     beside = tuple(n for n in BESIDE if n != name and question.filters.tells(n, *by))
-    rows = source.measure((name,), question.window, **asked)
+    # Asked for at once, so that the telemetry is read once.
+    rows = source.measure((name, *beside), question.window, **asked)
     before = source.measure((name,), question.versus, **asked) if question.versus else None
-    table = breakdown(question.metric, by, rows, before, overall).filter(pl.col("n") > 0).head(_MOST)
-    daily = source.measure((name,), question.period, grain="1d", **asked)
-    table = with_days(table, daily, by)
-    extra = source.measure(beside, question.window, **asked) if beside else pl.DataFrame()
+    own = rows.filter(pl.col("metric") == name)
+    table = breakdown(question.metric, by, own, before, overall).filter(pl.col("n") > 0)
+    if table.height <= _MOST_LINES:
+        table = with_days(table, source.measure((name,), question.period, grain="1d", **asked), by)
+    table = table.head(_MOST)
     for other in beside:
-        column = extra.filter(pl.col("metric") == other).select(*by, pl.col("value").alias(other))
+        column = rows.filter(pl.col("metric") == other).select(*by, pl.col("value").alias(other))
         table = table.join(column, on=list(by), how="left", nulls_equal=True, maintain_order="left")
     return table, beside
 
@@ -113,7 +116,7 @@ def _columns(
         **{other: pl.col(other) * (100.0 if other.endswith("ratio") else 1.0) for other in beside},
         sessions=pl.col("n"),
         impact=pl.col("impact").clip(lower_bound=0) * scale,
-        days=pl.col("days"),
+        **({"days": pl.col("days")} if "days" in table.columns else {}),
     )
     config: dict[str, Any] = {
         "name": st.column_config.TextColumn(what, width="medium"),

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboards.charts.incidents import Bar, lanes
 from dashboards.components import card, chart, colours, footer, missing, view
 from dashboards.formats import duration, moment, span, titled
-from dashboards.incident_detail import DOT, Looked, draw
+from dashboards.incident_detail import Looked, draw
 from dashboards.incident_queries import baseline_alerts, true_incidents
 from dashboards.incidents import alert_rows, incidents_of, scope_of, slice_text, standing, worded
 from dashboards.queries import MINUTE_DIMENSIONS
@@ -19,10 +19,6 @@ from dashboards.window import Window
 from metrics.catalog import METRICS
 
 HAPPENED = "what happened"
-DOT = {"page": ":red[●]", "ticket": ":orange[●]", "none": ":violet[○]"}
-MOST_ANSWERS = 4
-BESIDE = ("time_to_play_bad_ratio", "start_failure_technical_ratio", "rebuffer_ratio", "playback_failure_ratio",
-          "mean_bitrate_kbps")  # fmt: skip
 
 source, filters = view()
 period = Window(filters.period.start_ts_ms, filters.period.end_ts_ms)
@@ -37,7 +33,8 @@ lasting = standing(episodes, period)
 passing = episodes.join(
     lasting.select("name", "severity", "start_ts_ms"), on=["name", "severity", "start_ts_ms"], how="anti"
 )
-watched = baseline_alerts(source, period)
+with st.spinner("Judging hours by their season …", show_time=False):
+    watched = baseline_alerts(source, period)
 titles |= {
     name: METRICS[metric].title for name, metric in watched.select("baseline", "metric").unique().rows()
 }
