@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from metrics.metric import Metric
@@ -13,9 +15,13 @@ DRILL = {"region": "isp", "isp": "site", "site": "device", "device": "codec", "c
 
 
 def breakdown(
-    metric: Metric, by: str, now: pl.DataFrame, before: pl.DataFrame | None, overall: float | None
+    metric: Metric,
+    by: Sequence[str],
+    now: pl.DataFrame,
+    before: pl.DataFrame | None,
+    overall: float | None,
 ) -> pl.DataFrame:
-    """The values of ``by`` with their share in how far the metric is off.
+    """The combinations of ``by``'s values with their share in how far the metric is off.
 
     ``now`` and ``before``: :func:`metrics.query.measure` by ``by``; ``overall`` the metric over all of it.
     ``impact`` says what the whole would gain without the difference of this value from it, so that a small
@@ -23,13 +29,14 @@ def breakdown(
 
         impact = ± (value − overall) · denominator / Σ denominator      (+ where lower is better)
 
-    and for a total, its change against the period before. Positive is harm. Columns: ``by, value, low, high,
-    before, change, n, n_effective, share, impact``, worst first.
+    and for a total, its change against the period before. Positive is harm. Columns: those of ``by``, ``value,
+    low, high, before, change, n, n_effective, share, impact``, worst first.
     """
     rows = now.filter(pl.col("metric") == metric.name)
-    old = pl.DataFrame(schema={by: now.schema[by], "before": pl.Float64})
+    by = list(by)
+    old = pl.DataFrame(schema={name: now.schema[name] for name in by} | {"before": pl.Float64})
     if before is not None:
-        old = before.filter(pl.col("metric") == metric.name).select(by, before="value")
+        old = before.filter(pl.col("metric") == metric.name).select(*by, before="value")
     worse = 1.0 if metric.better == "lower" else -1.0
     weight = pl.col("denominator" if metric.kind != "total" else "numerator").cast(pl.Float64)
     # A part that is not sliced (members of the whole service) is the same for every value: hours rank instead.
@@ -45,15 +52,17 @@ def breakdown(
     for name in ("low", "high"):
         if name not in frame.columns:
             frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name))
-    columns = (by, "value", "low", "high", "before", "change", "n", "n_effective", "share", "impact")
+    columns = (*by, "value", "low", "high", "before", "change", "n", "n_effective", "share", "impact")
     return (
         frame.with_columns(impact=impact)
         .select(columns)
-        .sort("impact", by, descending=[True, False], nulls_last=True)
+        .sort("impact", *by, descending=[True, *[False] * len(by)], nulls_last=True)
     )
 
 
-def with_days(frame: pl.DataFrame, daily: pl.DataFrame, by: str) -> pl.DataFrame:
+def with_days(frame: pl.DataFrame, daily: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """``frame`` with the column ``days``: the metric's values by bucket, in order, as a list."""
-    lists = daily.sort("bucket_ts_ms").group_by(by, maintain_order=True).agg(pl.col("value").alias("days"))
-    return frame.join(lists, on=by, how="left", nulls_equal=True, maintain_order="left")
+    lists = (
+        daily.sort("bucket_ts_ms").group_by(list(by), maintain_order=True).agg(pl.col("value").alias("days"))
+    )
+    return frame.join(lists, on=list(by), how="left", nulls_equal=True, maintain_order="left")

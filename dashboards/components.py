@@ -167,9 +167,19 @@ def chart(
     *,
     key: str,
     caption: str = "",
+    on_select: Callable[[], None] | None = None,
+    selects: Literal["box", "points"] = "box",
 ) -> None:
-    """A figure with its alternative text, what it shows in a line, and its data to take away."""
-    st.plotly_chart(figure, key=key, theme=None, config=_MODEBAR, alt=alt)
+    """A figure with its alternative text, what it shows in a line, and its data to take away.
+
+    ``on_select`` is called when a reader drags over it or clicks; what was selected is in the session state.
+    """
+    if on_select is None:
+        st.plotly_chart(figure, key=key, theme=None, config=_MODEBAR, alt=alt)
+    else:
+        st.plotly_chart(
+            figure, key=key, theme=None, config=_MODEBAR, alt=alt, on_select=on_select, selection_mode=selects
+        )
     _told(caption or alt, data, key)
 
 

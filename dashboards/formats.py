@@ -18,6 +18,8 @@ __all__ = [
     "moment",
     "named",
     "share",
+    "span",
+    "titled",
     "written",
 ]
 
@@ -95,6 +97,31 @@ def moment(ts_ms: int) -> str:
     """
     when = datetime.fromtimestamp(ts_ms / 1000, UTC)
     return f"{when.day} {when:%b %H:%M}"
+
+
+def span(start_ts_ms: int, end_ts_ms: int) -> str:
+    """A span of UTC time, as whole days where it is: its last day is the last one it holds.
+
+    >>> span(1_775_001_600_000, 1_775_174_400_000), span(1_775_001_600_000, 1_775_005_200_000)
+    ('1 Apr to 2 Apr', '1 Apr 00:00 to 01:00')
+    """
+    if start_ts_ms % _DAY_MS == 0 and end_ts_ms % _DAY_MS == 0:
+        first, last = moment(start_ts_ms)[:-6], moment(end_ts_ms - _DAY_MS)[:-6]
+        return first if first == last else f"{first} to {last}"
+    is_one_day = start_ts_ms // _DAY_MS == (end_ts_ms - 1) // _DAY_MS
+    return f"{moment(start_ts_ms)} to {moment(end_ts_ms)[-5:] if is_one_day else moment(end_ts_ms)}"
+
+
+_DAY_MS = 86_400_000
+
+
+def titled(dimension: str) -> str:
+    """A dimension as people write it.
+
+    >>> titled("isp"), titled("player_version")
+    ('ISP', 'player version')
+    """
+    return {"isp": "ISP", "cdn": "CDN", "os": "OS"}.get(dimension, dimension.replace("_", " "))
 
 
 def day(value: date) -> str:

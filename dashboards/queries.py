@@ -21,6 +21,7 @@ from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
 from dashboards.context import FILTERS, Period, Span, Where
 from dashboards.experiments import arms_of
+from dashboards.window import Window
 from metrics.catalog import get_metric
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
@@ -51,7 +52,7 @@ class Source:
     def measure(
         self,
         names: tuple[str, ...],
-        period: Period,
+        period: Period | Window,
         *,
         where: Where = (),
         by: tuple[str, ...] = (),

@@ -11,7 +11,7 @@ import polars as pl
 
 from dashboards.charts.style import Axis, Palette, faded, figure
 
-__all__ = ["Band", "bars", "instant", "instants", "shade", "trend"]
+__all__ = ["Band", "bars", "dated", "instant", "instants", "shade", "trend"]
 
 _CROWDED = 0.25
 
@@ -88,9 +88,15 @@ def trend(
             annotation_position="top right",
         )
     shade(fig, colours, bands, current)
-    fig.update_yaxes(tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix, rangemode="tozero")
+    known = [value for value in current["value"].to_list() if value is not None]
+    # A share that stays near 1 is a flat line on an axis from 0.
+    is_high = limit is None and bool(known) and min(known) > 0.6 * max(known)
+    fig.update_yaxes(
+        tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix,
+        rangemode="normal" if is_high else "tozero",
+    )  # fmt: skip
     if view is not None:
-        fig.update_xaxes(range=[instant(ts_ms) for ts_ms in view])
+        fig.update_xaxes(range=[instant(ts_ms) for ts_ms in view], tickformat=dated(view[1] - view[0]))
     return fig
 
 
@@ -143,6 +149,11 @@ def shade(fig: go.Figure, colours: Palette, bands: Sequence[Band], frame: pl.Dat
             layer="below",
             name=band.label,
         )
+
+
+def dated(length_ms: int) -> str:
+    """How the instants of a time axis so long are written: a year on every figure is ink that tells nothing."""
+    return "%-d %b" if length_ms > 4 * 86_400_000 else "%-d %b %H:%M"
 
 
 def instant(ts_ms: int) -> datetime:

@@ -113,7 +113,7 @@ def rows(name: str, *values: tuple[str, float, float]) -> pl.DataFrame:
 def test_impact_is_the_distance_from_the_whole_times_the_share() -> None:
     name = "rebuffer_rate"
     now = rows(name, ("bad", 0.03, 100.0), ("awful", 0.10, 10.0), ("good", 0.0, 90.0))
-    found = breakdown(get_metric(name), "region", now, rows(name, ("bad", 0.01, 1.0)), 0.02)
+    found = breakdown(get_metric(name), ["region"], now, rows(name, ("bad", 0.01, 1.0)), 0.02)
     assert found["region"].to_list() == ["bad", "awful", "good"]
     assert found["impact"].to_list() == pytest.approx([0.01 * 0.5, 0.08 * 0.05, -0.02 * 0.45])
     assert found["change"].to_list() == pytest.approx([0.02, None, None])
@@ -121,20 +121,28 @@ def test_impact_is_the_distance_from_the_whole_times_the_share() -> None:
 
 def test_where_higher_is_better_the_low_value_harms() -> None:
     name = "rec_driven_hours_ratio"
-    found = breakdown(get_metric(name), "region", rows(name, ("a", 0.9, 1.0), ("b", 0.5, 1.0)), None, 0.7)
+    found = breakdown(get_metric(name), ["region"], rows(name, ("a", 0.9, 1.0), ("b", 0.5, 1.0)), None, 0.7)
     assert found["region"].to_list() == ["b", "a"]
 
 
 def test_a_total_is_ranked_by_what_it_lost() -> None:
     name = "watch_hours"
     now, before = rows(name, ("a", 5.0, 1.0), ("b", 9.0, 1.0)), rows(name, ("a", 8.0, 1.0), ("b", 1.0, 1.0))
-    found = breakdown(get_metric(name), "region", now, before, 14.0)
+    found = breakdown(get_metric(name), ["region"], now, before, 14.0)
     assert found.select("region", "impact").rows() == [("a", 3.0), ("b", -8.0)]
+
+
+def test_a_breakdown_by_two_dimensions_has_a_row_a_combination() -> None:
+    name = "rebuffer_rate"
+    now = rows(name, ("a", 0.03, 1.0), ("a", 0.01, 1.0)).with_columns(device=pl.Series(["tv", "web"]))
+    found = breakdown(get_metric(name), ["region", "device"], now, now.filter(pl.col("device") == "tv"), 0.02)
+    assert found.select("region", "device").rows() == [("a", "tv"), ("a", "web")]
+    assert found["change"].to_list() == [0.0, None]
 
 
 def test_days_keep_their_order() -> None:
     daily = pl.DataFrame({"region": ["a", "b", "a"], "bucket_ts_ms": [2, 1, 1], "value": [2.0, 5.0, 1.0]})
-    found = with_days(pl.DataFrame({"region": ["b", "a", "c"]}), daily, "region")
+    found = with_days(pl.DataFrame({"region": ["b", "a", "c"]}), daily, ["region"])
     assert found["days"].to_list() == [[5.0], [1.0, 2.0], None]
 
 

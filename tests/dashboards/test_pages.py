@@ -52,6 +52,21 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Open:
     return open_page
 
 
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Open a page by its own link: what stands in the address is the page's, and not the first one's."""
+
+    def open_link(lake: Path, page: str, **query: str | list[str]) -> AppTest:
+        monkeypatch.setenv("PLAYHEAD_LAKE", str(lake))
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        app.switch_page(f"views/{page}.py")
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run()
+
+    return open_link
+
+
 def words(app: AppTest) -> str:
     """All text of a page, in order."""
     kinds = (app.header, app.subheader, app.markdown, app.caption, app.error)
@@ -78,6 +93,8 @@ def test_a_page_on_a_real_log_alone(show: Open, logged: Path, page: str) -> None
         "overview": "The telemetry tells no regions.",
         "explore": "The telemetry does not tell region.",
         "objectives": "The telemetry tells no regions. Ingest logs that do.",
+        "incidents": "Nothing fired, and nothing is known to have happened.",
+        "delivery": "The lake has no bytes by tier in this period.",
         "discovery": "No visit is told, with or without a play.",
         "experiments": "Nobody is assigned to an arm.",
         "economics": "Unit costs need a quarter's charges.",
@@ -241,11 +258,12 @@ def test_explore_ranks_regions_and_leads_to_their_isps(show: Open, emulated: Pat
         "time_to_play_late_ratio",
     ]
     assert table["impact"].is_monotonic_decreasing
-    app = drawn(show(emulated, "explore", region=["South Asia"], by="ISP"))
+    app = drawn(show(emulated, "explore", region=["South Asia"]))
+    app.multiselect(key="by").set_value(["isp"]).run()
     assert all(name.startswith("sa-isp") for name in app.dataframe[0].value["name"])
     app.button(key="up-region").click().run()
     assert app.multiselect(key="region").value == []
-    assert app.selectbox(key="by").value == "region"
+    assert app.multiselect(key="by").value == ["region"]
 
 
 @pytest.mark.parametrize(
@@ -278,3 +296,123 @@ def test_the_glossary_is_searched(show: Open, emulated: Path) -> None:
     app = drawn(show(emulated, "trust", find="rebuffer new relic"))
     assert app.dataframe[-1].value["name"].to_list() == ["new_relic_rebuffer_ratio"]
     assert app.header[0].value == "Every session is accounted for."
+
+
+LENSES = {
+    "By value": "By region, worst first", "Distribution": "distribution over time", "Map": "by site",
+    "Sessions": "Sessions, highest",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_explore_looks_in_four_ways(at: Open, emulated: Path, lens: str) -> None:
+    assert LENSES[lens] in words(drawn(at(emulated, "explore", lens=lens)))
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_explore_says_what_a_real_log_does_not_tell(at: Open, logged: Path, lens: str) -> None:
+    text = words(drawn(at(logged, "explore", lens=lens)))
+    assert {
+        "By value": "The telemetry does not tell region.", "Distribution": "distribution over time",
+        "Map": "The telemetry tells no country", "Sessions": "Sessions, highest",
+    }[lens] in text  # fmt: skip
+
+
+def test_explore_by_two_dimensions(at: Open, emulated: Path) -> None:
+    app = drawn(at(emulated, "explore", by=["region", "device"], metric="Rebuffer rate"))
+    names = app.dataframe[0].value["name"]
+    assert all(" · " in name for name in names)
+    assert "By region and device, worst first" in words(app)
+
+
+def test_a_brushed_span_is_what_is_looked_at(at: Open, emulated: Path) -> None:
+    whole = drawn(at(emulated, "explore", period="all"))
+    day = drawn(at(emulated, "explore", period="all", brush="2026-04-03T00:00~2026-04-04T00:00"))
+    assert sum(whole.dataframe[0].value["sessions"]) > 5 * sum(day.dataframe[0].value["sessions"])
+    assert day.button(key="unbrush").label == "3 Apr"
+    day.button(key="unbrush").click().run()
+    assert drawn(day).dataframe[0].value.equals(whole.dataframe[0].value)
+    beyond = drawn(at(emulated, "explore", period="all", brush="2030-04-03T00:00~2030-04-04T00:00"))
+    assert beyond.dataframe[0].value.equals(whole.dataframe[0].value)
+
+
+def test_a_brushed_span_becomes_the_period(at: Open, emulated: Path) -> None:
+    app = drawn(at(emulated, "explore", brush="2026-04-03T00:00~2026-04-05T00:00"))
+    app.button(key="settle").click().run()
+    assert "3 Apr 2026 to 4 Apr 2026" in words(drawn(app))
+
+
+def test_a_box_is_compared_with_the_rest(at: Open, emulated: Path) -> None:
+    box = "2026-04-01T00:00~2026-04-15T00:00~1~40"
+    app = drawn(at(emulated, "explore", lens="Distribution", dist="Time stalled", box=box))
+    text = words(app)
+    assert "What is different in the box" in text
+    assert "any, 1 Apr to 14 Apr UTC" in app.button(key="unbox").label
+    assert re.search(r"values differ surely|surely differ from the rest|Too few sessions", text)
+    app.button(key="unbox").click().run()
+    assert "What is different?" in words(drawn(app))
+
+
+@pytest.mark.parametrize("box", ["~", "2026-04-01T00:00~2026-04-02T00:00~900~999", "x~y~1~2"])
+def test_a_box_that_means_nothing_breaks_nothing(at: Open, emulated: Path, box: str) -> None:
+    drawn(at(emulated, "explore", lens="Distribution", box=box))
+
+
+def test_the_way_down_is_a_path_that_leads_back(at: Open, emulated: Path) -> None:
+    app = drawn(
+        at(emulated, "explore", region=["South Asia"], isp=["sa-isp-1"], site="sa-isp-1-s1", by="device")
+    )
+    for key in ("up-region", "up-isp", "up-site"):
+        assert app.button(key=key)
+    assert len(app.dataframe[0].value) > 0
+    app.button(key="up-isp").click().run()
+    assert "site" not in drawn(app).query_params
+    assert app.multiselect(key="isp").value == ["sa-isp-1"]
+    assert app.multiselect(key="by").value == ["site"]
+    app.button(key="up-all").click().run()
+    assert app.multiselect(key="region").value == []
+
+
+def test_one_session_from_the_play_to_its_end(at: Open, emulated: Path) -> None:
+    app = drawn(at(emulated, "explore", lens="Sessions"))
+    first = app.dataframe[0].value.iloc[0]
+    app = drawn(at(emulated, "explore", lens="Sessions", session=first["session"]))
+    text = words(app)
+    assert f"first frame after **{first['startup']:,} ms**" in text or "s**" in text
+    assert f"session {first['session']}" in text
+    gone = drawn(at(emulated, "explore", lens="Sessions", session="nobody"))
+    assert "No session of that name ended in this period." in words(gone)
+
+
+def test_a_logged_session_shows_what_its_requests_tell(at: Open, logged: Path) -> None:
+    app = drawn(at(logged, "explore", lens="Sessions", worst="Time playing"))
+    name = app.dataframe[0].value["session"][0]
+    assert "ended:" in words(
+        drawn(at(logged, "explore", lens="Sessions", worst="Time playing", session=name))
+    )
+
+
+def test_an_incident_is_explained_beside_the_truth(at: Open, emulated: Path) -> None:
+    app = drawn(at(emulated, "incidents", period="all", incident="config-push-asia-pacific"))
+    text = words(app)
+    assert "faults that the emulator put into this period" in text
+    table = next(frame.value for frame in app.dataframe if "what happened" in frame.value.columns)
+    assert "Config push" in " ".join(table["what happened"])
+    assert "**Config push**, region Asia-Pacific, severity 60%" in text
+    other = drawn(at(emulated, "incidents", period="all", incident="no-such-incident"))
+    assert other.subheader
+
+
+def test_delivery_adds_up(at: Open, emulated: Path) -> None:
+    app = drawn(at(emulated, "delivery", period="all"))
+    assert "of bytes came from inside ISPs" in app.header[0].value
+    tiers = next(table.value for table in app.table if "tier" in table.value.columns)
+    assert sum(float(cell.rstrip(" %")) for cell in tiers["share"]) == pytest.approx(100, abs=0.02)
+    assert [tile.label for tile in app.metric][:2] == ["Edge offload", "Content misses"]
+    drawn(at(emulated, "delivery", device=["mobile"]))
+    assert "Delivery cannot be narrowed" in at(emulated, "delivery", device=["Mobile"]).header[0].value
+
+
+@pytest.mark.parametrize("level", ["region", "ISP", "site", "appliance"])
+def test_utilisation_at_every_level(at: Open, emulated: Path, level: str) -> None:
+    assert "Fullest: " in words(drawn(at(emulated, "delivery", level=level)))

@@ -1,0 +1,92 @@
+"""What Delivery asks of rows that no cube holds, cached by (lake version, question)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import streamlit as st
+
+from dashboards.context import Where
+from dashboards.delivery import filled, utilisation
+from dashboards.queries import Source
+from dashboards.session_queries import days_of
+from dashboards.window import Window
+from metrics.lake import Lake
+from metrics.parts import dimensions_of
+
+__all__ = ["hours_of_day", "nights", "steering", "worst_fills"]
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def hours_of_day(source: Source, window: Window, where: Where, level: str) -> pl.DataFrame:
+    """:func:`dashboards.delivery.utilisation` over a window; empty where no appliance reported a capacity."""
+    health = _rows(source, "appliance_health", window, _told("appliance_health", where))
+    reported = health.select("ts_ms", "region", "site", "appliance", "capacity_kbps").collect()
+    if reported.is_empty():
+        return pl.DataFrame()
+    traffic = (
+        _rows(source, "delivery", window, where)
+        .filter(pl.col("appliance").is_not_null())
+        .group_by("ts_ms", "appliance", "isp")
+        .agg(pl.col("delivered_bytes").cast(pl.Float64).sum())
+        .collect()
+    )
+    # What a slice does not reach takes no part: its capacity would only dilute.
+    if where:
+        plain = traffic["appliance"].str.replace(r"-\d+$", "")
+        reached = pl.concat([plain, traffic["appliance"]]).unique().to_list()
+        reported = reported.filter(pl.col("appliance").is_in(reached))
+    return utilisation(traffic, reported, level)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def nights(source: Source, window: Window, where: Where) -> pl.DataFrame:
+    """:func:`dashboards.delivery.filled` over a window."""
+    return filled(_rows(source, "fill", window, _told("fill", where)).drop("day").collect())
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def worst_fills(source: Source, window: Window, where: Where, most: int = 8) -> pl.DataFrame:
+    """Where most planned bytes did not arrive: ``region, site, tier, missed_bytes, nights, status``, worst first."""
+    short = _rows(source, "fill", window, _told("fill", where)).filter(pl.col("status") != "complete")
+    missed = (pl.col("planned_bytes") - pl.col("pushed_bytes")).cast(pl.Float64).sum()
+    return (
+        short.group_by("region", "site", "tier")
+        .agg(missed_bytes=missed, nights=pl.len(), failed=(pl.col("status") == "failed").sum())
+        .sort("missed_bytes", "site", descending=[True, False])
+        .head(most)
+        .collect()
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def steering(source: Source, window: Window, where: Where) -> pl.DataFrame:
+    """Steering's answers by day: ``ts_ms, requests, p50_ms, p99_ms, failed``, of the panel's sample, weighted not."""
+    asked = _rows(source, "control_request", window, _told("control_request", where))
+    day = pl.col("ts_ms") // 86_400_000 * 86_400_000
+    return (
+        asked.filter(pl.col("service") == "steer")
+        .group_by(day.alias("ts_ms"))
+        .agg(
+            requests=pl.len(),
+            p50_ms=pl.col("latency_ms").quantile(0.5),
+            p99_ms=pl.col("latency_ms").quantile(0.99),
+            failed=(pl.col("status") >= 500).sum(),
+            degraded=pl.col("is_degraded").sum(),
+        )
+        .sort("ts_ms")
+        .collect()
+    )
+
+
+def _rows(source: Source, table: str, window: Window, where: Where) -> pl.LazyFrame:
+    lake = Lake.open(Path(source.path))
+    rows = lake.scan(table, days_of(lake.snapshot(table).files, window))
+    rows = rows.filter(pl.col("ts_ms") >= window.start_ts_ms, pl.col("ts_ms") < window.end_ts_ms)
+    return rows.filter(*(pl.col(name).is_in(list(values)) for name, values in where)) if where else rows
+
+
+def _told(table: str, where: Where) -> Where:
+    """What of a slice the table tells."""
+    return tuple((name, values) for name, values in where if name in dimensions_of(table))
