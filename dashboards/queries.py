@@ -6,6 +6,7 @@ A cached answer is a small frame: rolled up by the lake's own engine, a row a gr
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,20 +60,19 @@ class Source:
         grain: str | None = None,
         intervals: bool = False,
     ) -> pl.DataFrame:
-        """:func:`metrics.query.measure` over a period."""
-        for name in names:
-            if not self.may_see(name):
-                raise InputError(
-                    f"{get_metric(name).title} needs the role finance", mend="Ask for another metric"
-                )
-        return _measured(self, names, by, where, period.start_ts_ms, period.end_ts_ms, grain, intervals)
+        """:func:`metrics.query.measure` over a period; a figure in money is null to whom it is not shown."""
+        found = _measured(self, names, by, where, period.start_ts_ms, period.end_ts_ms, grain, intervals)
+        hidden = [name for name in names if not self.may_see(name)]
+        return blanked(found, hidden) if hidden else found
 
     def may_see(self, metric: str) -> bool:
         """Whether this reader may see ``metric``."""
         return self.sees_finance or not is_finance(get_metric(metric))
 
     def contributions(self, metric: str, period: Period, versus: Period, where: Where) -> pl.DataFrame:
-        """What moved ``metric``, by region and part; empty where a period has no data."""
+        """What moved ``metric``, by region and part; empty where a period has no data, or its reader may not see it."""
+        if not self.may_see(metric):
+            return pl.DataFrame()
         return _contributions(self, metric, period, versus, where)
 
     def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
@@ -143,6 +143,12 @@ _FINANCE_FILES = frozenset({"economics.json", "charges.parquet", "report.html", 
 def is_finance(metric: Metric) -> bool:
     """Whether a metric is in money."""
     return "USD" in metric.unit
+
+
+def blanked(measured: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """``measured`` with no figure of the metrics ``names``: their rows stand, and tell nothing of money."""
+    money = [name for name in ("value", "low", "high", "numerator") if name in measured.columns]
+    return measured.with_columns(pl.when(~pl.col("metric").is_in(names)).then(pl.col(money)))
 
 
 def without_money(found: Any) -> Any:
