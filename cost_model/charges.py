@@ -16,7 +16,8 @@ from decimal import Decimal
 import polars as pl
 
 from cost_model.apportion import apportion
-from cost_model.bill import UNITS_PER_USD, Line, bill, exact, list_costs, whole_units
+from cost_model.bill import UNITS_PER_USD, Line, bill, content, list_costs, whole_units
+from cost_model.prices import exact
 from cost_model.rates import Rates
 from cost_model.usage import Usage
 from metrics.charges import COMPUTED_ACCOUNT
@@ -29,11 +30,14 @@ _BYTES_PER_GB = 10**9
 
 _SLICE = ("month", "region", "isp", "tier", "cdn", "codec", "appliance")
 _HARDWARE = ("appliances_", "maintenance_", "hosting_", "capex_")
+# Neither requests nor content are caused by bytes: charged to the region, whole.
+_NOT_BY_BYTES = ("control_plane", "content")
 _PROVIDER = {"third_party": "Third-party CDN"}
 _SERVICE = {
     "delivery": ("Networking", "Content delivery"),
     "encoding": ("Media", "Video encoding"),
     "control_plane": ("Compute", "Control plane"),
+    "content": ("Media", "Content"),
 }
 DESCRIPTIONS = {
     "appliances_edge": "Depreciation of edge appliances",
@@ -50,6 +54,7 @@ DESCRIPTIONS = {
     "third_party": "Third-party delivery at the negotiated price",
     "capex_edge": "Purchase of edge appliances",
     "capex_storage": "Purchase of storage appliances and exchange equipment",
+    "content": "Content: licences and productions, amortised",
 }
 
 
@@ -97,7 +102,7 @@ def charges(
 
 
 def bill_frame(usage: Usage, rates: Rates) -> pl.DataFrame:
-    """The bill: ``month, pool, sku, region, rate, billed_usd, effective_usd, list_usd``, a row a line."""
+    """The bill with content: ``month, pool, sku, region, rate, billed_usd, effective_usd, list_usd``, a row a line."""
     usd = pl.Decimal(38, 10)
     return pl.DataFrame(
         [
@@ -158,7 +163,7 @@ class _Places:
         self._found: dict[tuple[object, ...], list[int]] = {}
 
     def of(self, line: Line[Decimal]) -> list[int]:
-        if line.pool == "control_plane":  # requests are not caused by bytes: charged to the region, whole
+        if line.pool in _NOT_BY_BYTES:
             return []
         is_hardware = line.sku.startswith(_HARDWARE)
         return (is_hardware and self._bearing(line, by_appliance=True)) or self._bearing(
@@ -201,7 +206,7 @@ def _rounded(usage: Usage, rates: Rates) -> list[tuple[Line[Decimal], int, int, 
         raise InputError(f"no delivery in {usage.quarter}", mend="pick a quarter that the lake has data for")
     listed = list_costs(usage, rates)
     rows = []
-    for line in bill(usage, exact(rates)):
+    for line in (*bill(usage, exact(rates)), *content(usage, exact(rates))):
         billed, effective = whole_units(line.billed), whole_units(line.effective)
         at_list = listed.get((line.month, line.region)) if line.sku == "third_party" else None
         if billed or effective:

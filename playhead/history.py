@@ -20,10 +20,11 @@ from cost_model.history import (
 from cost_model.margin import COST_POOLS
 from cost_model.period import COSTS, HOURS, KEYS, SIZES, Period
 from cost_model.usage import Quarter
+from cost_model.value import Received
 from metrics.charges import COMPUTED_ACCOUNT
 from metrics.lake import Lake
 
-__all__ = ["content_usd", "past", "retained_members", "supplied_budget", "supply"]
+__all__ = ["past", "received_content", "retained_members", "supplied_budget", "supply"]
 
 CHARGES, HOURS_FILE, BUDGET = "history/charges.parquet", "history/hours.parquet", "history/budget.parquet"
 _BYTES = pl.Decimal(38, 0)
@@ -99,21 +100,27 @@ def retained_members(lake: Lake, quarter: Quarter) -> int:
     return int(both.item() or 0)
 
 
-def content_usd(lake: Lake, quarter: Quarter) -> Decimal | None:
-    """Effective cost of the quarter's charges in pool ``content``, USD; None where there are none."""
+def received_content(lake: Lake, quarter: Quarter) -> Received | None:
+    """Charges received in USD of pool ``content`` whose period begins in the quarter; None where there are none."""
     start, end = quarter.ts_ms()
-    total = (
+    charged = (
         lake.scan("charge")
         .filter(
             pl.col("x_period_start_ts_ms").is_between(start, end, closed="left"),
             pl.col("x_cost_pool") == "content",
             pl.col("BillingCurrency") == "USD",
+            pl.col("BillingAccountId") != COMPUTED_ACCOUNT,
         )
-        .select(pl.col("EffectiveCost").sum())
+        .select("EffectiveCost", first="x_period_start_ts_ms", last=pl.col("x_period_end_ts_ms") - 1)
         .collect()
-        .item()
     )
-    return Decimal(total) if total else None
+    if charged.is_empty():
+        return None
+    first, last = (
+        pl.from_epoch(instant, time_unit="ms").dt.date().dt.truncate("1mo") for instant in ("first", "last")
+    )
+    months = charged.select(pl.date_ranges(first, last, "1mo").explode().unique()).to_series()
+    return Received(Decimal(charged["EffectiveCost"].sum()), frozenset(months))
 
 
 def _reported(lake: Lake, quarters: list[Quarter]) -> list[Period]:

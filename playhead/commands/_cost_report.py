@@ -119,6 +119,8 @@ def report(
             figure = result.figures[name]
             between = f"{unit_usd(figure.interval.low)} to {unit_usd(figure.interval.high)}"
             click.echo(f"  {title:<30} {unit_usd(figure.value):>10}  (90 %: {between})")
+    for line in _content(beside):
+        click.echo(line)
     for policy, found in result.breakevens.items():
         i = found.subscribers
         between = f"{count(i.low)} to {count(i.high)} subscribers"
@@ -147,8 +149,26 @@ def report(
         if received.not_in_usd:
             click.echo(f"  charges not in USD, in no sum: {received.not_in_usd:,}")
     if before and now:
-        click.echo(_charges_in_lake(before, now, result.cost_usd))
+        click.echo(_charges_in_lake(before, now, result.charged_usd))
     click.echo(f"report: {page}, and beside it report.pdf, report.xlsx and charges.parquet")
+
+
+def _content(beside: Quarterly) -> Iterator[str]:
+    """What content costs beside serving, and each subscriber who was retained."""
+    from cost_model.report.numbers import unit_usd
+
+    content = beside.content
+    if content is None:
+        return
+    ground = f"{content.basis}, {content.grade}; in no figure above"
+    for name, i in (
+        ("content per stream hour", content.usd_per_hour),
+        ("content per subscriber-month", content.usd_per_member_month),
+        ("content per retained subscriber", content.usd_per_retained_member),
+    ):
+        if i is not None:
+            between = f"{unit_usd(i.low)} to {unit_usd(i.high)}"
+            yield f"  {name:<31}{unit_usd(i.median):>10}  (90 %: {between}; {ground})"
 
 
 def _compared(beside: Quarterly) -> Iterator[str]:
@@ -168,7 +188,7 @@ def _compared(beside: Quarterly) -> Iterator[str]:
         yield f"  service credits owed: ${beside.credit_usd:,.2f}"
 
 
-def _charges_in_lake(before: Booked, now: Booked, cost_usd: Decimal) -> str:
+def _charges_in_lake(before: Booked, now: Booked, charged_usd: Decimal) -> str:
     """What metrics and pages read, beside what was just reported."""
     from cost_model.report.numbers import usd
 
@@ -176,7 +196,7 @@ def _charges_in_lake(before: Booked, now: Booked, cost_usd: Decimal) -> str:
     if now.version != before.version:
         was = usd(float(before.cost_usd))
         return f"charges in the lake: {amount} effective instead of {was}, version {now.version}"
-    if now.cost_usd != cost_usd:
+    if now.cost_usd != charged_usd:
         mend = "without --out they follow the report"
         return f"charges in the lake: {amount} effective, version {now.version}, not this report's; {mend}"
     return f"charges in the lake: this report's, version {now.version}"
