@@ -9,7 +9,6 @@ no slice bears is charged whole, with the dimensions it has.
 from __future__ import annotations
 
 import calendar
-from collections import defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -29,6 +28,7 @@ __all__ = ["DESCRIPTIONS", "bill_frame", "charges", "neutralised", "neutralised_
 _BYTES_PER_GB = 10**9
 
 _SLICE = ("month", "region", "isp", "tier", "cdn", "codec", "appliance")
+_BORNE_BY = ("region", "tier", "cdn", "codec")
 _HARDWARE = ("appliances_", "maintenance_", "hosting_", "capex_")
 # Neither requests nor content are caused by bytes: charged to the region, whole.
 _NOT_BY_BYTES = ("control_plane", "content")
@@ -155,12 +155,8 @@ class _Places:
     """Row numbers of the slices that bear a line."""
 
     def __init__(self, slices: pl.DataFrame) -> None:
-        self._rows: dict[tuple[date, bool], list[tuple[int, tuple[str | None, ...]]]] = defaultdict(list)
-        for number, (month, *dimensions, by_appliance) in enumerate(
-            slices.select(*_SLICE[:-1], "by_appliance").iter_rows()
-        ):
-            self._rows[month, by_appliance].append((number, tuple(dimensions)))
-        self._found: dict[tuple[object, ...], list[int]] = {}
+        self._slices = slices.with_row_index("slice")
+        self._found: dict[tuple[str, ...], dict[tuple[object, ...], list[int]]] = {}
 
     def of(self, line: Line[Decimal]) -> list[int]:
         if line.pool in _NOT_BY_BYTES:
@@ -171,18 +167,13 @@ class _Places:
         )
 
     def _bearing(self, line: Line[Decimal], *, by_appliance: bool) -> list[int]:
-        wanted = (line.region, line.tier, line.cdn, line.codec)
-        key = (line.month, by_appliance, *wanted)
-        if key not in self._found:
-            self._found[key] = [
-                number
-                for number, (region, _, tier, cdn, codec) in self._rows[line.month, by_appliance]
-                if all(
-                    want is None or want == has
-                    for want, has in zip(wanted, (region, tier, cdn, codec), strict=True)
-                )
-            ]
-        return self._found[key]
+        """Rows of the line's month that have what it names; what it does not name may be anything."""
+        named = {name: value for name in _BORNE_BY if (value := getattr(line, name)) is not None}
+        keys = ("month", "by_appliance", *named)
+        if keys not in self._found:
+            rows = self._slices.group_by(keys, maintain_order=True).agg("slice")
+            self._found[keys] = {tuple(key): numbers for *key, numbers in rows.iter_rows()}
+        return self._found[keys].get((line.month, by_appliance, *named.values()), [])
 
 
 def _slices(usage: Usage) -> pl.DataFrame:

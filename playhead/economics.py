@@ -1,6 +1,6 @@
 """The economics of a quarter in a lake: measured usage in; charges, statement and report out.
 
-Reads each table once, aggregated where it lies. A quarter's charges are in the lake exactly once, as the last
+Reads tables aggregated where they lie. A quarter's charges are in the lake exactly once, as the last
 report to it has them: other rates or more usage replace them under a new version.
 """
 
@@ -180,7 +180,7 @@ def quality(lake: Lake, result: Statement, ledger_residual: int | None = None) -
         sessions_weighted=int(sessions.item(0, 1) or 0),
         quarantined=int(quarantined),
         ledger_residual=ledger_residual,
-        is_synthetic=_is_synthetic(lake),
+        is_synthetic=bool(result.charges["is_synthetic"].any()),
     )
 
 

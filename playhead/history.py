@@ -23,6 +23,7 @@ from cost_model.usage import Quarter
 from cost_model.value import Received
 from metrics.charges import COMPUTED_ACCOUNT
 from metrics.lake import Lake
+from playhead.usage import collect_each
 
 __all__ = ["past", "received_content", "retained_members", "supplied_budget", "supply"]
 
@@ -124,7 +125,7 @@ def received_content(lake: Lake, quarter: Quarter) -> Received | None:
 
 
 def _reported(lake: Lake, quarters: list[Quarter]) -> list[Period]:
-    """Quarters whose charges the lake has, with the bytes and hours they were for; each table read once."""
+    """Quarters whose charges the lake has, with the bytes and hours they were for."""
     start, end = quarters[0].ts_ms()[0], quarters[-1].ts_ms()[1]
     at = pl.from_epoch("x_period_start_ts_ms", time_unit="ms")
     costs = (
@@ -151,7 +152,7 @@ def _reported(lake: Lake, quarters: list[Quarter]) -> list[Period]:
     here = pl.col("day").is_between(quarters[0].months[0], quarters[-1].end, closed="left")
     counted = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
     delivered = lake.scan("delivery").filter(here)
-    sizes, hours, days = pl.collect_all(
+    sizes, hours, days = collect_each(
         [
             delivered.group_by(_quarter(pl.col("day")), *KEYS).agg(
                 pl.col("delivered_bytes").cast(_BYTES).sum()
