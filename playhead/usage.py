@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import reduce
+from operator import add
 from typing import Any
 
 import narwhals as nw
@@ -276,7 +278,7 @@ def _hours(counted: pl.LazyFrame) -> pl.LazyFrame:
     return counted.group_by(_MONTH, "region", "isp", "device", "codec", "cdn").agg(
         streams=pl.when(pl.col("playing_ms") > 0).then("weight").otherwise(0).cast(_BYTES).sum(),
         playing_ms=_weighted("playing_ms"),
-        delivered_bytes=pl.sum_horizontal(_weighted(column) for column in _TIER_OF_BYTES),
+        delivered_bytes=_weighted(*_TIER_OF_BYTES),
     )
 
 
@@ -295,8 +297,11 @@ def _usage_of_sessions(counted: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFram
     return pl.concat(frames).filter(pl.col("delivered_bytes") > 0), days, hours
 
 
-def _weighted(column: str) -> pl.Expr:
-    return (pl.col(column).cast(_BYTES) * pl.col("weight").cast(_BYTES)).sum()
+def _weighted(*columns: str) -> pl.Expr:
+    """Sum over rows of the columns together, times the row's weight; what a row does not tell is 0."""
+    # Whole numbers of 128 bits: what a decimal holds, at two thirds of its time.
+    known = reduce(add, (pl.col(column).fill_null(0).cast(pl.Int128) for column in columns))
+    return (known * pl.col("weight").cast(pl.Int128)).sum().cast(_BYTES)
 
 
 def _typed(name: str, frame: pl.DataFrame) -> pl.DataFrame:
