@@ -31,7 +31,7 @@ __all__ = ["Assets", "roll_forward"]
 
 _FLEET = {
     "Edge appliances": "edge",
-    "Storage appliances and exchange equipment": "storage",
+    "Storage and exchange equipment": "storage",
 }
 _QUANTUM = Decimal("1e-10")
 

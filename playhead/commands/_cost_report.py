@@ -192,11 +192,11 @@ def _charges_in_lake(before: Booked, now: Booked, charged_usd: Decimal) -> str:
     """What metrics and pages read, beside what was just reported."""
     from cost_model.report.numbers import usd
 
-    amount = usd(float(now.cost_usd))
+    amount = f"{usd(float(now.cost_usd))} effective"
+    lake = "charges in the lake, content with them"
     if now.version != before.version:
-        was = usd(float(before.cost_usd))
-        return f"charges in the lake: {amount} effective instead of {was}, version {now.version}"
+        return f"{lake}: {amount} instead of {usd(float(before.cost_usd))}, version {now.version}"
     if now.cost_usd != charged_usd:
         mend = "without --out they follow the report"
-        return f"charges in the lake: {amount} effective, version {now.version}, not this report's; {mend}"
+        return f"{lake}: {amount}, version {now.version}, not this report's; {mend}"
     return f"charges in the lake: this report's, version {now.version}"

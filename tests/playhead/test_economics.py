@@ -392,7 +392,7 @@ def test_charges_follow_changed_rates_and_the_bill_stays(
     assert _charged(lake) == (first.charges.height + 1, 1, first.charged_usd)
 
     _, out, _ = run(capsys, *report, *dear)
-    assert re.search(r"charges in the lake: .* effective instead of .*, version 2", out)
+    assert re.search(r"charges in the lake, content with them: .* effective instead of .*, version 2", out)
     assert _charged(lake) == (changed.charges.height + 1, 1, changed.charged_usd)
     start, end = Q2.ts_ms()
     found = measure(lake, ["cost_per_stream_hour_usd"], start_ts_ms=start, end_ts_ms=end)
