@@ -53,16 +53,19 @@ def charges(quarter: str, out: Path, rates_path: tuple[Path, ...], lake_path: Pa
     frame, residual_usd = charged(Lake.open(lake_path), Quarter.parse(quarter), load(rates_path))
     write_focus(frame, out)
     billed, effective = frame["BilledCost"].sum(), frame["EffectiveCost"].sum()
+    content = frame.filter(frame["x_cost_pool"] == "content")["EffectiveCost"].sum()
     if as_json:
         costs = {
             "billed_usd": str(billed),
             "effective_usd": str(effective),
+            "content_usd": str(content),
             "residual_usd": str(residual_usd),
         }
         print_json({"file": str(out), "charges": frame.height, **costs})
         return
     click.echo(f"{out}: {frame.height:,} charges, {usd(float(billed))} billed, ", nl=False)
-    click.echo(f"{usd(float(effective))} effective, ${residual_usd:,.2f} off the bill")
+    parted = f"effective {usd(float(effective - content))} for serving and {usd(float(content))} for content"
+    click.echo(f"{parted}, ${residual_usd:,.2f} off the bill")
 
 
 @command.group()
