@@ -43,6 +43,8 @@ def charges(quarter: str, out: Path, rates_path: tuple[Path, ...], lake_path: Pa
     Costs are exact decimals and sum to the bill. Hardware is bought (BilledCost) and written off
     (EffectiveCost); x_ columns say cost pool, ISP, tier, codec, CDN, appliance and the rate used.
     """
+    from decimal import Decimal
+
     from cost_model.focus import write_focus
     from cost_model.rates import load
     from cost_model.report.numbers import usd
@@ -52,8 +54,8 @@ def charges(quarter: str, out: Path, rates_path: tuple[Path, ...], lake_path: Pa
 
     frame, residual_usd = charged(Lake.open(lake_path), Quarter.parse(quarter), load(rates_path))
     write_focus(frame, out)
-    billed, effective = frame["BilledCost"].sum(), frame["EffectiveCost"].sum()
-    content = frame.filter(frame["x_cost_pool"] == "content")["EffectiveCost"].sum()
+    billed, effective = (Decimal(frame[cost].sum()) for cost in ("BilledCost", "EffectiveCost"))
+    content = Decimal(frame.filter(frame["x_cost_pool"] == "content")["EffectiveCost"].sum())
     if as_json:
         costs = {
             "billed_usd": str(billed),
