@@ -140,12 +140,12 @@ def _page(rows: pl.DataFrame, seeds: Sequence[int]) -> str:
             f"| {words} | {hit} of {n} | {100 * low:.0f} to {100 * high:.0f} % | {foreseen:.0%} | "
             f"{here['full_sites'].sum()} of {here['sites'].sum()} | {int(here['is_exchange_full'].sum())} |"
         )
-    order = rows["in_order"].drop_nulls()
-    if order.len():
+    order = rows["in_order"].drop_nulls().to_numpy()
+    if order.size:
         lines += [
             "",
-            f"Of pairs of a full and a spared site, the full one was foreseen first in {np.mean(order):.2f} (mean of "
-            f"{order.len()} surges, lowest {np.min(order):.2f}; by chance 0.5).",
+            f"Of pairs of a full and a spared site, the full one was foreseen first in {order.mean():.2f} (mean of "
+            f"{order.size} surges, lowest {order.min():.2f}; by chance 0.5).",
         ]
     lines += ["", "| seed | region | surge | share of members | full sites |", "|---|---|---|---|---|"]
     for row in rows.sort("seed", "region", "surge_ratio").iter_rows(named=True):
