@@ -19,7 +19,7 @@ month is observed in part, so many of its vintage retire, and the clock of the b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from typing import Generic
@@ -29,8 +29,11 @@ import numpy as np
 from cost_model.cdn import Amount
 from cost_model.prices import Prices
 from cost_model.usage import Usage
+from metrics.errors import InputError
 
 __all__ = ["PIECES", "Holding", "holdings"]
+
+_SHORTEST_LIFE = 12  # months: what is bought in a quarter does not retire in it
 
 PIECES = {
     "edge_servers": ("edge", "edge_appliance_price"),
@@ -60,7 +63,10 @@ class Holding(Generic[Amount]):
 
 
 def holdings(usage: Usage, price: Prices[Amount]) -> Iterator[Holding[Amount]]:
-    """Every kind of piece, region and month of the usage, months in order within a region and kind."""
+    """Every kind of piece, region and month of the usage, months in order within a region and kind.
+
+    Raises :class:`~metrics.errors.InputError` where ``depreciation_years`` is under a year.
+    """
     for region, months in _by_region(usage).items():
         for piece, (tier, rate) in PIECES.items():
             yield from _of_piece(
@@ -80,30 +86,43 @@ def _of_piece(
     cost = price(rate, first, region)
     nothing = cost * 0
     held, held_usd = nothing + opening, cost * opening
-    # What has been written off of each of the opening pieces since the first day.
-    so_far, later = nothing, []
+    # Of an opening piece, in shares of its cost: charged since the first day. Of all that have retired: left then.
+    charged, retired_so_far, left_of_retired = nothing, nothing, nothing
+    found: list[Holding[Amount]] = []
     for month, needed in in_service:
         part, whole = usage.coverage(month)
         life = price("depreciation_years", month, region) * 12
+        if np.any(np.asarray(life) < _SHORTEST_LIFE):
+            raise InputError(
+                f"depreciation_years is under a year in {month:%Y-%m}", mend="give a year or more"
+            )
         retired = _reaching(opening, month, part, whole, life)
+        retired_so_far, left_of_retired = retired_so_far + retired, left_of_retired + retired * charged
         remaining = held - retired
         bought = _larger(needed - remaining, nothing)
         bought_usd = bought * price(rate, month, region)
         held, held_usd = remaining + bought, held_usd - retired * cost + bought_usd
         share = part / (life * whole)
-        later.append((month, bought, bought_usd, retired, so_far, held_usd, held_usd * share))
-        so_far = so_far + share
-    # Who does not retire now is spread evenly over the lives that are left.
-    left = opening - sum((retired for _, _, _, retired, *_ in later), start=nothing)
-    written_off = left * (1 - so_far) / 2 + sum(
-        (retired * (1 - before) for _, _, _, retired, before, *_ in later), start=nothing
-    )
-    for month, bought, bought_usd, retired, _, at_cost, depreciation in later:
-        is_first = month == first
-        yield Holding(
-            month, region, tier, bought, bought_usd, retired * cost, at_cost, depreciation,
-            cost * opening if is_first else nothing, written_off * cost if is_first else nothing,
-        )  # fmt: skip
+        found.append(
+            Holding(
+                month,
+                region,
+                tier,
+                bought,
+                bought_usd,
+                retired * cost,
+                held_usd,
+                held_usd * share,
+                nothing,
+                nothing,
+            )
+        )
+        charged = charged + share
+    # Who retires has left what is charged until then; who stays is spread evenly over the lives that are left.
+    staying = opening - retired_so_far
+    written_off = retired_so_far - left_of_retired + staying * (1 - charged) / 2
+    yield replace(found[0], opening_usd=cost * opening, opening_written_off_usd=written_off * cost)
+    yield from found[1:]
 
 
 def _reaching(pieces: int, month: date, part: int, whole: int, life: Amount) -> Amount:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from cost_model.prices import exact, simulated
 from cost_model.rates import load
 from cost_model.usage import Quarter, Usage
 from cost_model.vintages import holdings
+from metrics.errors import InputError
 from tests.cost_model.conftest import APRIL, MAY, frame, usage
 
 RATES = load()
@@ -135,3 +137,13 @@ def test_an_encode_leaves_the_books_after_its_life() -> None:
     # What stays has been written off for 26 of its 36 months.
     assert row.closing_accumulated_usd == pytest.approx(a_minute * 1_000 * 26 / 36)
     assert Quarter.parse("2026Q2") == old.quarter
+
+
+def test_a_life_under_a_year_is_refused() -> None:
+    short = replace(RATES, entries=tuple(
+        r.model_copy(update={"value": Decimal("0.5")}) if r.name == "depreciation_years" else r for r in RATES.entries
+    ))  # fmt: skip
+    with pytest.raises(
+        InputError, match="depreciation_years is under a year in 2026-04; give a year or more"
+    ):
+        list(holdings(edges([10], [30]), exact(short)))
