@@ -15,7 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from cost_model.bill import bill, exact
+from cost_model.bill import bill
+from cost_model.prices import exact
 from cost_model.rates import Rates, load
 from cost_model.usage import Quarter, Usage
 from metrics.errors import InputError
