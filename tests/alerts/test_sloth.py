@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.compile import render
+from alerts.rule_file import render
 from alerts.sloth import sloth_rules
 from alerts.sloth_base import prometheus_duration
 from metrics.errors import InputError
