@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bools", "Floats", "Ints", "excesses", "firing", "held", "runs"]
+__all__ = ["Bools", "Floats", "Ints", "compiled", "excesses", "firing", "held", "runs"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -22,12 +22,12 @@ Ints = NDArray[np.int64]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _compiled(function: F) -> F:
+def compiled(function: F) -> F:
     # Strict IEEE arithmetic, and 0/0 is NaN as in numpy, which no comparison lets through.
     return cast(F, numba.njit(function, cache=True, nogil=True, error_model="numpy"))
 
 
-@_compiled
+@compiled
 def firing(
     bad: Ints,
     total: Ints,
@@ -86,12 +86,12 @@ def firing(
     return out
 
 
-@_compiled
+@compiled
 def _edge(minute: int, minutes: int) -> int:
     return min(max(minute, 0), minutes)
 
 
-@_compiled
+@compiled
 def _allowed(running: Ints, usual: Ints, minute: int, share: float, most: float) -> float:
     least = np.inf
     minutes = running.shape[1] - 1
@@ -103,13 +103,13 @@ def _allowed(running: Ints, usual: Ints, minute: int, share: float, most: float)
     return max(min(least, most), share)
 
 
-@_compiled
+@compiled
 def _nats(effective: float, ratio: float, share: float) -> float:
     evidence: float = effective * (np.log(ratio / share) - 1.0 + share / ratio)
     return evidence
 
 
-@_compiled
+@compiled
 def held(active: Bools, pending: int, keep: int) -> Bools:
     """Firing state of conditions (series, minutes): once one has held for ``pending`` minutes, and ``keep`` more
     after it last did."""
@@ -129,7 +129,7 @@ def held(active: Bools, pending: int, keep: int) -> Bools:
     return out
 
 
-@_compiled
+@compiled
 def runs(active: Bools) -> Ints:
     """Rows (series, begin, end exclusive) of each run of true minutes, in order."""
     count = 0
@@ -149,7 +149,7 @@ def runs(active: Bools) -> Ints:
     return out
 
 
-@_compiled
+@compiled
 def excesses(bad: Ints, total: Ints, share: float) -> Ints:
     """Stretches in which bad events ran above ``share`` of all: rows (series, begin, end exclusive).
 
