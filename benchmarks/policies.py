@@ -2,8 +2,8 @@
 
 Made incidents (:mod:`alerts.cases`) at volumes from 10 to 10^6 sessions an hour, of seeds that no policy was chosen on.
 Beside the policies stands what no rule can much beat: Page's cumulative sum test (1954) that is *told* the share of bad
-events before and in each incident, with its limit set, on quiet months, so that it pages falsely once in ten months. For
-a change that lasts it has the least worst delay of all tests of its false alarms (Moustakides 1986), about
+events before and in each incident, its limit set on quiet months so that it pages falsely once in ten months. For a
+change that lasts it has the least worst delay of all tests of its false alarms (Moustakides 1986), about
 ``ln(minutes between false alarms) ÷ nats a minute`` (Lorden 1971). A policy knows neither share.
 """
 
