@@ -205,8 +205,8 @@ class _Run:
         self.counterfactuals.fold()
         if index == 0:
             frames["encode"] = tables.encodes(world)
-            if scenario.experiment:
-                frames["assignment"] = tables.assignments(world, assignments(world))
+            if not (arms := assignments(world)).is_empty():
+                frames["assignment"] = tables.assignments(world, arms)
             frames["truth_incident"] = truth_incident(self.incidents)
         if days.stop == scenario.days:
             frames["truth_counterfactual"] = self.counterfactuals.table(world)

@@ -239,7 +239,7 @@ def test_an_experiment_that_cannot_be_is_refused_in_one_line(
     path = Path(str(tmp_path)) / "s.toml"
     text = scenario_text()[0] + "\n"
     path.write_text(text + section, "utf-8")
-    assert load_scenario(path).experiment[0].switch == "siloed"
+    assert load_scenario(path).experiment[-1].switch == "siloed"
     path.write_text(text + section.replace(old, new), "utf-8")
     with pytest.raises(InputError, match=told):
         load_scenario(path)
