@@ -205,11 +205,13 @@ class _Run:
         self.counterfactuals.fold()
         if index == 0:
             frames["encode"] = tables.encodes(world)
-            frames["assignment"] = tables.assignments(world, assignments(world))
+            if not (arms := assignments(world)).is_empty():
+                frames["assignment"] = tables.assignments(world, arms)
             frames["truth_incident"] = truth_incident(self.incidents)
         if days.stop == scenario.days:
             frames["truth_counterfactual"] = self.counterfactuals.table(world)
-            frames["truth_discovery"] = paired_worlds(world)
+            if not (both := paired_worlds(world)).is_empty():
+                frames["truth_discovery"] = both
         return Batch(index, days, sessions.height, frames)
 
     def _night(self, day: int) -> Night:
@@ -244,8 +246,8 @@ class _Run:
         member = request.visits.member[rows]
         is_first = _first_of_each(member, request.play_ts_ms[rows], self.has_begun)
         sessions = playback_sessions(world, request, delivered, is_first)
-        conditions = [state.night.paths[switches].conditions for switches in WORLDS.values()]
-        stalled = stalls(world, conditions, delivered, sessions)
+        played_in = [(state.night.paths[w].conditions, w.abr) for w in WORLDS.values()]
+        stalled = stalls(world, played_in, delivered, sessions)
         visits = request.visits
         watched = np.zeros(visits.member.size, np.int64)
         watched[rows] = sessions["playing_ms"].to_numpy()

@@ -98,12 +98,13 @@ def warmup_plays(
 
 @dataclass(frozen=True)
 class Settled:
-    """The world as day 0 finds it."""
+    """The world as ``day`` finds it."""
 
     discovery: Discovery
     state: MemberState
     visits_per_member_day: float
     """Visits with which members mean to watch the scenario's hours."""
+    day: int = 0
 
 
 def live_day(
