@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic import random as draws
-from synthetic.browsing import add_mood, wish
 from synthetic.control_plane.play_log import PlayLog
 from synthetic.day import first_week, session_keys
 from synthetic.demand import Visits, visits_of_day
@@ -24,6 +23,7 @@ from synthetic.staying import Standing
 from synthetic.titles import MOOD_RATIO, Titles, demand
 from synthetic.viewer import Browse, BrowseParameters, MemberState, advance, browse, make_market
 from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
+from synthetic.wishes import add_mood, wish
 from synthetic.world import World
 
 __all__ = ["SETTLING_WEEKS", "Settled", "live_day", "settle_in", "warmup_plays"]
@@ -122,7 +122,7 @@ def live_day(
         key,
         visits.member,
         people=world.people,
-        ranking=ranking_of(world, discovery.week, day),
+        ranking=ranking_of(world, discovery.week, day, discovery.search_log_ids(day)),
         preference=discovery.preference,
         first_week=first_week(members.join_day, day),
         is_degraded=nowhere,
@@ -130,6 +130,9 @@ def live_day(
         titles=world.titles,
         market=make_market(world.titles, demand(world.titles, day), day, world.params),
         params=world.params,
+        choices=discovery.choices,
+        follows_searches=False,
+        served=discovery.served,
     )
     strain = np.zeros(visits.member.size)
     advance(
