@@ -6,6 +6,9 @@ little more each week, and knows less. So popularity and the titles' vectors are
 are any, and from a page's plays discounted by the lift the model itself gave them (inverse propensity). What a page
 teaches about a member is told against what they looked at and did not play (:func:`.in_session.learn_look`).
 
+*Factors* and *popularity* are what production is compared with in the literature: matrix factorisation, and counts, of
+plays as they are logged, with nothing known of titles but who played them.
+
 *Unified*: all surfaces teach one taste a member, and all read it. *Siloed*: home, search and artwork each have a model
 of their own events, with as many factors together.
 """
@@ -64,6 +67,8 @@ def train(
     members = region.size
     kinds = np.zeros(members, np.int64) if cohort is None else np.asarray(cohort, np.int64)
     log = plays.where(plays.day < today)
+    if recommender in ("factors", "popularity"):  # plays as logged, whoever brought them about
+        log = replace(log, is_unaided=np.ones(log.count, np.bool_), inclusion=np.ones(log.count, np.float32))
     lately = (
         [look for look in looks if today - p.look_days <= look.day < today]
         if recommender in ("unified", "siloed")
@@ -91,9 +96,9 @@ def train(
             taught = (
                 of_home if recommender != "popularity" else of_home.where(np.zeros(of_home.count, np.bool_))
             )
-            factors, member, evidence = _learn_plays(taught, catalogue, members, p.rank, p, seed)
-            if recommender == "factors":
-                member, evidence = _with_aided(liked, factors, members)
+            factors, member, evidence = _learn_plays(
+                taught, catalogue, members, p.rank, p, seed, by_genre=recommender != "factors"
+            )
             title, curvature, norms = factors.title, factors.curvature, (factors.norm, factors.norm)
             centre = genre_means(factors.title, catalogue)
         take = _take_odds(lately)
@@ -152,20 +157,24 @@ def _table(log: PlayLog, shape: tuple[int, int], weight: Float32Array | None = N
 
 
 def _learn_plays(
-    log: PlayLog, catalogue: Catalogue, members: int, rank: int, p: RecommendParameters, seed: int
+    log: PlayLog,
+    catalogue: Catalogue,
+    members: int,
+    rank: int,
+    p: RecommendParameters,
+    seed: int,
+    *,
+    by_genre: bool = True,
 ) -> tuple[Factors, Float32Array, Float32Array]:
     """Vectors of titles, and taste of members with the plays it hangs on, from these plays alone."""
     table = _table(log, (members, catalogue.count), log.inclusion)
-    vectors = title_vectors(table, catalogue, rank=rank, prior_plays=p.title_prior_plays, seed=seed)
+    vectors = title_vectors(
+        table, catalogue, rank=rank, prior_plays=p.title_prior_plays, seed=seed, by_genre=by_genre
+    )
     factors = turned(vectors, np.asarray(table.sum(axis=0), np.float64))
     # What a page brought about is told by looks, where they are still remembered.
     unaided = _table(log.where(log.is_unaided), (members, catalogue.count))
     return factors, *member_vectors(unaided, factors)
-
-
-def _with_aided(liked: PlayLog, factors: Factors, members: int) -> tuple[Float32Array, Float32Array]:
-    """Taste from all plays, those of a page for what their inclusion says."""
-    return member_vectors(_table(liked, (members, factors.norm.size), liked.inclusion), factors)
 
 
 def _take_odds(looks: Sequence[LookLog]) -> npt.NDArray[np.float64]:
