@@ -17,17 +17,28 @@ import polars as pl
 from scipy import stats
 
 from synthetic.arrays import Floats, Ints
-from synthetic.browsing import CONTINUE, HOME, SEARCH
+from synthetic.browsing import CONTINUE, HOME, PLACES, SEARCH
 from synthetic.control_plane.model import RecommendParameters
-from synthetic.discovery import Discovery
+from synthetic.day import session_keys
+from synthetic.demand import visits_of_day
+from synthetic.discovery import Discovery, ranking_of
 from synthetic.scenario import ExperimentSpec, load_scenario
 from synthetic.switches import FACTUAL, SWITCHES
 from synthetic.titles import demand
-from synthetic.viewer import Browse, BrowseParameters
+from synthetic.viewer import Browse, BrowseParameters, browse, make_market
 from synthetic.warmup import Settled, live_day, settle_in
 from synthetic.world import World, make_world
 
-__all__ = ["BANDS", "Difference", "Setting", "difference", "live", "settled_world"]
+__all__ = [
+    "BANDS",
+    "Difference",
+    "Setting",
+    "difference",
+    "exposure_effect",
+    "live",
+    "median_s",
+    "settled_world",
+]
 
 BANDS = (100, 1_000, 4_000)
 """Titles by how much they are wanted unaided: the first hundred, and so on; what is left is the long tail."""
@@ -167,3 +178,46 @@ def difference(first: pl.DataFrame, second: pl.DataFrame, over: str, under: str)
     margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, groups - 1) * error)
     whole = relative()
     return Difference(ratio(parts[0]), ratio(parts[1]), whole, whole - margin, whole + margin)
+
+
+def median_s(lived: pl.DataFrame) -> float:
+    """Median time from opening the page to a title not open before, of the visits that found one."""
+    counts = np.array([float(lived[f"found_in_{first}"].sum()) for first in _FIND_S[:-1]])
+    edges = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
+    return float(np.interp(0.5, edges, _FIND_S))
+
+
+def exposure_effect(world: World, settled: Settled, bonus: float) -> float:
+    """Share of visits whose outcome turns when each page is shown the other way round to members who look at all of it.
+
+    Where standing high on a page adds ``bonus`` 0 to utility, nothing turns: a page holds something good enough or not.
+    """
+    old = settled.discovery
+    service = Discovery(world, old.plays, old.choices, list(old.looks), FACTUAL)
+    service.learn(0)
+    ready = ranking_of(world, service.week, 0)
+    visits = visits_of_day(
+        world.scenario, world.places, world.members, np.arange(world.members.count), 0,
+        settled.visits_per_member_day, settled.state.standing,
+    )  # fmt: skip
+    patient = replace(
+        world.params, budget_min_ms=1e12, budget_max_ms=1e12, next_row_ratio=0.0, continue_ratio=0.0,
+        intent_ratio=0.0, search_ratio=0.0, home_bonus=bonus,
+    )  # fmt: skip
+    off = np.zeros(1, np.bool_)
+    falling = np.tile(-np.arange(PLACES, dtype=np.float32), (world.members.count, 1))
+    found_any = []
+    for step in (1, -1):
+        page = np.ascontiguousarray(ready.candidate[:, :PLACES][:, ::step])
+        found, _ = browse(
+            world.scenario.seed, 0, session_keys(visits), visits.member, people=world.people,
+            ranking=ready._replace(
+                candidate=page, score=falling, trained=service.preference, learns=off, spreads=off, draws_pictures=off
+            ),
+            preference=service.preference, first_week=np.zeros(world.members.count, np.bool_),
+            is_degraded=np.zeros(visits.member.size, np.bool_), state=settled.state, titles=world.titles,
+            market=make_market(world.titles, demand(world.titles, 0), 0, world.params), params=patient,
+            follows_searches=False,
+        )  # fmt: skip
+        found_any.append(found.surface == HOME)
+    return float((found_any[0] != found_any[1]).mean())

@@ -66,7 +66,7 @@ class Holdings(NamedTuple):
 
 
 class Habits(NamedTuple):
-    """How members look, as in ``viewer.BrowseParameters``."""
+    """How members look, as in ``viewer.BrowseParameters``, and ``titles.MOOD_RATIO``."""
 
     dwell_median_ms: float
     dwell_log_sd: float
@@ -84,6 +84,7 @@ class Habits(NamedTuple):
     artwork_pull: float
     home_bonus: float
     search_bonus: float
+    mood_ratio: float
 
 
 class Found(NamedTuple):

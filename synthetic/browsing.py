@@ -44,7 +44,6 @@ from synthetic.control_plane.page import ROWS, SLOTS, page_shift
 from synthetic.jit import compiled, inlined
 from synthetic.products import product
 from synthetic.random import Stream
-from synthetic.titles import MOOD_RATIO
 from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
 from synthetic.wishes import add_mood, contains, exposure, is_good_enough, lognormal, query_kind, wish
 
@@ -118,7 +117,7 @@ def run_sessions(
                 seed, key, 0, Stream.BROWSE_DWELL, habits.continue_median_ms, habits.dwell_log_sd
             )
         elif mood_of != m:
-            add_mood(seed, people.subscriber[m], day, people.taste[m], MOOD_RATIO, wanted)
+            add_mood(seed, people.subscriber[m], day, people.taste[m], habits.mood_ratio, wanted)
             mood_of = m
         will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_INTENT) < habits.intent_ratio
         if pick < 0 and not will_search:

@@ -48,7 +48,7 @@ from synthetic.control_plane.in_session import Ranking
 from synthetic.control_plane.model import RecommendParameters
 from synthetic.random import Stream
 from synthetic.staying import Standing
-from synthetic.titles import Titles
+from synthetic.titles import MOOD_RATIO, Titles
 from synthetic.watching import enter_watched
 
 __all__ = [
@@ -267,11 +267,12 @@ def browse(
     holdings = Holdings(
         state.open_title, state.open_left_ms, state.open_is_rec_driven, state.recent, first_week
     )
+    habits = {name: float(getattr(params, name)) for name in Habits._fields if name != "mood_ratio"}
     now = preference.copy()
     run_sessions(
         seed, day, session_key, member, is_degraded, people, shelf, holdings, ranking, c.session_plays, c.search_taste,
         c.first_week_spread, now if served is None else served, now,
-        Habits(*(float(getattr(params, name)) for name in Habits._fields)),
+        Habits(**habits, mood_ratio=MOOD_RATIO),
         Scratch.of(ranking, people),
         Found(*(getattr(out, name) for name in Found._fields)),
     )  # fmt: skip

@@ -73,7 +73,7 @@ def warmup_plays(
         _wishes(
             seed, key, member, subscriber, region, taste, titles.taste, titles.taste_offset, titles.is_series,
             titles.episode_count, titles.runtime_ms, titles.worth, market.alias_threshold, market.alias,
-            title, ratio,
+            MOOD_RATIO, title, ratio,
         )  # fmt: skip
         day = 7 * week + (draws.uniforms(seed, key, 1, Stream.WARMUP_PLAY) * 7).astype(np.int32)
         # Asked for, every one; which surface took the asking follows the published share.
@@ -194,14 +194,14 @@ def _wishes(
     seed: int, key: IntArray, member: Int32Array, subscriber: IntArray, region: IntArray, taste: Float32Array,
     title_taste: Float32Array, title_offset: Float32Array, is_series: npt.NDArray[np.bool_],
     episode_count: IntArray, runtime_ms: IntArray, worth: npt.NDArray[np.float64], threshold: Float32Array,
-    alias: Int32Array, title: Int32Array, ratio: Float32Array,
+    alias: Int32Array, mood_ratio: float, title: Int32Array, ratio: Float32Array,
 ) -> None:  # fmt: skip
     nothing = np.empty(0, np.int32)
     wanted = np.empty(taste.shape[1], np.float32)
     for i in range(key.size):
         m = member[i]
         r = region[m]
-        add_mood(seed, key[i], 0, taste[m], MOOD_RATIO, wanted)
+        add_mood(seed, key[i], 0, taste[m], mood_ratio, wanted)
         j = wish(seed, key[i], wanted, title_taste, title_offset, threshold[r], alias[r], nothing)
         title[i] = j
         fit = 0.0
