@@ -71,18 +71,19 @@ class Discovery:
         self.looks = [look for look in self.looks if look.day >= day - self.choices.look_days]
         arms = []
         for number, switches in enumerate(worlds):
-            plays, looks = self.plays, self.looks
+            started, looks = self.plays, self.looks
             if len(worlds) > 1:
-                plays = plays.where(arm[plays.member] == number)
+                started = started.where(arm[started.member] == number)
                 looks = [look.where(arm[look.member] == number) for look in looks]
             model = train(
-                plays,
+                self._as_told(started),
                 self.catalogue,
                 region=members.region,
                 regions=len(world.places.regions),
                 today=day,
                 seed=world.scenario.seed,
                 looks=looks,
+                started=started,
                 cohort=self.cohort,
                 cohorts=len(DEVICE_NAMES) * len(PLANS),
                 recommender=switches.recommender,
@@ -116,6 +117,16 @@ class Discovery:
         first, end = self.search_log_broken
         return np.roll(own, own.size // 2) if first <= day < end else own
 
+    def _as_told(self, started: PlayLog) -> PlayLog:
+        """Plays by the ids that the surface which brought them about told."""
+        first, end = self.search_log_broken
+        wrong = started.is_search & (started.day >= first) & (started.day < end)
+        if not wrong.any():
+            return started
+        return replace(
+            started, title=np.where(wrong, self.search_log_ids(first)[started.title], started.title)
+        )
+
     def _ask_joiners(self, day: int) -> None:
         joiners = np.flatnonzero(self.world.members.join_day == day)
         if joiners.size == 0:
@@ -147,9 +158,7 @@ class Discovery:
     ) -> None:  # fmt: skip
         """The evening: log the day's visits [n], and keep the idea of taste [members, rank] it ended with."""
         self.preference = preference
-        starts = logged_starts(self.week, self.catalogue, member, found, watched_ms, day)
-        title = np.where(starts.is_search, self.search_log_ids(day)[starts.title], starts.title)
-        self.plays = self.plays + replace(starts, title=title)
+        self.plays = self.plays + logged_starts(self.week, self.catalogue, member, found, watched_ms, day)
         mask = examined_places(
             self.world.scenario.seed, key, found.examined, self.world.params.next_row_ratio
         )

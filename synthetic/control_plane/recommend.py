@@ -57,12 +57,17 @@ def train(
     today: int,
     seed: int,
     looks: Sequence[LookLog] = (),
+    started: PlayLog | None = None,
     cohort: IntArray | None = None,
     cohorts: int = 1,
     recommender: str = "unified",
     parameters: RecommendParameters | None = None,
 ) -> Model:
-    """Learn from the plays and looks before ``today``; ``region`` and ``cohort`` [members]: where, and what kind."""
+    """Learn from the plays and looks before ``today``; ``region`` and ``cohort`` [members]: where, and what kind.
+
+    ``started``: what members were seen to start, which is not shown to them again; None: as ``plays``. It tells another
+    story where the log of a surface that teaches is broken.
+    """
     p = parameters or RecommendParameters()
     members = region.size
     kinds = np.zeros(members, np.int64) if cohort is None else np.asarray(cohort, np.int64)
@@ -106,8 +111,10 @@ def train(
         log.where(~log.is_search if siloed else log.is_unaided), catalogue, region, regions, today,
         half_life_days=p.popularity_half_life_days, prior_plays=p.regional_prior_plays, horizon_days=p.horizon_days,
     )  # fmt: skip
-    resting = _table(log.since(today - p.rest_days), (members, catalogue.count))
-    main = np.bincount(catalogue.genre[liked.title, 0], minlength=len(catalogue.genres)) + 1.0
+    lately_started = (started or plays).where((started or plays).day < today).since(today - p.rest_days)
+    resting = _table(lately_started, (members, catalogue.count))
+    of_kinds = of_home if siloed else liked
+    main = np.bincount(catalogue.genre[of_kinds.title, 0], minlength=len(catalogue.genres)) + 1.0
     draft = Model(
         day=today,
         recommender=recommender,
@@ -124,7 +131,7 @@ def train(
         log_popularity=popular,
         prominence=(p.exposure_exponent * popular).astype(np.float32),
         cohort=kinds,
-        cohort_lift=cohort_lift(liked, catalogue, kinds, cohorts),
+        cohort_lift=cohort_lift(of_kinds, catalogue, kinds, cohorts),
         genre_share=(main / main.sum()).astype(np.float32),
         seen_start=resting.indptr.astype(np.int64),
         seen_title=resting.indices.astype(np.int32),
