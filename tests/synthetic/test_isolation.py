@@ -15,7 +15,8 @@ import polars as pl
 import pytest
 
 from synthetic.arrays import Ints, take
-from synthetic.browsing import HOME, ROWS, SLOTS, page_shift
+from synthetic.browsing import HOME, ROWS, SLOTS
+from synthetic.control_plane.page import page_shift
 from synthetic.control_plane.serving import ranking_of_day
 from synthetic.day import session_keys
 from synthetic.emulator import Served
