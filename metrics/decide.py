@@ -127,50 +127,47 @@ holds the true effect; null without either.
 
 def decide(
     source: Lake | Mapping[str, Any],
+    found: pl.DataFrame,
     *,
     truths: pl.DataFrame | None = None,
-    models: pl.DataFrame | None = None,
-    experiments: Mapping[str, str] | None = None,
     by_region: bool = False,
 ) -> pl.DataFrame:
     """The table of a lake (or of frames by table name): a row a cell, columns :data:`CELLS`.
 
-    ``truths`` (columns :data:`TRUTHS`) and ``models`` (:data:`ESTIMATES`) come from above. ``experiments`` names a
-    world's experiment; else an experiment is of the world whose name stands in its own (``keyword-search-may``).
-    Its control arm is what runs.
+    ``found``: :func:`estimates`, and those of a model from above (columns :data:`ESTIMATES`; the first of a cell
+    counts). ``truths`` (columns :data:`TRUTHS`) come from above.
     """
-    rows = source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
-    today = _today(rows)
-    found = estimates(rows, experiments)
-    if models is not None and models.height:
-        measured_cells = found.select("world", "region", "metric")
-        unmeasured = models.select(ESTIMATES.names()).join(
-            measured_cells, on=measured_cells.columns, how="anti", nulls_equal=True
-        )
-        found = pl.concat([found, unmeasured])
-    regions = [None, *(today["region"].drop_nulls().unique().sort() if by_region else ())]
-    table = _every_cell(regions)
+    today = _today(_rows(source))
     keys = ["world", "region", "metric"]
-    table = table.join(found, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    table = table.join(today, on=["region", "metric"], how="left", nulls_equal=True, maintain_order="left")
+    regions = [None, *(today["region"].drop_nulls().unique().sort() if by_region else ())]
     truth = truths if truths is not None else pl.DataFrame(schema=TRUTHS)
-    table = table.join(truth, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    holds = pl.col("true_effect").is_between("low", "high")
+    estimated = found.select(ESTIMATES.names()).unique(keys, keep="first", maintain_order=True)
+    table = _every_cell(regions)
+    for frame, on in ((estimated, keys), (today, keys[1:]), (truth, keys)):
+        table = table.join(frame, on=on, how="left", nulls_equal=True, maintain_order="left")
     return table.with_columns(
         pl.col("method").fill_null("none"),
-        pl.when(pl.col("method").is_null()).then(_reason()).otherwise("ground").alias("ground"),
-        holds=holds,
+        ground=pl.coalesce("ground", _reason()),
+        holds=pl.col("true_effect").is_between("low", "high"),
     ).select(CELLS.names())
 
 
-def estimates(rows: Source, experiments: Mapping[str, str] | None = None) -> pl.DataFrame:
-    """What telemetry says of each switch, columns :data:`ESTIMATES`: experiments first, comparisons where none runs."""
+def estimates(source: Lake | Mapping[str, Any], experiments: Mapping[str, str] | None = None) -> pl.DataFrame:
+    """What telemetry says of each switch, columns :data:`ESTIMATES`: experiments first, comparisons where none runs.
+
+    ``experiments`` names a world's experiment; else an experiment is of the world whose name stands in its own
+    (``keyword-search-may``). Its control arm is what runs. Raises :class:`~metrics.errors.InputError` for a world or an
+    experiment that there is not.
+    """
+    rows = _rows(source)
     by_world = _experiments(rows, experiments or {})
     parts = [_of_experiment(rows, world, name) for world, name in by_world.items()]
-    for world, compared in _COMPARISONS.items():
-        if world not in by_world:
-            parts.append(compared(rows, world))
+    parts += [compared(rows, world) for world, compared in _COMPARISONS.items() if world not in by_world]
     return pl.concat([pl.DataFrame(schema=ESTIMATES), *parts])
+
+
+def _rows(source: Lake | Mapping[str, Any]) -> Source:
+    return source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
 
 
 # --- experiments ------------------------------------------------------------------------------------------
