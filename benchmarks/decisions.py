@@ -170,9 +170,9 @@ Written by `python -m benchmarks.decisions`. {worlds} services of {members} memb
 seed, with three experiments running in the telemetry. `playhead decide` estimates each effect from the telemetry alone;
 the true effect comes from both worlds run on the same seed. An interval is right where it holds that.
 """
-AFTER = """In brackets the 90 % interval of the share; cells of one service hang together, so it is narrower than it should
-be. What the truth cannot know here: retention of switches of delivery (both worlds have the same members), and time to play
-of switches of discovery (lived through without delivery).
+AFTER = """In brackets the 90 % interval of the share; cells of one service hang together, so it should be wider. The
+truth cannot tell retention of switches of delivery (both worlds have the same members), nor time to play of switches of
+discovery (lived through without delivery).
 """
 
 

@@ -18,6 +18,7 @@ import polars as pl
 from cost_model.bill import bill, exact
 from cost_model.rates import Rates, load
 from cost_model.switches import margin_effects
+from cost_model.uncertainty import Interval
 from cost_model.usage import Quarter, Usage
 from metrics.decide import DECISIONS, ESTIMATES, MARGIN, TRUTHS, decide, estimates
 from metrics.errors import InputError
@@ -25,7 +26,7 @@ from metrics.intervals import CONFIDENCE
 from metrics.lake import Lake
 from metrics.truth import counterfactuals, discovery
 from playhead.effects import Cost, DiscoveryWorld, Effect, Parts, World, effects
-from playhead.usage import measured_usage
+from playhead.usage import measured_usage, paired_worlds
 
 __all__ = [
     "ARTEFACT", "LABEL", "Cost", "Effect", "Paired", "as_rows", "discovery_effects", "models", "paired", "publish",
@@ -83,6 +84,7 @@ def table(
     )
     if used:
         found = pl.concat([found, models(found, *used, rates)])
+        known = _with_av1_margin(known, _valued(paired_worlds(lake, used[0])), *used, rates)
     return decide(lake, found, truths=known, by_region=by_region)
 
 
@@ -204,6 +206,26 @@ def _regions(truth: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
         yield region, truth.filter(region=region)
 
 
+def _with_av1_margin(
+    known: pl.DataFrame,
+    saving: Mapping[str, float],
+    usage: Usage,
+    consumption: Mapping[str, tuple[float, str]],
+    rates: Rates,
+) -> pl.DataFrame:
+    """``known`` with AV1's margin at the bytes that both worlds say it saves, priced as the estimate is.
+
+    The fleet of both worlds is the same, so what they cost says nothing of a byte saved.
+    """
+    is_av1 = (pl.col("world") == "h264_only") & (pl.col("metric") == MARGIN)
+    effect = _margins(usage, consumption, rates, saving).get("av1_fgs") if saving else None
+    if effect is None:
+        return known.filter(~is_av1)
+    ground = "the bytes of both worlds on one seed, over the rates' ranges"
+    row = ("h264_only", None, MARGIN, effect.median, effect.low, effect.high, None, None, ground)
+    return pl.concat([known.filter(~is_av1), pl.DataFrame([row], schema=TRUTHS, orient="row")])
+
+
 # --- margin -----------------------------------------------------------------------------------------------
 
 
@@ -216,11 +238,8 @@ def models(
     is the estimate of ``found``, else the rates' range. Where ``found`` has an experiment that moves hours: fixed costs
     spread over them, at the rates' middle values.
     """
-    given = {name: value for name, (value, _) in consumption.items()}
     saving = _av1_saving(found, usage)
-    days = int(usage.days["days"].sum())
-    members = float(usage.member_days()) / days if days else 0.0
-    margins = margin_effects(usage, rates, members=members, given=given, given_encoding=saving)
+    margins = _margins(usage, consumption, rates, saving)
     ground = "the rates' ranges on the quarter's usage"
     rows: list[tuple[Any, ...]] = [
         (world, None, MARGIN, "model", effect.median, effect.low, effect.high,
@@ -242,6 +261,21 @@ def models(
                 (world, None, MARGIN, "model", *ends, "fixed costs over the hours that the experiment moves")
             )
     return pl.DataFrame(rows, schema=ESTIMATES, orient="row")
+
+
+def _margins(
+    usage: Usage,
+    consumption: Mapping[str, tuple[float, str]],
+    rates: Rates,
+    saving: Mapping[str, float] | None,
+) -> dict[str, Interval]:
+    days = int(usage.days["days"].sum())
+    members = float(usage.member_days()) / days if days else 0.0
+    return margin_effects(usage, rates, members=members, given=_valued(consumption), given_encoding=saving)
+
+
+def _valued(given: Mapping[str, tuple[float, str]]) -> dict[str, float]:
+    return {name: value for name, (value, _) in given.items()}
 
 
 def _av1_saving(found: pl.DataFrame, usage: Usage) -> dict[str, float] | None:

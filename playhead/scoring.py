@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 
 import polars as pl
 
 from metrics.errors import InputError
 from metrics.lake import Lake
-from metrics.scorecard import score
+from metrics.scorecard import score, scorecard, shipped, silent
 from metrics.telemetry import get_table
 from metrics.truth import counterfactuals, discovery, incidents
 
-__all__ = ["has_truth", "on_lake"]
+__all__ = ["ARTEFACT", "Card", "card_of", "has_truth", "on_lake"]
+
+ARTEFACT = "scorecard.json"
 
 Say = Callable[[str], None]
 
@@ -34,6 +37,45 @@ _BAD: Mapping[str, pl.Expr] = {
     "rebuffer_ratio": _STARTED & (pl.col("stall_count") > 0),
     "time_to_play_p99_ms": pl.col("waited_ms") >= 2_000,
 }
+
+
+@dataclass(frozen=True)
+class Card:
+    """The card (:data:`metrics.scorecard.COLUMNS`), and whether the lake's own truth is in it."""
+
+    card: pl.DataFrame
+    has_truth: bool
+
+    @property
+    def said(self) -> str:
+        """What the card cannot say, in words."""
+        lines = []
+        if not self.has_truth:
+            lines.append(
+                "This lake has no truth: how often estimates are right on it nobody can say. What stands above was "
+                "measured on made cases."
+            )
+        if missing := silent(self.card):
+            lines.append(f"Not scored here: {', '.join(missing)}.")
+        return " ".join(lines)
+
+
+def card_of(lake: Lake, say: Say = lambda _: None, *, made: bool = True) -> Card:
+    """The card by a lake's truth, its table ``score`` and made cases; kept as ``scorecard.json`` for the pages."""
+    is_known = has_truth(lake)
+    parts = [shipped()] if made else []
+    parts.append(lake.scan("score").collect().select(get_table("score").schema.names()))
+    if is_known:
+        parts.append(on_lake(lake, say))
+    found = Card(scorecard(pl.concat(parts)), is_known)
+    kept = {
+        "lake_version": lake.version(), "has_truth": is_known, "said": found.said, "scores": found.card.to_dicts()
+    }  # fmt: skip
+    try:
+        lake.artefact(ARTEFACT).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        say(f"scorecard not kept: {lake.path} cannot be written ({error.strerror})")
+    return found
 
 
 def has_truth(lake: Lake) -> bool:

@@ -10,7 +10,7 @@ import streamlit as st
 from alerts.verdict import verdict
 from cost_model.report.numbers import unit_usd
 from dashboards.components import card, chart, colours, footer, missing, tile, view
-from dashboards.decisions import decision_rows
+from dashboards.decision_card import decision_card
 from dashboards.formats import duration, escaped, moment, named, share
 from dashboards.queries import MINUTE_DIMENSIONS, ratios_attained
 from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
@@ -181,19 +181,6 @@ with (
 
 # --- decisions --------------------------------------------------------------------------------------------
 
-with card(
-    "Decision table", "true effect of each switch: both worlds on one seed, with 90 % jackknife intervals"
-):
-    decided = decision_rows(source.artefact("decision.json"), economics)
-    if not decided:
-        missing("Nobody ran both worlds on this lake.", "`playhead demo` and `playhead synthesize` do.")
-    else:
-        st.table(decided, border="horizontal", hide_index=True, alt="Effect of each system decision")
-        st.caption(
-            "Change from the alternative to what runs today, over the whole lake; :green[better] and :red[worse] "
-            "only where the interval excludes no effect. Cost: with the fleet as it stands, at the rates' medians, "
-            "so its interval is the panel's alone. Margin: bytes priced at the margin, over the rates' ranges. "
-            "A dash: what the alternative would cost is not known."
-        )
+decision_card(source)
 
 footer(source, filters, st.session_state["_span"], (*TILES, "time_to_play_bad_ratio"))
