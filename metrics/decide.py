@@ -92,6 +92,7 @@ _MEASURED = (
     *(get_metric(leaf.metric) for leaf in LEAVES if leaf.metric not in (_HOURS.name, MARGIN)),
 )
 _CODECS, _LEAST_PEERS = ("av1", "av1_fgs"), 0.01
+_TITLE_PLAYS = 20
 
 ESTIMATES = pl.Schema(
     {
@@ -229,14 +230,25 @@ def _with_interval(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _codecs(rows: Source, world: str) -> pl.DataFrame:
-    """AV1 sessions against H.264 sessions of the titles that were played in AV1, by region and device class."""
+    """AV1 sessions against H.264 sessions of the titles encoded in AV1, by region and device class."""
     sessions = _polars(rows, "playback_session")
     is_av1 = pl.col("codec").is_in(_CODECS)
-    encoded = sessions.filter(is_av1, pl.col("content_id").is_not_null()).select("content_id").unique()
-    marked = sessions.join(encoded.with_columns(is_encoded=pl.lit(value=True)), on="content_id", how="left")
+    encoded = _polars(rows, "encode").filter(is_av1).select("content_id").unique().collect()
+    if encoded.is_empty():
+        # A title known by its AV1 plays alone would have the more of them, the fewer plays it has.
+        plays = (
+            sessions.filter(is_av1, pl.col("content_id").is_not_null()).group_by("content_id").agg(pl.len())
+        )
+        encoded = plays.filter(pl.col("len") >= _TITLE_PLAYS).select("content_id").collect()
+    told = encoded.lazy().with_columns(is_encoded=pl.lit(value=True))
+    marked = sessions.join(told, on="content_id", how="left")
+    known = pl.col("is_encoded").fill_null(value=False)
+    in_av1, of_known = marked.filter(is_av1).select(pl.len(), known.sum().alias("known")).collect().row(0)
+    if not in_av1 or of_known < OVERLAP * in_av1:
+        return pl.DataFrame(schema=ESTIMATES)
     kind = (
-        pl.when(is_av1).then(pl.lit("with"))
-        .when(pl.col("is_encoded").fill_null(value=False) & (pl.col("codec") == "h264")).then(pl.lit("peer"))
+        pl.when(is_av1 & known).then(pl.lit("with"))
+        .when(known & (pl.col("codec") == "h264")).then(pl.lit("peer"))
         .otherwise(pl.lit("other"))
     )  # fmt: skip
     return _compared(

@@ -196,9 +196,7 @@ def test_like_sessions_are_compared_with_like() -> None:
     assert stalls["method"] == "comparison"
     assert stalls["estimate"] == pytest.approx(planted, abs=1e-12)
     assert stalls["low"] <= stalls["estimate"] <= stalls["high"]
-    naive = rate["smart_tv", "av1"] - (
-        shared.filter(codec="h264")["stall_count"].mean()  # type: ignore[operator]
-    )
+    naive = rate["smart_tv", "av1"] - (shared.filter(codec="h264")["stall_count"].mean())
     assert abs(naive * len(with_)) > abs(planted)
     assert "not drawn at random" in stalls["ground"]
 
@@ -211,6 +209,17 @@ def test_without_peers_nothing_is_said() -> None:
         coded(n, "mobile", codec, "new", is_stalled=False) for n in range(64) for codec in ("av1", "h264")
     ]
     assert estimates(tables(*alone, *some)).is_empty()
+
+
+def test_titles_known_by_a_few_plays_in_av1_are_not_compared() -> None:
+    """The fewer plays a title has, the more of those are in AV1, where one of them is what makes it known."""
+    few = [
+        coded(n, "web", codec, f"t{n}", is_stalled=n % 5 == 0)
+        for n in range(MEMBERS) for codec in (("av1",) if n % 4 < 2 else ("av1", "h264"))
+    ]  # fmt: skip
+    assert estimates(tables(*few)).is_empty()
+    encodes = rows("encode", *({"content_id": f"t{n}", "codec": "av1"} for n in range(MEMBERS)))
+    assert estimates(tables(*few) | {"encode": encodes.lazy()}).height > 0
 
 
 def test_overflow_to_another_cdn_is_no_comparison() -> None:
