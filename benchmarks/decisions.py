@@ -23,7 +23,7 @@ from playhead.decision import truths
 from synthetic.emulator import run
 from synthetic.scenario import ExperimentSpec, Scenario, load_scenario
 
-__all__ = ["cells_of", "scores", "service"]
+__all__ = ["cells_of", "measured", "scores", "service"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "decisions.md"
 WORLDS, MEMBERS, DAYS, TITLES = 16, 2_000, 14, 3_000
@@ -40,23 +40,26 @@ def main() -> None:
     options.add_argument("--worlds", type=int, default=WORLDS)
     options.add_argument("--cells", type=Path, help="keep every cell as CSV, and go on from what it holds")
     given = options.parse_args()
-    held = (
-        pl.read_csv(given.cells, infer_schema_length=None) if given.cells and given.cells.exists() else None
-    )
+    cells = measured(given.worlds, given.cells)
+    page = _page(cells)
+    print(page)
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def measured(worlds: int = WORLDS, kept: Path | None = None) -> pl.DataFrame:
+    """The cells of so many services; each is kept as CSV at once, and what is kept is not run again."""
+    held = pl.read_csv(kept, infer_schema_length=None) if kept and kept.exists() else None
     found = [] if held is None else [held]
     done = set() if held is None else set(held["seed"])
-    for seed in range(FIRST_SEED, FIRST_SEED + given.worlds):
+    for seed in range(FIRST_SEED, FIRST_SEED + worlds):
         if seed in done:
             continue
         began = time.process_time()
         found.append(cells_of(seed))
         print(f"seed {seed}: {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
-        if given.cells:
-            pl.concat(found, how="vertical_relaxed").write_csv(given.cells)
-    cells = pl.concat(found, how="vertical_relaxed")
-    page = _page(cells)
-    print(page)
-    PAGE.write_text(page, encoding="utf-8")
+        if kept:
+            pl.concat(found, how="vertical_relaxed").write_csv(kept)
+    return pl.concat(found, how="vertical_relaxed")
 
 
 def service(seed: int) -> Scenario:
