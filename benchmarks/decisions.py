@@ -167,11 +167,31 @@ def _share(held: list[bool]) -> str:
     return f"{100 * k / n:.1f} % ({100 * low:.0f}–{100 * high:.0f})"
 
 
-ABOUT = """# How often the decision table is right
+ABOUT = """# The decision table, and how often it is right
+
+`playhead decide --lake LAKE` says what each switch of the system does to the leaves of the north star, to retention and
+to margin: what runs over the alternative, with a 90 % interval, for the service and with `--by region` for each market.
+Of each figure it takes the best that the lake has:
+
+- **experiment**: the table `assignment` has one whose name holds the switch's (`keyword-search-may`), or that
+  `--experiment SWITCH=NAME` names; its control arm is what runs. The interval is a jackknife's over members, arms apart.
+- **comparison**: AV1 against H.264, in sessions of the titles encoded in AV1, by region and device class; own against
+  third-party CDN, where both serve a share of the sessions. The sessions without are weighted to stand for those with
+  (direct standardisation); the jackknife computes the weights anew. Not drawn at random: what else differs within a
+  stratum is not adjusted for.
+- **model**: of margin alone. Bytes at the margin over the rates' ranges; for a switch that an experiment says moves
+  hours, fixed costs over those hours.
+- **none**: how many members an arm an experiment as long as the lake needs to tell a change of 5 % with power .8.
+
+No interval, no effect: a figure that did not vary between who was sampled says nothing. Margin moves with cost; what
+members pay for an hour is held. Beside each estimate stands the true effect, where the emulator ran both worlds on one
+seed; no estimate sees it.
+
+## How often the intervals hold the truth
 
 Written by `python -m benchmarks.decisions`. {worlds} services of {members} members and {days} days, each of its own
-seed, with three experiments running in the telemetry. `playhead decide` estimates each effect from the telemetry alone;
-the true effect comes from both worlds run on the same seed. An interval is right where it holds that.
+seed, with three experiments running in the telemetry. An interval is right where it holds the true effect.
+
 """
 AFTER = """In brackets the 90 % interval of the share; cells of one service hang together, so it should be wider. The
 truth cannot tell retention of switches of delivery (both worlds have the same members), nor time to play of switches of
