@@ -174,11 +174,11 @@ to margin: what runs over the alternative, with a 90 % interval, for the service
 Of each figure it takes the best that the lake has:
 
 - **experiment**: the table `assignment` has one whose name holds the switch's (`keyword-search-may`), or that
-  `--experiment SWITCH=NAME` names; its control arm is what runs. The interval is a jackknife's over members, arms apart.
+  `--experiment SWITCH=NAME` names; its control arm is what runs. The interval is a jackknife's over members.
 - **comparison**: AV1 against H.264, in sessions of the titles encoded in AV1, by region and device class; own
-  against third-party CDN, where both serve a share of the sessions. The sessions without are weighted to stand for those with
-  (direct standardisation); the jackknife computes the weights anew. Not drawn at random: what else differs within a
-  stratum is not adjusted for.
+  against third-party CDN, where both serve a share of the sessions. The sessions without are weighted to stand for
+  those with (direct standardisation); the jackknife computes the weights anew. Not drawn at random: what else differs
+  within a stratum is not adjusted for.
 - **model**: of margin alone. Bytes at the margin over the rates' ranges; for a switch that an experiment says moves
   hours, fixed costs over those hours.
 - **none**: how many members an arm an experiment as long as the lake needs to tell a change of 5 % with power .8.

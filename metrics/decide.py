@@ -29,6 +29,7 @@ from metrics.metric import Metric
 from metrics.plan import Source
 from metrics.query import measured
 from metrics.standardisation import OVERLAP, standardised
+from metrics.unknown import told
 
 __all__ = [
     "CELLS", "DECISIONS", "ESTIMATES", "LEAVES", "MARGIN", "PLANNED_CHANGE", "TRUTHS", "Decision", "Leaf",
@@ -186,9 +187,9 @@ def _experiments(rows: Source, named: Mapping[str, str]) -> dict[str, str]:
             raise InputError(f"no experiment {name!r}", mend=f"the lake has {', '.join(running) or 'none'}")
     found = dict(named)
     for world in worlds:
-        told = [name for name in running if world in name.casefold().replace("-", "_").replace(" ", "_")]
-        if world not in found and told:
-            found[world] = told[0]
+        own = [name for name in running if world in name.casefold().replace("-", "_").replace(" ", "_")]
+        if world not in found and own:
+            found[world] = own[0]
     return found
 
 
@@ -240,8 +241,8 @@ def _codecs(rows: Source, world: str) -> pl.DataFrame:
             sessions.filter(is_av1, pl.col("content_id").is_not_null()).group_by("content_id").agg(pl.len())
         )
         encoded = plays.filter(pl.col("len") >= _TITLE_PLAYS).select("content_id").collect()
-    told = encoded.lazy().with_columns(is_encoded=pl.lit(value=True))
-    marked = sessions.join(told, on="content_id", how="left")
+    marks = encoded.lazy().with_columns(is_encoded=pl.lit(value=True))
+    marked = sessions.join(marks, on="content_id", how="left")
     known = pl.col("is_encoded").fill_null(value=False)
     in_av1, of_known = marked.filter(is_av1).select(pl.len(), known.sum().alias("known")).collect().row(0)
     if not in_av1 or of_known < OVERLAP * in_av1:
@@ -279,6 +280,7 @@ _COMPARISONS: Mapping[str, Callable[[Source, str], pl.DataFrame]] = {
 
 
 def _compared(rows: Source, world: str, sessions: pl.LazyFrame, kind: pl.Expr, ground: str) -> pl.DataFrame:
+    sessions = nw.from_native(sessions).filter(told(("outcome", "playing", "stalls", "bytes"))).to_native()
     days = (
         _polars(rows, "membership").filter(pl.col("status") == "paying")
         .group_by("region", "replicate").agg(pl.col("weight").sum().cast(pl.Float64).alias("member_days")).collect()
