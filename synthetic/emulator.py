@@ -27,11 +27,11 @@ from synthetic.experiments import assignments, running_on, treated
 from synthetic.impressions import impressions
 from synthetic.incidents import resolve_incidents, truth_incident
 from synthetic.minutes import MinuteInput, minute_counts
-from synthetic.paired import paired_worlds
 from synthetic.playing import Delivered, deliver
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
 from synthetic.sessions import playback_events, playback_sessions, stalls
+from synthetic.side_by_side import discovery_truth
 from synthetic.staying import strain_of
 from synthetic.switches import DELIVERY
 from synthetic.titles import demand
@@ -210,7 +210,7 @@ class _Run:
             frames["truth_incident"] = truth_incident(self.incidents)
         if days.stop == scenario.days:
             frames["truth_counterfactual"] = self.counterfactuals.table(world)
-            if not (both := paired_worlds(world)).is_empty():
+            if not (both := discovery_truth(world)).is_empty():
                 frames["truth_discovery"] = both
         return Batch(index, days, sessions.height, frames)
 

@@ -15,6 +15,7 @@ from synthetic.experiments import arms_of_week, assignments, treated
 from synthetic.paired import live_through, lived_until, paired_worlds, sampled
 from synthetic.playing import deliver
 from synthetic.scenario import ExperimentSpec, Scenario, load_scenario
+from synthetic.side_by_side import LEAST_DAYS, untried
 from synthetic.switches import DELIVERY, FACTUAL, SWITCHES, Switches
 from synthetic.warmup import Settled, settle_in
 from synthetic.world import World, make_world
@@ -243,3 +244,21 @@ def test_an_experiment_that_cannot_be_is_refused_in_one_line(
     path.write_text(text + section.replace(old, new), "utf-8")
     with pytest.raises(InputError, match=told):
         load_scenario(path)
+
+
+def test_a_switch_nobody_tries_is_turned_for_a_few(world: World) -> None:
+    """By the name of the switch, against the world as it is; a short run has none, and neither has what is tried."""
+    long = replace(world, scenario=world.scenario.model_copy(update={"days": LEAST_DAYS, "experiment": ()}))
+    found = untried(long, 100)
+    assert TABLES["truth_discovery"].validate(found).reasons == {}
+    names = {"siloed", "no_first_week_diversity", "keyword_search"}
+    assert set(found["experiment"]) == names
+    sums = found.group_by("experiment", "world").agg(pl.col("playing_ms", "visits").sum())
+    as_it_is = sums.filter(world="control")
+    assert as_it_is["playing_ms"].n_unique() == 1
+    assert as_it_is["playing_ms"][0] > 0
+    turned = sums.filter(world="treatment", experiment="siloed")["playing_ms"][0]
+    assert turned != as_it_is["playing_ms"][0]
+    tried = long.scenario.model_copy(update={"experiment": (spec("siloed"),)})
+    assert set(untried(replace(long, scenario=tried), 100)["experiment"]) == names - {"siloed"}
+    assert untried(replace(long, scenario=tried.model_copy(update={"days": LEAST_DAYS - 1}))).is_empty()
