@@ -83,20 +83,32 @@ def leaves_at(frame: pl.DataFrame, *, value: str, count: str | None, time: str, 
         trials = _sums(minute * n + leaf, rows["_count"].to_numpy(), n * minutes).reshape(minutes, n)
     else:
         trials = np.ones_like(cells)
-    before, before_trials = cells[:-1], trials[:-1]
-    if count and before_trials.sum() <= 0:
+    if count and trials[:-1].sum() <= 0:
         raise InputError(
             "counts before the incident are all 0", where=f"--count {count}", mend="give history"
         )
+    return _expected(tuple(dimensions), values, codes, cells, trials if count else None)
+
+
+def _expected(
+    dimensions: tuple[str, ...],
+    values: tuple[tuple[str | None, ...], ...],
+    codes: Ints,
+    cells: Floats,
+    counts: Floats | None,
+) -> Leaves:
+    """The leaves of the last minute of ``cells`` and ``counts`` (minutes × n), from the minutes before."""
+    trials = np.ones_like(cells) if counts is None else counts
+    before, before_trials = cells[:-1], trials[:-1]
     calm = _until_it_began(before.sum(1), before_trials.sum(1))
     before, before_trials = before[:calm], before_trials[:calm]
     rate, doubt = _rates(codes, before.sum(0), before_trials.sum(0))
     noise = _noise(codes, before, before_trials * rate)
     expected = trials[-1] * rate
-    if not count:
+    if counts is None:
         # Without trials nobody can say how much of a leaf that is new was due: it is no evidence either way.
         expected = np.where(before.sum(0) > 0, expected, cells[-1])
-    return Leaves(tuple(dimensions), values, codes, cells[-1], expected, noise, doubt)
+    return Leaves(dimensions, values, codes, cells[-1], expected, noise, doubt)
 
 
 def leaves_of_forecast(

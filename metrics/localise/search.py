@@ -52,6 +52,16 @@ class Explanation:
         """No slice explains it."""
         return not self.elements
 
+    @property
+    def text(self) -> str:
+        """The slices in words; empty where there is none."""
+        return "; ".join(
+            " and ".join(
+                f"{name}={'(missing)' if value is None else value}" for name, value in element.items()
+            )
+            for element in self.elements
+        )
+
 
 @dataclass(frozen=True)
 class _Slice:
