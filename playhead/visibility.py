@@ -1,14 +1,18 @@
-"""The measured case for owning the CDN, as telemetry: one incident, lived by members of an own and a third-party CDN.
+"""The measured case for owning the CDN, as telemetry: the same incident with what an own CDN tells, and without.
 
-In small dense worlds half of the members, drawn by hash, are served by a third party. An incident hits a site, an
-exchange or an ISP; then the same incident is looked at three times: on the own CDN's half as it tells of it, on the
-same half without the columns that a third party does not tell (what the columns are worth), and on the third party's
-half (as it is lived; only incidents of the access network reach it).
+In small dense worlds a third party serves half of the members, drawn by hash. Two kinds of incident make viewers stall:
+
+- *lived*: the access network of a site or an ISP loses throughput, for the members of both CDNs alike;
+- *laid over*: of the viewers whom one appliance, site or ISP of the own CDN serves, a share stalls within half an
+  hour. Steering routes around the faults of a CDN that the emulator knows, so that few would stall of them.
+
+Each is looked at as the own CDN tells of it (``own``), on the same viewers without the columns that a third party does
+not tell (``opaque``), and where it was lived, on the third party's own viewers (``third_party``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,21 +20,14 @@ import polars as pl
 
 from metrics.event_clock import stall_spans
 from metrics.localise.visibility import VIEWS, seen, viewers
-from synthetic import incident_kinds
 from synthetic.emulator import run
-from synthetic.incident_generator import SEVERITIES
 from synthetic.incidents import resolve_incidents, sites_in
 from synthetic.places import Places, make_places
-from synthetic.random import Stream, uniforms
+from synthetic.random import Stream, exponentials, uniforms
 from synthetic.scenario import ExperimentSpec, IncidentSpec, Scenario, load_scenario
 from synthetic.world import make_world
 
-__all__ = ["KINDS", "LEVELS", "incident_world", "looked_at", "telemetry", "trials"]
-
-KINDS = ("access_congestion", "cluster_saturation", "peering_loss")
-"""Incidents that make viewers stall."""
-LEVELS = ("site", "exchange", "isp")
-"""How wide an incident is."""
+__all__ = ["incident_world", "looked_at", "telemetry", "trials"]
 
 _EXPERIMENT = "own-or-third-party"
 _REGIONS = ("latin-america", "western-europe", "asia-pacific")
@@ -40,11 +37,15 @@ _SITES, _ISPS, _EXCHANGES, _MEMBERS = (
     2,
     9_000_000,
 )  # a region's; members as many a site as in the quarter
-_MINUTES, _DAY, _CALM = 120, 1440, 300
+_MINUTES, _DAY, _CALM, _MINUTE_MS = 120, 1440, 300, 60_000
 _EVENING = (17, 21)  # local hours in which incidents begin
+_LOST = (0.8, 0.97)  # of throughput
+_STALLING = (0.15, 0.6)  # share of the viewers reached who stall
+_STALL_MS = 20_000
+_LAID_A_DAY = 4
 
 
-def trials(seed: int, *, panel: int = 20_000, days: int = 8) -> pl.DataFrame:
+def trials(seed: int, *, panel: int = 30_000, days: int = 8) -> pl.DataFrame:
     """The incidents of one world, and as many calm spans, looked at in each view.
 
     A row an incident, view and look, as :func:`~metrics.localise.visibility.seen` has them, with ``seed``,
@@ -68,23 +69,70 @@ def telemetry(scenario: Scenario) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def looked_at(scenario: Scenario, watching: pl.DataFrame, stalls: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The looks at each incident of a scenario that was run, and at the calm five hours before it began."""
+    """The looks at each incident of a scenario that was run, at the calm five hours before it began, and at the faults
+    laid over the same days."""
     places = make_places(scenario)
-    for incident in resolve_incidents(scenario, places):
-        spec = incident.spec
+    own = watching.filter(pl.col("cdn") == "own")
+    others = watching.filter(pl.col("cdn") == "third_party")
+    third = {"third_party": VIEWS["opaque"]}
+    for day, incident in enumerate(resolve_incidents(scenario, places), 1):
+        spec, start = incident.spec, incident.start_ts_ms
         is_in = dict(enumerate(sites_in(incident.where, places).tolist()))
-        hit = watching.with_columns(is_hit=pl.col("true_site").replace_strict(is_in, return_dtype=pl.Boolean))
-        labels = {"incident_id": spec.id, "kind": spec.kind, "level": next(iter(spec.scope)),
-                  "severity": spec.severity}  # fmt: skip
-        yield _three(hit, stalls, incident.start_ts_ms, labels)
-        nobody = watching.with_columns(is_hit=pl.lit(value=False))
-        calm = labels | {"kind": "calm", "severity": 0.0}
-        yield _three(nobody, stalls, incident.start_ts_ms - _CALM * 60_000, calm)
+        hit = pl.col("true_site").replace_strict(is_in, return_dtype=pl.Boolean).alias("is_hit")
+        nobody = pl.lit(value=False).alias("is_hit")
+        for kind, begin, is_hit in (("lived", start, hit), ("calm", start - _CALM * _MINUTE_MS, nobody)):
+            looks = [
+                seen(own.with_columns(is_hit), stalls, begin),
+                seen(others.with_columns(is_hit), stalls, begin, views=third),
+            ]
+            yield _labelled(pl.concat(looks), spec.id, kind, next(iter(spec.scope)), spec.severity)
+        region = next(site for site, inside in is_in.items() if inside)
+        for nth in range(_LAID_A_DAY):
+            yield _laid_over(scenario, places, own, stalls, day, nth, int(places.site_region[region]))
+
+
+def _laid_over(
+    scenario: Scenario, places: Places, own: pl.DataFrame, stalls: pl.DataFrame, day: int, nth: int, but: int
+) -> pl.DataFrame:
+    """The looks at a fault of what serves one viewer, in another region than ``but``."""
+    seed, entity = scenario.seed, np.int64(1_000 + day * _LAID_A_DAY + nth)
+    u = uniforms(seed, entity, np.arange(5), Stream.INCIDENT_DRAW)
+    level = ("appliance", "site", "isp")[int(u[0] * 3)]
+    share = _STALLING[0] + (_STALLING[1] - _STALLING[0]) * float(u[1])
+    elsewhere = np.flatnonzero(places.site_region != but)
+    site = int(elsewhere[int(u[2] * elsewhere.size)])
+    start = _evening_ts_ms(scenario, places, day, site, float(u[3]))
+    end = start + _MINUTES * _MINUTE_MS
+    here = own.filter(
+        pl.col("from_ms") < start, pl.col("to_ms") > start, pl.col("true_site").is_in(elsewhere.tolist())
+    ).sort("session_id")
+    value = here[level][int(u[4] * here.height)]
+    reached = own.with_columns(is_hit=(pl.col(level) == value).fill_null(value=False))
+    those = reached.filter("is_hit", pl.col("from_ms") < end, pl.col("to_ms") > start).sort("session_id")
+    waits = exponentials(
+        seed, np.arange(those.height) + 1_000_000 * entity, np.int64(0), Stream.INCIDENT_DRAW
+    )
+    mean_ms = 30 * _MINUTE_MS / -np.log1p(-share)
+    begins = those.select(
+        "session_id",
+        "to_ms",
+        (pl.max_horizontal("from_ms", pl.lit(start)) + pl.Series(waits * mean_ms).cast(pl.Int64)).alias(
+            "from_ms"
+        ),
+    ).filter(pl.col("from_ms") < pl.min_horizontal("to_ms", pl.lit(end)))
+    further = begins.select("session_id", "from_ms", (pl.col("from_ms") + _STALL_MS).alias("to_ms"))
+    found = seen(reached, pl.concat([stalls, further]), start)
+    return _labelled(found, f"fault-{day}-{nth}", "laid over", level, share)
+
+
+def _labelled(looks: pl.DataFrame, name: str, kind: str, level: str, severity: float) -> pl.DataFrame:
+    labels = {"incident_id": name, "kind": kind, "level": level, "severity": severity}
+    return looks.select(*(pl.lit(value).alias(key) for key, value in labels.items()), pl.all())
 
 
 def incident_world(seed: int, *, panel: int, days: int) -> Scenario:
     """Three regions of ten sites, half of the members on a third-party CDN, and an incident every evening but the
-    first: kind, level, place, severity and hour drawn by ``seed``, viewers stalling in all of them."""
+    first: place, severity and hour drawn by ``seed``."""
     whole = load_scenario(None, seed=seed, panel=panel, days=days)
     share = sum(whole.region[name].member_share for name in _REGIONS)
     regions = {
@@ -110,40 +158,26 @@ def incident_world(seed: int, *, panel: int, days: int) -> Scenario:
 
 
 def _incident(scenario: Scenario, places: Places, seed: int, day: int) -> IncidentSpec:
-    """One evening's incident. A place is drawn by its members, as an incident is noticed by them."""
-    u = uniforms(seed, np.int64(day), np.arange(5), Stream.INCIDENT_DRAW)
-    kind = KINDS[int(u[0] * len(KINDS))]
-    levels = [level for level in LEVELS if level in incident_kinds.KINDS[kind].scope]
-    level = levels[int(u[1] * len(levels))]
+    """One evening's incident, at a site or its ISP; a place is drawn by its members, as an incident is noticed."""
+    u = uniforms(seed, np.int64(day), np.arange(4), Stream.INCIDENT_DRAW)
     regions = np.array([region.member_share for region in scenario.region.values()])
-    size = regions[places.site_region] * places.site_share
-    site = int(np.searchsorted(np.cumsum(size), u[2] * size.sum()).clip(0, size.size - 1))
-    names = {"site": places.sites, "exchange": places.exchanges, "isp": places.isps}[level]
-    low, high = SEVERITIES[kind]
-    hour = _EVENING[0] + u[4] * (_EVENING[1] - _EVENING[0])
-    minute = round(hour * 60 - places.utc_offset_ms[site] / 60_000) % _DAY
-    minute = min(minute, _DAY - 1)
+    size = np.cumsum(regions[places.site_region] * places.site_share)
+    site = min(int(np.searchsorted(size, u[0] * size[-1])), size.size - 1)
+    level = ("site", "isp")[int(u[1] * 2)]
+    name = places.sites[site] if level == "site" else places.isps[places.site_isp[site]]
     return IncidentSpec(
-        id=f"{kind.replace('_', '-')}-{day}",
-        kind=kind,
-        start=datetime.fromtimestamp(scenario.start_ts_ms / 1000 + (day * _DAY + minute) * 60, UTC),
+        id=f"congestion-{day}",
+        kind="access_congestion",
+        start=datetime.fromtimestamp(_evening_ts_ms(scenario, places, day, site, float(u[2])) / 1000, UTC),
         minutes=_MINUTES,
         ramp_minutes=0,
-        severity=round(low + (high - low) * u[3], 2),
-        scope={level: names[int(places.attributes(np.array([site]))[level][0])]},
+        severity=round(_LOST[0] + (_LOST[1] - _LOST[0]) * float(u[3]), 2),
+        scope={level: name},
     )
 
 
-def _three(
-    watching: pl.DataFrame, stalls: pl.DataFrame, start_ts_ms: int, labels: Mapping[str, object]
-) -> pl.DataFrame:
-    """Looks at the own half with all its columns and without, and at the third party's half."""
-    halves = {
-        "own": watching.filter(pl.col("cdn") == "own"),
-        "third_party": watching.filter(pl.col("cdn") == "third_party"),
-    }
-    views = [
-        seen(halves["own"], stalls, start_ts_ms),
-        seen(halves["third_party"], stalls, start_ts_ms, views={"third_party": VIEWS["opaque"]}),
-    ]
-    return pl.concat(views).select(*(pl.lit(value).alias(name) for name, value in labels.items()), pl.all())
+def _evening_ts_ms(scenario: Scenario, places: Places, day: int, site: int, u: float) -> int:
+    """An instant of the site's evening."""
+    hour = _EVENING[0] + u * (_EVENING[1] - _EVENING[0])
+    minute = round(hour * 60 - places.utc_offset_ms[site] / _MINUTE_MS) % _DAY
+    return scenario.start_ts_ms + (day * _DAY + minute) * _MINUTE_MS
