@@ -32,8 +32,8 @@ _DIMENSION, _ELEMENT = 0.1, 0.13
 # share of the whole nobody would have noticed what it moved.
 _EXPLAINED, _DEVIATIONS, _NOTICED = 0.25, 4.5, 0.03
 _CUBOIDS = 250
-# What the log-likelihood ratio of a slice, in units of its noise, must have beyond the logarithm of how many slices were
-# looked at: a slice by chance in one table of a hundred and fifty.
+# What the log-likelihood ratio of a slice, in units of its noise, must have beyond the logarithm of how many slices
+# were looked at: a slice by chance in one table of a hundred and fifty.
 _EVIDENCE = 5.0
 # Standard deviations of the whole's wander within which a movement of all is no movement.
 _WHOLE = 2.0
