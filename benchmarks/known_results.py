@@ -39,6 +39,7 @@ SIMPLER = {"factors": "matrix factorisation", "popularity": "popularity"}
 BROKEN = (7, 10)
 HOURS = ("playing_ms", "member_days")
 HOME = ("home_plays", "home_looks")
+AFTER_SEARCH = ("home_plays_after_search", "home_looks_after_search")
 SEARCH = ("search_plays", "searches")
 
 _P = RecommendParameters()
@@ -183,8 +184,9 @@ def staleness(worlds: Worlds) -> Iterator[tuple[str, ...]]:
 
 
 def coupling(worlds: Worlds) -> Iterator[tuple[str, ...]]:
-    """Rows of (days; plays a look on the home page, unified then siloed; plays a search, unified then siloed), each of
-    the world whose search log calls titles by others' ids on the days ``BROKEN`` against the sound one."""
+    """Rows of (days; plays a look on the home page, unified then siloed; the same at visits after a search of the day;
+    plays a search), each of the world whose search log calls titles by others' ids on the days ``BROKEN`` against the
+    sound one."""
     first, end = BROKEN
     weeks = (end + 6) // 7 * 7
     for name, low, high in (
@@ -193,7 +195,7 @@ def coupling(worlds: Worlds) -> Iterator[tuple[str, ...]]:
         (f"{weeks} to {worlds.days - 1}: trained on", weeks, worlds.days),
     ):
         row = [name]
-        for measure in (HOME, SEARCH):
+        for measure in (HOME, AFTER_SEARCH, SEARCH):
             for switch in ("unified", "siloed"):
                 sound, broken = (
                     frame.filter(pl.col("day").is_between(low, high, closed="left"))
@@ -237,7 +239,7 @@ def _parts(worlds: Worlds, dense: int) -> Iterator[tuple[str, Sequence[str], Ite
     home = ("plays a look at home: unified", "siloed")
     yield (
         "A log of searches that calls each title by another's id for three days, against a sound one:",
-        ("days", *home, "plays a search: unified", "siloed"),
+        ("days", *home, "after a search that day: unified", "siloed", "plays a search: unified", "siloed"),
         coupling(worlds),
     )
     yield (

@@ -101,6 +101,10 @@ def _sums(world: World, band: Ints, member: Ints, found: Browse) -> dict[str, Fl
     weight, group = world.members.weight[member].astype(np.float64), world.members.replicate[member]
     played = found.chosen >= 0
     asked = found.asked >= 0
+    before = np.cumsum(asked) - asked  # searches of the day's visits before this one, of whichever member
+    first = np.flatnonzero(np.r_[True, member[1:] != member[:-1]])[: member.size]
+    is_after = before > np.repeat(before[first], np.diff(np.r_[first, member.size]))
+    home = (found.surface == HOME) & played
     looked = (found.surface != CONTINUE) & played
     values: dict[str, npt.NDArray[Any]] = {
         "visits": np.ones(member.size),
@@ -109,7 +113,9 @@ def _sums(world: World, band: Ints, member: Ints, found: Browse) -> dict[str, Fl
         "rec_playing_ms": found.watch_ms * found.is_rec_driven,
         "home_visits": found.examined > 0,
         "home_looks": found.examined,
-        "home_plays": (found.surface == HOME) & played,
+        "home_plays": home,
+        "home_looks_after_search": found.examined * is_after,
+        "home_plays_after_search": home & is_after,
         "searches": asked,
         "search_plays": (found.surface == SEARCH) & played,
         "finds": looked,
