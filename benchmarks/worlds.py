@@ -101,7 +101,9 @@ def _sums(world: World, band: Ints, member: Ints, found: Browse) -> dict[str, Fl
     weight, group = world.members.weight[member].astype(np.float64), world.members.replicate[member]
     played = found.chosen >= 0
     asked = found.asked >= 0
-    before = np.cumsum(asked) - asked  # searches of the day's visits before this one, of whichever member
+    before: Ints = (
+        np.cumsum(asked) - asked
+    )  # searches of the day's visits before this one, of whichever member
     first = np.flatnonzero(np.r_[True, member[1:] != member[:-1]])[: member.size]
     is_after = before > np.repeat(before[first], np.diff(np.r_[first, member.size]))
     home = (found.surface == HOME) & played
