@@ -28,6 +28,8 @@ from synthetic import emulator
 from synthetic.places import make_places
 from synthetic.scenario import IncidentSpec, Scenario, load_scenario
 
+__all__ = ["surges"]
+
 _FORESEEN = {"low": ("5 % quantile", 0.05), "median": ("median", 0.5), "high": ("95 % quantile", 0.95)}
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 MINUTES, RAMP_MINUTES = 90, 10
@@ -40,11 +42,12 @@ def main() -> None:
     options.add_argument("--seeds", type=int, nargs="+", default=[7_001, 7_002, 7_003])
     options.add_argument("--panel", type=int, default=200)
     given = options.parse_args()
-    rows = pl.DataFrame([row for seed in given.seeds for row in _of_seed(seed, given.panel)])
+    rows = pl.DataFrame([row for seed in given.seeds for row in surges(seed, given.panel)])
     print(_page(rows, given.seeds))
 
 
-def _of_seed(seed: int, panel: int) -> Iterator[dict[str, Any]]:
+def surges(seed: int, panel: int) -> Iterator[dict[str, Any]]:
+    """A row a level and region: the surge as a share of members, sites and full sites, exchanges, and the order."""
     base = load_scenario(None, panel=panel, days=2, titles=1_000, seed=seed)
     second_ms = base.start_ts_ms + DAY_MS
     (quiet,) = emulator.run(base.model_copy(update={"incident": ()}), partitions=1)
