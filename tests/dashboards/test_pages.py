@@ -285,6 +285,13 @@ def test_an_objective_by_its_name(show: Open, emulated: Path) -> None:
     assert "0 of 0" in app.table[-1].value["caught"].to_list()
 
 
+def test_an_alert_links_to_its_objective(show: Open, emulated: Path) -> None:
+    app = drawn(show(emulated, "objectives", objective="start-failures"))
+    assert "› start-failures ·" in words(app)
+    app.segmented_control(key="objective").set_value("home-page-latency").run()
+    assert "home-page-latency" in app.query_params["objective"]
+
+
 def test_the_price_moves_the_break_even(show: Open, emulated: Path) -> None:
     app = drawn(show(emulated, "economics"))
     free = next(m.value for m in app.markdown if m.value.startswith("lean"))
