@@ -21,7 +21,7 @@ from scipy import stats
 
 from metrics.errors import InputError, did_you_mean
 
-__all__ = ["SurrogateIndex", "agreement", "effects", "fit"]
+__all__ = ["SurrogateIndex", "agreement", "effects", "finite", "fit"]
 
 _Array = np.ndarray[Any, Any]
 
@@ -59,7 +59,7 @@ def fit(history: pl.DataFrame, outcome: str, surrogates: Sequence[str]) -> Surro
     if not surrogates:
         raise InputError("no surrogate", mend="name at least one early outcome")
     design = _design(history, surrogates)
-    y = _numbers(history, outcome)
+    y = finite(history, outcome)
     if len(y) < _LEAST_A_TERM * design.shape[1]:
         raise InputError(
             f"{len(y)} members for {len(surrogates)} surrogates",
@@ -118,7 +118,7 @@ def effects(
         row: dict[str, Any] = {"arm": name, "n": part.height}
         row |= _told("", index.predict(part).to_numpy(), index.predict(base).to_numpy(), of_history)
         if outcome is not None:
-            row |= _told("direct", _numbers(part, outcome), _numbers(base, outcome), 0.0)
+            row |= _told("direct", finite(part, outcome), finite(base, outcome), 0.0)
         rows.append(row)
     return pl.DataFrame(rows)
 
@@ -212,10 +212,11 @@ def _correlation(effect: _Array, truth: _Array) -> dict[str, Any]:
 
 
 def _design(frame: pl.DataFrame, surrogates: Sequence[str]) -> _Array:
-    return np.column_stack([np.ones(frame.height), *(_numbers(frame, name) for name in surrogates)])
+    return np.column_stack([np.ones(frame.height), *(finite(frame, name) for name in surrogates)])
 
 
-def _numbers(frame: pl.DataFrame, name: str) -> _Array:
+def finite(frame: pl.DataFrame, name: str) -> _Array:
+    """A column as finite numbers; anything else is refused."""
     _known(frame, name)
     numbers = frame[name].cast(pl.Float64, strict=False)
     bad = (numbers.is_null() | ~numbers.is_finite()).fill_null(value=True)
