@@ -21,11 +21,21 @@ from scipy import stats
 
 from metrics.errors import InputError, did_you_mean
 
-__all__ = ["SurrogateIndex", "agreement", "effects", "finite", "fit"]
+__all__ = [
+    "Calibration",
+    "SurrogateIndex",
+    "agreement",
+    "calibrate",
+    "calibrated",
+    "effects",
+    "finite",
+    "fit",
+]
 
 _Array = np.ndarray[Any, Any]
 
 _LEAST_A_TERM = 20  # members of the history a term of the regression
+_LEAST_EXPERIMENTS = 10
 _Z = float(stats.norm.ppf(0.975))
 _RESAMPLES, _SEED = 2_000, 20_260_401
 
@@ -121,6 +131,55 @@ def effects(
             row |= _told("direct", finite(part, outcome), finite(base, outcome), 0.0)
         rows.append(row)
     return pl.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the effect on the outcome is, given that on the index: ``slope`` times it, with standard deviation
+    ``spread``, as it was in ``experiments`` of the past."""
+
+    slope: float
+    spread: float
+    experiments: int
+
+
+def calibrate(past: pl.DataFrame) -> Calibration:
+    """How far the index stood for the outcome in ``past`` experiments: a row each, ``effect, low, high, direct,
+    direct_low, direct_high``.
+
+    By moments. Both effects of an experiment are of the same units, and the index is a projection of the outcome, so
+    that the sampling error of their difference has the difference of their variances, and hangs together with that of
+    the index not at all.
+
+    Raises :class:`~metrics.errors.InputError` for fewer than ten experiments, or where none moved the index.
+    """
+    if past.height < _LEAST_EXPERIMENTS:
+        raise InputError(
+            f"{past.height} past experiments", mend=f"give {_LEAST_EXPERIMENTS} or more to calibrate on"
+        )
+    effect, direct = finite(past, "effect"), finite(past, "direct")
+    error, of_direct = (
+        ((finite(past, f"{side}high") - finite(past, f"{side}low")) / (2 * _Z)) ** 2
+        for side in ("", "direct_")
+    )
+    moved = float((effect**2).sum() - error.sum())
+    if moved <= 0:
+        raise InputError("no past experiment moved the index beyond its error", mend="give larger ones")
+    rest = direct - effect
+    slope = float((rest * effect).sum()) / moved
+    left = ((rest - slope * effect) ** 2).mean() - (of_direct - error).mean() - slope**2 * error.mean()
+    return Calibration(1 + slope, float(np.sqrt(max(left, 0.0))), past.height)
+
+
+def calibrated(found: pl.DataFrame, by: Calibration) -> pl.DataFrame:
+    """Effects on the index told as effects on the outcome: ``effect, low, high, p`` with the doubt of the stand-in."""
+    half = (pl.col("high") - pl.col("low")) / 2
+    told = found.with_columns(
+        effect=by.slope * pl.col("effect"), half=((by.slope * half) ** 2 + (_Z * by.spread) ** 2).sqrt()
+    )
+    z = (_Z * told["effect"].abs() / told["half"]).fill_nan(0.0).to_numpy()
+    ends = {"low": pl.col("effect") - pl.col("half"), "high": pl.col("effect") + pl.col("half")}
+    return told.with_columns(**ends, p=pl.Series(2 * stats.norm.sf(z))).drop("half")
 
 
 def agreement(experiments: pl.DataFrame, *, false_launches: float = 0.05) -> pl.DataFrame:

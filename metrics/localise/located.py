@@ -23,8 +23,8 @@ def score(trials: pl.DataFrame, estimator: str = "localise") -> pl.DataFrame:
     cases_count, unit``.
 
     ``trials``: looks as :func:`~metrics.localise.visibility.seen` has them, with ``seed, incident_id, kind`` and
-    ``level``. An incident is localised at a look whose answer names slices that hold four fifths of the stalling viewers
-    reached and are four fifths of viewers reached. ``located_<n>_minutes`` are shares of incidents;
+    ``level``. An incident is localised at a look whose answer names slices that hold four fifths of the stalling
+    viewers reached and are four fifths of viewers reached. ``located_<n>_minutes`` are shares of incidents;
     ``minutes_to_locate`` the median, absent where fewer than half are ever localised; ``precision`` (of what was named)
     and ``recall`` are means at the last look; ``false_named`` the share of looks at calm spans at which a slice was
     named; ``own over opaque`` the difference of shares on the same incidents. Intervals are 95 %: Wilson's of shares,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,11 @@ _DAY_MS = 86_400_000
 )
 @click.option("--arm", default="arm", show_default=True, help="The column of arms in FILE.")
 @click.option("--control", help="The arm that the others are compared with.")
+@click.option(
+    "--past",
+    type=click.Path(path_type=Path),
+    help="Past experiments, as `launches` takes them: effects are told as those of the outcome, with that doubt.",
+)
 @click.option("--experiment", help="Without FILE: an experiment of the lake.")
 @click.option(
     "--days", type=click.IntRange(1), default=14, show_default=True, help="Days of the proxy, of a lake."
@@ -50,6 +56,7 @@ def surrogate(
     surrogates: tuple[str, ...],
     arm: str,
     control: str | None,
+    past: Path | None,
     experiment: str | None,
     days: int,
     horizon: int,
@@ -62,7 +69,7 @@ def surrogate(
     of the lake, who are still members --horizon days on, by their first --days; with --experiment, its arms. Intervals
     hold sampling, not that the early outcomes may be the wrong stand-in: `launches` says how often they are.
     """
-    from metrics.surrogates import effects, fit
+    from metrics.surrogates import calibrate, calibrated, effects, fit
 
     if units is not None:
         if history is None or outcome is None or not surrogates or control is None:
@@ -77,7 +84,11 @@ def surrogate(
         from metrics.lake import Lake
 
         index, found, later = _of_lake(Lake.open(lake_path), experiment, days, horizon)
+    calibration = calibrate(_numbers(past)) if past is not None else None
+    if calibration is not None and found is not None:
+        found = calibrated(found, calibration)
     plain: dict[str, Any] = {
+        "calibration": None if calibration is None else asdict(calibration),
         "outcome": index.outcome,
         "members": index.members,
         "r2": index.r2,
@@ -140,6 +151,18 @@ def launches(path: Path, false_launches: float, as_json: bool) -> None:
             f"{row['measure']:>26}  {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}), "
             f"{row['cases_count']} cases"
         )
+
+
+def _numbers(path: Path) -> pl.DataFrame:
+    """Experiments of a file: the columns that are known of them, as finite numbers."""
+    import polars as pl
+
+    from metrics.surrogates import finite
+
+    frame = read_texts(path)
+    wanted = ["effect", "low", "high", "direct", "direct_low", "direct_high", "truth"]
+    names = [name for name in wanted if name in frame.columns or name in wanted[:3]]
+    return pl.DataFrame({name: finite(frame, name) for name in names})
 
 
 def _of_lake(
