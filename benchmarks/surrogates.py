@@ -65,7 +65,7 @@ def score_rows(frame: pl.DataFrame) -> pl.DataFrame:
     }
     return pl.concat(
         agreement(part).select(
-            pl.lit("surrogate index, 14 days for 63").alias("estimator"), pl.lit(name).alias("case_set"), pl.all(),
+            pl.lit("surrogates").alias("estimator"), pl.lit(name).alias("case_set"), pl.all(),
             pl.lit("ratio").alias("unit"),
         )
         for name, part in sets.items()
@@ -103,7 +103,8 @@ def treatment(rng: np.random.Generator) -> Treatment:
     moves = rng.permutation(3)[: 1 + (rng.random() < 1 / 3)]
     size = np.zeros(3)
     size[moves] = rng.normal(0, [1.0, 3.0, 2.0])[moves] * scale
-    return Treatment(*size.tolist(), course=str(rng.choice(COURSES, p=[0.5, 0.25, 0.25])))
+    hours, stalls, pleasure = size.tolist()
+    return Treatment(hours, stalls, pleasure, str(rng.choice(COURSES, p=[0.5, 0.25, 0.25])))
 
 
 def members(rng: np.random.Generator, n: int, what: Treatment, *, base: float = -4.1) -> pl.DataFrame:

@@ -20,6 +20,7 @@ import polars as pl
 from scipy import stats
 
 from metrics.errors import InputError, did_you_mean
+from metrics.intervals import CONFIDENCE
 
 __all__ = [
     "Calibration",
@@ -184,7 +185,7 @@ def calibrated(found: pl.DataFrame, by: Calibration) -> pl.DataFrame:
 
 def agreement(experiments: pl.DataFrame, *, false_launches: float = 0.05) -> pl.DataFrame:
     """How far decisions on the index are those on the outcome, over past experiments: ``measure, value, low, high,
-    cases_count``, with 95 % intervals (Wilson's of shares, bootstrapped of the rest).
+    cases_count``, with 90 % intervals (Wilson's of shares, bootstrapped of the rest).
 
     ``experiments``: ``effect, low, high`` of the index, ``direct, direct_low, direct_high`` of the outcome where it was
     waited for, and ``truth`` where the true effect is known (both nullable as whole columns). An experiment is launched
@@ -255,7 +256,7 @@ def _share(measure: str, which: _Array) -> dict[str, Any]:
     n = len(which)
     if not n:
         return {"measure": measure, "value": None, "low": None, "high": None, "cases_count": 0}
-    low, high = proportion_confint(int(which.sum()), n, method="wilson")
+    low, high = proportion_confint(int(which.sum()), n, 1 - CONFIDENCE, method="wilson")
     return {
         "measure": measure, "value": float(which.mean()), "low": float(low), "high": float(high), "cases_count": n
     }  # fmt: skip
@@ -265,7 +266,7 @@ def _correlation(effect: _Array, truth: _Array) -> dict[str, Any]:
     row: dict[str, Any] = {"measure": "correlation", "value": None, "low": None, "high": None}
     if len(truth) >= 3 and np.ptp(effect) > 0 and np.ptp(truth) > 0:
         found = stats.pearsonr(effect, truth)
-        ends = found.confidence_interval(method=stats.BootstrapMethod(_RESAMPLES, rng=_SEED))
+        ends = found.confidence_interval(CONFIDENCE, method=stats.BootstrapMethod(_RESAMPLES, rng=_SEED))
         row |= {"value": float(found.statistic), "low": float(ends.low), "high": float(ends.high)}
     return row | {"cases_count": len(truth)}
 

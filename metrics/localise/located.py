@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from metrics.intervals import CONFIDENCE
 from metrics.localise.leaves import Floats
 
 __all__ = ["score"]
@@ -16,9 +17,10 @@ __all__ = ["score"]
 _LOCATED = 0.8
 _TOLD = (10, 30, 60, 120)  # minutes after which shares are told
 _RESAMPLES, _SEED = 2_000, 20_260_401
+_TAIL = (1 - CONFIDENCE) / 2
 
 
-def score(trials: pl.DataFrame, estimator: str = "localise") -> pl.DataFrame:
+def score(trials: pl.DataFrame, estimator: str = "visibility") -> pl.DataFrame:
     """What was localised, as rows of the table ``score``: ``estimator, case_set, measure, value, low, high,
     cases_count, unit``.
 
@@ -27,7 +29,7 @@ def score(trials: pl.DataFrame, estimator: str = "localise") -> pl.DataFrame:
     viewers reached and are four fifths of viewers reached. ``located_<n>_minutes`` are shares of incidents;
     ``minutes_to_locate`` the median, absent where fewer than half are ever localised; ``precision`` (of what was named)
     and ``recall`` are means at the last look; ``false_named`` the share of looks at calm spans at which a slice was
-    named; ``own over opaque`` the difference of shares on the same incidents. Intervals are 95 %: Wilson's of shares,
+    named; ``own over opaque`` the difference of shares on the same incidents. Intervals are 90 %: Wilson's of shares,
     bootstrapped over incidents else.
     """
     keys = ["seed", "incident_id", "view"]
@@ -90,7 +92,7 @@ def _share(which: NDArray[np.bool_]) -> dict[str, object]:
 
     if not which.size:
         return {"value": None, "low": None, "high": None, "cases_count": 0}
-    low, high = proportion_confint(int(which.sum()), which.size, method="wilson")
+    low, high = proportion_confint(int(which.sum()), which.size, 1 - CONFIDENCE, method="wilson")
     return {"value": float(which.mean()), "low": float(low), "high": float(high), "cases_count": which.size}
 
 
@@ -100,6 +102,6 @@ def _bootstrapped(values: Floats, statistic: Callable[..., Any]) -> dict[str, ob
         return {"value": None, "low": None, "high": None, "cases_count": 0}
     rows = np.random.Generator(np.random.Philox(_SEED)).integers(0, values.size, (_RESAMPLES, values.size))
     again = np.sort(statistic(values[rows], axis=1))
-    ends = statistic(values), again[int(0.025 * _RESAMPLES)], again[int(0.975 * _RESAMPLES)]
+    ends = statistic(values), again[int(_TAIL * _RESAMPLES)], again[int((1 - _TAIL) * _RESAMPLES)]
     value, low, high = (float(end) if np.isfinite(end) else None for end in ends)
     return {"value": value, "low": low, "high": high, "cases_count": values.size}

@@ -79,7 +79,8 @@ def surrogate(
         index = fit(read_texts(history), outcome, surrogates)
         frame = read_texts(units)
         known = outcome if outcome in frame.columns else None
-        found, later = effects(frame, index, arm=arm, control=control, outcome=known), None
+        found: pl.DataFrame | None = effects(frame, index, arm=arm, control=control, outcome=known)
+        later = None
     else:
         from metrics.lake import Lake
 

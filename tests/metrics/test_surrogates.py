@@ -10,7 +10,7 @@ from benchmarks.surrogates import SURROGATES, Treatment, experiments, members
 from metrics.early import OUTCOME, early_and_late
 from metrics.early import SURROGATES as EARLY
 from metrics.errors import InputError
-from metrics.surrogates import agreement, effects, fit
+from metrics.surrogates import agreement, calibrate, calibrated, effects, fit
 from tests.metrics.rows import APRIL_MS, DAY_MS, rows, session
 from tests.metrics.test_hazards import memberships
 
@@ -115,6 +115,31 @@ def test_a_treatment_of_nothing_moves_nobody() -> None:
     better = members(np.random.default_rng(3), 5_000, Treatment(hours=1.0))
     assert better["is_member_late"].sum() > one["is_member_late"].sum()
     assert set(SURROGATES) < set(one.columns)
+
+
+def test_a_calibration_finds_the_slope_and_the_spread_and_its_intervals_hold() -> None:
+    """The outcome moves twice as far as the index, and by chance of its own."""
+    draw = np.random.default_rng(7)
+    n = 4_000
+    true_index, chance = draw.normal(0, 1.0, n), draw.normal(0, 0.5, n)
+    truth = 2 * true_index + chance
+    of_index = draw.normal(0, 0.3, n)
+    effect, direct = true_index + of_index, truth + of_index + draw.normal(0, 0.6, n)
+    reach, far = 1.96 * 0.3, 1.96 * np.hypot(0.3, 0.6)
+    frame = pl.DataFrame({"effect": effect, "direct": direct, "truth": truth}).with_columns(
+        low=pl.col("effect") - reach, high=pl.col("effect") + reach,
+        direct_low=pl.col("direct") - far, direct_high=pl.col("direct") + far,
+    )  # fmt: skip
+    by = calibrate(frame[: n // 2])
+    assert by.slope == pytest.approx(2.0, abs=0.08)
+    assert by.spread == pytest.approx(0.5, abs=0.1)
+    told = calibrated(frame[n // 2 :], by)
+    held = ((told["low"] <= told["truth"]) & (told["high"] >= told["truth"])).mean()
+    assert held == pytest.approx(0.95, abs=0.02)
+    with pytest.raises(InputError, match="9 past experiments"):
+        calibrate(frame[:9])
+    with pytest.raises(InputError, match="no past experiment moved the index"):
+        calibrate(frame[:20].with_columns(effect=pl.lit(0.0)))
 
 
 @pytest.mark.parametrize(
