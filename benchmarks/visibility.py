@@ -23,7 +23,7 @@ def rows() -> list[Row]:
     )
     return [
         Row(
-            f"{row['case_set']}: {row['measure'].replace('_', ' ')}",
+            f"{row['estimator']}, {row['case_set']}: {row['measure'].replace('_', ' ')}",
             f"{row['value']:.0%} ({row['low']:.0%} to {row['high']:.0%})",
             "cases",
             str(row["cases_count"]),

@@ -181,6 +181,7 @@ def localise(worlds: int, seed: int, days: int, subscribers: int, as_json: bool)
     for row in found.iter_rows(named=True):
         low, high = ("never" if row[end] is None else f"{row[end]:.2f}" for end in ("low", "high"))
         click.echo(
-            f"{row['case_set']:<44} {row['measure']:<20} {row['value']:>7.2f} ({low} to {high}), "
+            f"{row['estimator']:<22} {row['case_set']:<28} {row['measure']:<26} {row['value']:>7.2f} "
+            f"({low} to {high}), "
             f"{row['cases_count']} cases"
         )

@@ -128,12 +128,14 @@ def test_trials_add_up() -> None:
         columns,
         orient="row",
     )
-    found = {(row["case_set"], row["measure"]): row for row in score(frame).iter_rows(named=True)}
-    own, opaque = "lived at one site, own", "lived at one site, opaque"
-    assert found[own, "located_10_minutes"]["value"] == 0.5
-    assert found[opaque, "located_10_minutes"]["value"] == 0.0
-    assert found[opaque, "precision"]["value"] == 0.4
-    assert found["lived at one site, own over opaque", "located_10_minutes"]["value"] == 0.5
-    assert found["calm, own", "false_named"]["value"] == 0.25
-    assert (own, "minutes_to_locate") not in found  # half were never found
+    found = {
+        (row["estimator"], row["case_set"], row["measure"]): row for row in score(frame).iter_rows(named=True)
+    }
+    own, opaque = ("visibility", "lived at one site"), ("visibility/opaque", "lived at one site")
+    assert found[*own, "located_10_minutes"]["value"] == 0.5
+    assert found[*opaque, "located_10_minutes"]["value"] == 0.0
+    assert found[*opaque, "precision"]["value"] == 0.4
+    assert found[*own, "located_10_minutes_more"]["value"] == 0.5
+    assert found["visibility", "calm", "false_named"]["value"] == 0.25
+    assert (*own, "minutes_to_locate") not in found  # half were never found
     assert score(frame.clear()).is_empty()
