@@ -193,7 +193,7 @@ def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:
     period, window = looked.filters.period, looked.window
     first = max(window.start_ts_ms - DAY_MS, period.start_ts_ms)
     last = min(window.end_ts_ms + DAY_MS, period.end_ts_ms) - 1
-    days = ",".join(str(datetime.fromtimestamp(ts_ms / 1000, UTC).date()) for ts_ms in (first, last))
+    days = [str(datetime.fromtimestamp(ts_ms / 1000, UTC).date()) for ts_ms in (first, last)]
     query: dict[str, Any] = {
         "metric": looked.metric.title, "period": "dates", "dates": days, "lens": "Distribution",
     }  # fmt: skip
