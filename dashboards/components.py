@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from dataclasses import replace
+from functools import wraps
+from typing import Any, Literal
 
+import pandas  # noqa: F401  (Plotly looks for it half-imported where parts that are drawn at once both import it)
 import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
 from cost_model.report.numbers import count
-from dashboards.charts import Palette, palette
-from dashboards.context import Filters, Span
+from dashboards.charts import Palette, palette, sparkline
+from dashboards.context import Filters, Span, lake_path
+from dashboards.filters import renewed
 from dashboards.formats import change, day, instant, written
 from dashboards.queries import Source
 from metrics.catalog import get_metric
+from metrics.errors import PlayheadError
+from metrics.lake import Lake
 from metrics.metric import Metric
 
 DeltaColor = Literal["normal", "inverse", "off"]
 
-__all__ = ["card", "chart", "colours", "empty_lake", "footer", "missing", "tile", "view", "wordmark"]
+__all__ = [
+    "card", "chart", "colours", "drawn", "footer", "guarded", "live", "missing", "part", "tile", "view", "wordmark",
+]  # fmt: skip
 
+_LIVE = "5s"
 _MODEBAR = {
     "displaylogo": False,
     "displayModeBar": "hover",
@@ -42,6 +52,60 @@ def colours() -> Palette:
 
 
 @contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """What goes wrong within is one line to the reader: what, and the mend. No trace, and no path of the machine."""
+    try:
+        yield
+    except PlayheadError as error:
+        said = " ".join(f"{error.what}. {error.mend}".split()).strip()
+        for path in {str(lake_path()), str(lake_path().absolute())}:
+            said = said.replace(path, "LAKE") if "/" in path else said
+        st.error(said, title="This lake cannot be read", icon=":material/error:")
+    except Exception:
+        # A fault of ours: the reader gets one line, whoever runs the server gets the trace.
+        logging.getLogger("playhead").exception("%s failed", what)
+        st.error(
+            "The terminal that serves the dashboard has the details.",
+            title=f"{what} could not be drawn",
+            icon=":material/error:",
+        )
+
+
+def part(draw: Callable[..., None]) -> Callable[..., None]:
+    """A part of a page that is drawn beside the others, and again by itself when a widget in it is moved."""
+
+    @st.fragment(parallel=True)
+    @wraps(draw)
+    def drawn_apart(*args: Any) -> None:
+        with guarded(draw.__name__.replace("_", " ").capitalize()):
+            draw(*args)
+
+    return drawn_apart
+
+
+def live(draw: Callable[[], None]) -> Callable[[], None]:
+    """A part of a page that, while the reader wants it live, looks at the lake again every few seconds.
+
+    Only what has changed is drawn anew, so nothing flickers; a lake that has not moved on costs a look at its log.
+    """
+
+    @st.fragment(run_every=_LIVE if st.session_state.get("live") else None)
+    @wraps(draw)
+    def drawn_again() -> None:
+        with guarded(draw.__name__.capitalize()):
+            source, filters = view()
+            version = Lake.open(source.path).version()
+            if version != source.version:
+                source = replace(source, version=version)
+                span = source.span() or st.session_state["_span"]
+                st.session_state["_span"] = span
+                st.session_state["_view"] = (source, renewed(filters, span))
+            draw()
+
+    return drawn_again
+
+
+@contextmanager
 def card(title: str, note: str = "", *, help: str | None = None) -> Iterator[None]:  # noqa: A002
     """A bordered section under a quiet title."""
     with st.container(border=True, height="stretch"):
@@ -55,10 +119,11 @@ def tile(
     before: float | None,
     daily: Sequence[float | None],
     *,
+    daily_before: Sequence[float | None] = (),
     interval: tuple[float | None, float | None] = (None, None),
     note: str = "",
 ) -> None:
-    """A metric: value, change against the period before, whether it keeps its limit, its days as a line."""
+    """A metric: value, change against the period before, whether it keeps its limit, its days beside those before."""
     metric = get_metric(name)
     low, high = interval
     # Ends that coincide are a panel too small to differ from itself, not certainty.
@@ -76,10 +141,12 @@ def tile(
             delta_color=colour,
             delta_description=spread or None,
             help=f"{metric.about} Unit: {metric.unit}. Source: {metric.source or 'catalogue'}.",
-            chart_data=[value for value in daily if value is not None] or None,
         )
         words = " · ".join(part for part in (_promise(metric, now), note and f":gray[{note}]") if part)
         st.markdown(f":small[{words or f':gray[{metric.unit}]'}]")
+        days = f"{metric.title} by day, {written(metric, now)} over the period"
+        if line := sparkline(daily, colours(), before=daily_before, limit=metric.limit, alt=days):
+            st.html(line)
 
 
 def _promise(metric: Metric, value: float | None) -> str:
@@ -113,9 +180,13 @@ def chart(
         st.plotly_chart(
             figure, key=key, theme=None, config=_MODEBAR, alt=alt, on_select=on_select, selection_mode=selects
         )
-    words, button = st.columns([6, 1], vertical_alignment="center")
-    words.caption(caption or alt)
-    with button.container(horizontal=True, horizontal_alignment="right"):
+    _told(caption or alt, data, key)
+
+
+def _told(words: str, data: pl.DataFrame, key: str) -> None:
+    left, right = st.columns([6, 1], vertical_alignment="center")
+    left.caption(words)
+    with right.container(horizontal=True, horizontal_alignment="right"):
         st.download_button(
             "CSV",
             lambda: data.write_csv().encode(),
@@ -126,6 +197,12 @@ def chart(
             key=f"{key}-csv",
             on_click="ignore",
         )
+
+
+def drawn(markup: str, alt: str, data: pl.DataFrame, *, key: str, caption: str = "") -> None:
+    """A drawing that needs no library of charts: its text alternative is in it, its data can be taken away."""
+    st.html(markup)
+    _told(caption or alt, data, key)
 
 
 def wordmark(palette: Palette) -> str:
@@ -165,16 +242,3 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
         label="Definitions" + (f": {titles}" if titles else ""),
         icon=":material/menu_book:",
     )
-
-
-def empty_lake() -> None:
-    """A lake without sessions: two ways forward."""
-    st.header("No sessions here yet")
-    st.markdown("The lake has no playback sessions. There are two ways forward:")
-    left, right = st.columns(2)
-    with left, card("Look around first"):
-        st.markdown("Simulate a quarter of an emulated streaming service, about two minutes.")
-        st.code("playhead demo", language="bash")
-    with right, card("Bring your own telemetry"):
-        st.markdown("CMCD or access logs from a CDN, as they are; bad lines are set aside and counted.")
-        st.code("playhead ingest cmcd access.log.gz", language="bash")

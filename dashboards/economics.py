@@ -1,17 +1,23 @@
-"""Break-even and payback at the settings of the page's sliders, cached by those settings alone."""
+"""Break-even, payback and capacity at the settings of the page's sliders, cached by those settings alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import streamlit as st
 
+from cost_model.capacity import Capacity, capacity
 from cost_model.cdn import Breakeven, Policy, breakeven
 from cost_model.encoding import Delivery, Payback, payback
 from cost_model.rates import load
+from cost_model.standing import planned
 from cost_model.statement import CURVE_PRICES
+from cost_model.uncertainty import Interval
 
-__all__ = ["CURVE", "break_even", "pay_back"]
+__all__ = ["CURVE", "Everywhere", "av1_everywhere", "break_even", "loaded", "pay_back"]
 
 Given = tuple[tuple[str, float], ...]
 
@@ -44,6 +50,48 @@ def pay_back(
     fixed = _with_price(given, price_usd_per_gb)
     day = datetime.now(UTC).date()
     return payback(load(), day, delivery=delivery, given=fixed, at_subscribers=at_subscribers, draws=_DRAWS)
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def loaded(concurrent: float, subscribers: float, policy: Policy) -> Capacity:
+    """:func:`cost_model.capacity.capacity` of a service planned for ``subscribers``, by the shipped rates of today."""
+    standing = planned(load(), datetime.now(UTC).date(), subscribers, policy=policy, draws=_DRAWS)
+    found = capacity(standing, concurrent)
+    # What a resource's load is made of is code, which no cache keeps; its figures are in the rows.
+    return Capacity(found.concurrent, replace(standing, resources=()), found.rows, found.places)
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """What AV1 for every hour that has none yet would do to margin: USD a stream hour of all, and a year."""
+
+    hours_ratio: float
+    gb_per_hour: float
+    usd_per_hour: Interval
+    usd_per_year: Interval
+
+
+def av1_everywhere(
+    by_codec: Sequence[Mapping[str, Any]], saving_ratio: float, usd_per_gb: Interval, days: int
+) -> Everywhere | None:
+    """The gain in margin if every hour without AV1 had it: bytes it would save times what a byte is worth.
+
+    ``margin = Σ hours without AV1 / Σ hours · GB an hour of those · saving · USD a GB at the margin``. A ceiling: it
+    takes every device to decode AV1, and leaves out what encoding costs, which payback counts. None where nothing is
+    without it.
+    """
+    told = [row for row in by_codec if row["codec"] and row["hours"]]
+    rest = [row for row in told if not str(row["codec"]).startswith("av1")]
+    hours, without = (sum(float(row["hours"]) for row in rows) for rows in (told, rest))
+    if not without:
+        return None
+    saved = sum(float(row["gb"]) for row in rest) * saving_ratio
+    each, year = saved / hours, saved * 365 / days
+
+    def times(factor: float) -> Interval:
+        return Interval(factor * usd_per_gb.low, factor * usd_per_gb.median, factor * usd_per_gb.high)
+
+    return Everywhere(without / hours, each, times(each), times(year))
 
 
 def _with_price(given: Given, price_usd_per_gb: float | None) -> dict[str, float]:

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboards.context import FILTERS, PRESETS, Filters, Span, period_of
 from dashboards.formats import day, escaped, named
 
-__all__ = ["filter_row"]
+__all__ = ["filter_row", "renewed"]
 
 _SHOWN = {"isp": "ISP", "cdn": "CDN"}
 
@@ -23,7 +23,7 @@ def filter_row(span: Span, options: dict[str, list[str]], page: str) -> Filters:
     """
     _keep_address(page)
     where: dict[str, list[str]] = {}
-    with st.container(horizontal=True, gap="xsmall"):
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         preset = _chosen("period") or ["30d"]
         dates = tuple(sorted(_dates(_chosen("dates"))))
         period = period_of(preset[0], dates, span)
@@ -58,10 +58,24 @@ def filter_row(span: Span, options: dict[str, list[str]], page: str) -> Filters:
             values = options.get(name, [])
             if len(values) > 1:
                 where[name] = _dimension(name, values)
+        st.toggle(
+            "Live",
+            key="live",
+            bind="query-params",
+            help="Look at the lake again every 5 s and renew the tiles.",
+        )
     filters = Filters.of(period, where, span, compare=compare)
     if compare and before is None:
         st.caption(f"Nothing to compare with: the lake begins on {day(span.first)}.")
     return filters
+
+
+def renewed(filters: Filters, span: Span) -> Filters:
+    """The same wish on a lake that has grown: a preset moves on with it, dates stay."""
+    state = st.session_state
+    period = period_of(state.get("period") or "30d", _as_dates(state.get("dates")), span)
+    where = {name: list(values) for name, values in filters.where}
+    return Filters.of(period, where, span, compare=state.get("compare", True))
 
 
 def _keep_address(page: str) -> None:
@@ -69,7 +83,7 @@ def _keep_address(page: str) -> None:
     if st.session_state.get("_page") == page:
         return
     st.session_state["_page"] = page
-    for key in ("period", "dates", "compare", *FILTERS):
+    for key in ("period", "dates", "compare", "live", *FILTERS):
         if key in st.session_state:
             st.session_state[key] = st.session_state[key]
 

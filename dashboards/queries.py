@@ -6,7 +6,9 @@ A cached answer is a small frame: rolled up by the lake's own engine, a row a gr
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,19 @@ import streamlit as st
 
 from alerts.evaluate import Evaluation, evaluate_all, kept_by
 from alerts.evaluation import Attained
-from alerts.policy import BurnPolicy, load_policies
+from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
 from dashboards.context import FILTERS, Period, Span, Where
+from dashboards.experiments import arms_of
 from dashboards.window import Window
 from metrics.catalog import get_metric
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
 from metrics.lake import Lake
 from metrics.ledger import Ledger, ledger
+from metrics.metric import Metric
+from metrics.period import DAY_MS
 from metrics.plan import BUCKET, check_dimensions
 from metrics.query import measure, survival
 from metrics.tree import explain
@@ -36,10 +41,14 @@ MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
 
 @dataclass(frozen=True)
 class Source:
-    """A lake at one version: the key of every cache, and the door to its figures."""
+    """A lake at one version and what its reader may see: the key of every cache, and the door to its figures.
+
+    What is in money is answered to readers with the role finance alone: nobody else's page holds it.
+    """
 
     path: str
     version: str
+    sees_finance: bool = True
 
     def measure(
         self,
@@ -51,24 +60,32 @@ class Source:
         grain: str | None = None,
         intervals: bool = False,
     ) -> pl.DataFrame:
-        """:func:`metrics.query.measure` over a period."""
-        return _measured(self, names, by, where, period.start_ts_ms, period.end_ts_ms, grain, intervals)
+        """:func:`metrics.query.measure` over a period; a figure in money is null to whom it is not shown."""
+        found = _measured(self, names, by, where, period.start_ts_ms, period.end_ts_ms, grain, intervals)
+        hidden = [name for name in names if not self.may_see(name)]
+        return blanked(found, hidden) if hidden else found
+
+    def may_see(self, metric: str) -> bool:
+        """Whether this reader may see ``metric``."""
+        return self.sees_finance or not is_finance(get_metric(metric))
 
     def contributions(self, metric: str, period: Period, versus: Period, where: Where) -> pl.DataFrame:
-        """What moved ``metric``, by region and part; empty where a period has no data."""
+        """What moved ``metric``, by region and part; empty where a period has no data, or its reader may not see it."""
+        if not self.may_see(metric):
+            return pl.DataFrame()
         return _contributions(self, metric, period, versus, where)
 
     def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
         """:func:`metrics.query.survival` over a period."""
         return _survived(self, name, where, period.start_ts_ms, period.end_ts_ms)
 
-    def experiments(self) -> list[str]:
-        """The experiments that members are assigned to."""
-        return _experiments(self)
+    def arms(self) -> pl.DataFrame:
+        """:func:`dashboards.experiments.arms_of` of the lake: no row where nobody is in an experiment."""
+        return _arms(self)
 
-    def compare(self, experiment: str, period: Period, where: Where) -> pl.DataFrame:
-        """:func:`metrics.experiment.compare` over a period, of the metrics that the slice can be cut by."""
-        return _compared(self, experiment, where, period.start_ts_ms, period.end_ts_ms)
+    def compare(self, experiment: str, start_ts_ms: int, end_ts_ms: int, where: Where) -> pl.DataFrame:
+        """:func:`metrics.experiment.compare` over a span, of the metrics that the slice can be cut by."""
+        return _compared(self, experiment, where, start_ts_ms, end_ts_ms)
 
     def ledger(self) -> Ledger:
         """Sessions in, counted, excluded by reason."""
@@ -104,20 +121,71 @@ class Source:
         return _rows(self)
 
     def artefact(self, name: str) -> Any:
-        """A JSON artefact of the lake; null where there is none that can be read."""
+        """A JSON artefact of the lake, without what its reader may not see; null where there is none to be read."""
+        if name in _FINANCE_FILES and not self.sees_finance:
+            return None
         try:
-            return json.loads(self.file(name).read_text(encoding="utf-8"))
+            found = json.loads(self.file(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
+        return found if self.sees_finance else without_money(found)
 
     def file(self, name: str) -> Path:
-        """Where an artefact would be."""
+        """Where an artefact would be. Raises for what the reader may not have."""
+        if not self.sees_finance and name in _FINANCE_FILES:
+            raise InputError("The report needs the role finance", mend="Ask whoever runs this server")
         return Path(self.path) / "artefacts" / name
+
+
+_FINANCE_FILES = frozenset({"economics.json", "charges.parquet", "report.html", "report.pdf", "report.xlsx"})
+
+
+def is_finance(metric: Metric) -> bool:
+    """Whether a metric is in money."""
+    return "USD" in metric.unit
+
+
+def blanked(measured: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """``measured`` with no figure of the metrics ``names``: their rows stand, and tell nothing of money."""
+    money = [name for name in ("value", "low", "high", "numerator") if name in measured.columns]
+    return measured.with_columns(pl.when(~pl.col("metric").is_in(names)).then(pl.col(money)))
+
+
+def without_money(found: Any) -> Any:
+    """A JSON document less every entry that has a unit in money.
+
+    >>> without_money({"effects": [{"unit": "USD/h", "effect": 1}, {"unit": "h", "effect": 2}]})
+    {'effects': [{'unit': 'h', 'effect': 2}]}
+    """
+    if isinstance(found, dict):
+        return {
+            name: without_money(value)
+            for name, value in found.items()
+            if not _is_money(value) and "usd" not in name.casefold()
+        }
+    if isinstance(found, list):
+        return [without_money(value) for value in found if not _is_money(value)]
+    return found
+
+
+def _is_money(value: Any) -> bool:
+    return isinstance(value, dict) and "usd" in str(value.get("unit", "")).casefold()
 
 
 def objectives() -> list[Objective]:
     """The contract's objectives that count events on the event clock."""
-    return [objective for objective in load() if isinstance(objective.indicator, CountRatio)]
+    return [objective for objective in _shipped() if isinstance(objective.indicator, CountRatio)]
+
+
+@cache
+def _shipped() -> tuple[Objective, ...]:
+    # Files of the package: they do not change while the server runs, and a page asks several times.
+    return tuple(load())
+
+
+@cache
+def _policies() -> dict[str, Policy]:
+    return dict(load_policies())
 
 
 def ratios_attained(measured: pl.DataFrame) -> list[Attained]:
@@ -128,7 +196,7 @@ def ratios_attained(measured: pl.DataFrame) -> list[Attained]:
     rows = {name: parts for name, *parts in measured.select("metric", "numerator", "denominator").rows()}
     return [
         attained(objective, *rows[objective.indicator.metric])
-        for objective in load()
+        for objective in _shipped()
         if isinstance(objective.indicator, RawRatio) and objective.indicator.metric in rows
     ]
 
@@ -163,9 +231,8 @@ def _survived(source: Source, name: str, where: Where, start_ts_ms: int, end_ts_
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
-def _experiments(source: Source) -> list[str]:
-    assigned = Lake.open(Path(source.path)).scan("assignment").select(pl.col("experiment").unique()).collect()
-    return sorted(assigned["experiment"].to_list())
+def _arms(source: Source) -> pl.DataFrame:
+    return arms_of(Lake.open(Path(source.path)).scan("assignment")).collect()
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -229,16 +296,14 @@ def _options(source: Source) -> dict[str, list[str]]:
 @st.cache_data(show_spinner=False, max_entries=32)
 def _evaluations(source: Source, where: Where, end_ts_ms: int | None) -> list[Evaluation]:
     try:
-        return evaluate_all(
-            objectives(), _minutes(source, where), policies=load_policies(), end_ts_ms=end_ts_ms
-        )
+        return evaluate_all(objectives(), _minutes(source, where), policies=_policies(), end_ts_ms=end_ts_ms)
     except InputError:
         return []
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _alerts(source: Source, where: Where, period: Period) -> list[Evaluation]:
-    policies = load_policies()
+    policies = _policies()
     # An alert looks back no further than its longest window.
     past = max(
         pair.long_ms
@@ -247,18 +312,25 @@ def _alerts(source: Source, where: Where, period: Period) -> list[Evaluation]:
         for pairs in policy.severities.values()
         for pair in pairs
     )
-    minutes = _minutes(source, where).filter(pl.col("ts_ms") >= period.start_ts_ms - past)
+    minutes = _minutes(source, where).filter(
+        (pl.col("ts_ms") >= period.start_ts_ms - past) & (pl.col("ts_ms") < period.end_ts_ms)
+    )
+    # Episodes are of the slice as a whole: its minutes are added up once, and not once an objective.
+    whole = _added_up(minutes, "ts_ms")
+    whole = whole.with_columns(pl.lit(None, pl.String).alias(name) for name in MINUTE_DIMENSIONS)
     try:
-        return evaluate_all(objectives(), minutes, policies=policies, end_ts_ms=period.end_ts_ms)
+        return evaluate_all(objectives(), whole, policies=policies, end_ts_ms=period.end_ts_ms)
     except InputError:
         return []
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _kept(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int, by: str) -> pl.DataFrame:
-    minutes = _minutes(source, where).filter(pl.col("ts_ms") >= start_ts_ms)
+    days = _days(source).filter(pl.col("ts_ms") >= start_ts_ms)
+    for name, values in where:
+        days = days.filter(pl.col(name).is_in(values))
     try:
-        return kept_by(objectives(), minutes, by, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
+        return kept_by(objectives(), days, by, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
     except InputError:
         return pl.DataFrame()
 
@@ -267,6 +339,21 @@ def _kept(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int, by: st
 def _rows(source: Source) -> dict[str, int]:
     lake = Lake.open(Path(source.path))
     return {name: lake.snapshot(name).rows for name in lake.tables()}
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _days(source: Source) -> pl.DataFrame:
+    """Minute counts added up by the day and slice: what a ratio of sums over whole days needs."""
+    minutes = Lake.open(Path(source.path)).scan("minute_count")
+    day = pl.col("ts_ms") - pl.col("ts_ms") % DAY_MS
+    return _added_up(minutes.with_columns(ts_ms=day), "ts_ms", *sorted(MINUTE_DIMENSIONS))
+
+
+def _added_up(minutes: pl.LazyFrame, *keys: str) -> pl.DataFrame:
+    counts = [
+        name for name, kind in minutes.collect_schema().items() if kind.is_integer() and name not in keys
+    ]
+    return minutes.group_by(keys).agg(pl.col(counts).sum()).collect()
 
 
 def _minutes(source: Source, where: Where) -> pl.LazyFrame:

@@ -20,13 +20,13 @@ def worst_segments(
     """Segments ranked by the watching that a broken promise touches.
 
     ``now`` and ``before``: :func:`metrics.query.measure` of :data:`HEADLINE` by ``by``. The impact of a segment
-    is an identity, not an estimate of what was lost: its watch hours per subscriber times the share of its
-    starts beyond the ``allowance``::
+    is an identity, not an estimate of what was lost: its watch hours times the share of its starts beyond the
+    ``allowance``::
 
-        exposed = hours per subscriber · max(0, bad ratio − allowance)
+        exposed = watch hours · max(0, bad ratio − allowance)
 
-    Columns: ``by``, ``p99_ms, p99_change_ms, bad_ratio, hours, exposed_hours``, worst first. A segment needs 30
-    effective sessions to be ranked.
+    Columns: ``by``, ``p99_ms, p99_change_ms, bad_ratio, hours, exposed_hours`` and ``exposed_ratio``, its share in all
+    watch hours, worst first. A segment needs 30 effective sessions to be ranked.
     """
     wide = _wide(now, by)
     if before is not None and before.height:
@@ -34,16 +34,18 @@ def worst_segments(
         wide = wide.join(old, on=list(by), how="left", nulls_equal=True)
     else:
         wide = wide.with_columns(p99_before=pl.lit(None, pl.Float64))
+    everything = float(wide["hours"].sum()) or 1.0
     return (
         wide.filter(pl.col("n_effective") >= 30)
         .with_columns(
             p99_change_ms=pl.col("p99_ms") - pl.col("p99_before"),
             exposed_hours=pl.col("hours") * (pl.col("bad_ratio") - allowance).clip(lower_bound=0),
         )
+        .with_columns(exposed_ratio=pl.col("exposed_hours") / everything)
         .filter(pl.col("exposed_hours") > 0)
         .sort("exposed_hours", *by, descending=[True, *[False] * len(by)], nulls_last=True)
         .head(most)
-        .select(*by, "p99_ms", "p99_change_ms", "bad_ratio", "hours", "exposed_hours")
+        .select(*by, "p99_ms", "p99_change_ms", "bad_ratio", "hours", "exposed_hours", "exposed_ratio")
     )
 
 
@@ -51,11 +53,12 @@ def _wide(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     hours, bad, p99 = HEADLINE
     rows = {name: frame.filter(pl.col("metric") == name) for name in HEADLINE}
     keys = list(by)
+    told = rows[hours].select(*keys, hours=pl.col("numerator").cast(pl.Float64))
     return (
         rows[bad]
         .select(*keys, pl.col("value").alias("bad_ratio"), "n_effective")
         .join(rows[p99].select(*keys, p99_ms="value"), on=keys, how="left", nulls_equal=True)
-        .join(rows[hours].select(*keys, hours="value"), on=keys, how="left", nulls_equal=True)
+        .join(told, on=keys, how="left", nulls_equal=True)
     )
 
 

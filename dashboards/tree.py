@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
-import plotly.graph_objects as go
 import polars as pl
 
 from dashboards.charts import Edge, Palette, north_star_tree
@@ -29,10 +26,10 @@ def tree_metrics(filters: Filters) -> tuple[str, ...]:
 
 def tree_figure(
     source: Source, filters: Filters, now: pl.DataFrame, before: pl.DataFrame | None, colours: Palette
-) -> tuple[go.Figure | None, pl.DataFrame, str]:
-    """The tree of the north star over the filters' period: figure, its table, its text.
+) -> tuple[str | None, pl.DataFrame, str]:
+    """The tree of the north star over the filters' period: its markup, its table, its text.
 
-    ``now`` and ``before``: :func:`metrics.query.measure` of :func:`tree_metrics`. The figure is null where the
+    ``now`` and ``before``: :func:`metrics.query.measure` of :func:`tree_metrics`. The markup is null where the
     slice or the telemetry has no watch hours per subscriber; the text says why.
     """
     root = get_metric(ROOT)
@@ -65,8 +62,11 @@ def tree_figure(
             {"driver": driver.child, "edge": driver.edge, "value": value, "before": old, "carried": carried}
         )
     moved = change(root, values[ROOT], old_values.get(ROOT))
-    figure = north_star_tree("Watch hours / subscriber", written(root, values[ROOT]), moved, edges, colours)
-    return figure, pl.DataFrame(rows, infer_schema_length=None), _told(moved, rows, filters)
+    told = _told(moved, rows, filters)
+    markup = north_star_tree(
+        "Watch hours / subscriber", written(root, values[ROOT]), moved, edges, colours, alt=told
+    )
+    return markup, pl.DataFrame(rows, infer_schema_length=None), told
 
 
 def _promise(is_kept: bool | None) -> str:
@@ -93,11 +93,11 @@ def _carried(parts: pl.DataFrame, driver: str, root: Metric) -> tuple[float | No
     if own.is_empty():
         return None, ()
     total = float(own["contribution"].sum())
-    notes = [f"carried <b>{change(root, total, 0.0)}</b>"]
+    notes = [f"carried {change(root, total, 0.0)}"]
     most = own.drop_nulls("region").sort(pl.col("contribution").abs(), descending=True).row(0, named=True)
     share = change(root, most["contribution"], 0.0)
     if own.height > 1 and share != "0":
-        notes.append(f"{html.escape(named(most['region']))} {share.split()[0]}")
+        notes.append(f"{named(most['region'])} {share.split()[0]}")
     return total, tuple(notes)
 
 

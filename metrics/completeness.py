@@ -59,6 +59,7 @@ class Regions(_Frozen):
 
     days: int = Field(ge=1)
     least_rows: int
+    least_people: int
 
 
 class Late(_Frozen):
@@ -176,26 +177,34 @@ def _volume(table: str, days: Days, judged: dt.date, limits: Volume) -> Iterator
 
 
 def _regions(table: Table, days: Days, judged: dt.date, limits: Regions) -> Iterator[Finding]:
-    """Regions of the days before that the newest judged day does not tell of."""
+    """Regions of the days before that the newest judged day does not tell of.
+
+    A region is judged where it has rows enough and, in a table of people, people enough: the rows of a few sampled
+    subscribers are no witnesses of their own, and all of them may stay away for a day.
+    """
     begin = max(min(days), judged - limits.days * _DAY)
     if "region" not in table.schema or begin >= judged:
         return
     files = [file for day, one in days.items() if begin <= day <= judged for file in one.files]
     rows = pl.scan_parquet(files, hive_partitioning=False, glob=False)
-    counts = rows.group_by("region", "day").len().collect()
-    before = counts.filter(pl.col("day") < judged).group_by("region").agg(pl.col("len").sum())
-    told = set(counts.filter(pl.col("day") == judged)["region"]) - {None}
+    witnesses = pl.len()
+    if "subscriber_id" in table.schema:
+        # Rows that name nobody count each for themselves.
+        who = pl.col("subscriber_id")
+        witnesses = who.drop_nulls().n_unique() + who.null_count()
+    before = rows.filter(pl.col("day") < judged).group_by("region").agg(pl.len(), people=witnesses).collect()
+    told = set(rows.filter(pl.col("day") == judged).select("region").unique().collect()["region"]) - {None}
     known = 0
-    for region, count in before.sort("region").iter_rows():
+    for region, count, people in before.sort("region").iter_rows():
         usual = count / (judged - begin).days
-        if region is None or usual < limits.least_rows:
+        if region is None or usual < limits.least_rows or people < limits.least_people:
             continue
         known += 1
         if region not in told:
             about = f"{judged:%Y-%m-%d}: no row of {region}, usually {usual:,.0f} a day"
             yield Finding(table.name, "missing region", about, 0, usual, holds=False)
     if known:
-        about = f"{judged:%Y-%m-%d}: rows of {len(told)} regions, {known} usually have some"
+        about = f"{judged:%Y-%m-%d}: rows of {len(told)} regions, {known} have enough to be judged"
         yield Finding(table.name, "regions", about, len(told), known, holds=None)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from metrics.cube import discard
-from metrics.lake import CHECKPOINT, QUARANTINE, Lake
+from metrics.lake import Lake
+from metrics.own_tables import CHECKPOINT, QUARANTINE
 from metrics.privacy import hash_id
 from metrics.telemetry import TABLES
 from metrics.upkeep import erase, sweep

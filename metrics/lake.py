@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,69 +29,29 @@ from types import MappingProxyType
 from typing import Any
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 from polars.exceptions import PolarsError
 
-from metrics.contract import Column, Table
+from metrics.contract import Table
+from metrics.delta_files import delta_schema, last_commit, partition_by, stored_schema, with_day, write_files
 from metrics.errors import LakeError
 from metrics.files import locked, write_once, write_over
+from metrics.own_tables import QUARANTINE, contract_of, named
 from metrics.privacy import key_fingerprint, load_or_create_key, scrub_rows
 from metrics.telemetry import CONTRACT_VERSION, TABLES, get_table
 
 __all__ = [
-    "CHECKPOINT",
-    "LINES",
-    "QUARANTINE",
     "Appended",
     "Lake",
     "Snapshot",
-    "contract_of",
-    "named",
-    "with_day",
 ]
 
-QUARANTINE = Table(
-    "quarantine",
-    "rows and lines that were not let in, with the reason",
-    columns=(
-        Column("table", pl.String, "the table they were meant for"),
-        Column("reason", pl.String, "why not"),
-        Column("row", pl.String, "the row as JSON, or the line"),
-        Column("application", pl.String, "who wrote the batch"),
-        Column("version", pl.Int64, "which batch"),
-    ),
-)
-
-CHECKPOINT = Table(
-    "log_checkpoint",
-    "how far logs were read, and the sessions that were still open there",
-    columns=(
-        Column("application", pl.String, "the batch: what was read of a log, by its content"),
-        Column("is_in", pl.Boolean, "its sessions are known to be in; else their table's transactions tell"),
-        Column("sequence", pl.Int64, "order in which batches were begun"),
-        Column("read_bytes", pl.Int64, "what was read of the log, from its start"),
-        Column("position_bytes", pl.Int64, "where its next batch begins"),
-        Column("latest_ts_ms", pl.Int64, "the last report of the batch", nullable=True),
-        Column(
-            "session_key", pl.String, "keyed hash of what tells an open session; null for the batch", True
-        ),
-        Column("session_id", pl.String, "the open session as the lake has it", nullable=True),
-        Column("end_ts_ms", pl.Int64, "its last report", nullable=True),
-        Column("state", pl.String, "its reports as JSON, or what lines above hold for those below"),
-    ),
-)
-# Tables of the lake's own. Pages and people see quarantine; checkpoints are for whoever ingests.
-_INTERNAL = {table.name: table for table in (QUARANTINE, CHECKPOINT)}
-
 _META = "_playhead.json"
-# What quarantines lines that never became a row names itself so: a line is not a session.
-LINES = "lines/"
 _KEY = "_key"
 _LOCK = "_playhead.lock"
 _ATTEMPTS = 20
-_COMPRESSION_LEVEL = 1
 
 
 @dataclass(frozen=True)
@@ -262,7 +221,7 @@ class Lake:
 
         A table nobody has written is empty. ``files`` are some of its snapshot's; all of them when absent.
         """
-        schema = _stored_schema(contract_of(table))
+        schema = stored_schema(contract_of(table))
         files = self.snapshot(table).files if files is None else files
         if not files:
             return pl.LazyFrame(schema=schema)
@@ -286,7 +245,7 @@ class Lake:
     def delta(self, table: str) -> DeltaTable | None:
         """The Delta table itself, for maintenance; None for a table nobody has written."""
         path = self.table_path(table)
-        if _last_commit(path) < 0:
+        if last_commit(path) < 0:
             return None
         try:
             return DeltaTable(path)
@@ -296,16 +255,16 @@ class Lake:
 
     def version(self) -> str:
         """Changes whenever any table does: the key that pages cache by. Reads file names only."""
-        versions = [f"{name}:{_last_commit(self.table_path(name))}" for name in self.tables()]
+        versions = [f"{name}:{last_commit(self.table_path(name))}" for name in self.tables()]
         return ",".join([self.lake_id, *versions])
 
     def last_commit(self, table: str) -> int:
         """The version of a table, -1 for one that nobody has written. Reads file names only."""
-        return _last_commit(self.table_path(table))
+        return last_commit(self.table_path(table))
 
     def tables(self) -> list[str]:
         """Names of the tables that exist, in the contract's order, quarantine last."""
-        return [name for name in (*TABLES, QUARANTINE.name) if _last_commit(self.table_path(name)) >= 0]
+        return [name for name in (*TABLES, QUARANTINE.name) if last_commit(self.table_path(name)) >= 0]
 
     def artefact(self, name: str) -> Path:
         """Where the artefact ``name`` (a report, rules, a verdict) lives; its folder exists."""
@@ -332,29 +291,8 @@ class Lake:
     def write_files(
         self, contract: Table, frame: pl.DataFrame, *, written_ms: int | None = None
     ) -> list[AddAction]:
-        """Write ``frame`` (with ``day``) as a Parquet file a day; nobody sees it before its commit.
-
-        ``written_ms`` is when its rows were first written, where that was not now.
-        """
-        root = self.table_path(contract.name)
-        actions = []
-        for day, part in _by_day(contract, frame):
-            name = f"{day}part-{uuid.uuid4().hex}.zstd.parquet"
-            file = root / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_parquet(file, compression="zstd", compression_level=_COMPRESSION_LEVEL)
-            actions.append(
-                AddAction(
-                    path=name,
-                    size=file.stat().st_size,
-                    partition_values={"day": day[4:-1]} if day else {},
-                    modification_time=written_ms or int(file.stat().st_mtime * 1000),
-                    data_change=True,
-                    # No minima and maxima: readers prune by day, and the log must hold no viewer's id.
-                    stats=json.dumps({"numRecords": part.height}),
-                )
-            )
-        return actions
+        """Files of the table for a later :meth:`commit`; see :func:`~metrics.delta_files.write_files`."""
+        return write_files(self.table_path(contract.name), contract, frame, written_ms=written_ms)
 
     def commit(
         self,
@@ -369,8 +307,8 @@ class Lake:
         delta.create_write_transaction(
             actions,
             mode="overwrite" if overwrite else "append",
-            schema=_delta_schema(contract),
-            partition_by=_partition_by(contract),
+            schema=delta_schema(contract),
+            partition_by=partition_by(contract),
             commit_properties=CommitProperties(app_transactions=transactions),
         )
 
@@ -418,9 +356,9 @@ class Lake:
         try:
             DeltaTable.create(
                 path,
-                _delta_schema(contract),
+                delta_schema(contract),
                 mode="ignore",
-                partition_by=_partition_by(contract),
+                partition_by=partition_by(contract),
                 name=contract.name,
                 description=contract.about,
                 # Readers without a Delta connector take the file list, so no row may be deleted in place.
@@ -428,20 +366,9 @@ class Lake:
             )
         except DeltaError:
             # Two writers may create it at once; the one that lost finds it there.
-            if _last_commit(path) < 0:
+            if last_commit(path) < 0:
                 raise
         return DeltaTable(path)
-
-
-def named(rows: pl.DataFrame, application: str, version: int) -> pl.DataFrame:
-    """Rows for quarantine (``table, reason, row``) under the batch they came with."""
-    batch = (pl.lit(application).alias("application"), pl.lit(version, dtype=pl.Int64).alias("version"))
-    return rows.select("table", "reason", "row", *batch)
-
-
-def contract_of(table: str) -> Table:
-    """The table of that name, of the contract or of the lake's own."""
-    return _INTERNAL.get(table) or get_table(table)
 
 
 def _description(lake_id: str, fingerprint: str) -> str:
@@ -453,48 +380,6 @@ def _description(lake_id: str, fingerprint: str) -> str:
     return json.dumps(meta, indent=2) + "\n"
 
 
-def _partition_by(contract: Table) -> list[str]:
-    return ["day"] if contract.day else []
-
-
-def _stored_schema(contract: Table) -> pl.Schema:
-    if contract.day is None:
-        return contract.schema
-    return pl.Schema([*contract.schema.items(), ("day", pl.Date())])
-
-
-def _delta_schema(contract: Table) -> Schema:
-    empty = pl.DataFrame(schema=_stored_schema(contract))
-    return Schema.from_arrow(empty.to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
-
-
-def with_day(contract: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with the partition column ``day``, where the table has one."""
-    if contract.day is None:
-        return rows
-    return rows.with_columns(pl.from_epoch(contract.day, time_unit="ms").dt.date().alias("day"))
-
-
-def _by_day(contract: Table, frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Parts of the frame with the folder each belongs to: ``day=2026-04-01/``, or none."""
-    if contract.day is None:
-        if frame.height:
-            yield "", frame
-        return
-    for (day,), part in sorted(frame.partition_by("day", as_dict=True).items()):
-        yield f"day={day}/", part
-
-
 def _is_in(delta: DeltaTable | None, application: str, version: int) -> bool:
     last = delta.transaction_version(application) if delta else None
     return last is not None and last >= version
-
-
-def _last_commit(path: Path) -> int:
-    """The number of the last commit in a table's log, -1 without one; far cheaper than opening the table."""
-    try:
-        with os.scandir(path / "_delta_log") as entries:
-            stems = [e.name[:-5] for e in entries if e.name.endswith(".json")]
-    except (FileNotFoundError, NotADirectoryError):
-        return -1
-    return max((int(stem) for stem in stems if stem.isdigit()), default=-1)

@@ -16,7 +16,8 @@ import polars as pl
 
 from metrics.engine import collect
 from metrics.ingest.checkpoint import which_are_in
-from metrics.lake import CHECKPOINT, LINES, QUARANTINE, Lake
+from metrics.lake import Lake
+from metrics.own_tables import CHECKPOINT, LINES, QUARANTINE
 from metrics.unknown import MEASURES, unknown_flag
 
 __all__ = ["Ledger", "ledger"]

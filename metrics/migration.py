@@ -15,8 +15,10 @@ from types import MappingProxyType
 import polars as pl
 from deltalake import Transaction
 
+from metrics.delta_files import with_day
 from metrics.errors import LakeError
-from metrics.lake import QUARANTINE, Lake, with_day
+from metrics.lake import Lake
+from metrics.own_tables import QUARANTINE
 from metrics.telemetry import CONTRACT_VERSION, TABLES
 from metrics.upkeep import day_files, read_files
 

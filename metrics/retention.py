@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from metrics.errors import InputError, did_you_mean
 from metrics.ingest.config_file import read_config
-from metrics.lake import QUARANTINE, Lake
+from metrics.lake import Lake
+from metrics.own_tables import QUARANTINE
 from metrics.telemetry import TABLES
 from metrics.upkeep import drop, sweep
 

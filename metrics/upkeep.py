@@ -15,7 +15,8 @@ import polars as pl
 from deltalake.transaction import RemoveAction
 
 from metrics.errors import ContractError
-from metrics.lake import CHECKPOINT, Lake, contract_of
+from metrics.lake import Lake
+from metrics.own_tables import CHECKPOINT, contract_of
 from metrics.telemetry import get_table
 
 __all__ = [

@@ -39,7 +39,7 @@ def serve(lake_path: Path, port: int = 8501) -> None:
     if free != port:
         say(f"port {port} is taken; using {free}")
     # From the first moment on: Ctrl-C stops a server that is still starting as well.
-    with suppress(KeyboardInterrupt), _child(lake.path, free) as child:
+    with suppress(KeyboardInterrupt), _cubes(lake.path), _child(lake.path, free) as child:
         _await(child, free)
         say(f"Playhead is at http://{HOST}:{free} (Ctrl-C stops it)")
         child.wait()
@@ -81,13 +81,33 @@ def server_command(port: int) -> list[str]:
 
 
 def _prepare(lake: Lake) -> None:
-    """What pages read ready-made: the decision table, which only the truth can tell."""
-    from playhead.decision import publish
+    """What pages read ready-made: the decision table and experiments' true effects, which only the truth can tell."""
+    from playhead import decision, experiments
 
     try:
-        publish(lake)
+        decision.publish(lake)
+        experiments.publish(lake)
     except OSError as error:
         say(f"decision table not kept: {lake.path} cannot be written ({error.strerror})")
+
+
+@contextmanager
+def _cubes(lake_path: Path) -> Iterator[None]:
+    """Meanwhile, and behind whatever else runs: the parts by day that pages add up, where the lake has moved on.
+
+    Pages read the rows until they are there.
+    """
+    command = [sys.executable, "-m", "playhead", "lake", "cube", "--lake", str(lake_path.resolve())]
+    child = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, child.pid, 10)
+    try:
+        yield
+    finally:
+        child.terminate()
+        child.wait()
 
 
 @contextmanager

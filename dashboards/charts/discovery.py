@@ -53,8 +53,8 @@ def still_looking(
 def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> go.Figure:
     """Each metric's lift over the control with its 90 % interval: green where it is sure to be better, red if worse.
 
-    ``rows``: ``label, lift, lift_low, lift_high``, a row a metric and arm, first on top; ``better`` says of each row
-    which way is better, ``higher`` or ``lower``.
+    ``rows``: ``label, lift, lift_low, lift_high``, a row a metric and arm, first on top, and ``true_lift`` where the
+    truth is known, a diamond; ``better`` says of each row which way is better, ``higher`` or ``lower``.
     """
     fig = figure(colours, height=60 + 28 * rows.height)
     shades = [
@@ -73,6 +73,13 @@ def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> go.Fig
         },
         hovertemplate="%{y}: %{x:+.2%}<extra></extra>",
     )  # fmt: skip
+    if "true_lift" in rows.columns and rows["true_lift"].is_not_null().any():
+        known = rows.filter(pl.col("true_lift").is_not_null())
+        fig.add_scatter(
+            x=known["true_lift"].to_list(), y=known["label"].to_list(), mode="markers", name="truth",
+            marker={"symbol": "diamond-open", "size": 11, "color": colours.series[2], "line": {"width": 2}},
+            hovertemplate="%{y}: truly %{x:+.2%}<extra></extra>",
+        )  # fmt: skip
     fig.add_vline(x=0, line={"color": colours.quiet, "width": 1})
     fig.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", dtick=1)
     # An interval as wide as the figure says nothing more where it is drawn out.

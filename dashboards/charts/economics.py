@@ -9,9 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from cost_model.report.numbers import usd
 from dashboards.charts.style import Palette, faded, figure
 
-__all__ = ["breakeven_curve", "breakeven_draws", "payback_by_size"]
+__all__ = ["breakeven_curve", "breakeven_draws", "bridge", "payback_by_size", "tornado", "utilisation"]
 
 Floats = NDArray[np.float64]
 _BINS = 60
@@ -138,3 +139,88 @@ def _mark(fig: go.Figure, x: float, text: str, colours: Palette, *, y: float = 1
         yanchor="top" if y else "bottom",
         font={"size": 12, "color": colours.quiet},
     )  # fmt: skip
+
+
+def bridge(steps: Sequence[tuple[str, float]], colours: Palette, *, height: int = 280) -> go.Figure:
+    """From one amount to another: the first and last of ``steps`` are amounts, those between their difference.
+
+    Amounts in USD. Steps that save are green, steps that cost red.
+    """
+    fig = figure(colours, height=height)
+    names = [name for name, _ in steps]
+    inner = len(steps) - 2
+    fig.add_waterfall(
+        x=names,
+        y=[value for _, value in steps],
+        measure=["absolute", *["relative"] * inner, "total"],
+        text=[_signed_usd(value, is_step=0 < i <= inner) for i, (_, value) in enumerate(steps)],
+        textposition="outside", cliponaxis=False, textfont={"color": colours.text, "size": 12},
+        connector={"line": {"color": colours.line, "width": 1}},
+        increasing={"marker": {"color": colours.bad}}, decreasing={"marker": {"color": colours.good}},
+        totals={"marker": {"color": colours.series[0]}}, hovertemplate="%{x}: %{text}<extra></extra>",
+    )  # fmt: skip
+    ends = [steps[0][1], steps[-1][1]]
+    low, high = min(ends), max(ends)
+    # The steps are what is looked at: where they are small beside the whole, the axis begins near them.
+    spread = sum(abs(value) for _, value in steps[1:-1]) or high
+    fig.update_yaxes(
+        tickprefix="$", tickformat="~s", range=[max(0.0, low - 2 * spread), high + 0.8 * spread], nticks=4
+    )
+    fig.update_xaxes(tickfont={"color": colours.text, "size": 12})
+    return fig
+
+
+def _signed_usd(value: float, *, is_step: bool) -> str:
+    return ("+" if is_step and value > 0 else "") + usd(value)
+
+
+def tornado(rows: Sequence[tuple[str, float, float]], base: float, colours: Palette) -> go.Figure:
+    """What the cost would be at each rate's low and high end, the widest on top: ``name, low, high`` in USD."""
+    fig = figure(colours, height=50 + 30 * len(rows), barmode="overlay")
+    names = [name for name, _, _ in rows]
+    lows, highs = [low for _, low, _ in rows], [high for _, _, high in rows]
+    for values, colour in ((lows, colours.good), (highs, colours.bad)):
+        fig.add_bar(
+            x=[value - base for value in values], base=base, y=names, orientation="h",
+            marker={"color": faded(colour, 0.8)}, text=[usd(value) for value in values], textposition="outside",
+            textfont={"color": colours.quiet, "size": 11}, cliponaxis=False, customdata=values,
+            hovertemplate="%{y}: %{text}<extra></extra>",
+        )  # fmt: skip
+    fig.add_vline(x=base, line={"color": colours.quiet, "width": 1})
+    ends = [*lows, *highs]
+    room = 0.16 * (max(ends) - min(ends) or base)
+    fig.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", dtick=1)
+    fig.update_xaxes(
+        tickprefix="$", tickformat="~s", showgrid=True, nticks=6, range=[min(ends) - room, max(ends) + room]
+    )
+    return fig
+
+
+def utilisation(rows: Sequence[tuple[str, float, float, float]], colours: Palette) -> go.Figure:
+    """How full each resource would be, the first to break on top: ``name, low, median, high``, 1 is full.
+
+    On a logarithmic axis, since what breaks first may be asked for ten times what it has.
+    """
+    fig = figure(colours, height=60 + 30 * len(rows))
+    names = [name for name, *_ in rows]
+    middles = [max(middle, 1e-3) for _, _, middle, _ in rows]
+    shades = [colours.bad if m >= 1 else colours.warn if m >= 0.8 else colours.good for m in middles]
+    fig.add_scatter(
+        x=middles, y=names, mode="markers+text", marker={"color": shades, "size": 10},
+        text=[f"{100 * m:,.0f} %" for m in middles], textposition="top center",
+        textfont={"color": colours.text, "size": 12}, cliponaxis=False,
+        error_x={
+            "type": "data", "symmetric": False, "color": colours.quiet, "thickness": 1.3, "width": 3,
+            "array": [max(high - m, 0.0) for m, (_, _, _, high) in zip(middles, rows, strict=True)],
+            "arrayminus": [max(m - max(low, 1e-3), 0.0) for m, (_, low, _, _) in zip(middles, rows, strict=True)],
+        },
+        hovertemplate="%{y}: %{x:.0%} full<extra></extra>",
+    )  # fmt: skip
+    fig.add_vline(x=1, line={"color": colours.bad, "width": 1, "dash": "dot"})
+    ends = [end for _, low, _, high in rows for end in (max(low, 1e-3), high)]
+    fig.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", dtick=1)
+    fig.update_xaxes(
+        type="log", tickvals=[0.01, 0.1, 0.25, 0.5, 1, 2, 5, 10, 100], tickformat=".0%", showgrid=True,
+        range=[np.log10(max(min(ends) * 0.8, 0.01)), np.log10(max(2.0, max(ends) * 1.8))],
+    )  # fmt: skip
+    return fig

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
-__all__ = ["DARK", "LIGHT", "Axis", "Palette", "axis_of", "faded", "figure", "palette"]
+__all__ = ["DARK", "LIGHT", "Axis", "Palette", "axis_of", "drawing", "faded", "figure", "palette"]
 
 FONT = '"Source Sans", "Source Sans 3", "Segoe UI", sans-serif'
 
@@ -72,6 +74,16 @@ def faded(colour: str, opacity: float) -> str:
     """
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def drawing(shapes: str, width: float, height: float, *, style: str = "", alt: str = "") -> str:
+    """SVG ``shapes`` as an image that stretches to its place, without a request of its own."""
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none">'
+        f"{shapes}</svg>"
+    )
+    source = base64.b64encode(svg.encode()).decode()
+    return f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/svg+xml;base64,{source}">'
 
 
 def figure(colours: Palette, *, height: int, **layout: Any) -> go.Figure:

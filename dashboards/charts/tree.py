@@ -1,25 +1,24 @@
 """The north-star tree: what moved the north star, edges as wide as what they carried.
 
 Two kinds of edge, never mixed: an identity is a solid band, and identities sum to the change; an influence is
-an estimate, a thin dashed line that adds to nothing.
+an estimate, a thin dashed line that adds to nothing. Plain markup and one drawing: it is there before any library
+of charts is loaded, and its boxes stay readable in a narrow window.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-import plotly.graph_objects as go
-
-from dashboards.charts.style import Palette, faded, figure
+from dashboards.charts.style import Palette, drawing, faded
 
 __all__ = ["Edge", "north_star_tree"]
 
-_ROOT = (0.0, 0.28)
-_LEAF = (0.39, 0.735)
-_NOTE_X = 0.75
-_WIDEST, _NARROWEST = 0.075, 0.006
+_ROW_PX = 66
+_WIDTH = 100.0
+_WIDEST, _NARROWEST = 30.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -41,50 +40,51 @@ class Edge:
 
 
 def north_star_tree(
-    title: str, value: str, change: str, edges: Sequence[Edge], colours: Palette, *, row_height: int = 62
-) -> go.Figure:
-    """The tree of one metric: root on the left, drivers on the right, in the order given."""
-    height = max(4, len(edges)) * row_height + 10
-    fig = figure(colours, height=height, margin={"l": 0, "r": 0, "t": 0, "b": 0})
-    fig.update_xaxes(visible=False, range=[0, 1])
-    fig.update_yaxes(visible=False, range=[0, 1])
-    step = 1 / max(len(edges), 1)
-    half = min(0.4 * step, 0.09)
+    title: str, value: str, change: str, edges: Sequence[Edge], colours: Palette, *, alt: str = ""
+) -> str:
+    """The tree of one metric as markup: root on the left, drivers on the right, in the order given.
+
+    Texts are escaped here.
+    """
+    box = f"border:1px solid {colours.line};border-radius:8px;background:{colours.panel};padding:6px 12px;"
+    leaves = "".join(
+        f'<div style="display:flex;align-items:center;gap:14px;height:{_ROW_PX}px">'
+        f'<div style="{box}flex:1 1 62%;min-width:0"><div style="color:{colours.quiet};font-size:0.86rem">'
+        f"{html.escape(edge.title)}</div><div><b>{html.escape(edge.value)}</b>&ensp;"
+        f'<span style="color:{_colour(edge, colours)}">{html.escape(edge.change)}</span></div></div>'
+        f'<div style="flex:1 1 38%;color:{colours.quiet};font-size:0.86rem;line-height:1.3">'
+        f"{'<br>'.join(html.escape(note) for note in edge.notes[:2])}</div></div>"
+        for edge in edges
+    )
+    return (
+        f'<div role="img" aria-label="{html.escape(alt or title)}" '
+        'style="display:grid;grid-template-columns:minmax(120px,28%) minmax(36px,12%) 1fr;align-items:center">'
+        f'<div style="{box}"><div style="color:{colours.quiet};font-size:0.86rem">{html.escape(title)}</div>'
+        f'<div style="font-size:1.35rem;font-weight:600">{html.escape(value)}</div>'
+        f"<div>{html.escape(change)}</div></div>"
+        f'<div style="height:{_ROW_PX * len(edges)}px">{_edges(edges, colours)}</div><div>{leaves}</div></div>'
+    )
+
+
+def _edges(edges: Sequence[Edge], colours: Palette) -> str:
+    """Bands leave the root side by side, so that their widths can be compared where they begin."""
     widest = max((abs(e.carried) for e in edges if e.carried is not None), default=0.0)
-    # Bands leave the root side by side, so that their widths can be compared where they begin.
     edges = [replace(e, carried=0.0) if e.carried and abs(e.carried) < widest / 200 else e for e in edges]
     widths = [_width(edge, widest) for edge in edges]
-    leaving = 0.5 + sum(w for w in widths if w) / 2
+    height = _ROW_PX * max(len(edges), 1)
+    leaving = (height - sum(widths)) / 2
+    paths = []
     for i, (edge, width) in enumerate(zip(edges, widths, strict=True)):
-        middle = 1 - (i + 0.5) * step
-        colour = _colour(edge, colours)
+        middle = (i + 0.5) * _ROW_PX
         if width:
-            fig.add_shape(
-                type="path",
-                path=_band(leaving - width / 2, middle, width),
-                fillcolor=faded(colour, 0.75),
-                line_width=0,
-                layer="below",
-            )
-            leaving -= width
+            path = _band(leaving + width / 2, middle, width)
+            paths.append(f'<path d="{path}" fill="{faded(_colour(edge, colours), 0.75)}"/>')
+            leaving += width
         else:
-            dash = "dot" if edge.kind == "influence" else "solid"
-            fig.add_shape(
-                type="path",
-                path=_line(0.5, middle),
-                line={"color": faded(colours.quiet, 0.7), "width": 1.2, "dash": dash},
-                layer="below",
-            )
-        _box(fig, _LEAF, middle, half, edge.title, _second_line(edge, colour), colours)
-        if edge.notes:
-            _write(fig, _NOTE_X, middle, "<br>".join(edge.notes[:2]), colours.quiet, 12)
-    _box(fig, _ROOT, 0.5, half * 1.15, title, f"<b>{value}</b>   {change}", colours)
-    return fig
-
-
-def _second_line(edge: Edge, colour: str) -> str:
-    change = f"<span style='color:{colour}'>{edge.change}</span>"
-    return f"{edge.value}   {change}" if edge.value else change
+            dash = ' stroke-dasharray="3 4"' if edge.kind == "influence" else ""
+            line = _line(height / 2, middle)
+            paths.append(f'<path d="{line}" fill="none" stroke="{faded(colours.quiet, 0.8)}"{dash}/>')
+    return drawing("".join(paths), _WIDTH, height, style="width:100%;height:100%;display:block")
 
 
 def _colour(edge: Edge, colours: Palette) -> str:
@@ -102,30 +102,13 @@ def _width(edge: Edge, widest: float) -> float:
 
 
 def _band(y0: float, y1: float, width: float) -> str:
-    x0, x1 = _ROOT[1], _LEAF[0]
-    bend, h = (x0 + x1) / 2, width / 2
+    bend, h = _WIDTH / 2, width / 2
     return (
-        f"M {x0},{y0 + h} C {bend},{y0 + h} {bend},{y1 + h} {x1},{y1 + h} "
-        f"L {x1},{y1 - h} C {bend},{y1 - h} {bend},{y0 - h} {x0},{y0 - h} Z"
+        f"M 0,{y0 - h:.1f} C {bend},{y0 - h:.1f} {bend},{y1 - h:.1f} {_WIDTH},{y1 - h:.1f} "
+        f"L {_WIDTH},{y1 + h:.1f} C {bend},{y1 + h:.1f} {bend},{y0 + h:.1f} 0,{y0 + h:.1f} Z"
     )
 
 
 def _line(y0: float, y1: float) -> str:
-    x0, x1 = _ROOT[1], _LEAF[0]
-    bend = (x0 + x1) / 2
-    return f"M {x0},{y0} C {bend},{y0} {bend},{y1} {x1},{y1}"
-
-
-def _box(
-    fig: go.Figure, x: tuple[float, float], y: float, half: float, title: str, below: str, colours: Palette
-) -> None:
-    fig.add_shape(
-        type="rect", x0=x[0], x1=x[1], y0=y - half, y1=y + half, fillcolor=colours.panel,
-        line={"color": colours.line, "width": 1}, layer="below",
-    )  # fmt: skip
-    _write(fig, x[0] + 0.012, y, f"{title}<br>{below}", colours.text, 13)
-
-
-def _write(fig: go.Figure, x: float, y: float, text: str, colour: str, size: int) -> None:
-    where: dict[str, Any] = {"x": x, "y": y, "xanchor": "left", "yanchor": "middle", "align": "left"}
-    fig.add_annotation(text=text, showarrow=False, font={"size": size, "color": colour}, **where)
+    bend = _WIDTH / 2
+    return f"M 0,{y0:.1f} C {bend},{y0:.1f} {bend},{y1:.1f} {_WIDTH},{y1:.1f}"

@@ -22,7 +22,9 @@ source, filters = view()
 
 site = st.query_params.get("site")
 sited = (("site", (site,)),) if site else ()
-names = [name for name in METRICS if filters.tells(name, *(["site"] if site else []))]
+names = [
+    name for name in METRICS if filters.tells(name, *(["site"] if site else [])) and source.may_see(name)
+]
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     name = st.selectbox(
         "Metric",

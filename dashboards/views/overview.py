@@ -3,197 +3,230 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import polars as pl
 import streamlit as st
 
 from alerts.verdict import verdict
-from cost_model.report.numbers import unit_usd
-from dashboards.components import card, chart, colours, footer, missing, tile, view
-from dashboards.decisions import decision_rows
-from dashboards.formats import duration, escaped, moment, named, share
+from cost_model.report.numbers import count, unit_usd
+from dashboards.charts import Ranked, ranking
+from dashboards.components import card, colours, drawn, footer, live, missing, part, tile, view
+from dashboards.decision_card import decision_card
+from dashboards.formats import change, duration, escaped, moment, named, share, written
 from dashboards.queries import MINUTE_DIMENSIONS, ratios_attained
 from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
+from dashboards.tour import tour
 from dashboards.tree import tree_figure, tree_metrics
 from metrics.catalog import get_metric
 
 TILES = ("watch_hours_per_subscriber", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio")
-
-source, filters = view()
-period, versus = filters.period, filters.versus
-shown = tuple(name for name in TILES if filters.tells(name))
+BESIDE = ("time_to_play_p50_ms", "time_to_play_late_ratio")
+PLACE = ("region", "isp")
 
 
-def _place(region: str) -> str:
-    return escaped(named(region))
+def asked() -> tuple[str, ...]:
+    """Asked for at once, so that the telemetry is read once: the verdict, the tiles, what stands beside, the tree."""
+    _, filters = view()
+    shown = (name for name in TILES if filters.tells(name))
+    return tuple(dict.fromkeys((*shown, *BESIDE, *tree_metrics(filters))))
 
 
-def began(start_ts_ms: int) -> str:
-    """Only the period and what its alerts look back on was read: what was firing before has no known start."""
-    return (
-        moment(start_ts_ms)
-        if start_ts_ms >= period.start_ts_ms
-        else f"before {moment(period.start_ts_ms)[:-6]}"
+@live
+def head() -> None:
+    """The verdict and the tiles: what a live view renews."""
+    source, filters = view()
+    now = source.measure(asked(), filters.period, where=filters.where, intervals=True)
+    kept = source.kept(filters.period, filters.where)
+    if kept.height:
+        place = pl.col("region").map_elements(lambda region: escaped(named(region)), pl.String)
+        kept = kept.with_columns(place)
+    judged = verdict(kept, unsliced=ratios_attained(now))
+    economics = source.artefact("economics.json")
+    per_hour = (economics or {}).get("figures", {}).get("usd_per_hour")
+    cost = (
+        f" · Cost per stream hour {unit_usd(per_hour['value'])} in {economics['quarter']}" if per_hour else ""
     )
-
-
-def fired(row: dict[str, Any]) -> str:
-    if row["end_ts_ms"] is None:
-        return "still firing"
-    sure = row["start_ts_ms"] >= period.start_ts_ms
-    return duration(row["duration_ms"]) if sure else f"until {moment(row['end_ts_ms'])}"
-
-
-# --- the verdict ------------------------------------------------------------------------------------------
-
-beside = ("time_to_play_p50_ms", "time_to_play_late_ratio")
-# Asked for at once, so that the telemetry is read once: the verdict, the tiles and what stands beside, the tree.
-asked = tuple(dict.fromkeys((*shown, *beside, *tree_metrics(filters))))
-now = source.measure(asked, period, where=filters.where, intervals=True)
-
-kept = source.kept(period, filters.where)
-if kept.height:
-    kept = kept.with_columns(pl.col("region").map_elements(_place, pl.String))
-judged = verdict(kept, unsliced=ratios_attained(now))
-economics = source.artefact("economics.json")
-per_hour = (economics or {}).get("figures", {}).get("usd_per_hour")
-cost = f" · Cost per stream hour {unit_usd(per_hour['value'])} in {economics['quarter']}" if per_hour else ""
-if judged.judged:
-    st.header(judged.sentence, anchor=False)
-    st.caption(judged.detail.rstrip(".") + cost)
-else:
-    told = now.filter(pl.col("metric").is_in([n for n in shown if get_metric(n).limit is not None]))
-    verdicts = [get_metric(m).keeps(v) for m, v in told.select("metric", "value").iter_rows()]
-    known = [verdict for verdict in verdicts if verdict is not None]
-    st.header(
-        f"{sum(known)} of {len(known)} promises that sessions can tell {'is' if len(known) == 1 else 'are'} kept."
-        if known
-        else judged.sentence,
-        anchor=False,
-    )
-    st.caption(f"No minutes were counted, so no budget is judged and no alert evaluated{cost}")
-
-# --- tiles ------------------------------------------------------------------------------------------------
-
-before = source.measure(asked, versus, where=filters.where) if versus else None
-daily = source.measure(shown, period, where=filters.where, grain="1d") if shown else pl.DataFrame()
-
-for column, name in zip(st.columns(4), TILES, strict=True):
-    with column:
-        if name not in shown:
-            with card(get_metric(name).title):
-                missing("This metric cannot be narrowed to the slice chosen.", "Clear a filter to see it.")
-            continue
-        row = now.row(by_predicate=pl.col("metric") == name, named=True)
-        old = before.filter(pl.col("metric") == name)["value"][0] if before is not None else None
-        days = daily.filter(pl.col("metric") == name).sort("bucket_ts_ms")["value"].to_list()
-        note = ""
-        if name == "time_to_play_p99_ms":
-            p50, late = (now.filter(pl.col("metric") == b)["value"][0] for b in beside)
-            note = (
-                f"p50 {get_metric(beside[0]).format.format(p50)} · {share(late)} late"
-                if p50 is not None
-                else ""
-            )
-        tile(name, row["value"], old, days, interval=(row["low"], row["high"]), note=note)
-
-# --- the tree, and where it is worst ----------------------------------------------------------------------
-
-left, right = st.columns([11, 9])
-with left, card("North-star tree", "what moved watch hours per subscriber"):
-    figure, table, alt = tree_figure(source, filters, now, before, colours())
-    if figure is None:
-        missing(alt, "")
+    if judged.judged:
+        st.header(judged.sentence, anchor=False)
+        st.caption(judged.detail.rstrip(".") + cost)
     else:
-        chart(figure, alt, table, key="north-star-tree")
+        promised = [name for name in TILES if get_metric(name).limit is not None]
+        told = now.filter(pl.col("metric").is_in(promised)).select("metric", "value")
+        known = [kept for kept in (get_metric(m).keeps(v) for m, v in told.iter_rows()) if kept is not None]
+        st.header(
+            f"{sum(known)} of {len(known)} promises that sessions can tell {'is' if len(known) == 1 else 'are'} kept."
+            if known
+            else judged.sentence,
+            anchor=False,
+        )
+        st.caption(f"No minutes were counted, so no budget is judged and no alert evaluated{cost}")
+    tiles(now)
 
-with (
-    right,
-    card(
+
+def tiles(now: pl.DataFrame) -> None:
+    """Four figures, each beside the period before it."""
+    source, filters = view()
+    shown = tuple(name for name in TILES if filters.tells(name))
+    before = source.measure(asked(), filters.versus, where=filters.where) if filters.versus else None
+    daily = _by_day(filters.period, shown)
+    earlier = _by_day(filters.versus, shown) if filters.versus else {}
+    with st.grid(4, min_column_width=240):
+        for name in TILES:
+            metric = get_metric(name)
+            if name not in shown:
+                with card(metric.title):
+                    missing(
+                        "This metric cannot be narrowed to the slice chosen.", "Clear a filter to see it."
+                    )
+                continue
+            row = now.row(by_predicate=pl.col("metric") == name, named=True)
+            old = before.filter(pl.col("metric") == name)["value"][0] if before is not None else None
+            note = ""
+            if name == "time_to_play_p99_ms":
+                p50, late = (now.filter(pl.col("metric") == b)["value"][0] for b in BESIDE)
+                if p50 is not None:
+                    note = f"p50 {written(get_metric(BESIDE[0]), p50)} · {share(late)} late"
+            tile(
+                name, row["value"], old, daily.get(name, []), daily_before=earlier.get(name, []),
+                interval=(row["low"], row["high"]), note=note,
+            )  # fmt: skip
+
+
+def _by_day(period: Any, names: tuple[str, ...]) -> dict[str, list[float | None]]:
+    source, filters = view()
+    if not names:
+        return {}
+    daily = source.measure(names, period, where=filters.where, grain="1d").sort("bucket_ts_ms")
+    return {name: daily.filter(pl.col("metric") == name)["value"].to_list() for name in names}
+
+
+@part
+def north_star() -> None:
+    """What moved watch hours per subscriber."""
+    source, filters = view()
+    now = source.measure(asked(), filters.period, where=filters.where, intervals=True)
+    before = source.measure(asked(), filters.versus, where=filters.where) if filters.versus else None
+    with card("North-star tree", "what moved watch hours per subscriber"):
+        markup, table, alt = tree_figure(source, filters, now, before, colours())
+        if markup is None:
+            missing(alt, "")
+        else:
+            drawn(markup, alt, table, key="north-star-tree")
+
+
+@part
+def worst_places() -> None:
+    """Segments by the hours of watching that late starts touch; each leads to Explore."""
+    source, filters = view()
+    with card(
         "Worst segments",
         "by hours exposed to late starts",
-        help="Watch hours per subscriber of the segment × its share of late starts and exits beyond the 1 % allowed. "
+        help="Watch hours of the segment × its share of late starts and exits beyond the 1 % allowed. "
         "An identity, not an estimate of hours lost.",
-    ),
-):
-    by = ("region", "isp")
-    options = source.options()
-    if not options["region"] or not all(filters.tells(name, *by) for name in HEADLINE):
-        missing(
-            "The telemetry tells no regions.", "Ingest logs with a region, or map one with `ingest sessions`."
-        )
-    else:
-        limit = get_metric("time_to_play_bad_ratio").limit or 0.0
+    ):
+        if not source.options()["region"] or not all(filters.tells(name, *PLACE) for name in HEADLINE):
+            missing(
+                "The telemetry tells no regions.",
+                "Ingest logs with a region, or map one with `ingest sessions`.",
+            )
+            return
         segments = worst_segments(
-            source.measure(HEADLINE, period, where=filters.where, by=by),
-            source.measure(HEADLINE, versus, where=filters.where, by=by) if versus else None,
-            by,
-            allowance=limit,
-            most=8,
+            source.measure(HEADLINE, filters.period, where=filters.where, by=PLACE),
+            source.measure(HEADLINE, filters.versus, where=filters.where, by=PLACE)
+            if filters.versus
+            else None,
+            PLACE,
+            allowance=get_metric("time_to_play_bad_ratio").limit or 0.0,
+            most=7,
         )
         if segments.is_empty():
             st.caption("No segment with enough sessions breaks its allowance.")
-        else:
-            places = [f"{named(r)} · {i or 'unknown ISP'}" for r, i in segments.select(by).iter_rows()]
-            st.dataframe(
-                segments.select(
-                    segment=pl.Series(places),
-                    p99=pl.col("p99_ms"),
-                    change=pl.col("p99_change_ms"),
-                    bad=pl.col("bad_ratio"),
-                    exposed=pl.col("exposed_hours"),
-                ),
-                column_config={
-                    "segment": st.column_config.TextColumn("segment", width=168),
-                    "p99": st.column_config.NumberColumn("p99, ms", format="%,.0f", width=58),
-                    "change": st.column_config.NumberColumn("change", format="%+,.0f", width=58),
-                    "bad": st.column_config.NumberColumn("late", format="percent", width=55),
-                    "exposed": st.column_config.ProgressColumn(
-                        "h / subscriber", format="%.2f", width=82, min_value=0.0,
-                        max_value=float(segments["exposed_hours"].max()), color="red",  # type: ignore[arg-type]
-                    ),
-                },
-                hide_index=True,
-                row_height=30,
-                alt="Segments with the most watch hours exposed to late starts",
-            )  # fmt: skip
-    blind = [name for name, _ in filters.where if name not in MINUTE_DIMENSIONS]
-    st.markdown("**Incidents in view**", help="Alerts of the objectives, close ones joined; severest first.")
-    episodes = episodes_in(source.alerts(filters.where, period), period)
-    incidents = merged(episodes)
-    if incidents.is_empty():
-        st.caption("No alert of any objective fired in this period.")
-    else:
+            return
+        most = float(segments["exposed_hours"][0])
+        p99 = get_metric("time_to_play_p99_ms")
         rows = [
-            {
-                "": ":red[●]" if row["severity"] == "page" else ":orange[●]",
-                "began, UTC": began(row["start_ts_ms"]),
-                "objective": row["objective"],
-                "fired": fired(row),
-                "burn": f"×{row['peak_burn']:.0f}",
-            }
-            for row in varied(incidents, most=6).iter_rows(named=True)
+            Ranked(
+                f"{named(row['region'])} · {row['isp'] or 'unknown ISP'}",
+                (
+                    written(p99, row["p99_ms"]),
+                    change(p99, row["p99_change_ms"], 0.0).removesuffix(" ms"),
+                    share(row["bad_ratio"]),
+                    f"{count(row['exposed_hours'])} h",
+                ),
+                row["exposed_hours"] / most,
+                f"explore?{urlencode({'region': named(row['region']), 'by': 'ISP', 'metric': p99.title})}",
+            )
+            for row in segments.iter_rows(named=True)
         ]
-        st.table(rows, border="horizontal", hide_index=True, alt="Incidents in the period, severest first")
-        st.caption(f"{incidents.height} incidents, {episodes.height} alerts; :red[●] page :orange[●] ticket")
-    if blind:
-        st.caption(f"Minutes are counted by region, device and CDN: {', '.join(blind)} does not narrow them.")
+        headers = ("segment", "p99", "change", "late", "exposed")
+        alt = "Segments with the most watch hours exposed to late starts, worst first"
+        told = f"Together {share(float(segments['exposed_ratio'].sum()), 2)} of all watch hours."
+        drawn(ranking(headers, rows, colours(), alt=alt), alt, segments, key="worst-segments", caption=told)
 
-# --- decisions --------------------------------------------------------------------------------------------
 
-with card(
-    "Decision table", "true effect of each switch: both worlds on one seed, with 90 % jackknife intervals"
-):
-    decided = decision_rows(source.artefact("decision.json"), economics)
-    if not decided:
-        missing("Nobody ran both worlds on this lake.", "`playhead demo` and `playhead synthesize` do.")
-    else:
-        st.table(decided, border="horizontal", hide_index=True, alt="Effect of each system decision")
-        st.caption(
-            "Change from the alternative to what runs today, over the whole lake; :green[better] and :red[worse] "
-            "only where the interval excludes no effect. Cost: with the fleet as it stands, at the rates' medians, "
-            "so its interval is the panel's alone. Margin: bytes priced at the margin, over the rates' ranges. "
-            "A dash: what the alternative would cost is not known."
-        )
+@part
+def incidents_in_view() -> None:
+    """Alerts of the objectives, close ones joined."""
+    source, filters = view()
+    with card("Incidents in view", "alerts of the objectives, close ones joined; severest first"):
+        episodes = episodes_in(source.alerts(filters.where, filters.period), filters.period)
+        incidents = merged(episodes)
+        if incidents.is_empty():
+            st.caption("No alert of any objective fired in this period.")
+        else:
+            rows = [
+                {
+                    "": ":red[●]" if row["severity"] == "page" else ":orange[●]",
+                    "began, UTC": _began(row["start_ts_ms"]),
+                    "objective": row["objective"],
+                    "fired": _fired(row),
+                    "burn": f"×{row['peak_burn']:.0f}",
+                }
+                for row in varied(incidents, most=6).iter_rows(named=True)
+            ]
+            st.table(
+                rows, border="horizontal", hide_index=True, alt="Incidents in the period, severest first"
+            )
+            with st.container(
+                horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+            ):
+                st.caption(
+                    f"{incidents.height} incidents, {episodes.height} alerts; :red[●] page :orange[●] ticket"
+                )
+                st.page_link("views/incidents.py", label="All of them", icon=":material/arrow_forward:")
+        if blind := [name for name, _ in filters.where if name not in MINUTE_DIMENSIONS]:
+            st.caption(
+                f"Minutes are counted by region, device and CDN: {', '.join(blind)} does not narrow them."
+            )
 
+
+def _began(start_ts_ms: int) -> str:
+    """Only the period and what its alerts look back on was read: what was firing before has no known start."""
+    start = view()[1].period.start_ts_ms
+    return moment(start_ts_ms) if start_ts_ms >= start else f"before {moment(start)[:-6]}"
+
+
+def _fired(row: dict[str, Any]) -> str:
+    if row["end_ts_ms"] is None:
+        return "still firing"
+    sure = row["start_ts_ms"] >= view()[1].period.start_ts_ms
+    return duration(row["duration_ms"]) if sure else f"until {moment(row['end_ts_ms'])}"
+
+
+@part
+def decisions() -> None:
+    """What each switch of the system does."""
+    decision_card(view()[0])
+
+
+head()
+source, filters = view()
+decisions()
+tour(sees_finance=source.sees_finance)
+with st.grid(2, min_column_width=430) as halves:
+    north_star()
+    with halves.cell():
+        worst_places()
+        incidents_in_view()
 footer(source, filters, st.session_state["_span"], (*TILES, "time_to_play_bad_ratio"))

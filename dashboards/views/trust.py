@@ -104,7 +104,10 @@ if findings:
             column_config={"found": st.column_config.TextColumn(width="large")},
             hide_index=True, row_height=32, height=250, alt="Completeness and drift by table",
         )  # fmt: skip
-        st.caption(f"As pages, every expectation of every column: `{source.file('quality/index.html')}`")
+        if source.file("quality/index.html").is_file():
+            st.caption(
+                "As pages, every expectation of every column: `artefacts/quality/index.html` of the lake."
+            )
 
 with card("Tables", f"last session ended {instant(span.last_ts_ms)} UTC"):
     rows = source.rows()

@@ -22,7 +22,8 @@ import polars as pl
 from metrics.ingest.report import Report
 from metrics.ingest.session_rows import About
 from metrics.ingest.source import Source
-from metrics.lake import CHECKPOINT, Lake
+from metrics.lake import Lake
+from metrics.own_tables import CHECKPOINT
 from metrics.upkeep import supersede
 
 __all__ = [

@@ -30,7 +30,8 @@ from metrics.ingest.continued import Group, Told, days_of, tell
 from metrics.ingest.session_rows import About, event_rows, frame, session_row
 from metrics.ingest.source import Source
 from metrics.ingest.user_agent import device_of, os_of
-from metrics.lake import LINES, QUARANTINE, Lake, named
+from metrics.lake import Lake
+from metrics.own_tables import LINES, QUARANTINE, named
 from metrics.privacy import hash_id, scrub, scrub_rows
 from metrics.telemetry import TABLES
 from metrics.upkeep import supersede

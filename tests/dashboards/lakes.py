@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,6 +25,12 @@ def emulated(path: Path) -> Path:
     economics(lake, "2026Q2", ledger_residual=0)
     publish(lake)
     return path
+
+
+def shown() -> Path | None:
+    """The lake that ``PLAYHEAD_SHOWN`` names, to be shown in a browser instead of an emulated one."""
+    named = os.environ.get("PLAYHEAD_SHOWN")
+    return Path(named) if named else None
 
 
 def logged(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 
 from dashboards import charts
-from dashboards.charts import DARK, LIGHT, Band, Edge
+from dashboards.charts import DARK, LIGHT, Band, Edge, Ranked
 from dashboards.charts.style import axis_of, faded
 
 HOUR_MS = 3_600_000
@@ -82,14 +83,19 @@ def test_bars_write_their_figures_out() -> None:
     assert list(bar.y) == ["a", "b"]
 
 
-def heights(fig: go.Figure) -> list[float]:
-    """Widths of the bands where they leave the root."""
-    found = []
-    for path in shapes(fig, "path"):
-        if path.fillcolor:
-            ys = [float(pair.split(",")[1]) for pair in re.findall(r"[\d.e-]+,[\d.e-]+", path.path)]
-            found.append(ys[0] - ys[-1])
-    return found
+def paths(markup: str) -> list[dict[str, str]]:
+    """The attributes of each path in the drawings of ``markup``."""
+    drawings = [base64.b64decode(code).decode() for code in re.findall(r"base64,([^\"]+)", markup)]
+    return [
+        dict(re.findall(r'([\w-]+)="([^"]*)"', path))
+        for svg in drawings
+        for path in re.findall("<path[^>]*>", svg)
+    ]
+
+
+def height(path: dict[str, str]) -> float:
+    ys = [float(y) for _, y in re.findall(r"([\d.e-]+),([\d.e-]+)", path["d"])]
+    return abs(ys[0] - ys[-1])
 
 
 def test_edges_are_as_wide_as_what_they_carried() -> None:
@@ -98,21 +104,71 @@ def test_edges_are_as_wide_as_what_they_carried() -> None:
         Edge("length", "identity", "0.7 h", "−1", -1.0),
         Edge("time to play", "influence", "2 s", "+0.1", is_worse=True),
     ]
-    fig = charts.north_star_tree("hours", "44 h", "+1", edges, DARK)
-    wide, narrow = heights(fig)
-    assert wide == pytest.approx(2 * narrow)
-    fills = [path.fillcolor for path in shapes(fig, "path") if path.fillcolor]
-    assert fills == [faded(DARK.good, 0.75), faded(DARK.bad, 0.75)]
-    (influence,) = [path for path in shapes(fig, "path") if not path.fillcolor]
-    assert influence.line.dash == "dot"
-    texts = [annotation.text for annotation in fig.layout.annotations]
-    assert any("44 h" in text for text in texts)
-    assert sum("time to play" in text for text in texts) == 1
+    markup = charts.north_star_tree("hours", "44 h", "+1", edges, DARK, alt="what moved")
+    wide, narrow, influence = paths(markup)
+    assert height(wide) == pytest.approx(2 * height(narrow))
+    assert [wide["fill"], narrow["fill"]] == [faded(DARK.good, 0.75), faded(DARK.bad, 0.75)]
+    assert (influence["fill"], "stroke-dasharray" in influence) == ("none", True)
+    assert 'aria-label="what moved"' in markup
+    assert markup.count("time to play") == 1
+    assert "44 h" in markup
 
 
 def test_a_tree_without_a_comparison_has_no_bands() -> None:
-    fig = charts.north_star_tree("hours", "44 h", "–", [Edge("plays", "identity", "60", "–")], DARK)
-    assert heights(fig) == []
+    markup = charts.north_star_tree("hours", "44 h", "–", [Edge("plays", "identity", "60", "–")], DARK)
+    assert [path["fill"] for path in paths(markup)] == ["none"]
+
+
+def test_what_somebody_named_a_region_is_no_markup() -> None:
+    edge = Edge("<b>plays</b>", "identity", "1", "0", 1.0, notes=("<img src=x>",))
+    tree = charts.north_star_tree("hours", "1", "0", [edge], DARK)
+    table = charts.ranking(["a", "b"], [Ranked("<i>x</i>", ("1",), 1.0, '"><script>')], DARK)
+    for markup in (tree, table):
+        assert not re.search(r"<(b>plays|img src=x|i>x|script)", markup)
+
+
+def test_a_sparkline_draws_both_periods_and_a_limit_that_is_near() -> None:
+    days = [1.0, 2.0, 3.0]
+    near = paths(charts.sparkline(days, LIGHT, before=[3.0, 2.0, 1.0], limit=2.5, alt="days"))
+    assert sum("stroke-dasharray" in path for path in near) == 2
+    far = paths(charts.sparkline(days, LIGHT, before=[3.0, 2.0, 1.0], limit=1_000.0))
+    assert sum("stroke-dasharray" in path for path in far) == 1
+    line = next(path["d"] for path in far if path.get("stroke-width") == "1.6")
+    ys = [float(y) for y in re.findall(r",([\d.]+)", line)]
+    assert ys == sorted(ys, reverse=True)
+
+
+def test_a_sparkline_has_a_gap_where_nothing_is_known() -> None:
+    line = next(
+        p["d"]
+        for p in paths(charts.sparkline([1.0, None, 3.0, 4.0], LIGHT))
+        if p.get("stroke-width") == "1.6"
+    )
+    assert line.count("M") == 2
+    assert charts.sparkline([None, 1.0], LIGHT) == ""
+
+
+def test_a_bar_of_a_ranking_is_as_long_as_its_share() -> None:
+    rows = [Ranked("a", ("1", "9 h"), 1.0, "explore?by=ISP"), Ranked("b", ("2", "3 h"), 0.333)]
+    markup = charts.ranking(["segment", "late", "exposed"], rows, LIGHT, alt="worst")
+    assert re.findall(r"(\d+)%,transparent", markup) == ["100", "33"]
+    assert re.findall(r'href="([^"]*)"', markup) == ["explore?by=ISP"]
+
+
+def test_the_truth_stands_beside_a_lift_where_it_is_known() -> None:
+    rows = pl.DataFrame(
+        {
+            "label": ["a", "b"],
+            "lift": [0.1, 0.2],
+            "lift_low": [0.0, 0.1],
+            "lift_high": [0.2, 0.3],
+            "true_lift": [0.12, None],
+        }
+    )
+    (truth,) = [
+        trace for trace in charts.lifts(rows, LIGHT, ["higher", "lower"]).data if trace.name == "truth"
+    ]
+    assert (list(truth.x), list(truth.y)) == ([0.12], ["a"])
 
 
 def test_the_budget_burns_down_through_zero() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from synthetic.scenario import load_scenario
 from tests.dashboards import lakes
 
 APP = Path(__file__).parents[2] / "dashboards" / "app.py"
-PAGES = ("overview", "explore", "objectives", "incidents", "delivery", "discovery", "economics", "trust")
+PAGES = (
+    "overview", "explore", "objectives", "incidents", "delivery", "discovery", "experiments", "economics", "trust",
+)  # fmt: skip
 Open = Callable[..., AppTest]
 
 
@@ -94,15 +97,15 @@ def test_a_page_on_a_real_log_alone(show: Open, logged: Path, page: str) -> None
         "incidents": "Nothing fired, and nothing is known to have happened.",
         "delivery": "The lake has no bytes by tier in this period.",
         "discovery": "No visit is told, with or without a play.",
+        "experiments": "Nobody is assigned to an arm.",
         "economics": "Unit costs need a quarter's charges.",
         "trust": "No verdict for this lake yet.",
     }
-    assert missing[page] in text
+    assert missing.get(page, "") in text
 
 
-def test_discovery_shows_arms_side_by_side(show: Open, emulated: Path, tmp_path: Path) -> None:
-    shutil.copytree(emulated, tmp_path / "lake")
-    lake = Lake.open(tmp_path / "lake")
+def with_arms(lake: Lake) -> Lake:
+    """Half of the members in each arm of an experiment that changed nothing."""
     members = lake.scan("membership").group_by("subscriber_id").agg(pl.first("weight", "replicate")).collect()
     arms = members.sort("subscriber_id").with_columns(
         experiment=pl.lit("page"),
@@ -110,16 +113,38 @@ def test_discovery_shows_arms_side_by_side(show: Open, emulated: Path, tmp_path:
         assigned_ts_ms=pl.lit(load_scenario(None).start_ts_ms),
         is_synthetic=pl.lit(value=True),
     )
-    arms = arms.with_columns(is_control=pl.col("arm") == "control")
-    lake.append("assignment", arms, application="test", version=0)
-    app = drawn(show(tmp_path / "lake", "discovery"))
-    (table,) = [t.value for t in app.dataframe if "control" in t.value.columns]
-    assert list(table.columns) == ["metric", "control", "treatment", "treatment against the control"]
+    lake.append(
+        "assignment", arms.with_columns(is_control=pl.col("arm") == "control"), application="test", version=0
+    )
+    return lake
+
+
+def test_arms_stand_side_by_side_with_what_they_can_tell(show: Open, emulated: Path, tmp_path: Path) -> None:
+    lake = with_arms(Lake.open(shutil.copytree(emulated, tmp_path / "lake")))
+    app = drawn(show(lake.path, "experiments"))
+    assert app.header[0].value.startswith("Page: ")
+    assert [tile.value for tile in app.metric][:2] == ["100", "100"]
+    (table,) = [t.value for t in app.table if "power" in t.value.columns]
+    assert list(table.columns) == ["metric", "control", "treatment", "lift, 90 %", "power", "least lift told"]
     (hours,) = table[table["metric"] == "Hours per member-day"].to_dict("records")
     assert hours["control"].endswith(" h")
-    assert re.fullmatch(r"[+−].* % \([+−].* % to [+−].* %\)", hours["treatment against the control"])
+    assert re.fullmatch(r":\w+\[[+−].* %\] :gray\[\([+−].* % to [+−].* %\)\]", hours["lift, 90 %"])
     # A slice that only some metrics can be cut by narrows the list and breaks nothing.
-    drawn(show(tmp_path / "lake", "discovery", codec="AV1"))
+    drawn(show(lake.path, "experiments", codec="AV1"))
+
+
+def test_the_truth_of_an_experiment_stands_beside_it_and_not_beside_a_slice(
+    show: Open, emulated: Path, tmp_path: Path
+) -> None:
+    lake = with_arms(Lake.open(shutil.copytree(emulated, tmp_path / "lake")))
+    lift = {"experiment": "page", "metric": "hours_per_member_day", "lift": 0.0, "low": -0.1, "high": 0.1}
+    lake.artefact("experiments.json").write_text(json.dumps({"lifts": [lift]}))
+    app = drawn(show(lake.path, "experiments"))
+    (table,) = [t.value for t in app.table if "truth" in t.value.columns]
+    assert table["truth"].to_list()[0].startswith("+0.0 %")
+    assert "The truth is of all members" in words(
+        drawn(show(lake.path, "experiments", region=["South Asia"]))
+    )
 
 
 def test_trust_says_what_sessions_do_not_tell(show: Open, tmp_path: Path) -> None:
@@ -138,7 +163,9 @@ def test_trust_says_what_sessions_do_not_tell(show: Open, tmp_path: Path) -> Non
 @pytest.mark.parametrize("page", PAGES)
 def test_an_empty_lake_leads_two_ways(show: Open, tmp_path: Path, page: str) -> None:
     app = drawn(show(lakes.empty(tmp_path / "lake"), page))
-    assert [block.value for block in app.code] == ["playhead demo", "playhead ingest cmcd access.log.gz"]
+    assert app.header[0].value == "No sessions here yet"
+    assert app.button(key="make-demo").label == "Make the demo"
+    assert app.get("file_uploader")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -130,6 +130,25 @@ def test_a_region_that_falls_silent(lake: Lake) -> None:
     assert (told.value, told.usual) == (2, 3)
 
 
+@pytest.mark.parametrize(("viewers", "missed"), [(5, []), (50, ["oceania"])])
+def test_the_few_viewers_of_a_region_may_all_stay_away(lake: Lake, viewers: int, missed: list[str]) -> None:
+    """The rows of one sampled viewer are not so many witnesses."""
+    for day in range(20):
+        visits = [
+            {
+                "ts_ms": APRIL_MS + day * DAY_MS + at * 60_000,
+                "region": region,
+                "subscriber_id": f"{at // 12 % viewers}",
+            }
+            for region in (REGIONS if day < 19 else REGIONS[:2])
+            for at in range(60, 1440, 12)
+        ]
+        lake.append("visit", rows("visit", *visits), application="test", version=day)
+    assert [
+        one.about.split("no row of ")[1].split(",")[0] for one in _found(lake, "missing region")
+    ] == missed
+
+
 def test_rows_that_come_late_are_counted_and_joined_files_change_nothing(lake: Lake) -> None:
     """Of 10 days, 90 rows of the third come after the tenth had begun, 7 days late."""
     _write(lake, range(10))

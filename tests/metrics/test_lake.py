@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from metrics.errors import ContractError, LakeError
-from metrics.lake import QUARANTINE, Appended, Lake
+from metrics.lake import Appended, Lake
+from metrics.own_tables import QUARANTINE
 from metrics.telemetry import CONTRACT_VERSION, TABLES
 from tests.metrics.sessions_frame import START_TS_MS, sessions
 

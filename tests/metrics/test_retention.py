@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from metrics.errors import InputError
-from metrics.lake import QUARANTINE, Lake
+from metrics.lake import Lake
+from metrics.own_tables import QUARANTINE
 from metrics.retention import SHIPPED, load_retention, retain
 from metrics.upkeep import compact, erase
 from tests.metrics.rows import APRIL_MS, member_days, rows

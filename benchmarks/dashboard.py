@@ -1,0 +1,219 @@
+"""How long the dashboard takes in a real browser: first meaningful paint, and every interaction.
+
+``python -m benchmarks.dashboard --lake lake [--large lake-of-many-copies]``. Needs the system's Chromium. Times are
+the browser's own, from the click (or from the start of the navigation) to the last change of what is shown. Every
+interaction asks the server for something it has not been asked before, so no answer comes out of its cache. Beside the
+time stands the work: the server's CPU time and the browser's main thread, which other work of the machine does not
+stretch; a machine that is free takes no longer than both one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page
+
+from benchmarks.browser import Served, chromium, opened, served, settled
+from benchmarks.harness import Row, markdown, milliseconds
+
+PAINT_S, INTERACTION_S, LARGER_RATIO, POINTS = 1.5, 0.5, 1.2, 10_000
+ROUNDS = 7
+PAGES = ("", "explore", "objectives", "discovery", "economics", "trust")
+
+# What a reader came for: the sentence, four tiles with their figures.
+_WATCH = """
+window.__changed = 0; window.__began = null; window.__painted = null;
+for (const kind of ['pointerdown', 'keydown'])
+  addEventListener(kind, () => { window.__began = performance.now() }, true);
+new MutationObserver(records => {
+  const main = document.querySelector('[data-testid="stMain"]');
+  if (main && records.some(r => main.contains(r.target))) window.__changed = performance.now();
+  if (window.__painted === null && document.querySelector('[data-testid="stHeading"]')
+      && document.querySelectorAll('[data-testid="stMetricValue"]').length >= 4) {
+    window.__painted = -1;
+    requestAnimationFrame(() => requestAnimationFrame(() => { window.__painted = performance.now() }));
+  }
+}).observe(document, {childList: true, subtree: true, characterData: true, attributes: true,
+                      attributeFilter: ['d', 'aria-label', 'data-stale', 'src']});
+"""
+_POINTS = """() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data.reduce((sum, trace) => {
+  const size = axis => (trace[axis] && trace[axis].length) || 0;
+  const wide = (trace.z && trace.z[0] && trace.z[0].length) || 1;
+  return sum + Math.max(size('x'), size('y'), size('lat'), size('z') * wide);
+}, 0))"""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds of one lake: paints of Overview, all of it drawn, interactions by name; most points in a figure.
+
+    ``work``: of each visit to Overview; of an interaction it stands beside the time taken.
+    """
+
+    paints: list[float]
+    whole: list[float]
+    work: list[float]
+    interactions: dict[str, tuple[float, float]]
+    points: int
+
+
+def main() -> None:
+    """Measure one lake, or two, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lake", type=Path, required=True)
+    parser.add_argument(
+        "--large", type=Path, help="the same lake, many times over: benchmarks.at_scale makes one"
+    )
+    given = parser.parse_args()
+    small = measured(given.lake)
+    rows = [*_rows(small, given.lake.name)]
+    if given.large:
+        large = measured(given.large)
+        rows += [*_rows(large, given.large.name), *_compared(small, large)]
+    print(markdown(rows))
+
+
+def measured(lake: Path) -> Taken:
+    """Time the dashboard of ``lake``: its server has shown Overview once, its interactions never."""
+    with served(lake) as address, chromium() as browser:
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        context.add_init_script(_WATCH)
+        _visit(context, address).close()
+        paints, whole, work = [], [], []
+        for _ in range(ROUNDS):
+            before = _server_s(address.pid)
+            page = _visit(context, address)
+            work.append(_server_s(address.pid) - before + _browser_s(page))
+            paints.append(float(page.evaluate("window.__painted")) / 1000)
+            whole.append(float(page.evaluate("window.__changed")) / 1000)
+            page.close()
+        page = _visit(context, address)
+        taken = dict(_interactions(page, address))
+        points = 0
+        for name in PAGES:
+            points = max([points, *opened(page, f"{address}/{name}").evaluate(_POINTS)])
+        context.close()
+    return Taken(paints, whole, work, taken, points)
+
+
+def _visit(context: BrowserContext, address: str) -> Page:
+    return opened(context.new_page(), address)
+
+
+def _server_s(pid: int) -> float:
+    """CPU seconds of a process so far (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _browser_s(page: Page) -> float:
+    """Seconds that the page's main thread has worked so far."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    metrics = {
+        metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]
+    }
+    session.detach()
+    return float(metrics["TaskDuration"])
+
+
+def _interactions(page: Page, address: Served) -> Iterator[tuple[str, tuple[float, float]]]:
+    def timed(name: str, act: Callable[[], object]) -> tuple[str, tuple[float, float]]:
+        page.evaluate("window.__began = null")
+        work = -_server_s(address.pid) - _browser_s(page)
+        act()
+        settled(page)
+        work += _server_s(address.pid) + _browser_s(page)
+        began, changed = page.evaluate("[window.__began, window.__changed]")
+        print(f"  {name}: {changed - began:.0f} ms, work {1000 * work:.0f} ms", file=sys.stderr, flush=True)
+        return name, (max(0.0, changed - began) / 1000, work)
+
+    def go(name: str) -> None:
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+        page.wait_for_url(f"**/{name.lower()}*")
+
+    def pick(dimension: str, value: str) -> None:
+        box = page.get_by_role("combobox").last
+        box.click()
+        page.get_by_role("option", name=value, exact=True).click()
+
+    def chip(label: str) -> None:
+        page.get_by_test_id("stPopoverButton").filter(has_text=label).first.click()
+        page.wait_for_timeout(200)
+
+    for name in ("Explore", "Objectives", "Discovery", "Economics", "Trust", "Overview"):
+        if name == "Overview":
+            yield timed(
+                "to Overview", lambda: page.get_by_test_id("stSidebarNav").get_by_role("link").first.click()
+            )
+            continue
+        yield timed(f"to {name}", lambda name=name: go(name))  # type: ignore[misc]
+    for dimension, values in (("region", ("MENA", "South Asia")), ("device", ("Mobile", "Smart TV"))):
+        for value in values:
+            chip(dimension)
+            yield timed(f"Overview, {dimension} {value}", lambda d=dimension, v=value: pick(d, v))  # type: ignore[misc]
+            page.keyboard.press("Escape")
+            page.keyboard.press("Escape")
+            settled(page)
+    opened(page, address)
+    for preset in ("7d", "all", "30d"):
+        page.get_by_test_id("stPopoverButton").first.click()
+        page.wait_for_timeout(200)
+        yield timed(
+            f"Overview, {preset}",
+            lambda preset=preset: (
+                page.get_by_test_id("stButtonGroup").get_by_text(preset, exact=True).click()
+            ),  # type: ignore[misc]
+        )
+        page.keyboard.press("Escape")
+
+
+def _rows(taken: Taken, name: str) -> list[Row]:
+    times, work = ([both[i] for both in taken.interactions.values()] for i in (0, 1))
+    slowest = max(taken.interactions, key=lambda what: taken.interactions[what])
+    paint, p95 = statistics.median(taken.paints), _p95(times)
+    page, each = f"{name}: Overview", f"{name}: {len(times)} interactions"
+    return [
+        Row(
+            f"{page}, first meaningful paint",
+            milliseconds(paint),
+            "promised",
+            milliseconds(PAINT_S),
+            PAINT_S / paint,
+        ),
+        Row(f"{page}, all of it drawn", milliseconds(statistics.median(taken.whole))),
+        Row(f"{page}, work of server and browser", milliseconds(statistics.median(taken.work))),
+        Row(f"{each}, p95", milliseconds(p95), "promised", milliseconds(INTERACTION_S), INTERACTION_S / p95),
+        Row(f"{each}, median", milliseconds(statistics.median(times))),
+        Row(f"{each}, work, p95", milliseconds(_p95(work))),
+        Row(f"{each}, work, median", milliseconds(statistics.median(work))),
+        Row(f"{name}: the slowest interaction ({slowest})", milliseconds(taken.interactions[slowest][0])),
+        Row(f"{name}: points in the largest figure", f"{taken.points:,}", "promised", f"{POINTS:,}"),
+    ]
+
+
+def _compared(small: Taken, large: Taken) -> list[Row]:
+    paint = statistics.median(large.work) / statistics.median(small.work)
+    each = statistics.median(
+        large.interactions[name][1] / both[1] for name, both in small.interactions.items()
+    )
+    limit = f"{LARGER_RATIO}×"
+    return [
+        Row("Overview's work, the large lake over the small", f"{paint:.2f}×", "promised", limit),
+        Row("an interaction's work, the large lake over the small", f"{each:.2f}×", "promised", limit),
+    ]
+
+
+def _p95(seconds: list[float]) -> float:
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""The dashboard as a reader has it: in Chromium, over the wire, from the address bar to the download.
+
+``PLAYHEAD_SHOWN`` names a lake to show instead of a small emulated one, and ``PLAYHEAD_SCREENSHOTS`` a folder for the
+pictures of the README (``make screenshots``).
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import polars as pl
+import pytest
+
+from metrics.lake import Lake
+from metrics.telemetry import TABLES
+from tests.dashboards import lakes
+
+pytest.importorskip("playwright")
+from playwright.sync_api import Browser, Page
+
+from benchmarks.browser import Served, Theme, chromium, opened, served, settled
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium"),
+]
+
+PAGES = (
+    "", "explore", "objectives", "incidents", "delivery", "discovery", "experiments", "economics", "trust",
+)  # fmt: skip
+# Where a page is opened by its own address, Streamlit looks for its server beside it before it looks at the root.
+PROBE = re.compile(r"/_stcore/(health|host-config)$")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lakes.shown() or lakes.emulated(tmp_path_factory.mktemp("browser") / "lake")
+
+
+@pytest.fixture(scope="module")
+def address(lake: Path) -> Iterator[Served]:
+    with served(lake) as where:
+        yield where
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
+    yield context.new_page()
+    context.close()
+
+
+def main(page: Page) -> str:
+    """What the page says, without what tells the second it was drawn."""
+    return page.get_by_test_id("stMain").inner_text()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_without_an_error(page: Page, address: Served, lake: Path, name: str) -> None:
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("response", lambda r: said.append(r.url) if r.status >= 400 and not PROBE.search(r.url) else None)
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" and "404" not in m.text else None)
+    opened(page, f"{address}/{name}")
+    assert said == []
+    assert page.get_by_test_id("stAlert").count() == 0
+    assert len(main(page)) > 200
+    assert str(lake) not in page.content()
+    # Whoever cannot see a figure is told what it shows.
+    for drawing in page.get_by_test_id("stHtml").locator("img").all():
+        assert drawing.get_attribute("alt") is not None
+    for figure in page.get_by_test_id("stPlotlyChart").all():
+        assert figure.evaluate("f => !!f.closest('[aria-label]') || !!f.querySelector('[aria-label],[alt]')")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_narrow_window_stays_usable(browser: Browser, address: Served, name: str) -> None:
+    context = browser.new_context(viewport={"width": 700, "height": 900})
+    page = opened(context.new_page(), f"{address}/{name}")
+    wider = page.evaluate("""() => [...document.querySelectorAll('[data-testid="stMain"] *')].filter(e => {
+        const box = e.getBoundingClientRect();
+        return box.width > 0 && box.right > innerWidth + 1
+          && !e.closest('[data-testid="stPlotlyChart"], [data-testid="stDataFrame"], [data-testid="stTable"]')
+          && !e.closest('pre, [data-baseweb], [role="tooltip"]');
+    }).map(e => (e.dataset.testid || e.tagName) + ': ' + e.textContent.slice(0, 40)).slice(0, 5)""")
+    context.close()
+    assert wider == []
+
+
+def test_a_pasted_link_shows_the_same_view(browser: Browser, page: Page, address: Served) -> None:
+    opened(page, address)
+    page.get_by_test_id("stPopoverButton").filter(has_text="region").click()
+    page.get_by_role("combobox").last.click()
+    page.get_by_role("option").first.click()
+    page.keyboard.press("Escape")
+    settled(page)
+    page.get_by_test_id("stPopoverButton").first.click()
+    page.get_by_test_id("stButtonGroup").get_by_text("7d", exact=True).click()
+    page.keyboard.press("Escape")
+    settled(page)
+    for name in ("Overview", "Economics", "Discovery"):
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+        page.wait_for_timeout(300)
+        settled(page)
+        assert "region=" in page.url
+        assert "period=7d" in page.url
+        other = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
+        assert main(opened(other.new_page(), page.url)) == main(page)
+        other.close()
+
+
+def test_a_segment_leads_to_explore_and_a_question_to_its_page(page: Page, address: Served) -> None:
+    opened(page, f"{address}/?period=all")
+    page.get_by_role("link", name="Where does p99 degrade?").click()
+    page.wait_for_url("**/explore?**")
+    settled(page)
+    assert "Time to play, p99" in main(page)
+    opened(page, f"{address}/?period=all")
+    page.get_by_role("link", name="What would AV1 everywhere do to margin?").click()
+    page.wait_for_url("**/economics?**")
+    settled(page)
+    assert "→ What would AV1 everywhere do to margin?" in main(page)
+
+
+def test_the_keyboard_reaches_the_filters(page: Page, address: Served) -> None:
+    opened(page, address)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('[data-testid=\"stPopover\"]') !== null"):
+            break
+    page.keyboard.press("Enter")
+    page.get_by_test_id("stPopoverBody").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_test_id("stPopoverBody").wait_for(state="hidden")
+
+
+def test_light_and_dark_have_their_own_colours(browser: Browser, address: Served) -> None:
+    seen = {}
+    themes: tuple[Theme, ...] = ("light", "dark")
+    for theme in themes:
+        context = browser.new_context(color_scheme=theme)
+        page = opened(context.new_page(), address)
+        ground = page.evaluate(
+            "getComputedStyle(document.querySelector('[data-testid=\"stApp\"]')).backgroundColor"
+        )
+        line = page.get_by_test_id("stHtml").locator("img").first.get_attribute("src")
+        seen[theme] = (ground, line)
+        context.close()
+    assert seen["light"][0] == "rgb(255, 255, 255)"
+    assert all(one != other for one, other in zip(*seen.values(), strict=True))
+
+
+def test_a_figure_s_data_can_be_taken_away(page: Page, address: Served, tmp_path: Path) -> None:
+    opened(page, address)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").first.click()
+    waiting.value.save_as(tmp_path / "tree.csv")
+    assert waiting.value.suggested_filename == "north-star-tree.csv"
+    assert pl.read_csv(tmp_path / "tree.csv").columns == ["driver", "edge", "value", "before", "carried"]
+    opened(page, f"{address}/economics")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="PDF").click()
+    waiting.value.save_as(tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_a_live_view_follows_a_lake_that_grows(browser: Browser, lake: Path, tmp_path: Path) -> None:
+    grown = Lake.open(shutil.copytree(lake, tmp_path / "lake"))
+    with served(grown.path, port=8960) as address:
+        context = browser.new_context()
+        page = opened(context.new_page(), f"{address}/?live=true&period=all")
+        page.evaluate("window.__same = true")
+        before = page.get_by_test_id("stMetricValue").first.inner_text()
+        contract = TABLES["playback_session"]
+        again = grown.scan(contract.name).select(*contract.schema).collect()
+        again = again.with_columns(pl.col("session_id") + "-again")
+        grown.append(contract.name, again, application="test", version=0)
+        page.wait_for_function(
+            "old => document.querySelector('[data-testid=\"stMetricValue\"]').innerText !== old",
+            arg=before,
+            timeout=90_000,
+        )
+        assert page.evaluate("window.__same")
+        after = page.get_by_test_id("stMetricValue").first.inner_text()
+        context.close()
+    # Every session twice over: twice the hours of the same members.
+    assert float(after.split()[0]) == pytest.approx(2 * float(before.split()[0]), rel=0.01)
+
+
+def test_strangers_are_kept_out(address: Served) -> None:
+    """No other site's page may open the session's socket or post a file, and nobody asks for more than loopback."""
+    where = urlsplit(address)
+    assert where.hostname == "127.0.0.1"
+
+    def status(method: str, path: str, headers: dict[str, str]) -> int:
+        connection = http.client.HTTPConnection(where.netloc, timeout=10)
+        connection.request(method, path, headers=headers)
+        found = connection.getresponse().status
+        connection.close()
+        return found
+
+    upgrade = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    assert status("GET", "/_stcore/stream", upgrade | {"Origin": address}) == 101
+    assert status("GET", "/_stcore/stream", upgrade | {"Origin": "http://evil.example"}) == 403
+    assert status("PUT", "/_stcore/upload_file/x/y", {"Origin": "http://evil.example"}) == 403
+
+
+@pytest.mark.skipif("PLAYHEAD_SCREENSHOTS" not in os.environ, reason="only where pictures are wanted")
+@pytest.mark.parametrize(
+    ("name", "theme", "query"),
+    [
+        ("overview", "dark", ""), ("overview", "light", ""), ("explore", "light", "explore"),
+        ("economics", "light", "economics?ask=av1"), ("objectives", "dark", "objectives"),
+        ("discovery", "light", "discovery"),
+    ],
+)  # fmt: skip
+def test_pictures_for_the_readme(
+    browser: Browser, address: Served, name: str, theme: Theme, query: str
+) -> None:
+    folder = Path(os.environ["PLAYHEAD_SCREENSHOTS"])
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 1060},
+        color_scheme=theme,
+        device_scale_factor=1,
+    )
+    page = opened(context.new_page(), f"{address}/{query}")
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / (f"{name}-{theme}.png" if name == "overview" else f"{name}.png"))
+    context.close()
