@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import polars as pl
 import pytest
@@ -411,6 +412,15 @@ def test_an_incident_is_explained_beside_the_truth(at: Open, emulated: Path) -> 
     assert "**Config push**, region Asia-Pacific, severity 60%" in text
     other = drawn(at(emulated, "incidents", period="all", incident="no-such-incident"))
     assert other.subheader
+    # The link to Explore says the days and the slice, in the words that its filters have in the address.
+    (link,) = app.get("link_button")
+    page, _, query = link.proto.url.partition("?")
+    assert page == "explore"
+    wanted = parse_qs(query)
+    assert wanted["dates"] == ["2026-04-08", "2026-04-10"]
+    linked = drawn(at(emulated, page, **wanted))
+    assert "8 Apr 2026 to 10 Apr 2026" in words(linked)
+    assert linked.multiselect(key="region").value == ["asia-pacific"]
 
 
 def test_delivery_adds_up(at: Open, emulated: Path) -> None:
