@@ -24,10 +24,10 @@ __all__ = ["warm"]
 
 
 def warm(source: Source, filters: Filters) -> None:
-    """Begin to answer what pages will ask of this lake and these filters; once a session and view of the lake."""
-    if st.session_state.get("_warm") == (source, filters):
+    """Begin to answer what pages will ask of this lake by the filters it is opened with; once a session and version."""
+    if st.session_state.get("_warm") == source:
         return
-    st.session_state["_warm"] = (source, filters)
+    st.session_state["_warm"] = source
     thread = threading.Thread(target=_answer, args=(source, filters), daemon=True, name="warm")
     add_script_run_ctx(thread)
     thread.start()
