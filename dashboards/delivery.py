@@ -9,66 +9,59 @@ import polars as pl
 __all__ = ["LEVELS", "filled", "fullest", "sentence", "utilisation"]
 
 LEVELS = ("region", "isp", "site", "appliance")
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_DAY_MS = 86_400_000
 
 
 def utilisation(traffic: pl.DataFrame, health: pl.DataFrame, level: str) -> pl.DataFrame:
     """How much of their egress appliances gave by hour of the day, by ``level``.
 
-    ``traffic``: ``ts_ms`` (the hour), ``appliance, isp, delivered_bytes``; ``health``: ``ts_ms`` (the day), ``region,
-    site, appliance, capacity_kbps``. An appliance of the traffic belongs to the cluster of the same name, or of that
-    name without its number. Columns: ``place, hour, utilisation`` (delivered over what could have been, over the
-    days that have both), ``capacity_kbps`` (a day's mean).
+    ``traffic``: ``hour`` (of the day), ``appliance, isp, delivered_bytes``, over some days; ``health``: ``ts_ms`` (the
+    day), ``region, site, appliance, capacity_kbps``, of the same days. An appliance of the traffic belongs to the
+    cluster of the same name, or of that name without its number. Columns: ``place, hour, utilisation`` (delivered
+    over what could have been), ``capacity_kbps`` (a day's mean).
     """
-    names = health.select("appliance").unique()
-    plain = pl.col("appliance").str.replace(r"-\d+$", "")
+    names = health.select(cluster="appliance").unique()
     of = traffic.select("appliance").unique().drop_nulls()
-    known = of.join(names, on="appliance", how="semi").with_columns(cluster="appliance")
-    numbered = (
-        of.join(names, on="appliance", how="anti")
-        .with_columns(cluster=plain)
-        .join(names.rename({"appliance": "cluster"}), on="cluster", how="semi")
-    )
-    cluster = pl.concat([known, numbered])
-    hours = (
-        traffic.join(cluster, on="appliance")
-        .with_columns(day=pl.col("ts_ms") // _DAY_MS * _DAY_MS, hour=pl.col("ts_ms") % _DAY_MS // _HOUR_MS)
-        .group_by("cluster", "day", "hour")
-        .agg(pl.col("delivered_bytes").sum(), pl.col("isp").drop_nulls().unique())
-    )
-    days = health.group_by("appliance", "ts_ms").agg(
-        pl.col("capacity_kbps").sum(), pl.col("region", "site").first()
-    )
+    known = of.with_columns(cluster="appliance").join(names, on="cluster", how="semi")
+    plain = pl.col("appliance").str.replace(r"-\d+$", "")
+    numbered = of.join(known, on="appliance", how="anti").with_columns(cluster=plain)
+    clusters = pl.concat([known, numbered.join(names, on="cluster", how="semi")])
+    given = traffic.join(clusters, on="appliance")
     # An edge serves one ISP; what serves several is a place of its own.
-    served = hours.explode("isp").group_by("cluster").agg(pl.col("isp").unique())
-    alone = served.filter(pl.col("isp").list.len() == 1).select("cluster", pl.col("isp").list.first())
-    days = days.join(alone, left_on="appliance", right_on="cluster", how="left")
-    places = days.with_columns(place=_place(level), cluster="appliance", day="ts_ms")
+    served = (
+        given.drop_nulls("isp")
+        .group_by("cluster")
+        .agg(pl.col("isp").first(), several=pl.col("isp").n_unique())
+    )
+    alone = served.filter(pl.col("several") == 1).select("cluster", "isp")
+    reported = health.rename({"appliance": "cluster"}).join(alone, on="cluster", how="left")
+    reported = reported.with_columns(place=_place(level))
+    days = reported.group_by("place").agg(
+        pl.col("capacity_kbps").cast(pl.Float64).sum(), days=pl.col("ts_ms").n_unique()
+    )
+    places = reported.select("cluster", "place").unique("cluster")
+    by_hour = given.join(places, on="cluster").group_by("place", "hour").agg(pl.col("delivered_bytes").sum())
     # An hour in which nothing was delivered is an hour of the day all the same.
-    every = places.join(pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int64}), how="cross")
-    busy = every.join(hours.drop("isp"), on=["cluster", "day", "hour"], how="left")
-    seen = traffic["ts_ms"] // _DAY_MS * _DAY_MS
+    hours = pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int64})
+    rate = pl.col("delivered_bytes").fill_null(0) * 8 / 1000 / 3600
     return (
-        busy.filter(pl.col("day").is_in(seen.unique().to_list()))
-        .group_by("place", "hour")
-        .agg(
-            given=pl.col("delivered_bytes").fill_null(0).sum() * 8 / 1000 / 3600,
-            capacity=pl.col("capacity_kbps").sum(),
-            days=pl.col("day").n_unique(),
-        )
-        .filter(pl.col("capacity") > 0)
+        days.filter(pl.col("capacity_kbps") > 0)
+        .join(hours, how="cross")
+        .join(by_hour, on=["place", "hour"], how="left", nulls_equal=True)
         .select(
             "place",
             "hour",
-            utilisation=pl.col("given") / pl.col("capacity"),
-            capacity_kbps=pl.col("capacity") / pl.col("days"),
+            utilisation=rate / pl.col("capacity_kbps"),
+            capacity_kbps=pl.col("capacity_kbps") / pl.col("days"),
         )
         .sort("place", "hour", nulls_last=True)
     )
 
 
 def _place(level: str) -> pl.Expr:
-    return pl.coalesce("isp", "site") if level == "isp" else pl.col(level)
+    return (
+        pl.coalesce("isp", "site") if level == "isp" else pl.col("cluster" if level == "appliance" else level)
+    )
 
 
 def fullest(cells: pl.DataFrame, most: int) -> pl.DataFrame:

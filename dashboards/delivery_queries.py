@@ -25,10 +25,11 @@ def hours_of_day(source: Source, window: Window, where: Where, level: str) -> pl
     reported = health.select("ts_ms", "region", "site", "appliance", "capacity_kbps").collect()
     if reported.is_empty():
         return pl.DataFrame()
+    hour = pl.col("ts_ms") % 86_400_000 // 3_600_000
     traffic = (
         _rows(source, "delivery", window, where)
         .filter(pl.col("appliance").is_not_null())
-        .group_by("ts_ms", "appliance", "isp")
+        .group_by(hour.alias("hour"), "appliance", "isp")
         .agg(pl.col("delivered_bytes").cast(pl.Float64).sum())
         .collect()
     )

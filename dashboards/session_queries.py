@@ -68,12 +68,17 @@ def worst_sessions(
     # Events are filed by their own day: those of a session that ended early may be of the day before.
     early = Window(window.start_ts_ms - DAY_MS, window.end_ts_ms)
     events = lake.scan("playback_event", days_of(lake.snapshot("playback_event").files, early))
-    recorded = events.select("session_id").unique()
-    order = {"by": ["measure", "session_id"], "descending": [not is_low_worse, False]}
-    found = sessions.join(recorded, on="session_id", how="semi").sort(**order).head(most).collect()  # type: ignore[arg-type]
-    if found.height:
-        return found, True
-    return sessions.sort(**order).head(most).collect(), False  # type: ignore[arg-type]
+    recorded = events.select("session_id").unique().collect()["session_id"]
+    if recorded.len():
+        # A filter and no join: the other columns are then read of these rows alone.
+        found = _worst(sessions.filter(pl.col("session_id").is_in(recorded.implode())), most, is_low_worse)
+        if found.height:
+            return found, True
+    return _worst(sessions, most, is_low_worse), False
+
+
+def _worst(sessions: pl.LazyFrame, most: int, is_low_worse: bool) -> pl.DataFrame:
+    return sessions.sort("measure", "session_id", descending=[not is_low_worse, False]).head(most).collect()
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

@@ -119,5 +119,5 @@ def apart(rows: pl.DataFrame, colours: Palette) -> go.Figure:
         dtick=1,
         tickfont={"color": colours.text, "size": 12},
     )
-    fig.update_xaxes(tickformat=".0%", range=[-0.02 * most, min(1.02, 1.06 * most)], nticks=6)
+    fig.update_xaxes(tickformat=".0%", range=[-0.02 * most, min(1.02, 1.06 * most)], nticks=5, tickangle=0)
     return fig

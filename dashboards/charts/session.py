@@ -61,16 +61,19 @@ def session_timeline(
     for at_ms, text in marks:
         fig.add_vline(x=at_ms / 60_000, line={"color": colours.quiet, "width": 1, "dash": "dot"})
         fig.add_annotation(
-            x=at_ms / 60_000, y=0.72, yref="paper", text=text, showarrow=False, xanchor="left", xshift=3,
+            x=at_ms / 60_000, y=0.665, yref="paper", text=text, showarrow=False, xanchor="left", yanchor="top",
+            xshift=3,
             font={"color": colours.quiet, "size": 11},
         )  # fmt: skip
+    top = max([1.0, *(float(frame["value"].max()) for frame in (levels or {}).values())])  # type: ignore[arg-type]
     base = fig.layout.yaxis.to_plotly_json()
     fig.update_layout(
         barmode="overlay",
-        yaxis=base | {"domain": [0.0, 0.68], "rangemode": "tozero", "tickformat": ",.0f", "nticks": 4},
+        yaxis=base | {"domain": [0.0, 0.68], "range": [0, 1.18 * top], "tickformat": ",.0f", "nticks": 4},
         yaxis2=base | {"domain": [0.8, 1.0], "showgrid": False, "showticklabels": False, "anchor": "x"},
     )
-    fig.update_xaxes(ticksuffix=" min", rangemode="tozero", nticks=9, range=[-0.01 * last, last * 1.01])
+    # The start of a film is a sliver of it: a drag looks closer, a double click goes back.
+    fig.update_xaxes(fixedrange=False, ticksuffix=" min", nticks=9, range=[-0.01 * last, last * 1.01])
     return fig
 
 

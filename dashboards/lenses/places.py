@@ -8,7 +8,6 @@ import streamlit as st
 from dashboards.charts.style import axis_of
 from dashboards.charts.world import located, world_map
 from dashboards.components import card, chart, colours, missing
-from dashboards.formats import named
 from dashboards.lenses.question import Question
 from dashboards.lenses.values import narrow
 
@@ -18,8 +17,8 @@ _FEWEST = 30
 _MOST = 1_500
 
 
-def places(question: Question) -> None:
-    """Draw the map; a click on a site goes down to it."""
+def places(question: Question, overall: float | None) -> None:
+    """Draw the map; a click on a site goes down to it. ``overall``: the metric's value in the window."""
     metric = question.metric
     by = next(
         (b for b in (("country", "isp", "site"), ("country",)) if question.filters.tells(metric.name, *b)),
@@ -65,9 +64,15 @@ def places(question: Question) -> None:
             + (f"; those under {_FEWEST} rows are left out." if rows.height > known.height else ".")
             + " Click one to look into it." * (what == "site"),
         )  # fmt: skip
-        worst = placed.sort("value", descending=metric.better == "lower").head(1)
-        best = placed.sort("value", descending=metric.better != "lower").head(1)
-        st.caption(
-            f"Worst: {named(worst['name'][0])}, {metric.show(worst['value'][0])}. "
-            f"Best: {named(best['name'][0])}, {metric.show(best['value'][0])}."
-        )
+        if what == "site" and overall is not None:
+            worse = 1.0 if metric.better == "lower" else -1.0
+            off = placed.with_columns(harm=worse * (pl.col("value") - overall) * pl.col("n"))
+            top = off.filter(pl.col("harm") > 0).sort("harm", descending=True).head(3)
+            told = ", ".join(
+                f"{name} ({metric.show(value)})" for name, value in top.select("site", "value").rows()
+            )
+            st.caption(
+                f"Furthest off the whole, times their sessions: {told}."
+                if told
+                else "No site is off the whole."
+            )

@@ -131,7 +131,8 @@ def _one(question: Question, session_id: str) -> None:
                     marks=marks if is_recorded else (),
                 ),
                 f"Timeline of session {session_id}", events if is_recorded else spans, key="session-timeline",
-                caption="State of the player over minutes since the play instruction; below, bitrate as events tell it."
+                caption="State of the player over minutes since the play instruction; below, its bitrate. "
+                "Drag to look closer, double-click to go back."
                 if is_recorded
                 else "No events were recorded: how long each state lasted in all, not when.",
             )  # fmt: skip

@@ -118,7 +118,7 @@ for column, name in zip(st.columns(len(TILES)), TILES, strict=True):
 # --- tiers, what they cost, and the third party -----------------------------------------------------------
 
 bands = page_bands(source, filters.period, filters.where)
-told = "; shaded: pages of its objectives" if bands else ""
+told = "; shaded: pages of objectives" if bands else ""
 left, right = st.columns([8, 5])
 rows = source.measure((volume,), period, where=filters.where, by=("tier",), grain="1d")
 tiers = (

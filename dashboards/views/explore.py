@@ -98,7 +98,7 @@ overall = over_time(question)
 if lens == "distribution":
     distribution(question)
 elif lens == "map":
-    places(question)
+    places(question, overall)
 elif lens == "sessions":
     sessions(question)
 else:
