@@ -199,6 +199,30 @@ def test_a_live_view_follows_a_lake_that_grows(browser: Browser, lake: Path, tmp
     assert float(after.split()[0]) == pytest.approx(2 * float(before.split()[0]), rel=0.01)
 
 
+def test_own_sessions_are_looked_at_before_they_are_taken(browser: Browser, tmp_path: Path) -> None:
+    empty = Lake.create(tmp_path / "lake")
+    rows = [f"s-{i},2026-04-01T12:{i % 60:02d}:00Z,{60 + i},western-europe" for i in range(120)]
+    table = "\n".join(
+        ["SessionID,started_at,watch_seconds,region", *rows, "s-bad,yesterday,1,western-europe"]
+    )
+    with served(empty.path, port=8980) as address:
+        context = browser.new_context()
+        page = opened(context.new_page(), address)
+        assert page.get_by_role("button", name="Make the demo").is_visible()
+        page.get_by_text("A table of sessions", exact=True).click()
+        settled(page)
+        page.locator("input[type=file]").set_input_files(
+            [{"name": "own.csv", "mimeType": "text/csv", "buffer": table.encode()}]
+        )
+        page.get_by_text("rows would be accepted").wait_for()
+        assert "120 rows would be accepted, 1 not." in main(page)
+        assert empty.snapshot("playback_session").rows == 0
+        page.get_by_role("button", name="Ingest").click()
+        page.get_by_text("Watch hours per subscriber").first.wait_for(timeout=60_000)
+        context.close()
+    assert empty.snapshot("playback_session").rows == 120
+
+
 def test_strangers_are_kept_out(address: Served) -> None:
     """No other site's page may open the session's socket or post a file, and nobody asks for more than loopback."""
     where = urlsplit(address)
