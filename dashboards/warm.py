@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 
 from dashboards.context import Filters
@@ -22,15 +21,26 @@ from metrics.errors import PlayheadError
 
 __all__ = ["warm"]
 
+_MOST_SESSIONS = 20_000_000
+_BEGUN: set[Source] = set()
+_LOCK = threading.Lock()
+
 
 def warm(source: Source, filters: Filters) -> None:
-    """Begin to answer what pages will ask of this lake by the filters it is opened with; once a session and version."""
-    if st.session_state.get("_warm") == source:
+    """Begin to answer what pages will ask of this lake by the filters it is opened with; once a version of the lake."""
+    if _is_begun(source):
         return
-    st.session_state["_warm"] = source
     thread = threading.Thread(target=_answer, args=(source, filters), daemon=True, name="warm")
     add_script_run_ctx(thread)
     thread.start()
+
+
+def _is_begun(source: Source) -> bool:
+    with _LOCK:
+        # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
+        is_done = source in _BEGUN or source.rows().get("playback_session", 0) > _MOST_SESSIONS
+        _BEGUN.add(source)
+    return is_done
 
 
 def _answer(source: Source, filters: Filters) -> None:

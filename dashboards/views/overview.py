@@ -142,11 +142,12 @@ def worst_places() -> None:
                 "Ingest logs with a region, or map one with `ingest sessions`.",
             )
             return
+        # Of a slice by more than its place, the quantile of each segment would take every row.
+        is_place = {name for name, _ in filters.where} <= set(PLACE)
+        names = HEADLINE if is_place else HEADLINE[:2]
         segments = worst_segments(
-            source.measure(HEADLINE, filters.period, where=filters.where, by=PLACE),
-            source.measure(HEADLINE, filters.versus, where=filters.where, by=PLACE)
-            if filters.versus
-            else None,
+            source.measure(names, filters.period, where=filters.where, by=PLACE),
+            source.measure(names, filters.versus, where=filters.where, by=PLACE) if filters.versus else None,
             PLACE,
             allowance=get_metric("time_to_play_bad_ratio").limit or 0.0,
             most=7,
