@@ -91,7 +91,7 @@ def wilson(part: int, whole: int) -> tuple[float, float]:
     """The score interval of a share, at :data:`~metrics.intervals.CONFIDENCE`.
 
     >>> [round(end, 3) for end in wilson(9, 10)]
-    [0.649, 0.978]
+    [0.652, 0.977]
     """
     interval = stats.binomtest(part, whole).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
