@@ -13,7 +13,7 @@ from playhead.visibility import trials
 
 __all__ = ["rows", "score_rows"]
 
-WORLDS, SEED, PANEL, DAYS = 6, 711, 16_000, 4
+WORLDS, SEED, PANEL, DAYS = 2, 711, 16_000, 4
 
 
 def rows() -> list[Row]:

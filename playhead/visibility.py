@@ -42,7 +42,7 @@ _EVENING = (17, 21)  # local hours in which incidents begin
 _LOST = (0.8, 0.97)  # of throughput
 _STALLING = (0.15, 0.6)  # share of the viewers reached who stall
 _STALL_MS = 20_000
-_LAID_A_DAY = 4
+_LAID_A_DAY = 10
 
 
 def trials(seed: int, *, panel: int = 30_000, days: int = 8) -> pl.DataFrame:

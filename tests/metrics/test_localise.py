@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.incident_tables import AT, IncidentTable, incident_table, incident_tables
-from benchmarks.localise import score
+from benchmarks.incident_tables import AT, SETTINGS, IncidentTable, incident_table, incident_tables
+from benchmarks.localise import judged, score, score_rows
 from metrics.errors import InputError
 from metrics.localise import METHODS, Explanation, leaves_at, leaves_of_forecast, localise
 
@@ -84,6 +84,38 @@ def test_a_shift_of_mix_is_no_fault() -> None:
     rates = shifted.group_by("min").agg(pl.col("value").sum() / pl.col("cnt").sum()).sort("min")["value"]
     assert rates[-1] > 2 * rates[0]
     assert found(shifted)[0].is_external
+
+
+def test_a_slice_that_rises_while_the_whole_falls_a_little() -> None:
+    """The whole's own wander hides the fault; it is no reason to look at falls alone."""
+    frame = table({(("isp", "i3"),): 2.5}, viewers=3_000)
+    calmer = pl.when((pl.col("min") == MINUTES - 1) & (pl.col("isp") != "i3")).then(0.65).otherwise(1.0)
+    frame = frame.with_columns(value=(pl.col("value") * calmer).round())
+    wander = 1 + 0.15 * (pl.col("min") % 2 * 2 - 1)
+    frame = frame.with_columns(
+        value=pl.when(pl.col("min") < MINUTES - 1).then((pl.col("value") * wander).round()).otherwise("value")
+    )
+    rates = frame.group_by("min").agg(pl.col("value").sum() / pl.col("cnt").sum()).sort("min")["value"]
+    assert rates[-1] < rates[:-1].mean()  # type: ignore[operator]
+    assert names(found(frame)[0]) == {frozenset({("isp", "i3")})}
+
+
+def test_what_nobody_would_notice_is_no_cause() -> None:
+    """One leaf of 72 stalls three times as much: far beyond chance, and not a fiftieth of the whole."""
+    leaf = (("cdn", "c1"), ("device", "tv"), ("isp", "i3"))
+    answers = found(table({leaf: 2.0}, viewers=60_000))
+    assert answers[0].is_external
+    assert names(answers[1]) == {frozenset(leaf)}
+
+
+@pytest.mark.parametrize("minutes", [2, 3])
+def test_a_history_of_two_minutes_does_not_make_noise_a_fault(minutes: int) -> None:
+    """Leaves wander by a third from minute to minute, as two minutes cannot tell."""
+    draw = np.random.Generator(np.random.Philox(3))
+    frame = table({}, viewers=5_000).filter(pl.col("min") >= MINUTES - 1 - minutes)
+    noise = np.exp(draw.normal(0, 0.3, frame.height))
+    noisy = frame.with_columns(value=(pl.col("value") * pl.Series(noise)).round())
+    assert found(noisy)[0].is_external
 
 
 def test_an_additive_value_that_falls() -> None:
@@ -214,6 +246,25 @@ def test_labelled_tables_are_the_same_to_the_bit_and_hold_their_truth() -> None:
     for element in one.elements:
         inside = pl.all_horizontal(pl.col(name) == value for name, value in element.items())
         assert one.frame.filter(pl.col("min") == AT).select(inside.any()).item()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_setting_draws_its_tables(setting: str) -> None:
+    tables = list(incident_tables(6, 70, setting))
+    assert tables[0].frame.equals(incident_table(70, setting=setting).frame)
+    assert any(one.elements for one in tables)
+    assert all(one.kind == "fault" or not one.elements for one in tables)
+    assert all(one.frame["cnt"].min() >= 0 for one in tables)  # type: ignore[operator]
+
+
+def test_the_score_card_has_intervals() -> None:
+    tables = list(incident_tables(12))
+    rows = score_rows(judged(tables, lambda _: [Explanation((), 0.0, 0.0)]), "made")
+    by_measure = {row["measure"]: row for row in rows.iter_rows(named=True)}
+    assert by_measure["f1"]["value"] == by_measure["f1"]["high"] == 0.0
+    external = by_measure["external_f1"]
+    assert external["low"] <= external["value"] <= external["high"]
+    assert external["cases_count"] == 12
 
 
 def test_the_score_card_marks_right_and_wrong() -> None:

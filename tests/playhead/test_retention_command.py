@@ -70,8 +70,8 @@ def _csv(path: Path, frame: pl.DataFrame) -> Path:
 def test_a_surrogate_from_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The planted effect goes through the surrogate alone: the index has it, and says what it is made of."""
     history, units = _csv(tmp_path / "past.csv", past(2_000)), _csv(tmp_path / "units.csv", arms(0.5))
-    asked = ["retention", "surrogate", units, "--history", history, "--outcome", "y", "--control", "old",
-             "--surrogate", "a", "--surrogate", "b"]  # fmt: skip
+    files: list[str | Path] = [units, "--history", history, "--outcome", "y", "--control", "old"]
+    asked = ["retention", "surrogate", *files, "--surrogate", "a", "--surrogate", "b"]
     found = as_json(capsys, *asked)
     assert found["coefficients"]["a"] == pytest.approx(2.0, abs=0.05)
     (arm,) = found["arms"]
@@ -106,11 +106,11 @@ def test_past_experiments_judge_and_calibrate(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_surrogate_of_a_lake(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = as_json(capsys, "retention", "surrogate", "--lake", lake, "--days", 14, "--horizon", 28)
+    found = as_json(capsys, "retention", "surrogate", "--lake", lake, "--days", "14", "--horizon", "28")
     assert found["members"] > 100
     assert 0 < found["later_members"]["index"] <= 1.1
     assert found["arms"] == []
-    assert run(capsys, "retention", "surrogate", "--lake", lake, "--horizon", 28)[0] == 0
+    assert run(capsys, "retention", "surrogate", "--lake", lake, "--horizon", "28")[0] == 0
 
 
 def test_slips_of_surrogates_are_one_line(
@@ -120,7 +120,7 @@ def test_slips_of_surrogates_are_one_line(
     one_row = _csv(tmp_path / "one.csv", past().head(1))
     empty = tmp_path / "empty.csv"
     empty.touch()
-    files = ["--history", history, "--outcome", "y", "--surrogate", "a"]
+    files: list[str | Path] = ["--history", history, "--outcome", "y", "--surrogate", "a"]
     slips: list[tuple[list[str | Path], str]] = [
         (["surrogate", units], "an experiment alone; give --history"),
         (["surrogate", units, *files, "--control", "olld"], "no arm 'olld'; did you mean old?"),
