@@ -109,18 +109,14 @@ def _first_weeks(world: World, days: Iterator[Lived], is_new: Bools, wanted: Flo
     count, group = members.count, members.replicate
     shown, played = np.zeros((count, len(GENRES))), np.zeros((count, len(GENRES)))
     titles = np.zeros((REPLICATES, world.titles.count))
-    had = {
+    had: dict[str, Floats] = {
         name: np.zeros(count)
         for name in ("looks", "home_plays", "plays", "hours", "later_hours", "successes")
     }
     has_visited = np.zeros(count, np.bool_)
-    converted = np.zeros(count)
     for lived in days:
-        member, found, converted = (
-            lived.visits.member,
-            lived.found,
-            lived.standing.paying_day <= lived.day + 1,
-        )
+        member, found = lived.visits.member, lived.found
+        had["converted"] = (lived.standing.paying_day <= lived.day + 1).astype(np.float64)
         age = lived.day - members.join_day[member]
         first = _firsts(member, lived.visits.open_ts_ms, has_visited)
         is_success = (found.chosen >= 0) & ~found.is_skipped & (found.browse_ms <= FOUND_WITHIN_MS)
@@ -138,15 +134,17 @@ def _first_weeks(world: World, days: Iterator[Lived], is_new: Bools, wanted: Flo
         begun = np.flatnonzero((found.chosen >= 0) & (found.surface != CONTINUE) & (age < 7) & is_new[member])
         np.add.at(played, (member[begun], genre[found.chosen[begun]]), 1)
         np.add.at(titles, (group[member[begun]], found.chosen[begun]), 1)
-    had["converted"] = converted.astype(np.float64)
     had["members"] = np.ones(count)
-    had["shown_to"], had["players"] = (counts.any(axis=1).astype(np.float64) for counts in (shown, played))
+    had["shown_to"] = np.asarray(shown.any(axis=1), np.float64)
+    had["players"] = np.asarray(played.any(axis=1), np.float64)
     had["breadth"], had["played_breadth"] = _breadth(shown), _breadth(played)
     share = shown / np.maximum(shown.sum(axis=1, keepdims=True), 1)
-    had["commonest"] = share.max(axis=1)
+    had["commonest"] = np.asarray(share.max(axis=1))
     near = (1 - BLEND) * share + BLEND * wanted
     had["divergence"] = np.where(shown.any(axis=1), (wanted * np.log(wanted / near)).sum(axis=1), 0.0)
-    of_new = {name: np.bincount(group, value * is_new, REPLICATES) for name, value in had.items()}
+    of_new: dict[str, Floats] = {
+        name: np.bincount(group, value * is_new, REPLICATES).astype(np.float64) for name, value in had.items()
+    }
     return of_new | {"titles": titles}
 
 
@@ -235,7 +233,7 @@ def _wanted(world: World) -> Floats:
 
 def main(names: Sequence[str]) -> None:
     """Print the tables named, or both."""
-    tables = {
+    tables: dict[str, tuple[Callable[[], Iterator[tuple[str, ...]]], tuple[str, ...]]] = {
         "first-week": (first_week, ("first week", "in proportion", "without", "difference")),
         "search": (search, ("search", "by meaning", "by keyword", "difference")),
     }

@@ -24,7 +24,7 @@ from synthetic.scenario import load_scenario
 from synthetic.warmup import warmup_plays
 from synthetic.world import make_world
 
-__all__ = ["Bench", "Times", "measure", "prepare", "times"]
+__all__ = ["Bench", "Times", "is_real_time", "measure", "prepare", "times"]
 
 _WARM_UP = 50  # requests that are not counted: what is compiled or cached by the first
 
@@ -104,12 +104,16 @@ def times(bench: Bench, requests: int, *, clock: Callable[[], int] = time.perf_c
     return Times(np.array(stage, np.float64) / 1e6, np.array(found, np.float64) / 1e6)
 
 
+def is_real_time() -> bool:
+    """Whether this process keeps its core from all others, so that a tail is the code's and not the machine's."""
+    return hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) == os.SCHED_FIFO
+
+
 def measure(bench: Bench, requests: int = 3_000, *, today: date) -> Measurement:
     """The measurement of this machine, as :mod:`synthetic.control_plane.latency` keeps it."""
     taken = times(bench, requests)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) == os.SCHED_FIFO:
-        machine += ", a core to itself"
+    machine += ", a core to itself (real-time priority)" if is_real_time() else ", ordinary priority"
     stage = {name: fit(taken.stage[:, at]) for at, name in enumerate(STAGES)}
     return Measurement(
         today, machine, bench.titles, bench.members, requests, stage, fit(taken.home), fit(taken.search)
