@@ -117,11 +117,14 @@ $(VENV)/.spark: requirements-spark.lock $(VENV)/.dev
 	  --require-hashes -r $<
 	@touch $@
 
-# The FOCUS validator in an environment of its own; without a Python 3.12 or later its test is skipped.
-FOCUS_PYTHON ?= $(shell for p in python3.12 python3.13 python3 $(PYTHON); do \
+# The FOCUS validator in an environment of its own; without a Python 3.12 or 3.13 its test is skipped.
+# pyenv's python3.12 runs only where 3.12 is its chosen version, so its other versions are called by their prefix.
+FOCUS_PYTHON ?= $(shell for p in python3.12 python3.13 python3 $(PYTHON) \
+  $$(for v in $$(pyenv versions --bare 2>/dev/null); do echo "$$(pyenv prefix $$v)/bin/python"; done); do \
   $$p -c 'import sys; sys.exit(not (3, 12) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 $(VENV)/.focus: requirements-focus.lock | $(VENV)/.created
-	@if test -z '$(FOCUS_PYTHON)'; then echo 'no Python 3.12 or 3.13: the FOCUS validator is left out'; exit 0; fi; \
-	  $(FOCUS_PYTHON) -m venv $(VENV)/focus && $(VENV)/focus/bin/python -m pip install $(PIP_QUIETLY) --quiet \
-	  --require-hashes -r $<
-	@touch $@
+	$(say) 'packages of $<'
+	@python='$(FOCUS_PYTHON)'; \
+	  if test -z "$$python"; then echo 'no Python 3.12 or 3.13: the FOCUS validator is left out'; exit 0; fi; \
+	  "$$python" -m venv --clear $(VENV)/focus && \
+	  $(VENV)/focus/bin/python -m pip install $(PIP_QUIETLY) --quiet --require-hashes -r $< && touch $@

@@ -9,7 +9,8 @@ from alerts.conditions import Condition, ConditionPolicy, condition, conditions_
 from alerts.indicator import Counted, Slices
 from alerts.objective import Objective
 from alerts.objects import Found, ObjectiveRefused, Objects
-from alerts.openslo import AlertCondition, AlertPolicy, ConditionRef, PolicyRef, Slo, TargetRef
+from alerts.openslo import Slo
+from alerts.openslo_alerting import AlertCondition, AlertPolicy, ConditionRef, PolicyRef, TargetRef
 from alerts.policy import BaselinePolicy, BurnPolicy, Policy, duration_text
 from alerts.source import Document
 from metrics.errors import did_you_mean

@@ -18,9 +18,9 @@ from alerts import names
 from alerts.cases import Cases, rescaled
 from alerts.counts import Clock, Frame, Minutes, minutes_of
 from alerts.evidence import nats
-from alerts.indicator import CountRatio, Events, Slices, Threshold, events_of
+from alerts.indicator import Counted, CountRatio, Events, events_of
 from alerts.kernel import Bools, Floats, Ints, excesses, firing, held, runs
-from alerts.policy import MINUTE_MS, BurnPolicy
+from alerts.policy import MINUTE_MS, BurnPolicy, Pair
 from alerts.quality import QUIET_MINUTES, Judged, judge_pages
 from alerts.slo import Objective
 from metrics.errors import InputError
@@ -35,6 +35,7 @@ __all__ = [
     "over_cases",
     "over_history",
     "pages",
+    "told",
 ]
 
 DAY = 1440
@@ -46,14 +47,21 @@ _HINDSIGHT_BURN, _HINDSIGHT_NATS = 2.0, 9.0
 
 @dataclass(frozen=True)
 class History:
-    """An objective's minutes: counts of shape (1, minutes) from ``start_ts_ms`` on, and Σw and Σw² of attempts."""
+    """An objective's minutes: counts of shape (1, minutes) from ``start_ts_ms`` on, and Σw and Σw² of attempts.
+
+    ``bad`` of a composite is that of its parts, each weighted so that the history's share of bad events is the
+    composite's; ``parts`` has their own counts, ``guard_bad`` the events that were bad, whatever is made of them.
+    """
 
     objective: Objective
     start_ts_ms: int
-    bad: Ints
+    bad: Ints | Floats
     total: Ints
     weight: Ints
     weight_squared: Ints
+    guard_bad: Ints
+    parts: tuple[tuple[float, Ints, Ints], ...]
+    is_recorded: bool = False
 
     @property
     def days(self) -> float:
@@ -67,20 +75,29 @@ class History:
         return float(self.total.mean()) * 60 * scale
 
     def at(self, sessions_per_hour: float, seed: int) -> History:
-        """The same history at another volume, every event counted once; see :func:`alerts.cases.rescaled`."""
-        bad, total = rescaled(seed, self.bad, self.total, sessions_per_hour)
-        return replace(self, bad=bad, total=total, weight=total, weight_squared=total)
+        """The same history at another volume, every event counted once; see :func:`alerts.cases.rescaled`.
+
+        Raises :class:`~metrics.errors.InputError` where the events are not sessions: a slice of time is one at any
+        volume, and a composite has several kinds.
+        """
+        if not isinstance(self.objective.indicator, CountRatio):
+            raise InputError(
+                f"{self.objective.name} counts no single kind of events that could be fewer or more",
+                mend="leave out the volumes",
+            )
+        bad, total = rescaled(seed, np.asarray(self.bad, dtype=np.int64), self.total, sessions_per_hour)
+        return replace(
+            self, bad=bad, total=total, weight=total, weight_squared=total, guard_bad=bad,
+            parts=((1.0, bad, total),),
+        )  # fmt: skip
 
 
 def histories(objectives: Sequence[Objective], minute_counts: Frame) -> list[History]:
-    """The minutes of each objective that counts events or slices, from rows of ``minute_count``.
+    """The minutes of each objective that counts on the event clock, from rows of ``minute_count``.
 
-    A composite has shares and no counts of its own, so it has none. Raises :class:`~metrics.errors.InputError` where
-    no objective is left, or there are no rows.
+    Raises :class:`~metrics.errors.InputError` where no objective is left, or there are no rows.
     """
-    counted = [
-        (o, o.indicator) for o in objectives if isinstance(o.indicator, CountRatio | Threshold | Slices)
-    ]
+    counted = [(o, o.indicator) for o in objectives if isinstance(o.indicator, Counted)]
     if not counted:
         raise InputError("no objective counts events by the minute", mend="give one that does")
     columns = {names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED}.union(*(ratio.columns for _, ratio in counted))
@@ -106,26 +123,33 @@ def pages(
             f"{policy.name} has no {severity} to try", mend=f"it has {', '.join(policy.severities)}"
         )
     clock = clock or Clock()
-    reach = [(*clock.reach(pair.long_ms), *clock.reach(pair.short_ms)) for pair in pairs]
+    # The rule reads a recorded series over a range a second short, which no closure changes.
+    is_recorded = isinstance(history, History) and history.is_recorded
+    of_shares = Clock(0, 0) if is_recorded else clock
     usual_ms, most = (
         ((), 1.0) if policy.usual is None else (policy.usual.over_ms, float(policy.usual.burn_maximum))
     )
     # Made cases count every session once.
-    weights = (
-        (history.weight, history.weight_squared)
+    parts = history.parts if isinstance(history, History) else ((1.0, history.bad, history.total),)
+    guard, weight, squared = (
+        (history.guard_bad, history.weight, history.weight_squared)
         if isinstance(history, History)
-        else (history.total, history.total)
+        else (history.bad, history.total, history.total)
     )
     active = firing(
-        history.bad,
-        history.total,
-        *weights,
-        np.array(reach, dtype=np.int64),
+        np.stack([bad for _, bad, _ in parts]),
+        np.stack([total for _, _, total in parts]),
+        np.array([of_part for of_part, _, _ in parts]),
+        guard,
+        weight,
+        squared,
+        _reach(pairs, of_shares),
+        _reach(pairs, clock),
         np.array([pair.factor(policy.period_ms) * budget for pair in pairs]),
         float(policy.bad_events_minimum),
         budget,
         np.array([(pair.long_nats, pair.short_nats) for pair in pairs], dtype=np.float64),
-        np.array([clock.reach(window_ms) for window_ms in usual_ms], dtype=np.int64).reshape(-1, 2),
+        np.array([of_shares.reach(window_ms) for window_ms in usual_ms], dtype=np.int64).reshape(-1, 2),
         most * budget,
     )
     pending, keep = policy.pending_ms(severity), policy.keep_firing_ms or 0
@@ -136,7 +160,7 @@ def can_fire(policy: BurnPolicy, objective: Objective) -> bool:
     """Whether the policy's pages can watch the objective: it counts events, and each pair can fire at all."""
     budget, pairs = float(objective.budget), policy.severities.get("page", ())
     return (
-        isinstance(objective.indicator, CountRatio)
+        isinstance(objective.indicator, Counted)
         and bool(pairs)
         and all(pair.factor(policy.period_ms) * budget < 1 for pair in pairs)
     )
@@ -217,6 +241,16 @@ def hindsight(history: History, *, least_share: float = LEAST_SHARE) -> pl.DataF
     return _shares(history, frame, 0.0, least_share)
 
 
+def told(history: History) -> pl.DataFrame:
+    """Incidents in hindsight as instants: ``incident_id, kind, start_ts_ms, end_ts_ms``."""
+    return hindsight(history).select(
+        "incident_id",
+        kind="shape",
+        start_ts_ms=history.start_ts_ms + pl.col("start_minute") * MINUTE_MS,
+        end_ts_ms=history.start_ts_ms + pl.col("end_minute") * MINUTE_MS,
+    )
+
+
 def _shares(history: History, spans: pl.DataFrame, expected: float, least_share: float) -> pl.DataFrame:
     begin, end = (spans[name].to_numpy() for name in ("start_minute", "end_minute"))
     inside_bad, inside_total = (_between(counts, begin, end) for counts in (history.bad, history.total))
@@ -247,21 +281,45 @@ def _evidence(history: History, begin: Ints, end: Ints) -> Floats:
         return nats(bad * weight / squared, bad / total, float(history.objective.budget))
 
 
-def _between(counts: Ints, begin: Ints, end: Ints) -> Ints:
+def _between(counts: Ints | Floats, begin: Ints, end: Ints) -> Ints | Floats:
     running = np.concatenate(([0], np.cumsum(counts[0])))
-    sums: Ints = running[end] - running[begin]
+    sums: Ints | Floats = running[end] - running[begin]
     return sums
 
 
 def _ratio(history: History, where: Bools) -> float:
     total = int(history.total[0][where].sum())
-    return int(history.bad[0][where].sum()) / total if total else 0.0
+    return float(history.bad[0][where].sum()) / total if total else 0.0
+
+
+def _reach(pairs: Sequence[Pair], clock: Clock) -> Ints:
+    rows = [(*clock.reach(pair.long_ms), *clock.reach(pair.short_ms)) for pair in pairs]
+    return np.array(rows, dtype=np.int64)
 
 
 def _history(objective: Objective, events: Events, minutes: Minutes) -> History:
+    def row(counts: Ints) -> Ints:
+        return np.ascontiguousarray(counts.reshape(1, -1))
+
+    parts = tuple((float(weight), row(bad), row(total)) for weight, bad, total in events.parts)
     return History(
         objective,
         minutes.start_ts_ms,
-        *(np.ascontiguousarray(counts.reshape(1, -1)) for counts in (events.bad, events.total)),
-        *(minutes.counts[name].reshape(1, -1) for name in (names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED)),
+        _weighted(parts, row(events.total)) if parts else row(events.bad),
+        row(events.total),
+        row(minutes.counts[names.ATTEMPTS]),
+        row(minutes.counts[names.ATTEMPTS_WEIGHT_SQUARED]),
+        row(events.guard_bad),
+        parts or ((1.0, row(events.bad), row(events.total)),),
+        events.is_recorded,
     )
+
+
+def _weighted(parts: Sequence[tuple[float, Ints, Ints]], total: Ints) -> Floats:
+    """Bad events of a composite whose sum over the history ÷ that of all events is the composite's share."""
+    seen = [(weight, bad, int(own.sum())) for weight, bad, own in parts if own.any()]
+    whole = sum(weight for weight, _, _ in seen)
+    bad = np.zeros(total.shape)
+    for weight, own_bad, own_total in seen:
+        bad += own_bad * (weight / whole * total.sum() / own_total)
+    return bad

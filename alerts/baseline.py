@@ -1,8 +1,8 @@
 """Alerts on a metric of the tree leaving its own season, for what no burn rate can watch; declared as data.
 
-A baseline alert fires at the ``persistence_hours``-th hour in a row that is an anomaly in the bad direction. An
-hour of fewer than ``cohort_minimum`` effective rows is not judged. An alert that comes back within an hour is
-the same alert.
+A baseline alert fires at the ``persistence_hours``-th hour in a row that is an anomaly in the bad direction, or at one
+whose score is at least ``at_once_score``: what is that far off needs no second hour. An hour of fewer than
+``cohort_minimum`` effective rows is not judged. An alert that comes back within an hour is the same alert.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Baseline(BaseModel):
     worse: Literal["lower", "higher"]
     by: tuple[str, ...] = Field(default=(), max_length=1)
     persistence_hours: int = Field(ge=1, le=168)
+    at_once_score: float = Field(default=1, ge=0.5, le=1)
     cohort_minimum: int = Field(ge=1)
     severity: Literal["page", "ticket"]
     source: str
@@ -132,18 +133,15 @@ def _alerts(
     expected = np.exp(expected) if as_log else expected
     off = value - expected if baseline.worse == "higher" else expected - value
     worse = found["is_anomaly"].to_numpy() & (off > 0)
+    at_once = np.flatnonzero(worse & (found["anomaly_score"].to_numpy() >= baseline.at_once_score))
     end_of_data = int(ts_ms[-1]) + HOUR_MS
-    # An hour is known when it is over, so an alert starts and stops an hour after the hour it is about.
-    spans = [
-        (
-            int(ts_ms[begin + baseline.persistence_hours - 1]) + HOUR_MS,
-            int(ts_ms[end - 1]) + 2 * HOUR_MS,
-            begin,
-            end,
-        )
-        for begin, end in _runs(ts_ms, worse)
-        if end - begin >= baseline.persistence_hours
-    ]
+    spans = []
+    for begin, end in _runs(ts_ms, worse):
+        sooner = at_once[(at_once >= begin) & (at_once < end)][:1].tolist()
+        fires = min([begin + baseline.persistence_hours - 1, *sooner])
+        if fires < end:
+            # An hour is known when it is over, so an alert starts and stops an hour after the hour it is about.
+            spans.append((int(ts_ms[fires]) + HOUR_MS, int(ts_ms[end - 1]) + 2 * HOUR_MS, begin, end))
     at = 0
     while at < len(spans):
         start, stop, begin, end = spans[at]

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bools", "Floats", "Ints", "excesses", "firing", "held", "runs"]
+__all__ = ["Bools", "Floats", "Ints", "compiled", "excesses", "firing", "held", "runs"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -22,18 +22,21 @@ Ints = NDArray[np.int64]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _compiled(function: F) -> F:
+def compiled(function: F) -> F:
     # Strict IEEE arithmetic, and 0/0 is NaN as in numpy, which no comparison lets through.
     return cast(F, numba.njit(function, cache=True, nogil=True, error_model="numpy"))
 
 
-@_compiled
+@compiled
 def firing(
     bad: Ints,
     total: Ints,
+    part_weights: Floats,
+    guard_bad: Ints,
     weight: Ints,
     weight_squared: Ints,
     reach: Ints,
+    guard_reach: Ints,
     thresholds: Floats,
     bad_minimum: float,
     share: float,
@@ -41,75 +44,104 @@ def firing(
     usual: Ints,
     usual_most: float,
 ) -> Bools:
-    """Whether an alert's condition holds at each minute's evaluation; shapes (series, minutes).
+    """Whether an alert's condition holds at each minute's evaluation, shape (series, minutes).
 
-    A row of ``reach`` is a pair of windows: first and last minute of the long one and of the short one,
-    relative to the minute of evaluation. The pair holds where both shares of bad events exceed its threshold,
-    the long window has at least ``bad_minimum`` effective bad events, and the evidence of the long and the short
-    window against the allowed share is at least the pair's row of ``nats`` (none asked for at 0). The allowed share is
-    ``share``, or the least share over the windows of ``usual`` (first and last minute) if that is more, up to
-    ``usual_most``. A comparison that no number answers, as for unknown weights, holds nothing back.
+    ``bad`` and ``total`` have the shape (parts, series, minutes): the share over a window is the mean of the parts'
+    that have events there, weighted by ``part_weights``. ``guard_bad``, ``weight`` and ``weight_squared``, of shape
+    (series, minutes), are what effective bad events are counted by.
+
+    A row of ``reach`` is a pair of windows: first and last minute of the long one and of the short one, relative to
+    the minute of evaluation; ``guard_reach`` is the same for what is counted. The pair holds where both shares of bad
+    events exceed its threshold, the long window has at least ``bad_minimum`` effective bad events, and the evidence of
+    the long and the short window against the allowed share is at least the pair's row of ``nats`` (none asked for at
+    0). The allowed share is ``share``, or the least share over the windows of ``usual`` (first and last minute) if that
+    is more, up to ``usual_most``. A comparison that no number answers, as for unknown weights, holds nothing back.
     """
-    series, minutes = bad.shape
+    parts, series, minutes = bad.shape
     out = np.zeros((series, minutes), np.bool_)
-    running = np.zeros((4, minutes + 1), np.int64)
+    bads, totals = np.zeros((2, parts, minutes + 1), np.int64)
+    counted = np.zeros((3, minutes + 1), np.int64)
     for s in range(series):
         for k in range(minutes):
-            running[0, k + 1] = running[0, k] + bad[s, k]
-            running[1, k + 1] = running[1, k] + total[s, k]
-            running[2, k + 1] = running[2, k] + weight[s, k]
-            running[3, k + 1] = running[3, k] + weight_squared[s, k]
+            for q in range(parts):
+                bads[q, k + 1] = bads[q, k] + bad[q, s, k]
+                totals[q, k + 1] = totals[q, k] + total[q, s, k]
+            counted[0, k + 1] = counted[0, k] + guard_bad[s, k]
+            counted[1, k + 1] = counted[1, k] + weight[s, k]
+            counted[2, k + 1] = counted[2, k] + weight_squared[s, k]
         for k in range(minutes):
             for p in range(len(thresholds)):
-                a, b = _edge(k + reach[p, 2], minutes), _edge(k + reach[p, 3] + 1, minutes)
-                short_bad, short_total = running[0, b] - running[0, a], running[1, b] - running[1, a]
-                if short_total <= 0 or not short_bad / short_total > thresholds[p]:
+                short = _share(bads, totals, part_weights, k + reach[p, 2], k + reach[p, 3])
+                if not short > thresholds[p]:
                     continue
-                c, d = _edge(k + reach[p, 0], minutes), _edge(k + reach[p, 1] + 1, minutes)
-                long_bad, long_total = running[0, d] - running[0, c], running[1, d] - running[1, c]
-                if long_total <= 0 or not long_bad / long_total > thresholds[p]:
+                long = _share(bads, totals, part_weights, k + reach[p, 0], k + reach[p, 1])
+                if not long > thresholds[p]:
                     continue
-                w, w2 = running[2, d] - running[2, c], running[3, d] - running[3, c]
-                effective = np.float64(long_bad) * w / w2
+                effective = _effective(counted, k + guard_reach[p, 0], k + guard_reach[p, 1])
                 if effective < bad_minimum:
                     continue
-                allowed = _allowed(running, usual, k, share, usual_most)
-                if nats[p, 0] > 0 and _nats(effective, long_bad / long_total, allowed) < nats[p, 0]:
+                allowed = _allowed(bads, totals, part_weights, usual, k, share, usual_most)
+                if nats[p, 0] > 0 and _nats(effective, long, allowed) < nats[p, 0]:
                     continue
                 if nats[p, 1] > 0:
-                    w, w2 = running[2, b] - running[2, a], running[3, b] - running[3, a]
-                    effective = np.float64(short_bad) * w / w2
-                    if _nats(effective, short_bad / short_total, allowed) < nats[p, 1]:
+                    effective = _effective(counted, k + guard_reach[p, 2], k + guard_reach[p, 3])
+                    if _nats(effective, short, allowed) < nats[p, 1]:
                         continue
                 out[s, k] = True
                 break
     return out
 
 
-@_compiled
+@compiled
 def _edge(minute: int, minutes: int) -> int:
     return min(max(minute, 0), minutes)
 
 
-@_compiled
-def _allowed(running: Ints, usual: Ints, minute: int, share: float, most: float) -> float:
-    least = np.inf
-    minutes = running.shape[1] - 1
-    for w in range(len(usual)):
-        a, b = _edge(minute + usual[w, 0], minutes), _edge(minute + usual[w, 1] + 1, minutes)
-        total = running[1, b] - running[1, a]
+@compiled
+def _share(bads: Ints, totals: Ints, weights: Floats, first: int, last: int) -> float:
+    """Share of bad events from the first to the last minute; NaN without events."""
+    parts, minutes = bads.shape[0], bads.shape[1] - 1
+    a, b = _edge(first, minutes), _edge(last + 1, minutes)
+    if parts == 1:
+        total = totals[0, b] - totals[0, a]
+        return (bads[0, b] - bads[0, a]) / total if total > 0 else np.nan
+    above, below = 0.0, 0.0
+    for q in range(parts):
+        total = totals[q, b] - totals[q, a]
         if total > 0:
-            least = min(least, (running[0, b] - running[0, a]) / total)
+            above += weights[q] * ((bads[q, b] - bads[q, a]) / total)
+            below += weights[q]
+    return above / below if below > 0 else np.nan
+
+
+@compiled
+def _effective(counted: Ints, first: int, last: int) -> float:
+    minutes = counted.shape[1] - 1
+    a, b = _edge(first, minutes), _edge(last + 1, minutes)
+    bad = np.float64(counted[0, b] - counted[0, a])
+    found: float = bad * (counted[1, b] - counted[1, a]) / (counted[2, b] - counted[2, a])
+    return found
+
+
+@compiled
+def _allowed(
+    bads: Ints, totals: Ints, weights: Floats, usual: Ints, minute: int, share: float, most: float
+) -> float:
+    least = np.inf
+    for w in range(len(usual)):
+        past = _share(bads, totals, weights, minute + usual[w, 0], minute + usual[w, 1])
+        if past < least:
+            least = past
     return max(min(least, most), share)
 
 
-@_compiled
+@compiled
 def _nats(effective: float, ratio: float, share: float) -> float:
     evidence: float = effective * (np.log(ratio / share) - 1.0 + share / ratio)
     return evidence
 
 
-@_compiled
+@compiled
 def held(active: Bools, pending: int, keep: int) -> Bools:
     """Firing state of conditions (series, minutes): once one has held for ``pending`` minutes, and ``keep`` more
     after it last did."""
@@ -129,7 +161,7 @@ def held(active: Bools, pending: int, keep: int) -> Bools:
     return out
 
 
-@_compiled
+@compiled
 def runs(active: Bools) -> Ints:
     """Rows (series, begin, end exclusive) of each run of true minutes, in order."""
     count = 0
@@ -149,8 +181,8 @@ def runs(active: Bools) -> Ints:
     return out
 
 
-@_compiled
-def excesses(bad: Ints, total: Ints, share: float) -> Ints:
+@compiled
+def excesses(bad: Ints | Floats, total: Ints, share: float) -> Ints:
     """Stretches in which bad events ran above ``share`` of all: rows (series, begin, end exclusive).
 
     Excursions of the running sum of ``bad − share·total``, held at 0 from below, from where each leaves 0 to

@@ -12,40 +12,28 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from alerts.calendar import CalendarPeriod
-from alerts.policy import Duration, parse_duration
+from alerts.openslo_alerting import AlertCondition, AlertPolicy, NotificationTarget, Policies
+from alerts.openslo_base import NAME, About, Frozen, LooseMetadata, Metadata, One, Operator, at_least_one
+from alerts.policy import parse_duration
 
 __all__ = [
     "KINDS",
-    "AlertCondition",
-    "AlertPolicy",
     "Calendar",
-    "ConditionRef",
     "DataSource",
     "Indicator",
     "MetricSource",
-    "NotificationTarget",
-    "PolicyRef",
     "RatioMetric",
     "Sli",
     "Slo",
     "Target",
-    "TargetRef",
     "TimeWindow",
     "parse_span",
 ]
 
-NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # RFC 1123, as OpenSLO asks
-# What it encourages beyond, for names that are only referred to.
-OTHERS = r"^[A-Za-z0-9]([A-Za-z0-9._|/\\-]{0,253}[A-Za-z0-9])?$"
-Operator = Literal["lte", "gte", "lt", "gt"]
 _LONGEST_MS = 10 * 366 * 86_400_000
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def parse_span(text: object) -> tuple[int, str]:
@@ -66,37 +54,10 @@ def _slice_window(value: object) -> int:
     return parse_duration(f"{value}m" if isinstance(value, int | Decimal) else value)
 
 
-def _exactly_one(value: Any) -> Any:
-    if isinstance(value, list) and len(value) != 1:
-        raise ValueError(f"exactly one is read here, {len(value)} given")
-    return value
-
-
-def _at_least_one(value: Any) -> Any:
-    if isinstance(value, list) and not 1 <= len(value) <= 20:
-        raise ValueError(f"1 to 20 are read here, {len(value)} given")
-    return value
-
-
-_One = BeforeValidator(_exactly_one)
-_About = Annotated[str, Field(max_length=1050)]
-
-
-class Metadata(Frozen):
-    name: str = Field(pattern=NAME)
-    displayName: str | None = Field(default=None, max_length=200)  # noqa: N815 - OpenSLO's own
-    labels: dict[str, str | list[str]] = {}
-    annotations: dict[str, str] = {}
-
-
-class _LooseMetadata(Metadata):
-    name: str = Field(pattern=OTHERS)
-
-
 class MetricSource(Frozen):
     metricSourceRef: str | None = None  # noqa: N815
     type: str | None = None
-    spec: dict[str, Any] = {}
+    spec: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Metric(Frozen):
@@ -124,7 +85,7 @@ class RatioMetric(Frozen):
 
 
 class _IndicatorSpec(Frozen):
-    description: _About | None = None
+    description: About | None = None
     ratioMetric: RatioMetric | None = None  # noqa: N815
     thresholdMetric: _Metric | None = None  # noqa: N815
 
@@ -136,7 +97,7 @@ class _IndicatorSpec(Frozen):
 
 
 class Indicator(Frozen):
-    metadata: _LooseMetadata | None = None
+    metadata: LooseMetadata | None = None
     spec: _IndicatorSpec
 
 
@@ -218,109 +179,15 @@ class Target(Frozen):
         return self.target if self.target is not None else (self.targetPercent or Decimal(0)) / 100
 
 
-class PolicyRef(Frozen):
-    alertPolicyRef: str  # noqa: N815
-
-
-class ConditionRef(Frozen):
-    conditionRef: str  # noqa: N815
-
-
-class TargetRef(Frozen):
-    targetRef: str  # noqa: N815
-
-
-def _reference_or_inline(key: str) -> Discriminator:
-    """Which of the two an item is, so that what is wrong with it is said once."""
-    return Discriminator(
-        lambda item: (
-            "reference" if isinstance(item, str) or (isinstance(item, dict) and key in item) else "inline"
-        )
-    )
-
-
-def _by_name(key: str) -> BeforeValidator:
-    """A bare name is a reference."""
-    return BeforeValidator(lambda item: {key: item} if isinstance(item, str) else item)
-
-
-class _Condition(Frozen):
-    kind: Literal["burnrate"] = "burnrate"
-    op: Operator | None = None
-    threshold: Decimal = Field(gt=0, le=1_000_000)
-    lookbackWindow: Duration  # noqa: N815
-    alertAfter: Annotated[int, BeforeValidator(lambda v: 0 if v == "0m" else parse_duration(v))] = 0  # noqa: N815
-
-
-class _ConditionSpec(Frozen):
-    description: _About = ""
-    severity: str = Field(pattern=r"^[^\s{}\"\\]{1,60}$")
-    condition: _Condition
-
-
-class AlertCondition(Frozen):
-    apiVersion: Literal["openslo/v1", "openslo.com/v1"] | None = None  # noqa: N815
-    kind: Literal["AlertCondition"]
-    metadata: _LooseMetadata
-    spec: _ConditionSpec
-
-
-class _NotificationSpec(Frozen):
-    description: _About = ""
-    target: str
-
-
-class NotificationTarget(Frozen):
-    apiVersion: Literal["openslo/v1", "openslo.com/v1"] | None = None  # noqa: N815
-    kind: Literal["AlertNotificationTarget"]
-    metadata: _LooseMetadata
-    spec: _NotificationSpec
-
-
-_Conditions = Annotated[
-    Annotated[ConditionRef, _by_name("conditionRef"), Tag("reference")]
-    | Annotated[AlertCondition, Tag("inline")],
-    _reference_or_inline("conditionRef"),
-]
-_Targets = Annotated[
-    Annotated[TargetRef, _by_name("targetRef"), Tag("reference")]
-    | Annotated[NotificationTarget, Tag("inline")],
-    _reference_or_inline("targetRef"),
-]
-
-
-class _PolicySpec(Frozen):
-    description: _About = ""
-    alertWhenBreaching: bool = False  # noqa: N815
-    alertWhenResolved: bool = False  # noqa: N815
-    alertWhenNoData: bool = False  # noqa: N815
-    conditions: Annotated[tuple[_Conditions, ...], _One]
-    notificationTargets: tuple[_Targets, ...] = ()  # noqa: N815
-
-
-class AlertPolicy(Frozen):
-    apiVersion: Literal["openslo/v1", "openslo.com/v1"] | None = None  # noqa: N815
-    kind: Literal["AlertPolicy"]
-    metadata: _LooseMetadata
-    spec: _PolicySpec
-
-
-_Policies = Annotated[
-    Annotated[PolicyRef, _by_name("alertPolicyRef"), Tag("reference")]
-    | Annotated[AlertPolicy, Tag("inline")],
-    _reference_or_inline("alertPolicyRef"),
-]
-
-
 class _SloSpec(Frozen):
-    description: _About = ""
+    description: About = ""
     service: str = Field(pattern=NAME)
     indicator: Indicator | None = None
     indicatorRef: str | None = None  # noqa: N815
-    timeWindow: Annotated[tuple[TimeWindow, ...], _One] = ()  # noqa: N815
+    timeWindow: Annotated[tuple[TimeWindow, ...], One] = ()  # noqa: N815
     budgetingMethod: Literal["Occurrences", "Timeslices"]  # noqa: N815
-    objectives: Annotated[tuple[Target, ...], BeforeValidator(_at_least_one)]
-    alertPolicies: tuple[_Policies, ...] = ()  # noqa: N815
+    objectives: Annotated[tuple[Target, ...], BeforeValidator(at_least_one)]
+    alertPolicies: tuple[Policies, ...] = ()  # noqa: N815
 
     @model_validator(mode="after")
     def _indicators_fit(self) -> _SloSpec:
@@ -341,7 +208,7 @@ class _SloSpec(Frozen):
 
 class _Object(Frozen):
     apiVersion: Literal["openslo/v1", "openslo.com/v1"]  # noqa: N815
-    metadata: _LooseMetadata
+    metadata: LooseMetadata
 
 
 class Slo(Frozen):
@@ -357,7 +224,7 @@ class Sli(_Object):
 
 
 class _SourceSpec(Frozen):
-    description: _About = ""
+    description: About = ""
     type: str
     connectionDetails: Any = None  # noqa: N815 - whatever the source needs; it is not connected to here
 
@@ -368,7 +235,7 @@ class DataSource(_Object):
 
 
 class _ServiceSpec(Frozen):
-    description: _About = ""
+    description: About = ""
 
 
 class Service(_Object):

@@ -1,8 +1,8 @@
 """Alerts that tell of one thing, as one incident.
 
-Two alerts belong together when their times overlap and the metric tree or a slice joins them: the same metric
-in another slice, a metric and its driver (at any depth), or the same slice of the same dimension. Belonging
-is passed on, so a chain of alerts is one incident.
+Two alerts belong together when their times overlap and the metric tree or a slice joins them: a metric and its driver
+(at any depth), the same slice of the same dimension, or the same metric in another slice that went within two hours of
+it. Belonging is passed on, so a chain of alerts is one incident.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import polars as pl
 from alerts.baseline import QUIET_MS
 
 __all__ = ["INCIDENTS", "group_alerts"]
+
+_TOGETHER_MS = 2 * QUIET_MS
 
 INCIDENTS = pl.Schema(
     {
@@ -63,7 +65,9 @@ def _overlap(earlier: dict[str, Any], later: dict[str, Any]) -> bool:
 def _related(one: dict[str, Any], other: dict[str, Any], below: Mapping[str, set[str]]) -> bool:
     a, b = one["metric"], other["metric"]
     same_slice = one["slice"] is not None and all(one[key] == other[key] for key in ("dimension", "slice"))
-    return a == b or a in below[b] or b in below[a] or same_slice
+    # What has one cause goes at one time; one hour is what alerts are told to, and a small slice may need a second.
+    together = a == b and abs(one["start_ts_ms"] - other["start_ts_ms"]) <= _TOGETHER_MS
+    return together or a in below[b] or b in below[a] or same_slice
 
 
 def _below(metric: str, drivers: Mapping[str, Sequence[str]]) -> set[str]:

@@ -22,7 +22,7 @@ from metrics.errors import InputError
 __all__ = ["Detector", "attained", "watch"]
 
 Detector = Callable[[NDArray[np.int64], NDArray[np.float64]], pl.DataFrame]
-# Instants in rising order and their values, to a row each: `expected` and `is_anomaly`. Causal.
+# Instants in rising order and their values, to a row each: `expected`, `anomaly_score` (0..1) and `is_anomaly`. Causal.
 
 # Weighted hours have a fraction, and the verdict is taken on exact sums.
 _EXACT = pl.Decimal(38, 10)

@@ -2,7 +2,8 @@
 
 Read are ``prometheus/v1``, the Kubernetes object ``PrometheusServiceLevel`` and OpenSLO ``v1alpha`` (whose good
 events Sloth turns into a raw ratio), and ``AlertWindows``. Numbers are made by the same operations on floats as
-Sloth makes them, so that a threshold is the same to the last bit. What needs Go code to run (plugins) is refused.
+Sloth makes them, so that a threshold is the same to the last bit. Plugins that Sloth ships are honoured
+where they need no Go (:mod:`alerts.sloth_plugins`).
 
 The rules are Sloth's to the end: the period's ratio is a mean of ratios, and without traffic a ratio is NaN. Playhead's
 own rules (:mod:`alerts.compile`) have neither.
@@ -15,21 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from alerts import names
-from alerts.sloth_spec import (
-    UNIT_MS,
-    WINDOW_TEMPLATE,
-    Alert,
-    SlothObjective,
-    Speeds,
-    Windows,
-    duration_text,
-    objectives_of,
-    windows_for,
-)
-from alerts.source import read_documents
+from alerts.sloth_alpha import objectives_of_alpha
+from alerts.sloth_base import UNIT_MS, WINDOW_TEMPLATE, Alert, SlothObjective, prometheus_duration
+from alerts.sloth_native import objectives_of_file, objectives_of_kubernetes
+from alerts.sloth_plugins import applied
+from alerts.sloth_windows import Speeds, Windows, windows_for
+from alerts.source import Document, read_documents
 from metrics.errors import InputError
 
-__all__ = ["duration_text", "sloth_rules"]
+__all__ = ["sloth_rules"]
 
 
 def sloth_rules(
@@ -54,7 +49,7 @@ def sloth_rules(
         if not documents:
             raise InputError("no document in it", where=str(path), mend="write a Sloth specification")
         for document in documents:
-            for slo in objectives_of(document):
+            for slo in _objectives(document):
                 if slo.id in seen:
                     raise InputError(
                         f"objective {slo.id!r} stands at {seen[slo.id]} already",
@@ -62,8 +57,24 @@ def sloth_rules(
                         mend="rename one of them",
                     )
                 seen[slo.id] = slo.where
-                groups += _groups(slo, chosen, dict(labels or {}))
+                groups += applied(_groups(slo, chosen, dict(labels or {})), slo.plugins)
     return {"groups": groups}
+
+
+def _objectives(document: Document) -> list[SlothObjective]:
+    head = document.value if isinstance(document.value, dict) else {}
+    if "version" in head:
+        return objectives_of_file(document)
+    kind = (head.get("apiVersion"), head.get("kind"))
+    if kind == ("sloth.slok.dev/v1", "PrometheusServiceLevel"):
+        return objectives_of_kubernetes(document)
+    if kind == ("openslo/v1alpha", "SLO"):
+        return objectives_of_alpha(document)
+    raise InputError(
+        "no Sloth specification",
+        where=document.where(),
+        mend="begin with `version: prometheus/v1`; for OpenSLO v1 leave out --format sloth",
+    )
 
 
 def _groups(slo: SlothObjective, windows: Windows, extra: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -88,19 +99,19 @@ def _groups(slo: SlothObjective, windows: Windows, extra: Mapping[str, str]) -> 
 def _sli_rules(slo: SlothObjective, windows: Windows, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     pairs = (windows.page.quick, windows.page.slow, windows.ticket.quick, windows.ticket.slow)
     exprs = {
-        ms: WINDOW_TEMPLATE.sub(duration_text(ms), slo.ratio_query)
+        ms: WINDOW_TEMPLATE.sub(prometheus_duration(ms), slo.ratio_query)
         for ms in sorted({pair.short_ms for pair in pairs} | {pair.long_ms for pair in pairs})
     }
-    short = f"{names.error_ratio(duration_text(windows.page.quick.short_ms))}{slo.select}"
-    period = duration_text(windows.period_ms)
+    short = f"{names.error_ratio(prometheus_duration(windows.page.quick.short_ms))}{slo.select}"
+    period = prometheus_duration(windows.period_ms)
     exprs[windows.period_ms] = (
         f"sum_over_time({short}[{period}])\n/ ignoring ({names.LABEL_WINDOW})\ncount_over_time({short}[{period}])\n"
     )
     return [
         {
-            "record": names.error_ratio(duration_text(ms)),
+            "record": names.error_ratio(prometheus_duration(ms)),
             "expr": expr,
-            "labels": {**labels, names.LABEL_WINDOW: duration_text(ms)},
+            "labels": {**labels, names.LABEL_WINDOW: prometheus_duration(ms)},
         }
         for ms, expr in exprs.items()
     ]
@@ -108,8 +119,8 @@ def _sli_rules(slo: SlothObjective, windows: Windows, labels: Mapping[str, str])
 
 def _meta_rules(slo: SlothObjective, windows: Windows, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     ratio = slo.objective / 100
-    current = names.error_ratio(duration_text(windows.page.quick.short_ms))
-    period = names.error_ratio(duration_text(windows.period_ms))
+    current = names.error_ratio(prometheus_duration(windows.page.quick.short_ms))
+    period = names.error_ratio(prometheus_duration(windows.period_ms))
     on = f"/ on({names.LABEL_ID}, {names.LABEL_SLO}, {names.LABEL_SERVICE}) group_left"
     burn = f"{{}}{slo.select}\n{on}\n{names.ERROR_BUDGET}{slo.select}\n"
     rules = {
@@ -144,7 +155,7 @@ def _alert(
     budget = (100 - slo.objective) / 100
 
     def over(window_ms: int, factor: float) -> str:
-        ratio = f"{names.error_ratio(duration_text(window_ms))}{slo.select}"
+        ratio = f"{names.error_ratio(prometheus_duration(window_ms))}{slo.select}"
         return (
             f"max({ratio} > ({repr(factor).removesuffix('.0')} * {budget!r})) without ({names.LABEL_WINDOW})"
         )

@@ -1,7 +1,7 @@
 """``python -m benchmarks [NAME…] [--nab DIR]``: measure all (or the named ones), print one table.
 
 ``--nab`` is the folder of the Numenta Anomaly Benchmark, which is not part of the repository. A run of all of
-them also writes ``docs/benchmarks.md``.
+them also writes ``docs/benchmarks.md``, and ends with the scorecard (:mod:`benchmarks.scorecard`).
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def main(names: list[str]) -> None:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(f"{ABOUT}{table}\n{_machine()}\n", encoding="utf-8")
         print(f"written to {PAGE.relative_to(Path.cwd())}", file=sys.stderr)
+        nab = [] if "anomalies" not in options else ["--nab", str(options["anomalies"]["nab"])]
+        importlib.import_module("benchmarks.scorecard").main(nab)
 
 
 def _machine() -> str:

@@ -19,8 +19,9 @@ import yaml
 
 from alerts.backtest import pages
 from alerts.cases import Cases, incident_cases, quiet_cases
-from alerts.compile import compile_rules, render
+from alerts.compile import compile_rules
 from alerts.policy import BurnPolicy, load_policies
+from alerts.rule_file import render
 from alerts.slo import load
 from benchmarks.harness import Row, rate
 

@@ -23,7 +23,7 @@ from benchmarks.harness import Row
 from metrics.anomalies import anomalies
 from metrics.time_series import read_series
 
-__all__ = ["PROFILES", "Profile", "rows", "scores", "series_score"]
+__all__ = ["PROFILES", "Profile", "judged", "rows", "scores", "series_score"]
 
 POINTS = 1_000_000
 PROBATION_SHARE, PROBATION_ROWS = 0.15, 750
@@ -48,7 +48,7 @@ def rows(nab: Path | None = None) -> list[Row]:
     """Points a second, and the benchmark's scores where its folder is given: all, and two halves."""
     found = [Row("anomalies, a series of 1 M points", f"{_points_per_s():,.0f} points/s")]
     if nab is not None:
-        flags, windows = _judged(nab)
+        flags, windows = judged(nab)
         names = sorted(windows)
         for what, part in (("all", names), ("odd half", names[::2]), ("even half", names[1::2])):
             for profile in PROFILES:
@@ -97,7 +97,7 @@ def _sigmoid(position: float) -> float:
     return -1.0 if position > 3.0 else 2.0 / (1.0 + float(np.exp(5.0 * position))) - 1.0
 
 
-def _judged(nab: Path) -> tuple[dict[str, NDArray[np.bool_]], dict[str, list[tuple[int, int]]]]:
+def judged(nab: Path) -> tuple[dict[str, NDArray[np.bool_]], dict[str, list[tuple[int, int]]]]:
     flags: dict[str, NDArray[np.bool_]] = {}
     windows: dict[str, list[tuple[int, int]]] = {}
     for name, labelled in json.loads((nab / "windows.json").read_text(encoding="utf-8")).items():

@@ -25,7 +25,7 @@ from metrics.effects import (
     team_draft,
 )
 
-__all__ = ["rows"]
+__all__ = ["BLOCK", "LIFT", "SEED", "SHAPES", "TRIALS", "held", "rows"]
 
 TRIALS, BLOCK, LIFT, SEED = 10_000, 500, 0.1, 20_260_401
 DAYS, DAILY, LOOKS_TUNED = 30, 100, 5_000
@@ -39,9 +39,9 @@ _Draw = Callable[[np.random.Generator, int, float], _Pair]
 def rows() -> list[Row]:
     """One row a shape, then the daily looks, then interleaving."""
     found = []
-    for number, shape in enumerate(_SHAPES):
-        alike = _held(shape, 0.0, np.random.default_rng([SEED, number, 0]))
-        apart = _held(shape, LIFT, np.random.default_rng([SEED, number, 1]))
+    for number, shape in enumerate(SHAPES):
+        alike = held(shape, 0.0, np.random.default_rng([SEED, number, 0]))
+        apart = held(shape, LIFT, np.random.default_rng([SEED, number, 1]))
         found.append(
             Row(
                 f"{shape.name}: 95 % interval holds, A/A; A/B; A/B relative",
@@ -63,15 +63,15 @@ class _Shape:
     block: int = BLOCK
 
 
-def _held(shape: _Shape, lift: float, rng: np.random.Generator) -> tuple[float, float]:
+def held(shape: _Shape, lift: float, rng: np.random.Generator) -> tuple[float, float]:
     """The share of trials whose interval holds the truth: of the absolute effect, and of the relative."""
-    held = np.zeros(2)
+    inside = np.zeros(2)
     for _ in range(TRIALS // shape.block):
         pair = shape.draw(rng, shape.block, lift)
         for which, (estimate, truth) in enumerate(zip(pair, (lift * shape.base, lift), strict=True)):
             low, high = estimate.interval()
-            held[which] += np.sum((low <= truth) & (truth <= high))
-    return float(held[0] / TRIALS), float(held[1] / TRIALS)
+            inside[which] += np.sum((low <= truth) & (truth <= high))
+    return float(inside[0] / TRIALS), float(inside[1] / TRIALS)
 
 
 def _hours(rng: np.random.Generator, shape: tuple[int, ...]) -> _Array:
@@ -167,7 +167,7 @@ def _one(estimates: Sequence[Estimate]) -> Estimate:
     return Estimate(*np.array([(e.effect, e.variance, e.df, e.n) for e in estimates]).T)
 
 
-_SHAPES = (
+SHAPES = (
     _Shape("normal, 200 and 300 units", _plain(lambda rng, shape: rng.normal(10, 4, shape), (200, 300)), 10.0),
     _Shape("small, 8 and 12 units of unlike spread", _small, 10.0),
     _Shape("watch hours, 40 % zeros, lognormal, 1,000 each", _plain(_hours, (1_000, 1_000)), _HOURS_MEAN),

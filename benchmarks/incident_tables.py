@@ -11,14 +11,14 @@ Seeds below :data:`HELD_OUT` are for development; the score card is taken from t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["HELD_OUT", "IncidentTable", "incident_table", "incident_tables"]
+__all__ = ["HELD_OUT", "SETTINGS", "IncidentTable", "Setting", "incident_table", "incident_tables"]
 
 HELD_OUT = 1_000_000
 AT = 1_000
@@ -31,10 +31,47 @@ Element = dict[str, str]
 
 
 @dataclass(frozen=True)
+class Setting:
+    """How tables are drawn; pairs are ranges.
+
+    ``kinds``: shares of ``fault``, ``external``, ``mix`` and ``quiet``. ``viewers`` a minute; ``zipf`` exponents of
+    values; ``spread`` of leaf sizes (log-sd); ``present``: chance that a leaf is told in a minute; ``tail``: degrees of
+    freedom of the noise (0: normal); ``drift``: log-sd of the trend of rates and counts over the history; ``shift``:
+    chance that viewers move, and by what factor; ``new``: shares of leaves that are new; ``uneven``: log-sd by which an
+    external cause meets values of a dimension differently.
+    """
+
+    kinds: tuple[float, float, float, float] = (0.8, 0.1, 0.1, 0.0)
+    viewers: tuple[float, float] = (2e4, 1e6)
+    zipf: tuple[float, float] = (0.5, 1.6)
+    spread: tuple[float, float] = (0.5, 1.5)
+    present: tuple[float, float] = (0.997, 0.997)
+    tail: float = 0.0
+    drift: float = 0.0
+    shift: float = 0.5
+    shift_factor: tuple[float, float] = (0.3, 3.0)
+    new: tuple[float, ...] = (0.0, 0.02, 0.1)
+    uneven: float = 0.0
+
+
+_MORE_NEGATIVES = (0.55, 0.2, 0.1, 0.15)
+SETTINGS: Mapping[str, Setting] = {
+    "usual": Setting(),
+    "sparse": Setting(_MORE_NEGATIVES, viewers=(3e3, 4e4), present=(0.3, 0.9)),
+    "heavy_tailed": Setting(_MORE_NEGATIVES, tail=3.0),
+    "drifting": Setting(_MORE_NEGATIVES, drift=0.3),
+    "even": Setting(_MORE_NEGATIVES, zipf=(0.0, 0.1), spread=(0.0, 0.2)),
+    "skewed": Setting(_MORE_NEGATIVES, zipf=(1.4, 2.2), spread=(1.5, 2.2)),
+    "shifting": Setting(_MORE_NEGATIVES, shift=1.0, shift_factor=(0.15, 6.0), new=(0.1, 0.25)),
+    "uneven": Setting((0.5, 0.4, 0.0, 0.1), uneven=0.12),
+}
+
+
+@dataclass(frozen=True)
 class IncidentTable:
     """``frame`` with columns ``min, value, cnt`` and dimensions, and its true ``elements`` (none: ``kind`` says why).
 
-    ``kind`` is ``fault``, ``external`` or ``mix``; of an additive table ``cnt`` is to be left aside.
+    ``kind`` is ``fault``, ``external``, ``mix`` or ``quiet``; of an additive table ``cnt`` is to be left aside.
     """
 
     seed: int
@@ -45,22 +82,23 @@ class IncidentTable:
     is_ratio: bool
 
 
-def incident_tables(count: int, first_seed: int = 0) -> Iterator[IncidentTable]:
+def incident_tables(count: int, first_seed: int = 0, setting: str = "usual") -> Iterator[IncidentTable]:
     """``count`` tables of consecutive seeds."""
-    return (incident_table(seed) for seed in range(first_seed, first_seed + count))
+    return (incident_table(seed, setting=setting) for seed in range(first_seed, first_seed + count))
 
 
-def incident_table(seed: int, leaves: int | None = None) -> IncidentTable:
+def incident_table(seed: int, leaves: int | None = None, setting: str = "usual") -> IncidentTable:
     """The table of one seed: the same to the bit on every call. ``leaves`` fixes its size."""
+    how = SETTINGS[setting]
     draw = np.random.Generator(np.random.Philox(seed))
-    kind = str(draw.choice(["fault", "external", "mix"], p=[0.8, 0.1, 0.1]))
+    kind = str(draw.choice(["fault", "external", "mix", "quiet"], p=how.kinds))
     is_ratio = bool(draw.random() < 0.8) or kind == "mix"
-    codes = _leaf_codes(draw, leaves or int(np.exp(draw.uniform(np.log(200), np.log(8_000)))))
+    codes = _leaf_codes(draw, leaves or int(np.exp(draw.uniform(np.log(200), np.log(8_000)))), how.zipf)
     n, dims = codes.shape
-    size = np.exp(draw.normal(0, draw.uniform(0.5, 1.5), n))
+    size = np.exp(draw.normal(0, draw.uniform(*how.spread), n))
     for d in range(dims):
         size *= _value_effects(draw, codes[:, d], draw.uniform(0.3, 1.2))
-    size *= np.exp(draw.uniform(np.log(2e4), np.log(1e6))) / size.sum()
+    size *= np.exp(draw.uniform(*np.log(how.viewers))) / size.sum()
     rate = np.full(n, np.exp(draw.uniform(np.log(0.004), np.log(0.06))))
     for d in range(dims):
         rate *= _value_effects(draw, codes[:, d], draw.uniform(0.05, 0.5))
@@ -77,15 +115,25 @@ def incident_table(seed: int, leaves: int | None = None) -> IncidentTable:
     whole = 0.0
     # An operator is called some minutes after it began.
     late = int(draw.integers(1, 6)) if history > 12 and draw.random() < 0.25 else 0
-    shift, effect = _mix_shift(draw, codes, rate, kind), _effect(draw, kind, is_hit, codes, size * rate)
-    new = draw.random(n) < draw.choice([0.0, 0.02, 0.1])  # leaves that were not there before
+    shift, effect = (
+        _mix_shift(draw, codes, rate, kind, how),
+        _effect(draw, kind, is_hit, codes, size * rate, how.uneven),
+    )
+    new = draw.random(n) < draw.choice(how.new)  # leaves that were not there before
+    low, high = how.present
+    absent = 1 - (low if low == high else draw.uniform(low, high))
+    trend = _trend(draw, codes, how.drift), _trend(draw, codes, how.drift)
     for minute in range(AT - history, AT + 1):
-        whole = 0.8 * whole + draw.normal(0, wander[0])
-        log = np.full(n, whole) + draw.normal(0, wander[2], n)
+        whole = 0.8 * whole + float(_noise(draw, wander[0], 1, how.tail)[0])
+        log = np.full(n, whole) + _noise(draw, wander[2], n, how.tail)
         for d in range(dims):
-            state[d] = 0.8 * state[d] + draw.normal(0, wander[1], len(state[d])) / np.sqrt(dims)
+            state[d] = 0.8 * state[d] + _noise(draw, wander[1], len(state[d]), how.tail) / np.sqrt(dims)
             log += state[d][codes[:, d]]
-        here, now = size * np.exp(draw.normal(0, 0.05, n)), rate * np.exp(log)
+        ago = (AT - minute) / 60
+        here, now = (
+            size * np.exp(draw.normal(0, 0.05, n) - ago * trend[0]),
+            rate * np.exp(log - ago * trend[1]),
+        )
         if minute >= AT - late:
             here, now = here * shift, now * effect
         cnt = draw.poisson(here)
@@ -96,19 +144,36 @@ def incident_table(seed: int, leaves: int | None = None) -> IncidentTable:
         seen = (cnt > 0) if is_ratio else (value > 0)
         if minute < AT:
             seen &= ~new
-        seen &= draw.random(n) > 0.003
+        seen &= draw.random(n) > absent
         frames.append(_minute(minute, value[seen], cnt[seen], codes[seen]))
     names = tuple(f"dim_{d}" for d in range(dims))
     return IncidentTable(seed, kind, pl.concat(frames), names, elements, is_ratio)
 
 
-def _leaf_codes(draw: np.random.Generator, leaves: int) -> Ints:
+def _noise(draw: np.random.Generator, spread: float, n: int, tail: float) -> Floats:
+    """Of that standard deviation; of Student's t where it has a tail."""
+    if not tail:
+        return draw.normal(0, spread, n)
+    return draw.standard_t(tail, n) * spread / np.sqrt(tail / (tail - 2))
+
+
+def _trend(draw: np.random.Generator, codes: Ints, spread: float) -> Floats | float:
+    """What the logarithm of each leaf's rate or count gains an hour: of the whole, and of each value."""
+    if not spread:
+        return 0.0
+    whole = draw.normal(0, spread)
+    parts = [draw.normal(0, spread, int(column.max()) + 1)[column] for column in codes.T]
+    trend: Floats = whole + np.sum(parts, axis=0) / np.sqrt(len(parts))
+    return trend
+
+
+def _leaf_codes(draw: np.random.Generator, leaves: int, zipf: tuple[float, float]) -> Ints:
     """Distinct leaves: each dimension Zipf-like, one in three refined by the next."""
     dims = int(draw.integers(4, 9))
     columns: list[Ints] = []
     for d in range(dims):
         values = int(np.exp(draw.uniform(np.log(2), np.log(40))))
-        shares = np.arange(1, values + 1) ** -draw.uniform(0.5, 1.6)
+        shares = np.arange(1, values + 1) ** -draw.uniform(*zipf)
         column = draw.choice(values, size=leaves * 2, p=shares / shares.sum())
         if d and draw.random() < 0.15:  # a refinement of the dimension before
             column = columns[-1] * 3 + column % 3
@@ -163,9 +228,9 @@ def _is_concise(codes: Ints, cuboid: Ints, leaf: Ints, load: Floats, inside: Fla
     return True
 
 
-def _mix_shift(draw: np.random.Generator, codes: Ints, rate: Floats, kind: str) -> Floats:
+def _mix_shift(draw: np.random.Generator, codes: Ints, rate: Floats, kind: str, how: Setting) -> Floats:
     factor = np.ones(len(codes))
-    if kind != "mix" and draw.random() < 0.5:
+    if kind != "mix" and draw.random() < 1 - how.shift:
         return factor
     for _ in range(int(draw.integers(1, 4))):
         column = codes[:, draw.integers(codes.shape[1])]
@@ -174,18 +239,22 @@ def _mix_shift(draw: np.random.Generator, codes: Ints, rate: Floats, kind: str) 
             mean = np.bincount(column, rate) / np.maximum(np.bincount(column), 1)
             factor[column == mean.argmax()] *= draw.uniform(2, 6)
         else:
-            factor[column == column[draw.integers(len(column))]] *= draw.uniform(0.3, 3)
+            factor[column == column[draw.integers(len(column))]] *= draw.uniform(*how.shift_factor)
     return factor
 
 
-def _effect(draw: np.random.Generator, kind: str, is_hit: Flags, codes: Ints, load: Floats) -> Floats:
+def _effect(
+    draw: np.random.Generator, kind: str, is_hit: Flags, codes: Ints, load: Floats, by_value: float
+) -> Floats:
     """The factor of each leaf's rate at the incident."""
     n = len(codes)
     if kind == "external":
         everywhere: Floats = draw.uniform(1.4, 5) * np.exp(draw.normal(0, draw.uniform(0.05, 0.3), n))
+        for column in codes.T if by_value else ():
+            everywhere = everywhere * _value_effects(draw, column, by_value / np.sqrt(codes.shape[1]))
         return everywhere
     result = np.ones(n)
-    if kind == "mix":
+    if kind != "fault":
         return result
     # Leaves suffer unevenly, at random and by some other dimension (one device twice as much as another).
     uneven = draw.normal(0, draw.uniform(0.0, 0.6), n)

@@ -24,11 +24,12 @@ import yaml
 from numpy.typing import NDArray
 
 from alerts import names
-from alerts.compile import compile_rules, render
+from alerts.compile import compile_rules
 from alerts.counts import Clock
 from alerts.evaluate import evaluate
 from alerts.indicator import Composite, Counted, CountRatio, Part, Slices, Threshold
 from alerts.policy import BurnPolicy, duration_text
+from alerts.rule_file import render
 from alerts.rule_tests import Check, firing_minutes, is_firing, rule_test
 from alerts.slo import Objective
 

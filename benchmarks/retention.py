@@ -26,7 +26,7 @@ def rows() -> list[Row]:
     """The planted hazard, then each kind of population that cannot tell it."""
     logs, crude, held, flagged = [], [], [], 0
     for replicate in range(REPLICATES):
-        found = _judge(population(np.random.default_rng([SEED, replicate])), "stalls")
+        found = judge(population(np.random.default_rng([SEED, replicate])), "stalls")
         if not found["is_identified"]:
             flagged += 1
             continue
@@ -43,7 +43,7 @@ def rows() -> list[Row]:
         told = 0
         for replicate in range(REPLICATES):
             rng = np.random.default_rng([SEED, 1_000 + replicate])
-            told += not _judge(_KINDS[kind](population(rng), rng), "exposure")["is_identified"]
+            told += not judge(_KINDS[kind](population(rng), rng), "exposure")["is_identified"]
         table.append(
             Row(f"not identifiable, {kind}: flagged", f"{told / REPLICATES:.1%}", "promised", "95 %")
         )
@@ -76,7 +76,7 @@ def population(
     return pl.concat(parts).with_columns(region=pl.lit("r") + pl.col("region").cast(pl.String))
 
 
-def _judge(episodes: pl.DataFrame, exposure: str) -> dict[str, Any]:
+def judge(episodes: pl.DataFrame, exposure: str) -> dict[str, Any]:
     return hazard_ratios(episodes, {exposure: 1.0}, ["log_hours", "region"], stratum="week").row(
         0, named=True
     )

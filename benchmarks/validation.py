@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks import known_results
 from metrics.lake import Lake
 from metrics.quantiles import quantile_of_buckets
 from metrics.truth import counterfactuals
@@ -73,7 +72,6 @@ def main() -> None:
         _startup(lake),
         _stalls(lake),
         _worlds(lake),
-        _discovery(),
         _fits(given.traces),
         _caches(),
     ):
@@ -86,6 +84,7 @@ ABOUT = """# Where the emulated service meets the field, and where it does not
 
 Written by `make validation`, from a lake of `make demo`. A figure of the emulated service comes out of the run; where
 one was fitted to the field, that is said. Figures of the field are published or measured on public data.
+Published results on recommendation have a table of their own: [discovery.md](discovery.md).
 """
 
 
@@ -101,19 +100,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _played(lake: Lake) -> pl.LazyFrame:
     return lake.scan("playback_session").filter(
         pl.col("is_synthetic"), pl.col("excluded_reason").is_null(), pl.col("startup_ms").is_not_null()
-    )
-
-
-def _discovery() -> Iterator[str]:
-    yield "## Recommendation: published results beside worlds lived through on one seed"
-    yield from _table(
-        ("what", "published", "here"),
-        [list(row) for row in known_results.rows(known_results.live_through_all())],
-    )
-    yield _prose(
-        f"""{known_results.MEMBERS:,} members, {known_results.DAYS} days, without delivery; 90 % intervals over members.
-        Hours a day and churn a month are anchored on day 0, nothing else is fitted. What the models do:
-        [discovery.md](discovery.md)."""
     )
 
 

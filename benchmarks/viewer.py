@@ -130,7 +130,7 @@ class _Block:
             self.scenario.seed, day, session_keys(visits), visits.member, people=self.people, ranking=ranking,
             preference=self.preference, first_week=first_week(self.members.join_day, day),
             is_degraded=np.zeros(visits.member.size, np.bool_), state=self.state, titles=world.titles,
-            market=self.base.markets[day], params=world.params,
+            market=self.base.markets[day], params=world.params, follows_searches=False,
         )  # fmt: skip
 
     def live(self, days: int) -> tuple[int, int, float]:

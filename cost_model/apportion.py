@@ -19,12 +19,11 @@ def apportion(amount: int, weights: Sequence[int]) -> list[int]:
     total = sum(weights)
     if total <= 0 or min(weights) < 0:
         raise ValueError("weights are not negative and not all 0")
-    parts, remainders = [], []
-    for weight in weights:
-        part, remainder = divmod(amount * weight, total)
-        parts.append(part)
-        remainders.append(remainder)
+    shares = [amount * weight for weight in weights]
+    parts = [share // total for share in shares]
     left = amount - sum(parts)
-    for place in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:left]:
-        parts[place] += 1
+    if left:
+        remainders = [share - part * total for share, part in zip(shares, parts, strict=True)]
+        for place in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:left]:
+            parts[place] += 1
     return parts

@@ -1,4 +1,4 @@
-"""Capex, additions and depreciation: the roll-forward of what the service owns, tied to its charges.
+"""Capex, additions, retirements and depreciation: the roll-forward of what the service owns, tied to its charges.
 
 ::
 
@@ -7,29 +7,31 @@
     net           = gross − accumulated
 
 Additions are the purchases billed and depreciation is the effective cost charged in the quarter, to the last
-decimal. Books before the lake begins are not known: a fleet that was there in the first month is taken to be half
-through its life (:data:`OPENING_AGE_RATIO`, an assumption). Encodes carry their date, so theirs is exact.
+decimal; what retires had been written off. Books before the lake begins are not known: how a fleet that was there
+in the first month is taken to have been bought is said in :mod:`cost_model.vintages`. Encodes carry their date, so
+theirs is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 
 import polars as pl
 
-from cost_model.bill import encode_costs, exact
+from cost_model.bill import encode_costs, written_off
+from cost_model.prices import exact
 from cost_model.rates import Rates
 from cost_model.usage import Usage
+from cost_model.vintages import holdings
 
-__all__ = ["OPENING_AGE_RATIO", "Assets", "roll_forward"]
+__all__ = ["Assets", "roll_forward"]
 
-OPENING_AGE_RATIO = Decimal("0.5")
 _FLEET = {
-    "Edge appliances": ("capex_edge", "appliances_edge"),
-    "Storage appliances and exchange equipment": ("capex_storage", "appliances_storage"),
+    "Edge appliances": "edge",
+    "Storage and exchange equipment": "storage",
 }
 _QUANTUM = Decimal("1e-10")
 
@@ -79,56 +81,55 @@ def roll_forward(usage: Usage, rates: Rates, billed: pl.DataFrame) -> Sequence[A
         for column in ("effective_usd", "billed_usd")
     )
     rows = []
-    gross = _opening_fleet(usage, rates)
-    for name, (capex, written_off) in _FLEET.items():
-        if not gross.get(name) and not bought.get(capex):
-            continue
-        opening = gross.get(name, Decimal(0))
-        rows.append(
-            Assets(
-                name,
-                opening,
-                bought.get(capex, Decimal(0)),
-                Decimal(0),
-                _exact(opening * OPENING_AGE_RATIO),
-                effective.get(written_off, Decimal(0)),
-                "opening fleet at today's price, assumed half through its life",
+    held = list(holdings(usage, exact(rates)))
+    for name, tier in _FLEET.items():
+        kinds = [holding for holding in held if holding.tier == tier and holding.held_usd]
+        if kinds:
+            rows.append(
+                Assets(
+                    name,
+                    _sum(kind.opening_usd for kind in kinds),
+                    bought.get(f"capex_{tier}", Decimal(0)),
+                    _sum(kind.retired_usd for kind in kinds),
+                    _sum(kind.opening_written_off_usd for kind in kinds),
+                    effective.get(f"appliances_{tier}", Decimal(0)),
+                    "opening fleet at today's price, taken to have been bought evenly over its life",
+                )
             )
-        )
-    opening, accumulated = _opening_encodes(usage, rates)
+    opening, retired, accumulated = _encodes(usage, rates)
     skus = [sku for sku in effective.keys() | bought.keys() if sku.startswith("encode_")]
     added = sum((bought.get(sku, Decimal(0)) for sku in skus), Decimal(0))
     charged = sum((effective.get(sku, Decimal(0)) for sku in skus), Decimal(0))
     if opening or added or charged:
         basis = "every encode from its own date"
-        rows.append(Assets("Encodes", opening, added, Decimal(0), accumulated, charged, basis))
+        rows.append(Assets("Encodes", opening, added, retired, accumulated, charged, basis))
     return rows
 
 
-def _opening_fleet(usage: Usage, rates: Rates) -> dict[str, Decimal]:
-    price = exact(rates)
-    found = dict.fromkeys(_FLEET, Decimal(0))
-    first: dict[str | None, date] = {}
-    for month, region, fleet, _ in usage.fleets():
-        if first.setdefault(region, month) != month:
-            continue
-        edge, storage = _FLEET
-        found[edge] += int(fleet.edge_servers) * price("edge_appliance_price", month, region)
-        found[storage] += int(fleet.storage_servers) * price("storage_appliance_price", month, region)
-        found[storage] += int(fleet.exchange_sites) * price("exchange_fitout_price", month, region)
-    return {name: _exact(usd) for name, usd in found.items()}
+def _encodes(usage: Usage, rates: Rates) -> tuple[Decimal, Decimal, Decimal]:
+    """At cost at the start, retired in the quarter at cost, and written off at the start.
 
-
-def _opening_encodes(usage: Usage, rates: Rates) -> tuple[Decimal, Decimal]:
-    gross = accumulated = Decimal(0)
-    first = usage.months[0]
+    An encode leaves the books in the month after its last; what ends within the quarter is written off by the days
+    observed of it.
+    """
+    gross, retired, accumulated = [], [], []
+    first, last = usage.months[0], usage.months[-1]
     for encode in encode_costs(usage, exact(rates)):
-        age = (first.year - encode.month.year) * 12 + first.month - encode.month.month
-        if 0 < age < encode.life_months:
-            gross += encode.cost
-            accumulated += encode.cost * age / encode.life_months
-    return _exact(gross), _exact(accumulated)
+        age, at_last = (
+            (month.year - encode.month.year) * 12 + month.month - encode.month.month
+            for month in (first, last)
+        )
+        end = math.ceil(encode.life_months)
+        if not 0 < age <= end:
+            continue
+        gross.append(encode.cost)
+        if end <= at_last:
+            retired.append(encode.cost)
+            accumulated.append(encode.cost - _sum(usd for _, usd in written_off(encode, usage)))
+        else:
+            accumulated.append(encode.cost * age / encode.life_months)
+    return _sum(gross), _sum(retired), _sum(accumulated)
 
 
-def _exact(usd: Decimal) -> Decimal:
-    return usd.quantize(_QUANTUM)
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, Decimal(0)).quantize(_QUANTUM)

@@ -3,8 +3,8 @@
 The same lines are computed twice: exactly (``Decimal``) for the charges, and over arrays of draws for the
 interval of a unit cost. Quantities are integers throughout; only the amounts differ in type.
 
-Pools: ``delivery`` (own fleet, third party), ``encoding``, ``control_plane``. Content and revenue are no
-charges.
+Pools: ``delivery`` (own fleet, third party), ``encoding`` and ``control_plane``, which together are the cost of
+serving. ``content`` is charged beside them and is in none of their unit costs. Revenue is no charge.
 """
 
 from __future__ import annotations
@@ -13,38 +13,37 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic
 
 import numpy as np
+import polars as pl
 
 from cost_model.apportion import apportion
 from cost_model.cdn import FLEET_RATES, Amount, Fleet, fleet_pools
+from cost_model.prices import Prices
 from cost_model.rates import GLOBAL, Rate, Rates
-from cost_model.uncertainty import DRAWS, Floats, sample_rate
 from cost_model.usage import Usage
+from cost_model.vintages import Holding, holdings
+from metrics.measures import DAYS_PER_MONTH
 
 __all__ = [
     "UNITS_PER_USD",
     "Encode",
     "Line",
     "bill",
+    "content",
     "encode_costs",
-    "exact",
     "list_costs",
-    "simulated",
     "whole_units",
+    "written_off",
 ]
 
 UNITS_PER_USD = 10**10
 """What charges are counted in: the last decimal of the contract's amounts. A cent is too coarse for a small lake."""
 
-# What a price function gives: the same two types, only ever handed out.
-Priced = TypeVar("Priced", Decimal, Floats, covariant=True)
 _BYTES_PER_GB = 10**9
-# Pool of the fleet -> the tier whose slices bear it (None: every slice of the own CDN), and its rate.
+# Running costs of the fleet -> the tier whose slices bear it (None: every slice of the own CDN), and its rate.
 _FLEET_POOLS: Mapping[str, tuple[str | None, str]] = {
-    "appliances_edge": ("edge", "edge_appliance_price"),
-    "appliances_storage": ("storage", "storage_appliance_price"),
     "maintenance_edge": ("edge", "maintenance_ratio"),
     "maintenance_storage": ("storage", "maintenance_ratio"),
     "hosting_edge": ("edge", "colocation_price"),
@@ -61,12 +60,6 @@ _ENCODE_PRICE = {
     "h264": "encode_price_h264", "hevc": "encode_price_hevc", "av1": "encode_price_av1",
     "av1_fgs": "encode_price_av1",
 }  # fmt: skip
-
-
-class Prices(Protocol[Priced]):
-    """The rate ``name`` in force in a month and region, in USD where money."""
-
-    def __call__(self, name: str, month: date, region: str | None) -> Priced: ...
 
 
 @dataclass(frozen=True)
@@ -102,12 +95,12 @@ class Encode(Generic[Amount]):
 
 
 def bill(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
-    """Every line of the bill for the usage, at the prices given.
+    """Every line of the cost of serving the usage, at the prices given; :func:`content` is charged beside it.
 
     ::
 
-        own pools    = fleet_pools(fleet, straight-line) · days observed / days of the month
-        capex        = appliances added in the month · price, billed when the capacity first appears
+        own pools    = fleet_pools(fleet) · days observed / days of the month
+        capex, depreciation = holdings: bought for growth and for what retired, written off straight-line
         third party  = GB · third_party_price
         encoding     = minutes · ladder · trials · price a minute; billed in its month, written off straight
                        over encode_life_years
@@ -131,32 +124,23 @@ def bill(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
         )  # fmt: skip
 
 
-def exact(rates: Rates) -> Prices[Decimal]:
-    """Prices as exact decimals: each rate's value, or the median of its range."""
+def content(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
+    """Content, a line a month and region: in a pool of its own, and no cost of serving.
 
-    def price(name: str, month: date, region: str | None) -> Decimal:
-        return rates.usd(name, month, region or GLOBAL)
+    ::
 
-    return price
+        content = member-months · content_price, licences and productions together
 
-
-def simulated(rates: Rates, *, draws: int = DRAWS, seed: int = 0) -> Prices[Floats]:
-    """Prices as arrays of draws, the same draws for every month that an entry is in force."""
-    drawn: dict[tuple[str, str, date], Floats] = {}
-
-    def of(rate: Rate) -> Floats:
-        key = (rate.name, rate.region, rate.effective_from)
-        if key not in drawn:
-            drawn[key] = sample_rate(rate, draws=draws, seed=seed)
-        return drawn[key]
-
-    def price(name: str, month: date, region: str | None) -> Floats:
-        rate = rates.at(name, month, region or GLOBAL)
-        if rate.currency in (None, "USD"):
-            return of(rate)
-        return of(rate) * of(rates.at(f"usd_per_{str(rate.currency).lower()}", month))
-
-    return price
+    It is billed as it is written off: what is spent in a month is taken to be what a month's amortisation is.
+    """
+    members = usage.members.group_by("month", "region").agg(pl.col("member_days").sum())
+    for month, region, days in members.sort("month", "region", nulls_last=True).iter_rows():
+        part, whole = int(days) * DAYS_PER_MONTH.denominator, DAYS_PER_MONTH.numerator
+        cost = price("content_price", month, region) * part / whole
+        yield Line(
+            month, "content", "content", "content_price", cost, cost, region=region,
+            quantity=(part, whole, "Member-months"),
+        )  # fmt: skip
 
 
 def list_costs(usage: Usage, rates: Rates) -> dict[tuple[date, str | None], int]:
@@ -187,18 +171,22 @@ def whole_units(usd: Decimal) -> int:
 
 
 def _own(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
-    for month, region, fleet, added in usage.fleets():
+    hardware: dict[tuple[date, str | None, str], list[Holding[Amount]]] = {}
+    for holding in holdings(usage, price):
+        hardware.setdefault((holding.month, holding.region, holding.tier), []).append(holding)
+    for month, region, fleet in usage.fleets():
         part, whole = usage.coverage(month)
         rate = {name: price(name, month, region) for name in FLEET_RATES}
-        pools = fleet_pools(fleet, rate, 1 / (price("depreciation_years", month, region) * 12))
-        for pool, (tier, rate_name) in _FLEET_POOLS.items():
+        nothing = rate["maintenance_ratio"] * 0
+        pools = fleet_pools(fleet, rate, nothing)
+        for tier in ("edge", "storage"):
+            yield from _hardware(hardware[month, region, tier], nothing)
+        for pool, (tier_, rate_name) in _FLEET_POOLS.items():
             if pool not in _COMPANY_WIDE:
                 cost = pools[pool] * part / whole
-                billed = cost * 0 if pool.startswith("appliances") else cost
                 yield Line(
-                    month, "delivery", pool, rate_name, billed, cost, region=region, tier=tier, cdn="own"
+                    month, "delivery", pool, rate_name, cost, cost, region=region, tier=tier_, cdn="own"
                 )
-        yield from _purchases(month, region, added, rate)
     for month in sorted(set(usage.fleet["month"].to_list())):
         part, whole = usage.coverage(month)
         company = {name: price(name, month, None) for name in FLEET_RATES}
@@ -208,23 +196,28 @@ def _own(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
             yield Line(month, "delivery", pool, _FLEET_POOLS[pool][1], cost, cost, cdn="own")
 
 
-def _purchases(
-    month: date, region: str | None, added: Fleet[Any], rate: Mapping[str, Amount]
-) -> Iterator[Line[Amount]]:
-    edge = added.edge_servers * rate["edge_appliance_price"]
-    storage = (
-        added.storage_servers * rate["storage_appliance_price"]
-        + added.exchange_sites * rate["exchange_fitout_price"]
+def _hardware(kinds: list[Holding[Amount]], nothing: Amount) -> Iterator[Line[Amount]]:
+    """Depreciation of a tier's hardware in a month, and what was bought of it."""
+    month, region, tier = kinds[0].month, kinds[0].region, kinds[0].tier
+    depreciation = sum((kind.depreciation_usd for kind in kinds), start=nothing)
+    rate = f"{tier}_appliance_price"
+    yield Line(
+        month,
+        "delivery",
+        f"appliances_{tier}",
+        rate,
+        nothing,
+        depreciation,
+        region=region,
+        tier=tier,
+        cdn="own",
     )
-    for tier, count, capex in (
-        ("edge", added.edge_servers, edge),
-        ("storage", added.storage_servers + added.exchange_sites, storage),
-    ):
-        if count:
-            yield Line(
-                month, "delivery", f"capex_{tier}", f"{tier}_appliance_price", capex, capex * 0,
-                region=region, tier=tier, cdn="own", category="Purchase",
-            )  # fmt: skip
+    capex = sum((kind.bought_usd for kind in kinds), start=nothing)
+    if np.any(np.asarray(capex) > 0):
+        yield Line(
+            month, "delivery", f"capex_{tier}", rate, capex, nothing,
+            region=region, tier=tier, cdn="own", category="Purchase",
+        )  # fmt: skip
 
 
 def encode_costs(usage: Usage, price: Prices[Amount]) -> Iterator[Encode[Amount]]:
@@ -239,29 +232,33 @@ def encode_costs(usage: Usage, price: Prices[Amount]) -> Iterator[Encode[Amount]
         yield Encode(encoded, codec, runtime, _encode_minute(codec, at, price) * runtime / 60_000, life)
 
 
+def written_off(encode: Encode[Amount], usage: Usage) -> Iterator[tuple[date, Amount]]:
+    """What each month of the usage is charged for an encode: straight-line, a month's share until its life is over."""
+    for month in usage.months:
+        age = _months_between(encode.month, month)
+        if age >= 0:
+            part, whole = usage.coverage(month)
+            yield month, encode.cost / encode.life_months * _clip(encode.life_months - age) * part / whole
+
+
 def _encoding(usage: Usage, price: Prices[Amount]) -> Iterator[Line[Amount]]:
     # A month's charge is for all encodes still in the books, whichever month they are from.
     in_books: dict[tuple[date, str], tuple[Amount, int]] = {}
     for encode in encode_costs(usage, price):
-        life, cost, codec = encode.life_months, encode.cost, encode.codec
-        if _is_over(life - _months_between(encode.month, usage.months[0])):
+        cost, codec = encode.cost, encode.codec
+        if _is_over(encode.life_months - _months_between(encode.month, usage.months[0])):
             continue
-        for month in usage.months:
-            age = _months_between(encode.month, month)
-            if age == 0:
-                yield Line(
-                    month, "encoding", f"encode_{codec}", _ENCODE_PRICE[codec], cost, cost * 0, codec=codec,
-                    category="Purchase",
-                )  # fmt: skip
-            if age >= 0:
-                part, whole = usage.coverage(month)
-                # Straight-line: a month's share until the life is over.
-                written_off = cost / life * _clip(life - age) * part / whole
-                so_far, runtimes = in_books.get((month, codec), (cost * 0, 0))
-                in_books[month, codec] = so_far + written_off, runtimes + encode.runtime_ms
-    for (month, codec), (written_off, runtime) in sorted(in_books.items(), key=lambda entry: entry[0]):
+        if encode.month in usage.months:
+            yield Line(
+                encode.month, "encoding", f"encode_{codec}", _ENCODE_PRICE[codec], cost, cost * 0, codec=codec,
+                category="Purchase",
+            )  # fmt: skip
+        for month, charged in written_off(encode, usage):
+            so_far, runtimes = in_books.get((month, codec), (cost * 0, 0))
+            in_books[month, codec] = so_far + charged, runtimes + encode.runtime_ms
+    for (month, codec), (charged, runtime) in sorted(in_books.items(), key=lambda entry: entry[0]):
         yield Line(
-            month, "encoding", f"encode_{codec}", _ENCODE_PRICE[codec], written_off * 0, written_off,
+            month, "encoding", f"encode_{codec}", _ENCODE_PRICE[codec], charged * 0, charged,
             codec=codec, quantity=(runtime, 60_000, "Minutes in service"),
         )  # fmt: skip
 

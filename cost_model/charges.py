@@ -9,14 +9,14 @@ no slice bears is charged whole, with the dimensions it has.
 from __future__ import annotations
 
 import calendar
-from collections import defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import polars as pl
 
 from cost_model.apportion import apportion
-from cost_model.bill import UNITS_PER_USD, Line, bill, exact, list_costs, whole_units
+from cost_model.bill import UNITS_PER_USD, Line, bill, content, list_costs, whole_units
+from cost_model.prices import exact
 from cost_model.rates import Rates
 from cost_model.usage import Usage
 from metrics.charges import COMPUTED_ACCOUNT
@@ -28,12 +28,16 @@ __all__ = ["DESCRIPTIONS", "bill_frame", "charges", "neutralised", "neutralised_
 _BYTES_PER_GB = 10**9
 
 _SLICE = ("month", "region", "isp", "tier", "cdn", "codec", "appliance")
+_BORNE_BY = ("region", "tier", "cdn", "codec")
 _HARDWARE = ("appliances_", "maintenance_", "hosting_", "capex_")
+# Neither requests nor content are caused by bytes: charged to the region, whole.
+_NOT_BY_BYTES = ("control_plane", "content")
 _PROVIDER = {"third_party": "Third-party CDN"}
 _SERVICE = {
     "delivery": ("Networking", "Content delivery"),
     "encoding": ("Media", "Video encoding"),
     "control_plane": ("Compute", "Control plane"),
+    "content": ("Media", "Content"),
 }
 DESCRIPTIONS = {
     "appliances_edge": "Depreciation of edge appliances",
@@ -50,6 +54,7 @@ DESCRIPTIONS = {
     "third_party": "Third-party delivery at the negotiated price",
     "capex_edge": "Purchase of edge appliances",
     "capex_storage": "Purchase of storage appliances and exchange equipment",
+    "content": "Content: licences and productions, amortised",
 }
 
 
@@ -97,7 +102,7 @@ def charges(
 
 
 def bill_frame(usage: Usage, rates: Rates) -> pl.DataFrame:
-    """The bill: ``month, pool, sku, region, rate, billed_usd, effective_usd, list_usd``, a row a line."""
+    """The bill with content: ``month, pool, sku, region, rate, billed_usd, effective_usd, list_usd``, a row a line."""
     usd = pl.Decimal(38, 10)
     return pl.DataFrame(
         [
@@ -150,15 +155,11 @@ class _Places:
     """Row numbers of the slices that bear a line."""
 
     def __init__(self, slices: pl.DataFrame) -> None:
-        self._rows: dict[tuple[date, bool], list[tuple[int, tuple[str | None, ...]]]] = defaultdict(list)
-        for number, (month, *dimensions, by_appliance) in enumerate(
-            slices.select(*_SLICE[:-1], "by_appliance").iter_rows()
-        ):
-            self._rows[month, by_appliance].append((number, tuple(dimensions)))
-        self._found: dict[tuple[object, ...], list[int]] = {}
+        self._slices = slices.with_row_index("slice")
+        self._found: dict[tuple[str, ...], dict[tuple[object, ...], list[int]]] = {}
 
     def of(self, line: Line[Decimal]) -> list[int]:
-        if line.pool == "control_plane":  # requests are not caused by bytes: charged to the region, whole
+        if line.pool in _NOT_BY_BYTES:
             return []
         is_hardware = line.sku.startswith(_HARDWARE)
         return (is_hardware and self._bearing(line, by_appliance=True)) or self._bearing(
@@ -166,18 +167,13 @@ class _Places:
         )
 
     def _bearing(self, line: Line[Decimal], *, by_appliance: bool) -> list[int]:
-        wanted = (line.region, line.tier, line.cdn, line.codec)
-        key = (line.month, by_appliance, *wanted)
-        if key not in self._found:
-            self._found[key] = [
-                number
-                for number, (region, _, tier, cdn, codec) in self._rows[line.month, by_appliance]
-                if all(
-                    want is None or want == has
-                    for want, has in zip(wanted, (region, tier, cdn, codec), strict=True)
-                )
-            ]
-        return self._found[key]
+        """Rows of the line's month that have what it names; what it does not name may be anything."""
+        named = {name: value for name in _BORNE_BY if (value := getattr(line, name)) is not None}
+        keys = ("month", "by_appliance", *named)
+        if keys not in self._found:
+            rows = self._slices.group_by(keys, maintain_order=True).agg("slice")
+            self._found[keys] = {tuple(key): numbers for *key, numbers in rows.iter_rows()}
+        return self._found[keys].get((line.month, by_appliance, *named.values()), [])
 
 
 def _slices(usage: Usage) -> pl.DataFrame:
@@ -201,7 +197,7 @@ def _rounded(usage: Usage, rates: Rates) -> list[tuple[Line[Decimal], int, int, 
         raise InputError(f"no delivery in {usage.quarter}", mend="pick a quarter that the lake has data for")
     listed = list_costs(usage, rates)
     rows = []
-    for line in bill(usage, exact(rates)):
+    for line in (*bill(usage, exact(rates)), *content(usage, exact(rates))):
         billed, effective = whole_units(line.billed), whole_units(line.effective)
         at_list = listed.get((line.month, line.region)) if line.sku == "third_party" else None
         if billed or effective:

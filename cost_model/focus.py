@@ -25,7 +25,7 @@ _SUBCATEGORY = {
     "Networking": "Content Delivery", "Media": "Media Streaming", "Compute": "Other (Compute)",
     "Storage": "Other (Storage)",
 }  # fmt: skip
-_UNITS = {"Minutes in service": "Minutes"}
+_UNITS = {"Minutes in service": "Minutes", "Member-months": "Members-Months"}
 _FREQUENCY = {"Purchase": "One-Time", "Usage": "Usage-Based"}
 _NO_COMMITMENT = (
     "CapacityReservationId", "CapacityReservationStatus", "CommitmentDiscountCategory", "CommitmentDiscountId",
@@ -89,7 +89,10 @@ def focus_frame(charged: pl.DataFrame) -> pl.DataFrame:
         RegionName=pl.col("RegionId"),
         ResourceName=pl.col("ResourceId"),
         ResourceType=pl.when(pl.col("ResourceId").is_not_null()).then(pl.lit("Appliance")),
-        ServiceSubcategory=pl.col("ServiceCategory").replace_strict(_SUBCATEGORY, default="Other (Other)"),
+        # Content is bought and made as much as it is streamed.
+        ServiceSubcategory=pl.when(pl.col("ServiceName") == "Content")
+        .then(pl.lit("Other (Media)"))
+        .otherwise(pl.col("ServiceCategory").replace_strict(_SUBCATEGORY, default="Other (Other)")),
         SkuMeter=pl.col("SkuId"),
         # A SKU has one price a rate, and a price has one SKU.
         SkuPriceId=pl.when(is_priced).then(

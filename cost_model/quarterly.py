@@ -23,7 +23,7 @@ from cost_model.period import Period, period_of
 from cost_model.sensitivity import Scenario, Swing, cost_tornado, scenarios
 from cost_model.statement import Statement
 from cost_model.uncertainty import DRAWS, Floats, Interval
-from cost_model.value import ChurnEffect, ContentCost, Value, content_cost, values
+from cost_model.value import ChurnEffect, ContentCost, Received, Value, content_cost, values
 
 __all__ = ["Beside", "Quarterly", "quarterly"]
 
@@ -32,14 +32,14 @@ __all__ = ["Beside", "Quarterly", "quarterly"]
 class Beside:
     """What a quarter is told with, all optional: its past (any order), a budget, attainment, content, experiments.
 
-    ``retained``: members paying on the first and on the last day; ``content_usd``: charges of pool ``content``.
+    ``retained``: members paying on the first and on the last day; ``content``: charges received of pool ``content``.
     """
 
     past: Sequence[Period] = ()
     budget: Period | None = None
     attainment: pl.DataFrame | None = None
     retained: int = 0
-    content_usd: Decimal | None = None
+    content: Received | None = None
     experiments: Mapping[str, ChurnEffect] | None = None
 
 
@@ -117,8 +117,7 @@ def quarterly(
             for name in ("device", "isp")
         },
         content=content_cost(
-            rates, day, member_months=months, retained=beside.retained, charged_usd=beside.content_usd,
-            draws=draws, seed=seed,
+            usage, rates, retained=beside.retained, received=beside.content, draws=draws, seed=seed
         ),
         values=values(
             rates, day, contribution_usd_per_member_month=per_month,

@@ -47,7 +47,8 @@ def received_bill(
     ``hours_told`` were played in the sessions that tell it, ``hours_told_ratio`` of all (0..1).
 
     A charge belongs to the quarter in which its period begins. Charges modelled here from usage, and those of
-    an emulated service, are no bill. A charge counts in ``without_pool`` where no unit cost has its pool.
+    an emulated service, are no bill. A charge counts in ``without_pool`` where it is neither of a pool of the unit
+    costs nor content.
     """
     start, end = quarter.ts_ms()
     found = (
@@ -69,13 +70,14 @@ def received_bill(
         return None
     in_usd = found.filter(pl.col("currency") == "USD").drop("currency")
     counted = in_usd.filter(pl.col("pool").is_in(COST_POOLS))
+    content = in_usd.filter(pl.col("pool") == "content")
     unit_cost = Decimal(counted["effective_usd"].sum())
     return ReceivedBill(
         charges=_charges(found),
         billed_usd=Decimal(in_usd["billed_usd"].sum()),
         effective_usd=Decimal(in_usd["effective_usd"].sum()),
         pools=in_usd.to_dicts(),
-        without_pool=_charges(in_usd) - _charges(counted),
+        without_pool=_charges(in_usd) - _charges(counted) - _charges(content),
         not_in_usd=_charges(found) - _charges(in_usd),
         usd_per_hour=float(unit_cost / hours_told) * hours_told_ratio
         if hours_told and counted.height

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cost_model.bill import bill, exact
+from cost_model.bill import bill
+from cost_model.prices import exact
 from cost_model.rates import GLOBAL, Rates
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval, quantile, ranks, sample
 from cost_model.usage import Usage

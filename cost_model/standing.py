@@ -16,7 +16,6 @@ Capacity is what a lake reports, or a fleet planned for a number of subscribers;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import date
 from itertools import count
 
@@ -47,6 +46,12 @@ _SURGE = (
     "licence_requests_per_start", "telemetry_interval", "service_instance_throughput", "service_instance_price",
     "fill_window", "stored_gb_per_hour", "catalogue_hours", "catalogue_growth_ratio",
 )  # fmt: skip
+# What carries bytes: the piece it is bought in, what a piece gives and costs, and whether once or by the year.
+_EGRESS = {
+    "edge egress": ("edge appliance", "edge_throughput", "edge_appliance_price", "purchase"),
+    "exchange egress": ("storage appliance", "storage_throughput", "storage_appliance_price", "purchase"),
+    "last-mile interconnect": ("exchange port", "exchange_port_gbps", "exchange_port_price", "year"),
+}
 _SERVICES = ("auth", "steering", "ranking", "licence")
 
 
@@ -69,6 +74,7 @@ def planned(
     stored = rate["storage_tier_ratio"]
     edge_gbps = np.asarray(fleet.edge_servers) * rate["edge_throughput"]
     storage_gbps = np.asarray(fleet.storage_servers) * rate["storage_throughput"]
+    ports_gbps = np.asarray(fleet.exchange_ports) * rate["exchange_port_gbps"]
     # The fullest ISP breaks first: its appliances are as full as the mean's times the skew.
     fullest = np.minimum(rate["isp_peak_skew"], 1 / np.minimum(1, regular * mbps * own / 1000 / edge_gbps))
     share = rate["surge_bitrate"] / 1000 * own
@@ -80,11 +86,12 @@ def planned(
         return stored_alone(n) + np.maximum(0, n * share * (1 - stored) - edge_gbps)
 
     resources = [
-        replace(_edge("fullest ISP", edge_gbps / fullest, share * (1 - stored), rate), whole=edge_gbps),
-        _storage(None, storage_gbps, with_spill, stored_alone, rate),
-        _interconnect(
-            None, np.asarray(fleet.exchange_ports) * rate["exchange_port_gbps"], with_spill, stored_alone, rate
+        _egress(
+            "edge egress", "fullest ISP", edge_gbps / fullest, lambda n: n * share * (1 - stored), rate,
+            whole=edge_gbps,
         ),
+        _egress("exchange egress", None, storage_gbps, with_spill, rate, unspilled=stored_alone),
+        _egress("last-mile interconnect", None, ports_gbps, with_spill, rate, unspilled=stored_alone),
         _fill(rate),
         *_services(regular, {}, rate, _draws_apart("control_headroom", rates, day, draws, seed)),
     ]  # fmt: skip
@@ -124,7 +131,7 @@ def measured(
         edge_gbps = edges["capacity_kbps"].to_numpy() / 1e6
         edge_share = edges["peak_kbps"].to_numpy() / 1e6 / regular
         resources += [
-            _edge(str(place), gbps * one, share * next(mixes), rate)
+            _egress("edge egress", str(place), gbps * one, _in_proportion(share * next(mixes)), rate)
             for place, gbps, share in zip(edges["place"], edge_gbps, edge_share, strict=True)
         ]
         storage = here.filter(pl.col("tier") == "storage")
@@ -134,10 +141,12 @@ def measured(
             continue
         at_exchange = float(peaks.sum()) / regular
         demand, alone = _with_spill(at_exchange, edge_share, edge_gbps), _in_proportion(at_exchange)
-        resources.append(_storage(str(region), gbps * one, demand, alone, rate))
+        resources.append(_egress("exchange egress", str(region), gbps * one, demand, rate, unspilled=alone))
         if peaks.sum():
             links = float(peaks.sum()) * rate["interconnect_headroom"]
-            resources.append(_interconnect(str(region), links, demand, alone, rate))
+            resources.append(
+                _egress("last-mile interconnect", str(region), links, demand, rate, unspilled=alone)
+            )
     if fill is not None:
         gigabytes, room = fill
         resources.append(_fill(rate, gigabytes * one, room * one))
@@ -154,7 +163,7 @@ def rate_names() -> tuple[str, ...]:
     return (*cdn_rate_names(), *_SURGE)
 
 
-def _in_proportion(share: float) -> Callable[[Floats], Floats]:
+def _in_proportion(share: float | Floats) -> Callable[[Floats], Floats]:
     return lambda streams: streams * share
 
 
@@ -172,37 +181,20 @@ def _with_spill(share: float, edge_share: Floats, edge_gbps: Floats) -> Callable
     return demand
 
 
-def _edge(place: str, gbps: Floats, gbps_per_stream: Floats, rate: Mapping[str, Floats]) -> Resource:
-    return Resource(
-        "edge egress", place, "Gbit/s", gbps, lambda n: n * gbps_per_stream, "edge appliance",
-        rate["edge_throughput"], rate["edge_appliance_price"], "purchase",
-    )  # fmt: skip
-
-
-def _storage(
+def _egress(
+    name: str,
     place: str | None,
     gbps: Floats,
     demand: Callable[[Floats], Floats],
-    alone: Callable[[Floats], Floats],
     rate: Mapping[str, Floats],
+    *,
+    whole: Floats | None = None,
+    unspilled: Callable[[Floats], Floats] | None = None,
 ) -> Resource:
-    return Resource(
-        "exchange egress", place, "Gbit/s", gbps, demand, "storage appliance", rate["storage_throughput"],
-        rate["storage_appliance_price"], "purchase", unspilled=alone,
-    )  # fmt: skip
-
-
-def _interconnect(
-    place: str | None,
-    gbps: Floats,
-    demand: Callable[[Floats], Floats],
-    alone: Callable[[Floats], Floats],
-    rate: Mapping[str, Floats],
-) -> Resource:
-    return Resource(
-        "last-mile interconnect", place, "Gbit/s", gbps, demand, "exchange port", rate["exchange_port_gbps"],
-        rate["exchange_port_price"] * 12, "year", unspilled=alone,
-    )  # fmt: skip
+    """A resource of :data:`_EGRESS`, with the piece that more of it is bought in."""
+    piece, gives, price, per = _EGRESS[name]
+    usd = rate[price] * (12 if per == "year" else 1)
+    return Resource(name, place, "Gbit/s", gbps, demand, piece, rate[gives], usd, per, whole, unspilled)
 
 
 def _fill(
@@ -234,23 +226,20 @@ def _services(
     ramp = rate["surge_ramp"] * 60
     found = []
 
-    def service(name: str, per_start: Floats, ready: Floats, unit: str = "requests/s") -> Resource:
+    def service(name: str, demand: Callable[[Floats], Floats], ready: Floats, unit: str) -> Resource:
         return Resource(
-            name, None, unit, ready, lambda n: n / ramp * per_start, "service instance",
-            rate["service_instance_throughput"], rate["service_instance_price"], "year",
+            name, None, unit, ready, demand, "service instance", rate["service_instance_throughput"],
+            rate["service_instance_price"], "year",
         )  # fmt: skip
 
     for name in _SERVICES:
         per_start = rate[f"{name}_requests_per_start"]
         usual = np.full(len(ramp), requests[name]) if name in requests else ordinary * per_start
-        found.append(service(name, per_start, usual * next(headrooms)))
-    one = np.ones(len(ramp))
-    found.append(service("session starts", one, ordinary * next(headrooms), "starts/s"))
+        demand = _in_proportion(per_start / ramp)
+        found.append(service(name, demand, usual * next(headrooms), "requests/s"))
+    starts = _in_proportion(1 / ramp)
+    found.append(service("session starts", starts, ordinary * next(headrooms), "starts/s"))
     every = rate["telemetry_interval"]
-    found.append(
-        Resource(
-            "telemetry ingest", None, "reports/s", regular / every * next(headrooms), lambda n: n / every,
-            "service instance", rate["service_instance_throughput"], rate["service_instance_price"], "year",
-        )
-    )  # fmt: skip
+    reports, ready = _in_proportion(1 / every), regular / every * next(headrooms)
+    found.append(service("telemetry ingest", reports, ready, "reports/s"))
     return found

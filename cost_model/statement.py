@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cost_model.bill import bill, simulated
+from cost_model.bill import bill
 from cost_model.cdn import POLICIES, Breakeven, Policy, breakeven
 from cost_model.charges import bill_frame, charges, residual
 from cost_model.encoding import Delivery, Payback, payback
-from cost_model.margin import INCLUDED, margin_cells, unit_cost_tree, unit_costs
+from cost_model.margin import COST_POOLS, INCLUDED, margin_cells, unit_cost_tree, unit_costs
+from cost_model.prices import simulated
 from cost_model.rates import Rates, load
 from cost_model.switches import margin_effects
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval
@@ -47,6 +48,8 @@ class Figure:
 class Statement:
     """Everything the quarter's report says. Frames are those of their modules; ``residual_usd`` must be 0.
 
+    ``cost_usd`` and ``billed_usd`` are of serving (:data:`cost_model.margin.COST_POOLS`); ``charges`` and ``bill``
+    have content too, whose charges are ``content_usd``.
     ``given`` are the rates that measurement replaced in break-even and payback, ``given_encoding`` those
     replaced in the payback alone, with where each came from; ``cells`` are what margins add up.
     ``switches``: effect of each decision on margin, USD a stream hour.
@@ -90,10 +93,11 @@ class Statement:
             "delivered_bytes": self.usage.total_bytes(),
             "cost_usd": str(self.cost_usd),
             "billed_usd": str(self.billed_usd),
+            "content_usd": str(self.content_usd),
             "residual_usd": str(self.residual_usd),
             "figures": {k: v.as_dict() for k, v in self.figures.items()},
             "unit_cost_tree": dict(self.tree),
-            "pools": _rows(_pools(self.bill)),
+            "pools": _rows(self.pools),
             **{f"by_{k}": _rows(frame) for k, frame in self.by.items()},
             "margin_effect_usd_per_hour": {k: v.as_dict() for k, v in self.switches.items()},
             "breakeven_cdn": {k: v.as_dict() for k, v in self.breakevens.items()},
@@ -102,9 +106,24 @@ class Statement:
         }
 
     @property
+    def content_usd(self) -> Decimal:
+        """Charges of pool ``content``, at the rates."""
+        return Decimal(self.bill.filter(pl.col("pool") == "content")["effective_usd"].sum())
+
+    @property
+    def charged_usd(self) -> Decimal:
+        """Effective cost of all charges, content with them."""
+        return self.cost_usd + self.content_usd
+
+    @property
     def pools(self) -> pl.DataFrame:
-        """The bill by pool and SKU: ``pool, sku, billed_usd, effective_usd, list_usd``, dearest first."""
-        return _pools(self.bill)
+        """What serving costs by pool and SKU: ``pool, sku, billed_usd, effective_usd, list_usd``, dearest first."""
+        return (
+            self.bill.filter(pl.col("pool").is_in(COST_POOLS))
+            .group_by("pool", "sku")
+            .agg(pl.col("billed_usd", "effective_usd", "list_usd").sum())
+            .sort(["effective_usd", "sku"], descending=[True, False])
+        )
 
 
 def state(
@@ -133,7 +152,8 @@ def state(
     size = members or 100e6
     cells = margin_cells(charged, usage, rates)
     total = unit_costs(charged, usage, rates, cells=cells).row(0, named=True)
-    cost = Decimal(billed["effective_usd"].sum())
+    serving = billed.filter(pl.col("pool").is_in(COST_POOLS))
+    cost = Decimal(serving["effective_usd"].sum())
     return Statement(
         quarter=usage.quarter,
         usage=usage,
@@ -142,7 +162,7 @@ def state(
         bill=billed,
         residual_usd=residual(charged, billed),
         cost_usd=cost,
-        billed_usd=Decimal(billed["billed_usd"].sum()),
+        billed_usd=Decimal(serving["billed_usd"].sum()),
         total=total,
         figures=_figures(usage, rates, total, draws, seed),
         tree={k: None if v is None else float(v) for k, v in unit_cost_tree(cost, usage).items()},
@@ -222,14 +242,6 @@ def _figures(
         if units and value is not None:
             figures[name] = Figure(float(value), interval(outcome / units), unit)
     return figures
-
-
-def _pools(billed: pl.DataFrame) -> pl.DataFrame:
-    return (
-        billed.group_by("pool", "sku")
-        .agg(pl.col("billed_usd", "effective_usd", "list_usd").sum())
-        .sort(["effective_usd", "sku"], descending=[True, False])
-    )
 
 
 def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:

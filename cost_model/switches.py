@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import polars as pl
 
-from cost_model.bill import Line, bill, simulated
+from cost_model.bill import Line, bill
 from cost_model.cdn import own_marginal_usd_per_gb, rate_names
+from cost_model.prices import simulated
 from cost_model.rates import Rates
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval, sample
 from cost_model.usage import Usage

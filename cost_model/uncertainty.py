@@ -146,7 +146,7 @@ def drivers(outcome: Floats, inputs: Mapping[str, Floats], *, most: int = 8) -> 
     for name, x in inputs.items():
         if np.ptp(x) == 0 or total == 0:
             continue
-        order = np.argsort(x, kind="stable")
+        order = np.argsort(x)
         bins = np.array_split(order, count)
         means = np.array([ranked[b].mean() for b in bins])
         share = float(means.var() / total - (count - 1) / len(x))

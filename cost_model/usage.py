@@ -143,16 +143,11 @@ class Usage:
     def _days(self) -> dict[date, int]:
         return dict(self.days.select("month", "days").iter_rows())
 
-    def fleets(self) -> Iterator[tuple[date, str | None, Fleet[Any], Fleet[Any]]]:
-        """(month, region, the fleet in service, what was added to it since the month before)."""
-        before: dict[str | None, dict[str, int]] = {}
+    def fleets(self) -> Iterator[tuple[date, str | None, Fleet[Any]]]:
+        """(month, region, the fleet in service)."""
         pieces = [column for column in USAGE_SCHEMAS["fleet"] if column not in ("month", "region")]
         for row in self.fleet.sort("month", "region").iter_rows(named=True):
-            region = row["region"]
-            now = {piece: int(row[piece]) for piece in pieces}
-            was = before.get(region, now)
-            before[region] = now
-            yield row["month"], region, Fleet(**now), Fleet(**{k: max(0, v - was[k]) for k, v in now.items()})
+            yield row["month"], row["region"], Fleet(**{piece: int(row[piece]) for piece in pieces})
 
     def third_party(self) -> pl.DataFrame:
         """Bytes delivered by the third party by ``month, region``."""

@@ -1,5 +1,8 @@
 """What stands beside the margin and is never mixed into it: content, and what a system is worth to members kept.
 
+Content is charged in a pool of its own (:func:`cost_model.bill.content`): at the rate ``content_price``, and where
+content charges were received, in their months, as received.
+
 No public causal figure says what quality or recommendation does to churn. So each value says what it stands on: a
 *prior* from the rates, or an *experiment* of one's own, whose effect on churn becomes money by ::
 
@@ -19,11 +22,14 @@ from typing import Literal
 
 import numpy as np
 
+from cost_model.bill import content
+from cost_model.prices import exact, simulated
 from cost_model.rates import Rates
 from cost_model.uncertainty import DRAWS, Floats, Interval, interval, quantiles, sample
+from cost_model.usage import Usage
 from metrics.errors import InputError
 
-__all__ = ["Basis", "ChurnEffect", "ContentCost", "Value", "content_cost", "values"]
+__all__ = ["Basis", "ChurnEffect", "ContentCost", "Received", "Value", "content_cost", "values"]
 
 Basis = Literal["prior", "experiment", "charges"]
 _Z90 = 1.6448536269514722
@@ -50,69 +56,100 @@ class ChurnEffect:
 
 @dataclass(frozen=True)
 class Value:
-    """One system's worth, USD a member-month, with what it stands on."""
+    """One system's worth, USD a member-month, with what it stands on and the grade of that."""
 
     system: str
     usd_per_member_month: Interval
     basis: Basis
     source: str
+    grade: str
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         figure = {**self.usd_per_member_month.as_dict(), "unit": "USD/member-month"}
-        return {"system": self.system, **figure, "basis": self.basis, "source": self.source}
+        return {
+            "system": self.system, **figure, "basis": self.basis, "source": self.source, "grade": self.grade,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Received:
+    """Content charges received for a quarter: their effective cost, and the months their periods touch."""
+
+    usd: Decimal
+    months: frozenset[date]
 
 
 @dataclass(frozen=True)
 class ContentCost:
-    """Content cost of a period by members, and by those retained: paying on its first and on its last day."""
+    """Content cost of a period by members, by those retained (paying on its first and on its last day), by hours.
 
+    ``charged_usd`` is what is charged for it, exact; the intervals are over the rate's range where it is a rate.
+    """
+
+    charged_usd: Decimal
     usd: Interval
     usd_per_member_month: Interval
     usd_per_retained_member: Interval | None
+    usd_per_hour: Interval | None
     retained: int
     basis: Basis
     source: str
+    grade: str
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
-        retained = self.usd_per_retained_member
+        retained, hour = self.usd_per_retained_member, self.usd_per_hour
         return {
+            "charged_usd": str(self.charged_usd),
             "usd": self.usd.as_dict(),
             "usd_per_member_month": self.usd_per_member_month.as_dict(),
             "usd_per_retained_member": retained.as_dict() if retained else None,
+            "usd_per_hour": hour.as_dict() if hour else None,
             "retained_members": self.retained,
             "basis": self.basis,
             "source": self.source,
+            "grade": self.grade,
         }
 
 
 def content_cost(
+    usage: Usage,
     rates: Rates,
-    day: date,
     *,
-    member_months: float,
     retained: int,
-    charged_usd: Decimal | None = None,
+    received: Received | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> ContentCost | None:
-    """Content cost from the charges of pool ``content``, else from the prior ``content_price``."""
-    if not member_months:
+    """Content cost at the rates, with what was ``received`` in place of its months; None without members."""
+    months, hours = float(usage.member_months()), float(usage.total_hours())
+    if not months:
         return None
-    if charged_usd:
-        total: Floats = np.full(draws, float(charged_usd))
-        basis, source = "charges", "charges of pool content in the lake"
-    else:
-        total = sample(rates, ["content_price"], day, draws=draws, seed=seed)["content_price"] * member_months
-        basis, source = "prior", rates.at("content_price", day).source
+    covered = received.months if received else frozenset()
+    charged = received.usd if received else Decimal(0)
+    total: Floats = np.full(draws, float(charged))
+    uncovered = False
+    for line, drawn in zip(
+        content(usage, exact(rates)), content(usage, simulated(rates, draws=draws, seed=seed)), strict=True
+    ):
+        if line.month not in covered:
+            charged, total, uncovered = charged + line.effective, total + drawn.effective, True
+    rate = rates.at("content_price", usage.months[0])
+    basis: Basis = "charges" if received else "prior"
+    source = "content charges received" if received else f"charged at content_price: {rate.source}"
+    if received and uncovered:
+        source += ", and content_price for the months they do not cover"
     return ContentCost(
+        charged_usd=charged.quantize(Decimal("1e-10")),
         usd=interval(total),
-        usd_per_member_month=interval(total / member_months),
+        usd_per_member_month=interval(total / months),
         usd_per_retained_member=interval(total / retained) if retained else None,
+        usd_per_hour=interval(total / hours) if hours else None,
         retained=retained,
-        basis=basis,  # type: ignore[arg-type]
+        basis=basis,
         source=source,
+        grade=rate.grade if uncovered else "measured",
     )
 
 
@@ -133,12 +170,14 @@ def values(
     both worlds of one seed say what it saves. A system in ``experiments`` replaces its prior.
     """
     drawn = sample(rates, ["recommendation_value_price"], day, draws=draws, seed=seed)
+    prior, saving = rates.at("recommendation_value_price", day), rates.at("av1_saving_ratio", day)
     found: dict[str, Value] = {
         "recommendation": Value(
             "recommendation",
             interval(drawn["recommendation_value_price"]),
             "prior",
-            rates.at("recommendation_value_price", day).source,
+            prior.source,
+            prior.grade,
         )
     }
     if encoding is not None:
@@ -146,9 +185,8 @@ def values(
             "encoding",
             encoding,
             "experiment" if is_encoding_measured else "prior",
-            "bytes saved: both worlds of one seed"
-            if is_encoding_measured
-            else f"bytes saved: {rates.at('av1_saving_ratio', day).source}",
+            f"bytes saved: {'both worlds of one seed' if is_encoding_measured else saving.source}",
+            "measured" if is_encoding_measured else saving.grade,
         )
     for system, effect in (experiments or {}).items():
         if contribution_usd_per_member_month is None:
@@ -158,5 +196,5 @@ def values(
         avoided = (effect.low + effect.high) / 2 + spread * stream.standard_normal(draws)
         # A trial's own interval is passed on as it is.
         worth = quantiles(contribution_usd_per_member_month * avoided)
-        found[system] = Value(system, worth, "experiment", effect.source)
+        found[system] = Value(system, worth, "experiment", effect.source, "measured")
     return list(found.values())

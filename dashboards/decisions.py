@@ -1,73 +1,111 @@
-"""The decision table as rows of a page, from the figures that were computed once for the lake."""
+"""The decision table as rows of a page, from the cells that were computed once for the lake."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-__all__ = ["decision_rows"]
+from dashboards.formats import named
+
+__all__ = ["METHODS", "decision_regions", "decision_rows", "grounds", "region_name"]
 
 _MINUS = "−"
 _UNKNOWN = ":gray[–]"
 _PLUS_MINUS = "\u00a0±\u00a0"  # kept on one line
 # Shares in percentage points; an hour's dollars by the thousand, since one costs a fraction of a cent.
-_SCALES = {"ratio": 100, "USD/h": 1_000}
+_SCALES = {"ratio": 100, "ratio/month": 100, "USD/h": 1_000}
+_UNITS = {"ratio": "pt", "ratio/month": "pt", "h/subscriber-month": "h / sub-month"}
+
+METHODS = {"experiment": "ᵉ", "comparison": "ᶜ", "model": "ᵐ"}
+"""How a cell was estimated, as its mark."""
 
 
-def decision_rows(artefact: Any, economics: Any = None) -> list[dict[str, str]]:
-    """A row a switch, a column an effect: ``effect ± half the interval``, coloured where it excludes none.
+def decision_regions(artefact: Any) -> list[str]:
+    """The regions that the table tells apart, in order; none where it is of the whole alone."""
+    found = artefact.get("decisions", []) if isinstance(artefact, dict) else []
+    return sorted({decision["region"] for decision in found if decision["region"]})
 
-    ``artefact``: ``decision.json``; no rows where it is missing or holds no decision. ``economics``: the
-    quarter's ``economics.json``, whose effect on margin stands in the last column with its own interval. What is
-    not known of a switch (the cost of a fleet that nobody planned) is a dash.
+
+def decision_rows(artefact: Any, region: str | None = None) -> list[dict[str, str]]:
+    """Two rows a switch, estimated and true, a column a leaf: ``effect ± half the interval``, coloured where it
+    excludes none.
+
+    ``artefact``: ``decision.json``; no rows where it is missing or holds no decision. ``region``: null for the whole
+    service. An estimate bears the mark of its method (:data:`METHODS`); where there is none stands how many members an
+    arm an experiment needs. What nobody knows is a dash.
     """
-    margins = (economics or {}).get("margin_effect_usd_per_hour", {})
     found = artefact.get("decisions", []) if isinstance(artefact, dict) else []
     rows = []
     for decision in found:
-        row = {"switch": f"**{decision['switch']}**, was {decision['was']}"}
-        for effect in decision["effects"]:
-            row[_heading(effect)] = _cell(effect)
-        margin = margins.get(_MARGIN_NAMES.get(decision["world"]))
-        if margin:
-            row["margin per 1,000 stream hours, $"] = _margin(margin)
-        rows.append(row)
+        if decision["region"] != region:
+            continue
+        estimated = {"switch": f"**{decision['switch']}**, not {decision['was']}", " ": "estimated"}
+        true = {"switch": "", " ": ":gray[true]"}
+        for cell in decision["cells"]:
+            column = _heading(cell)
+            estimated[column] = _estimate(cell)
+            true[column] = _effect(cell, cell["true_effect"], cell["true_low"], cell["true_high"])
+        rows += [estimated, true] if set(list(true.values())[2:]) != {_UNKNOWN} else [estimated]
     columns = dict.fromkeys(column for row in rows for column in row)
     return [{column: row.get(column, _UNKNOWN) for column in columns} for row in rows]
 
 
-_MARGIN_NAMES = {"third_party_cdn": "own_cdn", "h264_only": "av1_fgs"}
+def grounds(artefact: Any) -> list[dict[str, str]]:
+    """What each estimate of the whole stands on, or why there is none: a row a switch and ground."""
+    found = artefact.get("decisions", []) if isinstance(artefact, dict) else []
+    rows = []
+    for decision in found:
+        if decision["region"]:
+            continue
+        told: dict[str, list[str]] = {}
+        for cell in decision["cells"]:
+            ground = cell["ground"] if cell["estimate"] is not None else "not estimable from this lake"
+            told.setdefault(ground, []).append(cell["title"])
+        rows += [
+            {"switch": decision["switch"], "figures": ", ".join(titles), "stands on": ground}
+            for ground, titles in told.items()
+        ]
+    return rows
 
 
-def _margin(effect: dict[str, Any]) -> str:
-    """The median over the rates' ranges, and its 90 % interval; null ends are open."""
-    ends = [effect.get(name) for name in ("low", "median", "high")]
-    if any(end is None for end in ends):
+def region_name(region: str | None) -> str:
+    """As people read it."""
+    return "All regions" if region is None else named(region)
+
+
+def _heading(cell: dict[str, Any]) -> str:
+    unit = cell["unit"]
+    if unit == "USD/h":
+        return f"{cell['title'].replace('per stream hour', 'per 1,000 stream hours')}, $"
+    return f"{cell['title']}, {_UNITS.get(unit, unit)}"
+
+
+def _estimate(cell: dict[str, Any]) -> str:
+    if cell["estimate"] is None:
+        needed = cell["members_needed"]
+        return _UNKNOWN if needed is None else f":gray[needs {_about(needed)}]"
+    said = _effect(cell, cell["estimate"], cell["low"], cell["high"])
+    return f"{said}{METHODS.get(cell['method'], '')}"
+
+
+def _effect(cell: dict[str, Any], effect: float | None, low: float | None, high: float | None) -> str:
+    """The effect and half its interval; both ends where they lie unevenly about it."""
+    if effect is None:
         return _UNKNOWN
-    low, middle, high = (1_000 * end for end in ends if end is not None)
-    colour = "green" if low > 0 else "red" if high < 0 else "gray"
-    return f":{colour}[{middle:+.2f}] :gray[({low:+.2f} to {high:+.2f})]".replace("-", _MINUS)
-
-
-def _heading(effect: dict[str, Any]) -> str:
-    if effect["unit"] == "USD/h":
-        return "cost per 1,000 stream hours, $"
-    unit = {"ratio": "pt", "h/subscriber-month": "h / sub-month"}.get(effect["unit"], effect["unit"])
-    return f"{effect['title']}, {unit}"
-
-
-def _cell(effect: dict[str, Any]) -> str:
-    unit, half = effect["unit"], None
-    if effect["low"] is not None:
-        half = (effect["high"] - effect["low"]) / 2
-    digits = _digits(unit, half or abs(effect["effect"]))
-    text = _amount(effect["effect"], unit, digits)
-    sign = "" if not text.strip("0.") else "+" if effect["effect"] > 0 else _MINUS
-    spread = "" if half is None else f"{_PLUS_MINUS}{_amount(half, unit, digits)}"
-    if not f"{text}{spread}".strip(f"0.{_PLUS_MINUS}"):
+    unit = cell["unit"]
+    if low is None or high is None:
+        return f":gray[{_signed(effect, unit, _digits(unit, abs(effect)))}]"
+    is_sure = not low <= 0 <= high
+    colour = "gray" if not is_sure else "green" if (effect > 0) == (cell["better"] == "higher") else "red"
+    half = (high - low) / 2
+    digits = _digits(unit, half or abs(effect))
+    if abs(effect - (low + high) / 2) > 0.2 * half:
+        ends = " to ".join(_signed(end, unit, digits) for end in (low, high))
+        return f":{colour}[{_signed(effect, unit, digits)}] :gray[({ends})]"
+    text, spread = _signed(effect, unit, digits), _amount(half, unit, digits)
+    if not f"{text}{spread}".strip(f"0.+{_MINUS}"):
         return ":gray[0]"  # less than the last digit that is shown
-    colour = {True: "green", False: "red"}.get(effect["is_better"], "gray")
-    return f":{colour}[{sign}{text}{spread}]"
+    return f":{colour}[{text}{_PLUS_MINUS}{spread}]"
 
 
 def _digits(unit: str, size: float) -> int:
@@ -77,5 +115,23 @@ def _digits(unit: str, size: float) -> int:
     return most if shown <= 0 else max(0, min(most, 1 - math.floor(math.log10(shown))))
 
 
+def _signed(value: float, unit: str, digits: int) -> str:
+    text = _amount(value, unit, digits)
+    return f"{'' if not text.strip('0.') else '+' if value > 0 else _MINUS}{text}"
+
+
 def _amount(value: float, unit: str, digits: int) -> str:
     return f"{abs(value * _SCALES.get(unit, 1)):,.{digits}f}"
+
+
+def _about(members: int) -> str:
+    """Two figures of a number of members.
+
+    >>> _about(41_234), _about(1_560_000)
+    ('41 k', '1.6 M')
+    """
+    for scale, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if members >= scale:
+            size = members / scale
+            return f"{size:.1f}{name}" if size < 10 else f"{size:.0f}{name}"
+    return f"{members}"

@@ -1,7 +1,8 @@
 """Anomalies of one series, row by row as a stream would see it: a score from 0 to 1 and a flag at the onset.
 
-What a row surprises by (:mod:`metrics.surprise`) is weighed by how rare so much surprise has been in this very
-series, so that one limit serves series that are calm and series that are always restless.
+What a row surprises by (:mod:`metrics.surprise`, and :mod:`metrics.season` where there is one) is weighed by how rare
+so much surprise has been in this very series, so that one limit serves series that are calm and series that are always
+restless.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from metrics.errors import InputError
+from metrics.season import remainder_surprise, seasonal_parts
 from metrics.surprise import WARM_UP, compiled, surprises
 
 __all__ = ["SCORE_LIMIT", "anomalies"]
@@ -23,6 +25,8 @@ SCORE_LIMIT = 0.5
 DAY_MS: Final = 86_400_000
 # The size of each view that is one unit of surprise: parts of the range, or standard deviations of a level.
 _UNITS = np.array([0.02, 1.6, 2.0, 0.12, 0.05, 0.08])
+# A level without its season is held to what a level is.
+_REMAINDER_UNIT = 1.6
 # One view alone can say no more than this, or a series that was flat would drown the others.
 _MOST_UNITS = 3.0
 # Surprise times rarity (in powers of ten) from which a row is an anomaly.
@@ -54,9 +58,11 @@ def anomalies(ts_ms: NDArray[np.int64], values: Floats) -> pl.DataFrame:
     if len(known) > WARM_UP:
         instants = np.ascontiguousarray(ts_ms[known])
         given = _scaled(np.ascontiguousarray(values[known]))
-        views = surprises(instants, given, _season_ms(instants))
-        surprise = np.sqrt(np.mean(np.minimum(views / _UNITS, _MOST_UNITS) ** 2, axis=1))
-        score[known] = _verdicts(surprise, WARM_UP)
+        views = surprises(instants, given, _season_ms(instants)) / _UNITS
+        remainder = remainder_surprise(given - seasonal_parts(instants, given)) / _REMAINDER_UNIT
+        squares = np.minimum(np.column_stack((views, remainder)), _MOST_UNITS) ** 2
+        # A series without a season has six views, and is judged as it would be without the seventh.
+        score[known] = _verdicts(np.sqrt(squares.sum(axis=1) / len(_UNITS)), WARM_UP)
     return pl.DataFrame({"anomaly_score": score, "is_anomaly": score >= SCORE_LIMIT})
 
 

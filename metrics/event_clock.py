@@ -15,7 +15,7 @@ from metrics.lake import Lake
 from metrics.telemetry import TABLES
 from metrics.upkeep import supersede
 
-__all__ = ["APPLICATION", "LATE_START_MS", "minute_counts", "recount"]
+__all__ = ["APPLICATION", "LATE_START_MS", "minute_counts", "recount", "stall_spans"]
 
 APPLICATION = "event_clock/sessions"
 LATE_START_MS = 2_000  # the user contract: playback starts in under 2 s
@@ -37,7 +37,7 @@ def minute_counts(sessions: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     came_out = timed.filter(
         pl.col("startup_ms").is_not_null() | pl.col("outcome").is_in(["exit_before_start", "start_failure"])
     ).with_columns(at=pl.col("start_ts_ms") + pl.coalesce("startup_ms", "waited_ms"))
-    stalled = _stalled(timed, events)
+    stalled = stall_spans(timed, events)
     frames = [_outcomes(came_out), _failures(timed), _first_stalls(stalled), _viewers(timed, stalled)]
     whole = pl.concat(frames, how="diagonal").with_columns(pl.col("ts_ms") // _MINUTE_MS * _MINUTE_MS)
     sums = [pl.col(name).sum() if name in whole.columns else pl.lit(0).alias(name) for name in _COUNTS]
@@ -116,7 +116,7 @@ def _failures(timed: pl.DataFrame) -> pl.DataFrame:
     return failed.select(pl.col("end_ts_ms").alias("ts_ms"), *_SLICES, playback_failures="weight")
 
 
-def _stalled(timed: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+def stall_spans(timed: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Spans ``from_ms, to_ms`` of the network stalls of sessions, after their first frame; a seek owns its own."""
     stalling = timed.filter(pl.col("stall_count") > 0)
     told = events.filter(pl.col("event") != "request").join(stalling, on="session_id")

@@ -8,6 +8,7 @@ interval is that of two samples.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import narwhals as nw
@@ -22,11 +23,11 @@ from metrics.figures import figures
 from metrics.intervals import jackknife
 from metrics.lake import Lake
 from metrics.parts import has_arms
-from metrics.plan import REPLICATE, Source, roll_up
-from metrics.query import cut_of
+from metrics.plan import REPLICATE, Cut, PartKey, Source, roll_up
+from metrics.query import apart, cut_of
 from metrics.sides import quotient
 
-__all__ = ["HEADLINE", "comparable", "compare"]
+__all__ = ["HEADLINE", "comparable", "compare", "contrasts"]
 
 HEADLINE = (
     "hours_per_member_day", "plays_per_member_day", "rec_driven_hours_ratio", "take_rate", "time_to_find_p50_ms",
@@ -67,12 +68,37 @@ def compare(
             mend = f"compare {', '.join(near)}, …"
             raise InputError(f"{metric.name} is not known of the members of an arm", mend=mend)
     rows = source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
-    assignments = nw.from_native(rows.scan("assignment"))
-    chosen = experiment_of(assignments, experiment)
-    control = _control(assignments, chosen)
-    slices = {**(where or {}), "experiment": [chosen]}
-    cut = cut_of(metrics, ["arm"], slices, start_ts_ms, end_ts_ms, None, intervals=True)
+    chosen = experiment_of(nw.from_native(rows.scan("assignment")), experiment)
+    return contrasts(rows, metrics, chosen, where=where, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)[None]
+
+
+def contrasts(
+    rows: Source,
+    metrics: Sequence[Metric],
+    experiment: str,
+    *,
+    by: str | None = None,
+    where: Mapping[str, Sequence[str | None]] | None = None,
+    start_ts_ms: int | None = None,
+    end_ts_ms: int | None = None,
+) -> dict[str | None, pl.DataFrame]:
+    """What :func:`compare` gives, of the whole (None) and of each known value of ``by``; rows are looked at once.
+
+    Raises as :func:`compare`.
+    """
+    control = _control(nw.from_native(rows.scan("assignment")), experiment)
+    slices = {**(where or {}), "experiment": [experiment]}
+    groups = [by] if by else []
+    cut = cut_of(metrics, [*groups, "arm"], slices, start_ts_ms, end_ts_ms, None, intervals=True)
     rolled = roll_up(rows, metrics, cut)
+    parts = apart(rolled, by) if by else {None: rolled}
+    arms = replace(cut, by=("arm",))
+    return {value: _contrasted(metrics, part, arms, control) for value, part in parts.items()}
+
+
+def _contrasted(
+    metrics: Sequence[Metric], rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, control: str
+) -> pl.DataFrame:
     return pl.concat(
         [_contrast(metric, *figures(metric, rolled, cut, ["arm"]), control) for metric in metrics]
     )

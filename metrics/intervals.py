@@ -13,11 +13,11 @@ import polars as pl
 
 from metrics.telemetry import REPLICATES
 
-__all__ = ["CONFIDENCE", "jackknife"]
+__all__ = ["CONFIDENCE", "T", "jackknife"]
 
 CONFIDENCE = 0.90
 # Student's t at 95 %, 31 degrees of freedom: scipy.stats.t.ppf(0.95, 31).
-_T = 1.6955187889
+T = 1.6955187889
 
 
 def jackknife(
@@ -42,7 +42,7 @@ def jackknife(
     joined = (
         values.join(spread, on=on, how="left", nulls_equal=True) if on else values.join(spread, how="cross")
     )
-    error = (pl.col("squares") * (REPLICATES - 1) / REPLICATES).sqrt() * _T
+    error = (pl.col("squares") * (REPLICATES - 1) / REPLICATES).sqrt() * T
     error = pl.when(pl.col("groups") == REPLICATES).then(error)
     low, high = pl.col("value") - error, pl.col("value") + error
     low = low if is_signed else pl.when(pl.col("value") >= 0).then(low.clip(lower_bound=0)).otherwise(low)

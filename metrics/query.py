@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoLazyFrame
 
@@ -21,10 +23,11 @@ from metrics.lake import Lake
 from metrics.parts import is_weighted
 from metrics.period import DAY_MS, grain_ms
 from metrics.plan import Cut, PartKey, Source, check_dimensions, roll_up
+from metrics.rollup import merge
 from metrics.sides import join
 from metrics.survival import curve
 
-__all__ = ["check_cut", "cut_of", "measure", "measure_frames", "survival"]
+__all__ = ["apart", "check_cut", "cut_of", "measure", "measure_frames", "measured", "survival"]
 
 Where = Mapping[str, Sequence[str | None]]
 
@@ -74,6 +77,38 @@ def measure_frames(
     return _measure(source, names, by, where, start_ts_ms, end_ts_ms, grain, intervals)
 
 
+def measured(rows: Source, metrics: Sequence[Metric], *, by: str) -> dict[str | None, pl.DataFrame]:
+    """:func:`measure` with intervals, of the whole (None) and each known value of ``by``; rows are looked at once."""
+    cut = cut_of(metrics, [by], None, None, None, None, intervals=True)
+    groups = apart(roll_up(rows, metrics, cut), by)
+    whole = replace(cut, by=())
+    return {
+        value: pl.concat([_measured(metric, rolled, whole) for metric in metrics])
+        for value, rolled in groups.items()
+    }
+
+
+def apart(
+    rolled: Mapping[PartKey, pl.DataFrame], dimension: str
+) -> dict[str | None, dict[PartKey, pl.DataFrame]]:
+    """A rollup by a dimension as rollups without it: added up (None), and of each known value alone."""
+    values = {v for frame in rolled.values() for v in frame[dimension].drop_nulls().unique()}
+    found: dict[str | None, dict[PartKey, pl.DataFrame]] = {
+        None: {key: _over(frame, dimension) for key, frame in rolled.items()}
+    }
+    for value in sorted(values):
+        found[value] = {k: f.filter(pl.col(dimension) == value).drop(dimension) for k, f in rolled.items()}
+    return found
+
+
+def _over(frame: pl.DataFrame, dimension: str) -> pl.DataFrame:
+    keys = [c for c, t in frame.schema.items() if not isinstance(t, pl.Decimal) and c != dimension]
+    added: pl.DataFrame = (
+        merge(nw.from_native(frame.drop(dimension).lazy()), keys).collect("polars").to_native()
+    )
+    return added
+
+
 def survival(
     source: Lake | Mapping[str, IntoLazyFrame],
     name: str,
@@ -98,7 +133,10 @@ def survival(
 
 def check_cut(names: Sequence[str], dimensions: Sequence[str], grain: str | None = None) -> None:
     """Raise :class:`~metrics.errors.InputError` where a metric cannot be cut by a dimension or a grain."""
-    metrics = [get_metric(name) for name in names]
+    _check([get_metric(name) for name in names], dimensions, grain)
+
+
+def _check(metrics: Sequence[Metric], dimensions: Sequence[str], grain: str | None) -> None:
     check_dimensions(metrics, dimensions)
     length = grain_ms(grain) if grain else DAY_MS
     for metric in metrics:
@@ -151,7 +189,7 @@ def cut_of(
         grain_ms(grain) if grain else None,
         intervals,
     )
-    check_cut([metric.name for metric in metrics], [*cut.by, *(name for name, _ in cut.where)], grain)
+    _check(metrics, [*cut.by, *(name for name, _ in cut.where)], grain)
     return cut
 
 

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["VIEWS", "WARM_UP", "compiled", "surprises"]
+__all__ = ["LONG_MEMORY", "SHORT", "VIEWS", "WARM_UP", "compiled", "surprises"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,8 +24,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 VIEWS = ("extreme", "level", "recent_level", "season", "shape", "volatility")
 # Rows before the first verdict: the longest view needs so many to have a past at all.
 WARM_UP = 60
-_SHORT, _SHAPE, _VOLATILITY = 12, 16, 24
-_LONG_MEMORY, _RECENT_MEMORY = 5_000.0, 1_000.0
+SHORT, _SHAPE, _VOLATILITY = 12, 16, 24
+LONG_MEMORY, _RECENT_MEMORY = 5_000.0, 1_000.0
 # Periods looked back on, and rows either side of the same phase: a daily pattern is never on time to the row.
 _PERIODS, _SLACK = 28, 3
 # Past windows a view compares with. When full, every other one is dropped and half as many are added.
@@ -74,21 +74,21 @@ def surprises(ts_ms: Ints, values: Floats, season_ms: int) -> Floats:
         extent = max(high - low, tiny)
 
         total = 0.0
-        for j in range(max(0, i - _SHORT + 1), i + 1):
+        for j in range(max(0, i - SHORT + 1), i + 1):
             total += values[j] - origin
-        smooth[i] = origin + total / min(i + 1, _SHORT)
-        if i >= _SHORT:
+        smooth[i] = origin + total / min(i + 1, SHORT)
+        if i >= SHORT:
             off = abs(smooth[i] - mean_long)
             found[i, 1] = off / max(np.sqrt(variance_long), tiny) if off > tiny else 0.0
             off = abs(smooth[i] - mean_recent)
             found[i, 2] = off / max(np.sqrt(variance_recent), tiny) if off > tiny else 0.0
             # The level's past ends where the rows it is compared with begin.
-            old = values[i - _SHORT + 1]
-            weight = max(1.0 / (i - _SHORT + 2), 1.0 / _LONG_MEMORY)
+            old = values[i - SHORT + 1]
+            weight = max(1.0 / (i - SHORT + 2), 1.0 / LONG_MEMORY)
             step = old - mean_long
             mean_long += weight * step
             variance_long = (1.0 - weight) * (variance_long + weight * step * step)
-            weight = max(1.0 / (i - _SHORT + 2), 1.0 / _RECENT_MEMORY)
+            weight = max(1.0 / (i - SHORT + 2), 1.0 / _RECENT_MEMORY)
             step = old - mean_recent
             mean_recent += weight * step
             variance_recent = (1.0 - weight) * (variance_recent + weight * step * step)

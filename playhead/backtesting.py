@@ -72,15 +72,16 @@ def on_lake(
             mend="leave out --truth, and incidents are told in hindsight",
         )
     trials = []
-    watched = [objective for objective in objectives if isinstance(objective.indicator, CountRatio)]
-    for history in histories(watched, lake.scan("minute_count")):
+    for history in histories(objectives, lake.scan("minute_count")):
         # The same incidents at every volume: thinner traffic hides them, and does not undo them.
         found = (
             hindsight(history, least_share=least_share)
             if incidents is None
             else known(history, incidents, least_share=least_share)
         )
-        for tried in (history, *(history.at(volume, seed) for volume in volumes)):
+        # Slices, minutes beyond a threshold and composites have no volume of their own.
+        scaled = volumes if isinstance(history.objective.indicator, CountRatio) else ()
+        for tried in (history, *(history.at(volume, seed) for volume in scaled)):
             trials += [
                 Trial(history.objective, policy, tried.sessions_per_hour, over_history(policy, tried, found))
                 for policy in chosen(history.objective, policies, names)

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from alerts.backtest import History, hindsight, histories
+from alerts.backtest import histories, told
 from alerts.budget import Exhaustion, by_incident, projected, trailing_burn
 from alerts.credit import Agreement, credit_table
 from alerts.evaluate import Evaluation, evaluate_all
 from alerts.indicator import CountRatio, Slices, Threshold
 from alerts.maintenance import Maintenance, excluded, without
-from alerts.policy import MINUTE_MS, Policy
+from alerts.policy import Policy
 from alerts.slo import Objective
 from metrics import truth
 from metrics.errors import InputError
@@ -110,7 +110,7 @@ def budgets_of(
                 exhaustion=projected(objective, evaluation.burn),
                 incidents=by_incident(
                     evaluation,
-                    _told(history) if known is None else known,
+                    told(history) if known is None else known,
                     history.start_ts_ms,
                     bad,
                     total,
@@ -128,13 +128,3 @@ def budgets_of(
             )
         )
     return spendings
-
-
-def _told(history: History) -> pl.DataFrame:
-    """Incidents in hindsight, as instants."""
-    return hindsight(history).select(
-        "incident_id",
-        kind="shape",
-        start_ts_ms=history.start_ts_ms + pl.col("start_minute") * MINUTE_MS,
-        end_ts_ms=history.start_ts_ms + pl.col("end_minute") * MINUTE_MS,
-    )

@@ -1,108 +1,151 @@
-"""The decision table: what each switch of the system does to viewers and to cost, both worlds on one seed.
+"""The decision table of a lake: what telemetry says of each switch, and what both worlds on one seed truly did.
 
-For each switch the emulator ran the same members, visits and titles twice; :mod:`playhead.effects` says what their
-difference is worth. Frames in; :func:`decide` and :func:`publish` read the lake.
+:mod:`metrics.decide` estimates and never sees the truth; here the two are set side by side, with what the rates
+say of margin. Frames in; :func:`table` and :func:`publish` read the lake.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 
-from cost_model.bill import bill, exact
+from cost_model.bill import bill
+from cost_model.prices import exact
 from cost_model.rates import Rates, load
+from cost_model.switches import margin_effects
+from cost_model.uncertainty import Interval
 from cost_model.usage import Quarter, Usage
+from metrics.decide import DECISIONS, ESTIMATES, MARGIN, TRUTHS, decide, estimates
 from metrics.errors import InputError
 from metrics.intervals import CONFIDENCE
 from metrics.lake import Lake
-from metrics.truth import counterfactuals
-from playhead.effects import Cost, Effect, Parts, World, effects
-from playhead.usage import measured_usage
+from metrics.truth import counterfactuals, discovery
+from playhead.effects import Cost, DiscoveryWorld, Effect, Parts, World, effects
+from playhead.usage import measured_usage, paired_worlds
 
 __all__ = [
-    "ARTEFACT", "LABEL", "Cost", "Decision", "Effect", "as_rows", "decide", "decisions", "publish", "world_cost",
+    "ARTEFACT", "LABEL", "Cost", "Effect", "Paired", "as_rows", "discovery_effects", "models", "paired", "publish",
+    "table", "truths", "world_cost",
 ]  # fmt: skip
 
 ARTEFACT = "decision.json"
-LABEL = "true effect, both worlds on one seed"
+LABEL = "effect of what runs over the alternative: from telemetry, and true where both worlds ran on one seed"
 FACTUAL = "factual"
 
-# The world without it, the switch as it is set, and what it was set to there.
-SWITCHES: Mapping[str, tuple[str, str]] = {
-    "third_party_cdn": ("Own CDN", "third-party CDN"),
-    "h264_only": ("AV1 + film grain", "H.264"),
-    "pull_on_miss": ("Push fill", "pull on miss"),
-    "no_edge_tier": ("Edge in ISPs", "exchanges only"),
-}
+_WORLDS = tuple(decision.world for decision in DECISIONS)
 # Worlds whose fleet telemetry cannot tell: exchanges were planned for all of the peak there.
 _FLEET_UNKNOWN = ("no_edge_tier",)
+_MARGINS = {"third_party_cdn": "own_cdn", "h264_only": "av1_fgs"}
+_DELIVERED = "both worlds on one seed, the same members, visits and titles"
+_DISCOVERED = "both worlds on one seed, lived through by a sample of the same members, without delivery"
 
 
 @dataclass(frozen=True)
-class Decision:
-    """A switch as it is set, what it was set to in the other world, and what that does."""
+class Paired:
+    """A switch in both worlds of one seed: its true effects, and what the figures of each world are made of."""
 
     world: str
-    switch: str
-    was: str
     effects: tuple[Effect, ...]
     parts: Parts
-    """What the figures of the world that runs are made of."""
     parts_was: Parts
     region: str | None = None
     """Null: the whole service."""
 
 
-def decide(lake: Lake, rates: Rates | None = None, *, by_region: bool = False) -> list[Decision]:
-    """The table of a lake; empty where nobody ran two worlds. Costs are left out where none can be computed."""
-    truth = counterfactuals(lake).collect()
-    if truth.is_empty():
-        return []
-    return decisions(truth, _costs(lake, truth, rates or load()), by_region=by_region)
+def table(
+    lake: Lake,
+    rates: Rates | None = None,
+    *,
+    experiments: Mapping[str, str] | None = None,
+    by_region: bool = False,
+) -> pl.DataFrame:
+    """The table, columns :data:`metrics.decide.CELLS`. Margins are left out where the lake tells no usage.
+
+    Raises :class:`~metrics.errors.InputError` for a lake without sessions, and as :func:`metrics.decide.estimates`.
+    """
+    if not lake.scan("playback_session").head(1).collect().height:
+        raise InputError(
+            "no sessions to decide on", where=str(lake.path), mend="ingest or synthesise some first"
+        )
+    rates = rates or load()
+    found = estimates(lake, experiments)
+    used = _usage(lake, rates)
+    known = truths(
+        counterfactuals(lake).collect(),
+        discovery(lake).collect(),
+        used and used[0],
+        rates,
+        by_region=by_region,
+    )
+    if used:
+        found = pl.concat([found, models(found, *used, rates)])
+        known = _with_av1_margin(known, _valued(paired_worlds(lake, used[0])), *used, rates)
+    return decide(lake, found, truths=known, by_region=by_region)
 
 
 def publish(lake: Lake) -> bool:
-    """Keep the table as ``decision.json``; False where it was taken at this version of the lake already."""
+    """Keep the table, regions too, as ``decision.json``; False where it was taken at this version of the lake."""
     version = lake.version()
     path = lake.artefact(ARTEFACT)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         if json.loads(path.read_text(encoding="utf-8"))["lake_version"] == version:
             return False
-    said = {
-        "lake_version": version,
-        "label": LABEL,
-        "confidence": CONFIDENCE,
-        "decisions": as_rows(decide(lake)),
-    }
+    try:
+        decided = as_rows(table(lake, by_region=True))
+    except InputError:
+        decided = []
+    said = {"lake_version": version, "label": LABEL, "confidence": CONFIDENCE, "decisions": decided}
     path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     return True
 
 
-def as_rows(found: Sequence[Decision]) -> list[dict[str, Any]]:
-    """For JSON."""
+def as_rows(cells: pl.DataFrame) -> list[dict[str, Any]]:
+    """For JSON: a row a switch and region, its cells in it."""
+    keys = ("world", "switch", "was", "region")
+    rest = [c for c in cells.columns if c not in keys]
     return [
-        {
-            "world": d.world,
-            "switch": d.switch,
-            "was": d.was,
-            "region": d.region,
-            "parts": {"now": asdict(d.parts), "was": asdict(d.parts_was)},
-            "effects": [asdict(e) | {"relative": e.relative, "is_better": e.is_better} for e in d.effects],
-        }
-        for d in found
+        dict(zip(keys, key, strict=True)) | {"cells": rows.select(rest).to_dicts()}
+        for key, rows in cells.group_by(keys, maintain_order=True)
     ]
 
 
-def decisions(
+# --- the truth --------------------------------------------------------------------------------------------
+
+
+def truths(
+    delivered: pl.DataFrame,
+    discovered: pl.DataFrame,
+    usage: Usage | None,
+    rates: Rates,
+    *,
+    by_region: bool = False,
+) -> pl.DataFrame:
+    """Columns :data:`metrics.decide.TRUTHS`, from rows of ``truth_counterfactual`` and ``truth_discovery``."""
+    costs = _costs(delivered, usage, rates) if usage and delivered.height else {}
+    rows = [
+        _truth(one.world, one.region, effect, _DELIVERED)
+        for one in paired(delivered, costs, by_region=by_region)
+        for effect in one.effects
+    ]
+    fixed = _fixed_usd_per_hour(usage, rates) if usage else None
+    rows += [
+        _truth(world, region, effect, _DISCOVERED)
+        for world, region, found in discovery_effects(discovered, fixed, by_region=by_region)
+        for effect in found
+    ]
+    return pl.DataFrame(rows, schema=TRUTHS, orient="row")
+
+
+def paired(
     truth: pl.DataFrame, costs: Mapping[str, Cost] | None = None, *, by_region: bool = False
-) -> list[Decision]:
-    """The table from ``truth_counterfactual`` rows, and what each world cost over the same period.
+) -> list[Paired]:
+    """Both worlds of each switch, from ``truth_counterfactual`` rows, and what each cost over the same period.
 
     ``by_region``: each switch's whole is followed by its regions, which have no cost: fleets and encodes are the
     service's.
@@ -110,13 +153,49 @@ def decisions(
     whole = _worlds(truth, costs or {})
     slices = {None: whole} | {r: _worlds(rows, {}) for r, rows in _regions(truth) if by_region}
     return [
-        Decision(
-            world, switch, was, effects(of[FACTUAL], of[world]), of[FACTUAL].parts, of[world].parts, region
-        )
-        for world, (switch, was) in SWITCHES.items()
+        Paired(world, effects(of[FACTUAL], of[world]), of[FACTUAL].parts, of[world].parts, region)
+        for world in _WORLDS
         for region, of in slices.items()
         if FACTUAL in of and world in of
     ]
+
+
+def discovery_effects(
+    truth: pl.DataFrame, fixed_usd_per_hour: float | None = None, *, by_region: bool = False
+) -> Iterator[tuple[str, str | None, tuple[Effect, ...]]]:
+    """World, region (null: the whole) and true effects, from ``truth_discovery`` rows.
+
+    An experiment is of the world whose name stands in its own; of several the first by name counts.
+    """
+    for world in _WORLDS:
+        names = [name for name in truth["experiment"].unique().sort() if world in name.replace("-", "_")]
+        if not names:
+            continue
+        rows = truth.filter(experiment=names[0])
+        slices = [(None, rows), *(_regions(rows) if by_region else ())]
+        for region, part in slices:
+            now, was = (part.filter(world=name) for name in ("control", "treatment"))
+            if now.height and was.height:
+                usd = None if region else fixed_usd_per_hour
+                yield world, region, effects(*(DiscoveryWorld.of(side, now, usd) for side in (now, was)))
+
+
+def _truth(world: str, region: str | None, e: Effect, ground: str) -> tuple[Any, ...]:
+    if e.metric == "cost_per_stream_hour_usd":
+        # What members pay for the hour is held, so margin gains what cost loses.
+        low, high = (None if end is None else -end for end in (e.high, e.low))
+        return (
+            world,
+            region,
+            MARGIN,
+            -e.effect,
+            low,
+            high,
+            -e.now,
+            -e.was,
+            f"{ground}; at the rates' middle values",
+        )
+    return (world, region, e.metric, e.effect, e.low, e.high, e.now, e.was, ground)
 
 
 def _worlds(truth: pl.DataFrame, costs: Mapping[str, Cost]) -> dict[str, World]:
@@ -126,6 +205,98 @@ def _worlds(truth: pl.DataFrame, costs: Mapping[str, Cost]) -> dict[str, World]:
 def _regions(truth: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     for region in truth["region"].unique().sort():
         yield region, truth.filter(region=region)
+
+
+def _with_av1_margin(
+    known: pl.DataFrame,
+    saving: Mapping[str, float],
+    usage: Usage,
+    consumption: Mapping[str, tuple[float, str]],
+    rates: Rates,
+) -> pl.DataFrame:
+    """``known`` with AV1's margin at the bytes that both worlds say it saves, priced as the estimate is.
+
+    The fleet of both worlds is the same, so what they cost says nothing of a byte saved.
+    """
+    is_av1 = (pl.col("world") == "h264_only") & (pl.col("metric") == MARGIN)
+    effect = _margins(usage, consumption, rates, saving).get("av1_fgs") if saving else None
+    if effect is None:
+        return known.filter(~is_av1)
+    ground = "the bytes of both worlds on one seed, over the rates' ranges"
+    row = ("h264_only", None, MARGIN, effect.median, effect.low, effect.high, None, None, ground)
+    return pl.concat([known.filter(~is_av1), pl.DataFrame([row], schema=TRUTHS, orient="row")])
+
+
+# --- margin -----------------------------------------------------------------------------------------------
+
+
+def models(
+    found: pl.DataFrame, usage: Usage, consumption: Mapping[str, tuple[float, str]], rates: Rates
+) -> pl.DataFrame:
+    """What the rates say of margin, columns :data:`metrics.decide.ESTIMATES`; nothing in it is of another world's run.
+
+    The own CDN and AV1: bytes priced at the margin over the rates' ranges (:mod:`cost_model.switches`); what AV1 saves
+    is the estimate of ``found``, else the rates' range. Where ``found`` has an experiment that moves hours: fixed costs
+    spread over them, at the rates' middle values.
+    """
+    saving = _av1_saving(found, usage)
+    margins = _margins(usage, consumption, rates, saving)
+    ground = "the rates' ranges on the quarter's usage"
+    rows: list[tuple[Any, ...]] = [
+        (world, None, MARGIN, "model", effect.median, effect.low, effect.high,
+         f"{ground}; bytes that AV1 saves from like sessions" if world == "h264_only" and saving else ground)
+        for world, name in _MARGINS.items()
+        if (effect := margins.get(name))
+    ]  # fmt: skip
+    fixed = _fixed_usd_per_hour(usage, rates)
+    hours = found.filter(
+        pl.col("region").is_null(), pl.col("metric") == "watch_hours_per_subscriber_month",
+        pl.col("method") == "experiment", ~pl.col("world").is_in(list(_MARGINS)),
+    )  # fmt: skip
+    now = consumption.get("hours_per_member_day")
+    if fixed is not None and now:
+        month = now[0] * 487 / 16
+        for world, effect, low, high in hours.select("world", "estimate", "low", "high").iter_rows():
+            ends = [fixed * x / (month - x) for x in (effect, low, high)]
+            rows.append(
+                (world, None, MARGIN, "model", *ends, "fixed costs over the hours that the experiment moves")
+            )
+    return pl.DataFrame(rows, schema=ESTIMATES, orient="row")
+
+
+def _margins(
+    usage: Usage,
+    consumption: Mapping[str, tuple[float, str]],
+    rates: Rates,
+    saving: Mapping[str, float] | None,
+) -> dict[str, Interval]:
+    days = int(usage.days["days"].sum())
+    members = float(usage.member_days()) / days if days else 0.0
+    return margin_effects(usage, rates, members=members, given=_valued(consumption), given_encoding=saving)
+
+
+def _valued(given: Mapping[str, tuple[float, str]]) -> dict[str, float]:
+    return {name: value for name, (value, _) in given.items()}
+
+
+def _av1_saving(found: pl.DataFrame, usage: Usage) -> dict[str, float] | None:
+    """What telemetry says that AV1 saves of the bytes of an hour; None where it says nothing, or no saving."""
+    hours = float(usage.total_hours())
+    in_av1 = float(usage.hours.filter(pl.col("codec").is_in(["av1", "av1_fgs"]))["playing_ms"].sum()) / 3.6e6
+    effect = found.filter(
+        pl.col("region").is_null(), pl.col("world") == "h264_only", pl.col("metric") == "gigabytes_per_hour"
+    )
+    if effect.is_empty() or not hours or not in_av1:
+        return None
+    now = usage.total_bytes() / 1e9 / hours
+    was = now - float(effect["estimate"][0])
+    saving = (1 - now / was) / (in_av1 / hours) if was > 0 else 0.0
+    return {"av1_saving_ratio": saving, "gb_per_hour": was} if 0 < saving < 1 else None
+
+
+def _fixed_usd_per_hour(usage: Usage, rates: Rates) -> float | None:
+    hours = float(usage.total_hours())
+    return world_cost(usage, rates, FACTUAL, {}).fixed_usd / hours if hours else None
 
 
 def world_cost(usage: Usage, rates: Rates, world: str, ratios: Mapping[str | None, float]) -> Cost:
@@ -155,16 +326,17 @@ def world_cost(usage: Usage, rates: Rates, world: str, ratios: Mapping[str | Non
     return Cost(fixed, variable)
 
 
-def _costs(lake: Lake, truth: pl.DataFrame, rates: Rates) -> dict[str, Cost]:
+def _usage(lake: Lake, rates: Rates) -> tuple[Usage, dict[str, tuple[float, str]]] | None:
+    """Usage of the quarter that most of the lake lies in; a few sessions always run on into the next one."""
     middle = lake.scan("playback_session").select(pl.col("day").cast(pl.Int32).median()).collect().item()
-    if middle is None:
-        return {}
-    # The quarter that most of the run lies in; a few sessions always run on into the next one.
     day = date(1970, 1, 1) + timedelta(days=int(middle))
     try:
-        usage, _ = measured_usage(lake, Quarter(day.year, (day.month + 2) // 3), rates)
+        return measured_usage(lake, Quarter(day.year, (day.month + 2) // 3), rates)
     except InputError:
-        return {}
+        return None
+
+
+def _costs(truth: pl.DataFrame, usage: Usage, rates: Rates) -> dict[str, Cost]:
     bytes_by = (
         truth.with_columns(size=pl.sum_horizontal("edge_bytes", "storage_bytes", "third_party_bytes"))
         .group_by("world", "region")
@@ -173,7 +345,7 @@ def _costs(lake: Lake, truth: pl.DataFrame, rates: Rates) -> dict[str, Cost]:
     size = {(world, region): value for world, region, value in bytes_by.iter_rows()}
     regions = {region for world, region in size if world == FACTUAL}
     found = {}
-    for world in (FACTUAL, *SWITCHES):
+    for world in (FACTUAL, *_WORLDS):
         ratios: dict[str | None, float] = {
             r: size[world, r] / size[FACTUAL, r] for r in regions if (world, r) in size and size[FACTUAL, r]
         }

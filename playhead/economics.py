@@ -1,6 +1,6 @@
 """The economics of a quarter in a lake: measured usage in; charges, statement and report out.
 
-Reads each table once, aggregated where it lies. A quarter's charges are in the lake exactly once, as the last
+Reads tables aggregated where they lie. A quarter's charges are in the lake exactly once, as the last
 report to it has them: other rates or more usage replace them under a new version.
 """
 
@@ -26,7 +26,7 @@ from cost_model.value import ChurnEffect
 from metrics.charges import COMPUTED_ACCOUNT
 from metrics.lake import Lake
 from metrics.upkeep import replace
-from playhead.history import content_usd, past, retained_members, supplied_budget, supply
+from playhead.history import past, received_content, retained_members, supplied_budget, supply
 from playhead.usage import hours_told, measured_usage, paired_worlds
 
 __all__ = [
@@ -90,7 +90,7 @@ def charged(lake: Lake, quarter: Quarter, rates: Rates) -> tuple[pl.DataFrame, D
 
 @dataclass(frozen=True)
 class Booked:
-    """The charges computed for a quarter that are in the lake: which version, and their effective cost."""
+    """The charges computed for a quarter that are in the lake: which version, and their effective cost, all pools."""
 
     version: int
     cost_usd: Decimal
@@ -139,7 +139,7 @@ def set_beside(
             budget=budget or supplied_budget(lake, result.quarter),
             attainment=attainment,
             retained=retained_members(lake, result.quarter),
-            content_usd=content_usd(lake, result.quarter),
+            content=received_content(lake, result.quarter),
             experiments=experiments,
         ),
     )
@@ -180,7 +180,7 @@ def quality(lake: Lake, result: Statement, ledger_residual: int | None = None) -
         sessions_weighted=int(sessions.item(0, 1) or 0),
         quarantined=int(quarantined),
         ledger_residual=ledger_residual,
-        is_synthetic=_is_synthetic(lake),
+        is_synthetic=bool(result.charges["is_synthetic"].any()),
     )
 
 

@@ -25,7 +25,7 @@ from metrics.intervals import CONFIDENCE
 from metrics.quantiles import quantile_of_buckets, quantile_without_each
 from metrics.telemetry import REPLICATES
 
-__all__ = ["Cost", "Effect", "Parts", "World", "effects"]
+__all__ = ["Cost", "DiscoveryWorld", "Effect", "Parts", "World", "effects"]
 
 Floats = NDArray[np.float64]
 
@@ -94,11 +94,6 @@ class World:
         total = {name: int(rows[name].sum()) for name in names}
         size = sum(total[name] for name in _BYTES)
         parts = Parts(total["attempts"], total["starts"], total["playing_ms"], size)
-        by_group = rows.group_by("replicate").agg(pl.col(names).sum())
-        sums = {name: np.zeros(REPLICATES) for name in names}
-        for row in by_group.iter_rows(named=True):
-            for name in names:
-                sums[name][row["replicate"]] += float(row[name])
         sketch = (
             rows.select("replicate", "startup_bucket", "startup_weight")
             .explode("startup_bucket", "startup_weight")
@@ -106,7 +101,7 @@ class World:
             .group_by("replicate", pl.col("startup_bucket").alias("bucket"))
             .agg(pl.col("startup_weight").sum().alias("weight"))
         )
-        return cls(sums, parts, sketch, cost)
+        return cls(_by_group(rows), parts, sketch, cost)
 
     def figures(self) -> dict[str, Floats]:
         """Each figure over all groups (first), then without each group in turn."""
@@ -118,6 +113,7 @@ class World:
             "time_to_play_p99_ms": self._p99(),
             "time_to_play_late_ratio": _over(s["starts_late"], s["starts"]),
             "rebuffer_rate": _over(s["stalled_sessions"], s["starts"]),
+            "rec_driven_hours_ratio": _over(s["rec_playing_ms"], s["playing_ms"]),
             "gigabytes_per_hour": _over(gigabytes, hours),
         }
         if self.cost:
@@ -136,9 +132,42 @@ class World:
         return np.array([*(whole or [None]), *left], dtype=np.float64)
 
 
-def effects(now: World, was: World) -> tuple[Effect, ...]:
-    """Watch hours per subscriber-month, time to play p99, share of starts over 2 s, rebuffer rate, GB per stream
-    hour and, where both worlds' cost is known, USD per stream hour."""
+@dataclass(frozen=True)
+class DiscoveryWorld:
+    """A world in which other titles are found, by jackknife group; lived through without delivery.
+
+    ``fixed_usd_per_hour``: what the service's fixed costs are a stream hour in the world that runs; null where no cost
+    is known. ``hours_now``: that world's hours by group, over which those costs are spread.
+    """
+
+    sums: Mapping[str, Floats]
+    fixed_usd_per_hour: float | None
+    hours_now: Floats
+
+    @classmethod
+    def of(
+        cls, rows: pl.DataFrame, now: pl.DataFrame, fixed_usd_per_hour: float | None = None
+    ) -> DiscoveryWorld:
+        """From rows of ``truth_discovery``, all of one world; ``now``: those of the world that runs."""
+        return cls(_by_group(rows), fixed_usd_per_hour, _by_group(now)["playing_ms"])
+
+    def figures(self) -> dict[str, Floats]:
+        """As :meth:`World.figures`; margin is what fixed costs spread over other hours do to it."""
+        s = {name: np.concatenate(([v.sum()], v.sum() - v)) for name, v in self.sums.items()}
+        found = {
+            "watch_hours_per_subscriber_month": _over(s["playing_ms"] / 3.6e6, s["member_days"])
+            * _DAYS_PER_MONTH,
+            "rec_driven_hours_ratio": _over(s["rec_playing_ms"], s["playing_ms"]),
+            "monthly_churn_ratio": _over(s["churned"], s["member_days"]) * _DAYS_PER_MONTH,
+        }
+        if self.fixed_usd_per_hour is not None:
+            now = np.concatenate(([self.hours_now.sum()], self.hours_now.sum() - self.hours_now))
+            found["cost_per_stream_hour_usd"] = self.fixed_usd_per_hour * _over(now, s["playing_ms"])
+        return found
+
+
+def effects(now: World | DiscoveryWorld, was: World | DiscoveryWorld) -> tuple[Effect, ...]:
+    """Of each figure that both worlds have, in the order of the table."""
     here, there = now.figures(), was.figures()
     return tuple(
         _effect(name, here[name], there[name]) for name in _FIGURES if name in here and name in there
@@ -152,9 +181,20 @@ _FIGURES: Mapping[str, tuple[str, str, str]] = {
     "time_to_play_p99_ms": ("time to play p99", "ms", "lower"),
     "time_to_play_late_ratio": ("starts over 2 s", "ratio", "lower"),
     "rebuffer_rate": ("rebuffer rate", "ratio", "lower"),
+    "rec_driven_hours_ratio": ("rec-driven share of hours", "ratio", "higher"),
+    "monthly_churn_ratio": ("monthly churn", "ratio/month", "lower"),
     "gigabytes_per_hour": ("data per stream hour", "GB/h", "lower"),
     "cost_per_stream_hour_usd": ("cost per stream hour", "USD/h", "lower"),
 }
+
+
+def _by_group(rows: pl.DataFrame) -> dict[str, Floats]:
+    names = [n for n, t in rows.schema.items() if t.is_numeric() and n != "replicate"]
+    sums = {name: np.zeros(REPLICATES) for name in names}
+    for row in rows.group_by("replicate").agg(pl.col(names).sum()).iter_rows(named=True):
+        for name in names:
+            sums[name][row["replicate"]] += float(row[name])
+    return sums
 
 
 def _effect(name: str, now: Floats, was: Floats) -> Effect:

@@ -20,10 +20,12 @@ from cost_model.history import (
 from cost_model.margin import COST_POOLS
 from cost_model.period import COSTS, HOURS, KEYS, SIZES, Period
 from cost_model.usage import Quarter
+from cost_model.value import Received
 from metrics.charges import COMPUTED_ACCOUNT
 from metrics.lake import Lake
+from playhead.usage import collect_each
 
-__all__ = ["content_usd", "past", "retained_members", "supplied_budget", "supply"]
+__all__ = ["past", "received_content", "retained_members", "supplied_budget", "supply"]
 
 CHARGES, HOURS_FILE, BUDGET = "history/charges.parquet", "history/hours.parquet", "history/budget.parquet"
 _BYTES = pl.Decimal(38, 0)
@@ -99,25 +101,31 @@ def retained_members(lake: Lake, quarter: Quarter) -> int:
     return int(both.item() or 0)
 
 
-def content_usd(lake: Lake, quarter: Quarter) -> Decimal | None:
-    """Effective cost of the quarter's charges in pool ``content``, USD; None where there are none."""
+def received_content(lake: Lake, quarter: Quarter) -> Received | None:
+    """Charges received in USD of pool ``content`` whose period begins in the quarter; None where there are none."""
     start, end = quarter.ts_ms()
-    total = (
+    charged = (
         lake.scan("charge")
         .filter(
             pl.col("x_period_start_ts_ms").is_between(start, end, closed="left"),
             pl.col("x_cost_pool") == "content",
             pl.col("BillingCurrency") == "USD",
+            pl.col("BillingAccountId") != COMPUTED_ACCOUNT,
         )
-        .select(pl.col("EffectiveCost").sum())
+        .select("EffectiveCost", first="x_period_start_ts_ms", last=pl.col("x_period_end_ts_ms") - 1)
         .collect()
-        .item()
     )
-    return Decimal(total) if total else None
+    if charged.is_empty():
+        return None
+    first, last = (
+        pl.from_epoch(instant, time_unit="ms").dt.date().dt.truncate("1mo") for instant in ("first", "last")
+    )
+    months = charged.select(pl.date_ranges(first, last, "1mo").explode().unique()).to_series()
+    return Received(Decimal(charged["EffectiveCost"].sum()), frozenset(months))
 
 
 def _reported(lake: Lake, quarters: list[Quarter]) -> list[Period]:
-    """Quarters whose charges the lake has, with the bytes and hours they were for; each table read once."""
+    """Quarters whose charges the lake has, with the bytes and hours they were for."""
     start, end = quarters[0].ts_ms()[0], quarters[-1].ts_ms()[1]
     at = pl.from_epoch("x_period_start_ts_ms", time_unit="ms")
     costs = (
@@ -144,7 +152,7 @@ def _reported(lake: Lake, quarters: list[Quarter]) -> list[Period]:
     here = pl.col("day").is_between(quarters[0].months[0], quarters[-1].end, closed="left")
     counted = lake.scan("playback_session").filter(here, pl.col("excluded_reason").is_null())
     delivered = lake.scan("delivery").filter(here)
-    sizes, hours, days = pl.collect_all(
+    sizes, hours, days = collect_each(
         [
             delivered.group_by(_quarter(pl.col("day")), *KEYS).agg(
                 pl.col("delivered_bytes").cast(_BYTES).sum()

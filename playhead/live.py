@@ -15,10 +15,11 @@ import polars as pl
 import yaml
 from prometheus_client import start_http_server
 
-from alerts.compile import compile_rules, render
+from alerts.compile import compile_rules
 from alerts.exporter import Minute, MinuteExporter, minutes_in_order
 from alerts.pace import at_speed, shortened
 from alerts.policy import MINUTE_MS, load_policies
+from alerts.rule_file import render
 from alerts.slo import load
 from metrics.errors import InputError
 from metrics.lake import Lake

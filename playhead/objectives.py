@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from alerts.compile import compile_rules, render, without_rules
+from alerts.compile import compile_rules, without_rules
 from alerts.counts import Clock
 from alerts.evaluate import Evaluation, evaluate_all, kept_by
 from alerts.policy import Policy, load_policies
+from alerts.rule_file import render
 from alerts.seasonal import watch
 from alerts.slo import Objective, RawRatio, load
 from alerts.verdict import Verdict, verdict

@@ -1,22 +1,34 @@
 """The compiled half of :mod:`synthetic.viewer`: a member's visits of one day after the other, whoever asks.
 
-Two minds meet here and are kept apart. The viewer's is hidden: taste, mood, what a title is worth to them. The
-service's is :mod:`synthetic.control_plane.in_session`, whose functions are handed what was shown and what was played.
+Two minds meet here and are kept apart. The viewer's is hidden: taste, mood, what a title is worth to them
+(:mod:`synthetic.wishes`). The service's is :mod:`synthetic.control_plane.in_session`, whose functions are handed what
+was shown and what was played.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from synthetic import random as draws
+from synthetic.browse_arrays import (
+    CONTINUE,
+    HOME,
+    NONE,
+    PLACES,
+    RESULTS,
+    SEARCH,
+    Found,
+    Habits,
+    Holdings,
+    People,
+    Scratch,
+    Shelf,
+)
 from synthetic.control_plane.in_session import (
     ARTWORK_HEAD,
     HOME_HEAD,
     SEARCH_HEAD,
-    SHOWN,
     Ranking,
     learn_asked,
     learn_look,
@@ -30,88 +42,21 @@ from synthetic.control_plane.in_session import (
 )
 from synthetic.control_plane.page import ROWS, SLOTS, page_shift
 from synthetic.jit import compiled, inlined
+from synthetic.products import product
 from synthetic.random import Stream
-from synthetic.titles import MOOD_RATIO
 from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
+from synthetic.wishes import add_mood, contains, exposure, is_good_enough, lognormal, query_kind, wish
 
 __all__ = [
-    "CONTINUE", "HOME", "NONE", "PLACES", "RESULTS", "ROWS", "SEARCH", "SLOTS", "Found", "Holdings", "People", "Shelf",
-    "add_mood", "examined_places", "exposure", "fill_alias", "page_shift", "query_kind", "run_sessions", "wish",
+    "CONTINUE", "HOME", "NONE", "PLACES", "RESULTS", "ROWS", "SEARCH", "SLOTS", "Found", "Habits", "Holdings", "People",
+    "Scratch", "Shelf", "examined_places", "run_sessions",
 ]  # fmt: skip
 
 IntArray = npt.NDArray[np.int64]
 Int32Array = npt.NDArray[np.int32]
 Int16Array = npt.NDArray[np.int16]
-Int8Array = npt.NDArray[np.int8]
-FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
-
-PLACES = ROWS * SLOTS
-assert PLACES == SHOWN
-RESULTS = 10  # titles that a search shows
-NONE, HOME, SEARCH, CONTINUE = -1, 0, 1, 3
-
-_PROPOSALS = 24  # candidates from which an unaided wish is resampled by taste
-
-
-class People(NamedTuple):
-    """The hidden truth about members, [m]."""
-
-    subscriber: IntArray
-    region: IntArray
-    taste: Float32Array
-    liking: Float32Array
-    """[m, genres] taste . where each genre lies."""
-
-
-class Shelf(NamedTuple):
-    """The hidden truth about titles on the day, [count] or [regions, count]."""
-
-    taste: Float32Array
-    offset: Float32Array
-    worth: FloatArray
-    is_series: BoolArray
-    episode_count: IntArray
-    runtime_ms: IntArray
-    log_appeal: Float32Array
-    threshold: Float32Array
-    alias: Int32Array
-
-
-class Holdings(NamedTuple):
-    """What members have open and have started lately, [m, places]."""
-
-    open_title: Int32Array
-    open_left_ms: IntArray
-    open_is_rec_driven: BoolArray
-    recent: Int32Array
-    first_week: BoolArray
-    """[m] within seven days of joining."""
-
-
-class Found(NamedTuple):
-    """Where the kernel writes; fields as in ``viewer.Browse``."""
-
-    chosen: Int32Array
-    surface: Int8Array
-    row: Int16Array
-    slot: Int16Array
-    examined: Int16Array
-    asked: Int8Array
-    wished: Int32Array
-    results_examined: Int16Array
-    browse_ms: IntArray
-    is_rec_driven: BoolArray
-    watch_ms: IntArray
-    is_skipped: BoolArray
-    joy: Float32Array
-    page: Int32Array
-    page_score: Float32Array
-    artwork: Int8Array
-    results: Int32Array
-    page_before: Int32Array
-    page_after: Int32Array
 
 
 def examined_places(seed: int, key: IntArray, examined: Int16Array, next_row_ratio: float) -> BoolArray:
@@ -134,335 +79,311 @@ def _walk(seed: int, key: IntArray, examined: Int16Array, next_row: float, mask:
 
 
 @compiled(counted=False)
-def exposure(row: int, slot: int, bonus: float) -> float:
-    """What standing there adds to a title's utility: all of ``bonus`` at the top left, less further on."""
-    return bonus / ((1.0 + row) * (1.0 + 0.1 * slot))
-
-
-@compiled(counted=False)
-def add_mood(
-    seed: int, entity: int, step: int, taste: Float32Array, mood_ratio: float, wanted: Float32Array
-) -> None:
-    """What is wanted now, into ``wanted``: lasting taste and a mood drawn for (entity, step)."""
-    sd = np.sqrt(mood_ratio)
-    for d in range(taste.size):
-        mood = sd * draws.normal(seed, entity, step * taste.size + d, Stream.BROWSE_MOOD)
-        wanted[d] = np.float32(float(taste[d]) + mood)
-
-
-@compiled(counted=False)
-def wish(
-    seed: int, key: int, taste: Float32Array, title_taste: Float32Array, title_offset: Float32Array,
-    threshold: Float32Array, alias: Int32Array, seen: Int32Array,
-) -> int:  # fmt: skip
-    """A title wanted unaided, or -1: drawn by demand, then resampled by taste (importance resampling)."""
-    best, best_utility = -1, -np.inf
-    count = threshold.size
-    for k in range(_PROPOSALS):
-        u = draws.uniform(seed, key, k, Stream.BROWSE_PREFERENCE) * count
-        title = int(u)
-        if u - title >= threshold[title]:
-            title = int(alias[title])
-        if _contains(seen, title):
-            continue
-        utility = draws.gumbel(seed, key, k, Stream.BROWSE_WISH) - title_offset[title]
-        utility += _dot(taste, title_taste[title])
-        if utility > best_utility:
-            best, best_utility = title, utility
-    return best
-
-
-@compiled(counted=False)
-def query_kind(seed: int, key: int, carried_ratio: float) -> int:
-    """How the wish is put into words, an index into ``queries.KINDS``.
-
-    Half know the name, a quarter remember its last word, a quarter ask for the kind. Assumption.
-    """
-    if draws.uniform(seed, key, 1, Stream.BROWSE_SEARCH) >= carried_ratio:
-        return 3
-    u = draws.uniform(seed, key, 0, Stream.SEARCH_QUERY)
-    return 0 if u < 0.5 else 1 if u < 0.75 else 2
-
-
-@compiled(counted=False)
-def _dot(left: Float32Array, right: Float32Array) -> float:
-    # Four sums side by side: a chain of additions would wait for each of them.
-    a = b = c = e = 0.0
-    for d in range(0, left.size - 3, 4):
-        a += float(left[d]) * float(right[d])
-        b += float(left[d + 1]) * float(right[d + 1])
-        c += float(left[d + 2]) * float(right[d + 2])
-        e += float(left[d + 3]) * float(right[d + 3])
-    for d in range(left.size - left.size % 4, left.size):
-        a += float(left[d]) * float(right[d])
-    return (a + b) + (c + e)
-
-
-@compiled(counted=False)
-def _contains(titles: Int32Array, title: int) -> bool:
-    for other in titles:  # noqa: SIM110 (compiled; a generator is not)
-        if other == title:
-            return True
-    return False
-
-
-@compiled(counted=False)
-def _lognormal(seed: int, key: int, step: int, stream: int, median: float, log_sd: float) -> float:
-    return median * draws.exp(log_sd * draws.normal(seed, key, step, stream))
-
-
-@compiled()
 def run_sessions(
     seed: int, day: int, session_key: IntArray, member: IntArray, is_degraded: BoolArray, people: People, shelf: Shelf,
-    holdings: Holdings, ranking: Ranking, session_plays: float, search_taste: float, spread: float, now: Float32Array,
-    params: FloatArray, out: Found,
+    holdings: Holdings, ranking: Ranking, session_plays: float, search_taste: float, spread: float,
+    served: Float32Array, now: Float32Array, habits: Habits, scratch: Scratch, out: Found,
 ) -> None:  # fmt: skip
     """Visits of one day; a member's stand together, in order of time.
 
-    ``now`` [m, d] is the service's idea of taste: on entry as the day begins, on return as it ends. ``session_plays``,
+    ``now`` [m, d] is the service's idea of taste: on entry as the day begins, on return as it ends. ``served`` [m, d]
+    is the one that pages and results are ordered by: the same array where signals count at once. ``session_plays``,
     ``search_taste`` and ``spread`` are the service's choices (``recommend.RecommendParameters``).
     """
-    (dwell_median, dwell_log_sd, budget_min, budget_max, next_row, continue_ratio, intent, search_ratio,
-     carried_ratio, typing_median, continue_median, sitting_median, sitting_log_sd, artwork_pull, home_bonus,
-     search_bonus) = (
-        params[0], params[1], params[2], params[3], params[4], params[5], params[6], params[7], params[8],
-        params[9], params[10], params[11], params[12], params[13], params[14], params[15])  # fmt: skip
-    wanted = np.empty(people.taste.shape[1], np.float32)
-    mean = np.empty(now.shape[1], np.float32)
-    page, score = np.empty(PLACES, np.int32), np.empty(PLACES, np.float32)
-    value = np.empty(RESULTS)
-    likes = np.empty(ranking.centre.shape[1], np.float32)
+    wanted, mean, space, page, score, value, likes, logged = (
+        scratch.wanted, scratch.mean, scratch.space, scratch.page, scratch.score, scratch.value, scratch.likes,
+        scratch.logged,
+    )  # fmt: skip
+    follows = out.page_before.shape[0] > 0
     evidence = 0.0
+    mood_of = -1
     for i in range(session_key.size):
         key, m = session_key[i], member[i]
-        r = people.region[m]
-        taste = now[m]
-        a = ranking.arm[m]
-        vectors, curvature, learns = ranking.title[a], ranking.curvature[a], ranking.learns[a]
-        h0, h1 = ranking.block[a, HOME_HEAD, 0], ranking.block[a, HOME_HEAD, 1]
-        s0, s1 = ranking.block[a, SEARCH_HEAD, 0], ranking.block[a, SEARCH_HEAD, 1]
-        p0, p1 = ranking.block[a, ARTWORK_HEAD, 0], ranking.block[a, ARTWORK_HEAD, 1]
         if i == 0 or member[i - 1] != m:
-            add_mood(seed, people.subscriber[m], day, people.taste[m], MOOD_RATIO, wanted)
             # Taste of the day may differ from what years of plays say: only so many of them hold against it.
             evidence = min(float(ranking.evidence[m]), session_plays)
+        taste, a = served[m], ranking.arm[m]
+        learns, h0, h1 = ranking.learns[a], ranking.block[a, HOME_HEAD, 0], ranking.block[a, HOME_HEAD, 1]
+        pick, left = _go_on(
+            seed, key, holdings.open_title[m], holdings.open_left_ms[m], habits.continue_ratio
+        )
         spent = 0.0
-        left, pick = -1, -1
-
-        open_count = 0
-        for k in range(holdings.open_title.shape[1]):
-            open_count += holdings.open_title[m, k] >= 0
-        u = draws.uniform(seed, key, 0, Stream.BROWSE_CONTINUE)
-        if u > (1.0 - continue_ratio) ** open_count:
-            nth = int(draws.uniform(seed, key, 1, Stream.BROWSE_CONTINUE) * open_count)
-            for k in range(holdings.open_title.shape[1]):
-                if holdings.open_title[m, k] >= 0:
-                    if nth == 0:
-                        pick, left = int(holdings.open_title[m, k]), holdings.open_left_ms[m, k]
-                        out.is_rec_driven[i] = holdings.open_is_rec_driven[m, k]
-                    nth -= 1
+        if pick >= 0:
             out.surface[i] = CONTINUE
-            spent = _lognormal(seed, key, 0, Stream.BROWSE_DWELL, continue_median, dwell_log_sd)
-
-        will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_INTENT) < intent
-        if pick < 0 and not will_search:
-            budget = budget_min + (budget_max - budget_min) * draws.uniform(
-                seed, key, 0, Stream.BROWSE_BUDGET
+            for k in range(holdings.open_title.shape[1]):
+                if holdings.open_title[m, k] == pick:
+                    out.is_rec_driven[i] = holdings.open_is_rec_driven[m, k]
+            spent = lognormal(
+                seed, key, 0, Stream.BROWSE_DWELL, habits.continue_median_ms, habits.dwell_log_sd
             )
-            if is_degraded[i]:
-                page[:] = ranking.fallback[r]
-                score[:] = -np.inf
-            else:
-                _order(ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, page, score, mean)
-            shift = page_shift(seed, key)
-            draws_picture = ranking.draws_pictures[a] and not is_degraded[i]
-            if draws_picture:
-                like_genres(taste, ranking.centre[a], p0, p1, likes)
-            for place in range(PLACES):
-                of = (place + shift * SLOTS) % PLACES
-                title = int(page[of])
-                out.page[i, place], out.page_score[i, place] = title, score[of]
-                if title >= 0 and draws_picture:
-                    out.artwork[i, place] = picture(likes, ranking.genre[title, 0], ranking.genre[title, 1])
-            at_row, at_slot = 0, 0
-            while at_row < ROWS:
-                step = at_row * SLOTS + at_slot
-                title = int(out.page[i, step])
-                spent += _lognormal(seed, key, step, Stream.BROWSE_DWELL, dwell_median, dwell_log_sd)
-                if spent > budget:
-                    spent = budget
-                    break
-                out.examined[i] += 1
-                is_taken = False
-                if title >= 0:
-                    shown_genre = ranking.genre[title, out.artwork[i, step]]
-                    if not _contains(holdings.recent[m], title):
-                        utility = float(shelf.log_appeal[r, title]) - float(shelf.offset[title])
-                        utility += _dot(wanted, shelf.taste[title])
-                        utility += artwork_pull * (float(people.liking[m, shown_genre]) - 0.5 * artwork_pull)
-                        utility += exposure(at_row, at_slot, home_bonus)
-                        utility += draws.gumbel(seed, key, title, Stream.BROWSE_GUMBEL)
-                        is_taken = utility > 0.0
-                    if is_taken:
-                        pick = title
-                        out.surface[i], out.row[i], out.slot[i] = HOME, at_row, at_slot
-                        out.is_rec_driven[i] = True
-                        break
-                    if learns and not is_degraded[i]:
-                        expected = take_ratio(out.page_score[i, step], ranking.take[a, 0], ranking.take[a, 1])
-                        evidence = learn_look(
-                            taste, evidence, vectors[title], curvature, h0, h1, False, expected
-                        )
-                        if p0 >= h1:
-                            learn_look(
-                                taste,
-                                evidence,
-                                ranking.centre[a, shown_genre],
-                                curvature,
-                                p0,
-                                p1,
-                                False,
-                                expected,
-                            )
-                at_slot += 1
-                if at_slot == SLOTS or draws.uniform(seed, key, step, Stream.BROWSE_ROW_LEFT) < next_row:
-                    at_row, at_slot = at_row + 1, 0
-            will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_SEARCH) < search_ratio
-
-        if will_search:
-            spent += _lognormal(seed, key, 0, Stream.BROWSE_TYPING, typing_median, dwell_log_sd)
-            target = wish(
-                seed, key, wanted, shelf.taste, shelf.offset, shelf.threshold[r], shelf.alias[r], holdings.recent[m]
+        elif mood_of != m:
+            add_mood(seed, people.subscriber[m], day, people.taste[m], habits.mood_ratio, wanted)
+            mood_of = m
+        will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_INTENT) < habits.intent_ratio
+        if pick < 0 and not will_search:
+            _show_page(
+                seed, key, i, m, a, is_degraded[i], people.region[m], taste, holdings.first_week[m], ranking, spread,
+                page, score, space, likes, out,
             )  # fmt: skip
+            spent, pick, evidence = _look_along(
+                seed, key, i, m, a, learns and not is_degraded[i], wanted, now[m], evidence, people, shelf,
+                holdings.recent[m], ranking, habits, out,
+            )  # fmt: skip
+            will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_SEARCH) < habits.search_ratio
+        if will_search:
+            target = wish(
+                seed, key, wanted, shelf.taste, shelf.offset, shelf.threshold[people.region[m]],
+                shelf.alias[people.region[m]], holdings.recent[m],
+            )  # fmt: skip
+            spent += lognormal(
+                seed, key, 0, Stream.BROWSE_TYPING, habits.typing_median_ms, habits.dwell_log_sd
+            )
             if target >= 0:
-                kind = query_kind(seed, key, carried_ratio)
+                kind = query_kind(seed, key, habits.carried_ratio)
                 out.asked[i], out.wished[i] = kind, target
-                _order(
-                    ranking,
-                    m,
-                    a,
-                    taste,
-                    h0,
-                    h1,
-                    holdings.first_week[m],
-                    spread,
-                    out.page_before[i],
-                    score,
-                    mean,
-                )
+                if follows:
+                    _order(
+                        ranking,
+                        m,
+                        a,
+                        taste,
+                        h0,
+                        h1,
+                        holdings.first_week[m],
+                        spread,
+                        out.page_before[i],
+                        score,
+                        space,
+                    )
                 results = out.results[i]
+                s0, s1 = ranking.block[a, SEARCH_HEAD, 0], ranking.block[a, SEARCH_HEAD, 1]
                 order_results(
-                    ranking.found[1 if ranking.by_word[a] else 0, kind, target],
-                    ranking.is_name[kind, target], taste, vectors, ranking.norm[a], s0, s1, ranking.is_out,
-                    search_taste if learns else 0.0, results, value,
+                    ranking.found[1 if ranking.by_word[a] else 0, kind, target], ranking.is_name[kind, target], taste,
+                    ranking.title[a], ranking.norm[a], s0, s1, ranking.is_out, search_taste if learns else 0.0,
+                    results, value,
                 )  # fmt: skip
                 if learns:
-                    evidence = learn_asked(taste, evidence, results, vectors, curvature, mean, s0, s1)
-                knows_it = kind < 2
-                place = -1
-                for k in range(results.size):
-                    title = int(results[k])
-                    if title < 0:
-                        break
-                    spent += _lognormal(
-                        seed, key, PLACES + k, Stream.BROWSE_DWELL, dwell_median, dwell_log_sd
+                    for k in range(RESULTS):
+                        logged[k] = ranking.logged_as[results[k]] if results[k] >= 0 else -1
+                    evidence = learn_asked(
+                        now[m], evidence, logged, ranking.title[a], ranking.curvature[a], mean, s0, s1
                     )
-                    out.results_examined[i] += 1
-                    if title == target and kind != 3:
-                        pick, place = title, k
-                        break
-                    # Who knows the title looks the whole list through before taking another.
-                    if pick < 0 and not _contains(holdings.recent[m], title):
-                        utility = float(shelf.log_appeal[r, title]) - float(shelf.offset[title])
-                        utility += _dot(wanted, shelf.taste[title])
-                        utility += exposure(0, k, search_bonus)
-                        utility += draws.gumbel(seed, key, title, Stream.BROWSE_GUMBEL)
-                        if utility > 0.0:
-                            pick, place = title, k
-                            if not knows_it:
-                                break
-                if pick >= 0:
-                    out.surface[i], out.slot[i] = SEARCH, place
-                    out.row[i] = 0
-
+                spent, pick = _look_through(
+                    seed,
+                    key,
+                    i,
+                    m,
+                    kind,
+                    target,
+                    spent,
+                    wanted,
+                    people,
+                    shelf,
+                    holdings.recent[m],
+                    habits,
+                    out,
+                )
         out.browse_ms[i] = int(spent)
         if pick >= 0:
-            out.chosen[i] = pick
-            fit = _dot(people.taste[m], shelf.taste[pick])
-            joy = enjoyment(seed, people.subscriber[m], pick, fit, shelf.worth[pick])
-            out.joy[i] = np.float32(joy)
-            sitting = _lognormal(seed, key, 0, Stream.WATCH_SITTING, sitting_median, sitting_log_sd)
-            if left < 0 and is_left_at_once(seed, people.subscriber[m], pick, joy):
-                out.is_skipped[i] = True
-                out.watch_ms[i] = min(preview_ms(seed, key), shelf.runtime_ms[pick])
-            else:
-                if left < 0:
-                    left = target_ms(
-                        seed, people.subscriber[m], pick, shelf.is_series[pick], shelf.episode_count[pick],
-                        shelf.runtime_ms[pick], joy,
-                    )  # fmt: skip
-                out.watch_ms[i] = min(left, int(sitting))
-            if learns and out.surface[i] == HOME and not is_degraded[i]:
-                place = out.row[i] * SLOTS + out.slot[i]
-                expected = take_ratio(out.page_score[i, place], ranking.take[a, 0], ranking.take[a, 1])
-                is_liked = not out.is_skipped[i]
-                evidence = learn_look(taste, evidence, vectors[pick], curvature, h0, h1, is_liked, expected)
-                if p0 >= h1:
-                    seen = ranking.genre[pick, out.artwork[i, place]]
-                    learn_look(
-                        taste, evidence, ranking.centre[a, seen], curvature, p0, p1, is_liked, expected
-                    )
-            if learns and out.surface[i] == SEARCH and not out.is_skipped[i]:
-                evidence = learn_pick(taste, evidence, vectors[pick], curvature, s0, s1)
-        if out.asked[i] >= 0:
+            _watch(seed, key, i, m, pick, left, people, shelf, habits, out)
+            if learns:
+                evidence = _learn_play(i, a, pick, now[m], evidence, is_degraded[i], ranking, out)
+        if follows and out.asked[i] >= 0:
             _order(
-                ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, out.page_after[i], score, mean
+                ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, out.page_after[i], score, space
             )
+
+
+@inlined
+def _go_on(
+    seed: int, key: int, open_title: Int32Array, left_ms: IntArray, continue_ratio: float
+) -> tuple[int, int]:
+    """An unfinished title that the visit goes on with and what is left of it, or -1 and -1."""
+    count, leaves_all = 0, 1.0
+    for title in open_title:
+        if title >= 0:
+            count += 1
+            leaves_all *= 1.0 - continue_ratio
+    pick, left = -1, -1
+    if draws.uniform(seed, key, 0, Stream.BROWSE_CONTINUE) > leaves_all:
+        nth = int(draws.uniform(seed, key, 1, Stream.BROWSE_CONTINUE) * count)
+        for k in range(open_title.size):
+            if open_title[k] >= 0:
+                if nth == 0:
+                    pick, left = int(open_title[k]), left_ms[k]
+                nth -= 1
+    return pick, left
+
+
+@inlined
+def _show_page(
+    seed: int, key: int, i: int, m: int, a: int, is_degraded: bool, region: int, taste: Float32Array, first_week: bool,
+    ranking: Ranking, spread: float, page: Int32Array, score: Float32Array, space: Float32Array, likes: Float32Array,
+    out: Found,
+) -> None:  # fmt: skip
+    """The home page of this visit, with its pictures."""
+    if is_degraded:
+        score[:] = -np.inf
+        for place in range(PLACES):
+            page[place] = ranking.fallback[region, place]
+    else:
+        h0, h1 = ranking.block[a, HOME_HEAD, 0], ranking.block[a, HOME_HEAD, 1]
+        _order(ranking, m, a, taste, h0, h1, first_week, spread, page, score, space)
+    shift = page_shift(seed, key)
+    for row in range(ROWS):
+        here, there = row * SLOTS, (row + shift) % ROWS * SLOTS
+        for slot in range(SLOTS):
+            out.page[i, here + slot], out.page_score[i, here + slot] = page[there + slot], score[there + slot]
+    if ranking.draws_pictures[a] and not is_degraded:
+        p0, p1 = ranking.block[a, ARTWORK_HEAD, 0], ranking.block[a, ARTWORK_HEAD, 1]
+        like_genres(taste, ranking.centre[a], p0, p1, likes)
+        for place in range(PLACES):
+            title = out.page[i, place]
+            if title >= 0:
+                out.artwork[i, place] = picture(likes, ranking.genre[title, 0], ranking.genre[title, 1])
+
+
+@inlined
+def _look_along(
+    seed: int, key: int, i: int, m: int, a: int, learns: bool, wanted: Float32Array, taste: Float32Array,
+    evidence: float, people: People, shelf: Shelf, recent: Int32Array, ranking: Ranking, habits: Habits, out: Found,
+) -> tuple[float, int, float]:  # fmt: skip
+    """Along the rows of the page until a title is good enough or time is up; what passes by is learned from."""
+    budget = habits.budget_min_ms + (habits.budget_max_ms - habits.budget_min_ms) * draws.uniform(
+        seed, key, 0, Stream.BROWSE_BUDGET
+    )
+    region, pull = people.region[m], habits.artwork_pull
+    vectors, curvature = ranking.title[a], ranking.curvature[a]
+    h0, h1 = ranking.block[a, HOME_HEAD, 0], ranking.block[a, HOME_HEAD, 1]
+    p0, p1 = ranking.block[a, ARTWORK_HEAD, 0], ranking.block[a, ARTWORK_HEAD, 1]
+    spent, pick = 0.0, -1
+    row, slot = 0, 0
+    while row < ROWS and pick < 0:
+        place = row * SLOTS + slot
+        title = int(out.page[i, place])
+        spent += lognormal(seed, key, place, Stream.BROWSE_DWELL, habits.dwell_median_ms, habits.dwell_log_sd)
+        if spent > budget:
+            spent = budget
+            break
+        out.examined[i] += 1
+        if title >= 0:
+            pictured = ranking.genre[title, out.artwork[i, place]]
+            utility = float(shelf.appeal[region, title]) + float(product(wanted, shelf.taste[title]))
+            utility += pull * (float(people.liking[m, pictured]) - 0.5 * pull)
+            utility += exposure(row, slot, habits.home_bonus)
+            if is_good_enough(seed, key, title, utility) and not contains(recent, title):
+                pick = title
+                out.surface[i], out.row[i], out.slot[i] = HOME, row, slot
+                out.is_rec_driven[i] = True
+            elif learns:
+                expected = take_ratio(out.page_score[i, place], ranking.take[a, 0], ranking.take[a, 1])
+                evidence = learn_look(taste, evidence, vectors[title], curvature, h0, h1, False, expected)
+                if p0 >= h1:
+                    centre = ranking.centre[a, pictured]
+                    learn_look(taste, evidence, centre, curvature, p0, p1, False, expected)
+        slot += 1
+        if slot == SLOTS or draws.uniform(seed, key, place, Stream.BROWSE_ROW_LEFT) < habits.next_row_ratio:
+            row, slot = row + 1, 0
+    return spent, pick, evidence
+
+
+@inlined
+def _look_through(
+    seed: int, key: int, i: int, m: int, kind: int, target: int, spent: float, wanted: Float32Array, people: People,
+    shelf: Shelf, recent: Int32Array, habits: Habits, out: Found,
+) -> tuple[float, int]:  # fmt: skip
+    """Through the results in order, until the title wanted, or one good enough, or the end of the list."""
+    region = people.region[m]
+    knows_it = kind < 2
+    pick, place = -1, -1
+    for k in range(RESULTS):
+        title = int(out.results[i, k])
+        if title < 0:
+            break
+        spent += lognormal(
+            seed, key, PLACES + k, Stream.BROWSE_DWELL, habits.dwell_median_ms, habits.dwell_log_sd
+        )
+        out.results_examined[i] += 1
+        if title == target and kind != 3:
+            pick, place = title, k
+            break
+        # Who knows the title looks the whole list through before taking another.
+        if pick < 0:
+            utility = float(shelf.appeal[region, title]) + float(product(wanted, shelf.taste[title]))
+            utility += exposure(0, k, habits.search_bonus)
+            if is_good_enough(seed, key, title, utility) and not contains(recent, title):
+                pick, place = title, k
+                if not knows_it:
+                    break
+    if pick >= 0:
+        out.surface[i], out.row[i], out.slot[i] = SEARCH, 0, place
+    return spent, pick
+
+
+@inlined
+def _watch(
+    seed: int, key: int, i: int, m: int, pick: int, left: int, people: People, shelf: Shelf, habits: Habits, out: Found
+) -> None:  # fmt: skip
+    """What the title turns out to be, and how long it is watched; ``left`` is -1 for one not started before."""
+    subscriber = people.subscriber[m]
+    fit = float(product(people.taste[m], shelf.taste[pick]))
+    joy = enjoyment(seed, subscriber, pick, fit, shelf.worth[pick])
+    out.chosen[i], out.joy[i] = pick, np.float32(joy)
+    if left < 0 and is_left_at_once(seed, subscriber, pick, joy):
+        out.is_skipped[i] = True
+        out.watch_ms[i] = min(preview_ms(seed, key), shelf.runtime_ms[pick])
+    else:
+        if left < 0:
+            left = target_ms(
+                seed, subscriber, pick, shelf.is_series[pick], shelf.episode_count[pick], shelf.runtime_ms[pick], joy
+            )  # fmt: skip
+        sitting = lognormal(
+            seed, key, 0, Stream.WATCH_SITTING, habits.sitting_median_ms, habits.sitting_log_sd
+        )
+        out.watch_ms[i] = min(left, int(sitting))
+
+
+@inlined
+def _learn_play(
+    i: int,
+    a: int,
+    pick: int,
+    taste: Float32Array,
+    evidence: float,
+    is_degraded: bool,
+    ranking: Ranking,
+    out: Found,
+) -> float:
+    """What the service learns of a play, by the surface that brought it; gives the evidence after it."""
+    vectors, curvature = ranking.title[a], ranking.curvature[a]
+    if out.surface[i] == HOME and not is_degraded:
+        h0, h1 = ranking.block[a, HOME_HEAD, 0], ranking.block[a, HOME_HEAD, 1]
+        p0, p1 = ranking.block[a, ARTWORK_HEAD, 0], ranking.block[a, ARTWORK_HEAD, 1]
+        place = out.row[i] * SLOTS + out.slot[i]
+        expected = take_ratio(out.page_score[i, place], ranking.take[a, 0], ranking.take[a, 1])
+        is_liked = not out.is_skipped[i]
+        evidence = learn_look(taste, evidence, vectors[pick], curvature, h0, h1, is_liked, expected)
+        if p0 >= h1:
+            centre = ranking.centre[a, ranking.genre[pick, out.artwork[i, place]]]
+            learn_look(taste, evidence, centre, curvature, p0, p1, is_liked, expected)
+    if out.surface[i] == SEARCH and not out.is_skipped[i]:
+        s0, s1 = ranking.block[a, SEARCH_HEAD, 0], ranking.block[a, SEARCH_HEAD, 1]
+        evidence = learn_pick(taste, evidence, vectors[ranking.logged_as[pick]], curvature, s0, s1)
+    return evidence
 
 
 @inlined
 def _order(
     ranking: Ranking, m: int, a: int, taste: Float32Array, low: int, high: int, first_week: bool, spread: float,
-    page: Int32Array, score: Float32Array, delta: Float32Array,
+    page: Int32Array, score: Float32Array, space: Float32Array,
 ) -> None:  # fmt: skip
     if first_week and ranking.spreads[a]:
         spread_page(
             ranking.candidate[m], ranking.score[m], ranking.trained[m], taste, ranking.title[a], low, high,
-            ranking.is_out, ranking.genre, ranking.genre_share[a], spread, page, score,
+            ranking.is_out, ranking.genre, ranking.genre_share[a], spread, page, score, space,
         )  # fmt: skip
     else:
         order_page(
             ranking.candidate[m], ranking.score[m], ranking.trained[m], taste, ranking.title[a], low, high,
-            ranking.is_out, page, score, delta,
+            ranking.is_out, page, score, space,
         )  # fmt: skip
-
-
-@compiled()
-def fill_alias(scaled: npt.NDArray[np.float64], threshold: Float32Array, alias: Int32Array) -> None:
-    """Vose's alias table of weights scaled to mean 1 (Vose 1991)."""
-    n = scaled.size
-    small = np.empty(n, np.int64)
-    large = np.empty(n, np.int64)
-    smalls = larges = 0
-    for j in range(n):
-        alias[j] = j
-        if scaled[j] < 1.0:
-            small[smalls] = j
-            smalls += 1
-        else:
-            large[larges] = j
-            larges += 1
-    while smalls > 0 and larges > 0:
-        smalls -= 1
-        low, high = small[smalls], large[larges - 1]
-        threshold[low] = scaled[low]
-        alias[low] = high
-        scaled[high] -= 1.0 - scaled[low]
-        if scaled[high] < 1.0:
-            larges -= 1
-            small[smalls] = high
-            smalls += 1
-    for j in range(smalls):
-        threshold[small[j]] = 1.0
-    for j in range(larges):
-        threshold[large[j]] = 1.0

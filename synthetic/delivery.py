@@ -207,6 +207,10 @@ class Fills:
         factor = self._access_factor(middle, incidents)
         paths: dict[Switches, Paths] = {}
         for switches in self.worlds:
+            # The player's rule is none of the network's business: load is planned by the ladder.
+            if (twin := replace(switches, abr=FACTUAL.abr)) in paths:
+                paths[switches] = paths[twin]
+                continue
             footprint = self.footprints[switches]
             pull = self._pull(wanted, census * visits_per_member_day / 86_400) if switches.pull else None
             hit = np.zeros_like(pushed_ppm) if not switches.has_edge else pushed_ppm

@@ -5,7 +5,7 @@ It is told what was shown and played (:meth:`Discovery.enter`), never why: nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,11 +48,14 @@ class Discovery:
     choices: RecommendParameters = field(default_factory=RecommendParameters)
     looks: list[LookLog] = field(default_factory=list)
     switches: Switches | None = None
+    search_log_broken: tuple[int, int] = (0, 0)
+    """Days, from and to, on which the search service's log calls each title by another's id."""
 
     def __post_init__(self) -> None:
         self.catalogue: Catalogue = publish(self.world.titles)
         self.cohort = self.world.members.main_device * len(PLANS) + self.world.members.plan
         self.trained_day: int | None = None
+        self.mornings: list[Singles] = []
 
     @property
     def model(self) -> Model:
@@ -68,18 +71,19 @@ class Discovery:
         self.looks = [look for look in self.looks if look.day >= day - self.choices.look_days]
         arms = []
         for number, switches in enumerate(worlds):
-            plays, looks = self.plays, self.looks
+            started, looks = self.plays, self.looks
             if len(worlds) > 1:
-                plays = plays.where(arm[plays.member] == number)
+                started = started.where(arm[started.member] == number)
                 looks = [look.where(arm[look.member] == number) for look in looks]
             model = train(
-                plays,
+                self._as_told(started),
                 self.catalogue,
                 region=members.region,
                 regions=len(world.places.regions),
                 today=day,
                 seed=world.scenario.seed,
                 looks=looks,
+                started=started,
                 cohort=self.cohort,
                 cohorts=len(DEVICE_NAMES) * len(PLANS),
                 recommender=switches.recommender,
@@ -91,12 +95,39 @@ class Discovery:
         self.week: Week = prepare_week(arms, arm, members.region)
         self.preference: Singles = self.week.taste.copy()
         self.trained_day = day
+        self.mornings = []  # each training has axes of its own
 
     def open_day(self, day: int) -> None:
         """The morning: what yesterday moved fades a little, and who joins today is asked what they like."""
         if day != self.trained_day:
             moved = self.preference - self.week.taste
             self.preference = self.week.taste + np.float32(self.choices.overnight_ratio) * moved
+        self._ask_joiners(day)
+        if self.choices.signal_lag_days:
+            self.mornings = [*self.mornings, self.preference][-self.choices.signal_lag_days :]
+
+    @property
+    def served(self) -> Singles | None:
+        """[members, rank] the idea of taste that the day's pages are ordered by; None: what is known at the moment."""
+        return self.mornings[0] if self.choices.signal_lag_days else None
+
+    def search_log_ids(self, day: int) -> npt.NDArray[np.int32]:
+        """[titles] what the search service's log calls each title on a day."""
+        own = np.arange(self.catalogue.count, dtype=np.int32)
+        first, end = self.search_log_broken
+        return np.roll(own, own.size // 2) if first <= day < end else own
+
+    def _as_told(self, started: PlayLog) -> PlayLog:
+        """Plays by the ids that the surface which brought them about told."""
+        first, end = self.search_log_broken
+        wrong = started.is_search & (started.day >= first) & (started.day < end)
+        if not wrong.any():
+            return started
+        return replace(
+            started, title=np.where(wrong, self.search_log_ids(first)[started.title], started.title)
+        )
+
+    def _ask_joiners(self, day: int) -> None:
         joiners = np.flatnonzero(self.world.members.join_day == day)
         if joiners.size == 0:
             return
@@ -135,9 +166,9 @@ class Discovery:
         self.looks.append(logged_looks(self.catalogue, member, found, mask, watched_ms, day))
 
 
-def ranking_of(world: World, week: Week, day: int) -> Ranking:
+def ranking_of(world: World, week: Week, day: int, logged_as: npt.NDArray[np.int32] | None = None) -> Ranking:
     """What the service has ready on a day of the week."""
-    return ranking_of_day(week, world.catalogue, world.found, world.is_name, day)
+    return ranking_of_day(week, world.catalogue, world.found, world.is_name, day, logged_as)
 
 
 def logged_starts(

@@ -27,11 +27,11 @@ from synthetic.experiments import assignments, running_on, treated
 from synthetic.impressions import impressions
 from synthetic.incidents import resolve_incidents, truth_incident
 from synthetic.minutes import MinuteInput, minute_counts
-from synthetic.paired import paired_worlds
 from synthetic.playing import Delivered, deliver
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
 from synthetic.sessions import playback_events, playback_sessions, stalls
+from synthetic.side_by_side import discovery_truth
 from synthetic.staying import strain_of
 from synthetic.switches import DELIVERY
 from synthetic.titles import demand
@@ -205,11 +205,13 @@ class _Run:
         self.counterfactuals.fold()
         if index == 0:
             frames["encode"] = tables.encodes(world)
-            frames["assignment"] = tables.assignments(world, assignments(world))
+            if not (arms := assignments(world)).is_empty():
+                frames["assignment"] = tables.assignments(world, arms)
             frames["truth_incident"] = truth_incident(self.incidents)
         if days.stop == scenario.days:
             frames["truth_counterfactual"] = self.counterfactuals.table(world)
-            frames["truth_discovery"] = paired_worlds(world)
+            if not (both := discovery_truth(world)).is_empty():
+                frames["truth_discovery"] = both
         return Batch(index, days, sessions.height, frames)
 
     def _night(self, day: int) -> Night:
@@ -244,8 +246,8 @@ class _Run:
         member = request.visits.member[rows]
         is_first = _first_of_each(member, request.play_ts_ms[rows], self.has_begun)
         sessions = playback_sessions(world, request, delivered, is_first)
-        conditions = [state.night.paths[switches].conditions for switches in WORLDS.values()]
-        stalled = stalls(world, conditions, delivered, sessions)
+        played_in = [(state.night.paths[w].conditions, w.abr) for w in WORLDS.values()]
+        stalled = stalls(world, played_in, delivered, sessions)
         visits = request.visits
         watched = np.zeros(visits.member.size, np.int64)
         watched[rows] = sessions["playing_ms"].to_numpy()

@@ -65,13 +65,13 @@ def assignments(world: World) -> pl.DataFrame:
     """Who is in which arm of which experiment: ``experiment``, ``arm``, ``is_control``, ``member``, ``assigned_ts_ms``.
 
     A row an experiment and member, those who join later included; a member's own instant is the later of the
-    experiment's first day and the day of joining.
+    experiment's first day and the day of joining. What begins after the scenario's last day is left out.
     """
     frames = []
     for spec in world.scenario.experiment:
         is_treated = treated(world, spec)
         first: Ints = np.maximum(world.members.join_day, spec.from_day)
-        here = np.flatnonzero(first < spec.to_day)
+        here = np.flatnonzero(first < min(spec.to_day, world.scenario.days))
         frames.append(
             pl.DataFrame(
                 {

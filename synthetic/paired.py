@@ -2,47 +2,51 @@
 
 Such a switch changes what is watched, so each world needs members and a service of its own from the day the switch is
 turned; they share all draws. A sample of the members lives through both, without delivery: what is chosen is watched as
-meant. Each world's recommender learns from its own logs.
+meant. Each world's recommender learns from its own logs. Up to that day there is one world, lived through once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import polars as pl
 
 from metrics.telemetry import get_table
-from synthetic.arrays import Bools, Ints
+from synthetic.arrays import Bools
 from synthetic.browsing import HOME, SEARCH
+from synthetic.demand import Visits
 from synthetic.discovery import Discovery
 from synthetic.experiments import ARMS
 from synthetic.members import Members
 from synthetic.random import Stream, uniforms
 from synthetic.scenario import ExperimentSpec
+from synthetic.staying import Standing
 from synthetic.switches import DELIVERY, FACTUAL, SWITCHES, Switches
-from synthetic.viewer import Browse, MemberState, people_of
+from synthetic.viewer import Browse, people_of
 from synthetic.warmup import Settled, live_day, settle_in
 from synthetic.world import World
 
-__all__ = ["PAIRED_MEMBERS", "live_through", "paired_worlds", "sampled"]
+__all__ = ["PAIRED_MEMBERS", "Lived", "live_days", "live_through", "lived_until", "paired_worlds", "sampled"]
 
 PAIRED_MEMBERS = 2_000
 _KEYS = ("region_index", "replicate")
 
 
 def paired_worlds(world: World, members: int = PAIRED_MEMBERS) -> pl.DataFrame:
-    """The table ``truth_discovery``: both worlds of each of the scenario's experiments on discovery."""
-    specs = [spec for spec in world.scenario.experiment if spec.switch not in DELIVERY]
+    """The table ``truth_discovery``: both worlds of each of the scenario's experiments on discovery; empty without."""
+    days = world.scenario.days
+    specs = [s for s in world.scenario.experiment if s.switch not in DELIVERY and s.from_day < days]
     columns = get_table("truth_discovery").schema
     if not specs:
         return pl.DataFrame(schema=columns)
     part = sampled(world, members)
     settled = settle_in(part)
     frames = []
-    for spec in specs:
+    for spec in sorted(specs, key=lambda spec: spec.from_day):
+        settled = lived_until(part, settled, spec.from_day)
         for is_treated, name in ARMS.items():
             switches = replace(FACTUAL, **SWITCHES[spec.switch]) if is_treated else FACTUAL
             frame = live_through(part, settled, switches, spec)
@@ -75,25 +79,9 @@ def live_through(world: World, settled: Settled, switches: Switches, spec: Exper
 
     ``settled`` is left as it is. Before the experiment's first day the world is the factual one.
     """
-    scenario, members = world.scenario, world.members
-    discovery, state = _copied(settled)
-    rate = settled.visits_per_member_day
-    sums: list[pl.DataFrame] = []
-    for day in range(min(spec.to_day, scenario.days)):
-        if day % 7 == 0:
-            discovery.switches = switches if day >= spec.from_day else FACTUAL
-            discovery.learn(day)
-        visits, found = live_day(world, discovery, state, day, rate)
-        leaves_before = state.standing.is_churn.copy()
-        membership = scenario.membership
-        here = (state.standing.paying_day <= day) & (state.standing.leave_day > day)
-        state.standing.close(
-            scenario.seed, day, members.join_day, trial_days=membership.trial_days,
-            trial_paid_ratio=membership.trial_paid_ratio, price_ratio=membership.price_ratio,
-        )  # fmt: skip
-        if day >= spec.from_day:
-            churned = state.standing.is_churn & ~leaves_before
-            sums.extend(_sums(world, visits.member, found, here, churned))
+    days = range(spec.from_day, min(spec.to_day, world.scenario.days))
+    begun = lived_until(world, settled, days.start)
+    sums = [frame for lived in live_days(world, begun, switches, days.stop) for frame in _sums(world, lived)]
     return (
         pl.concat(sums, how="diagonal")
         .group_by(_KEYS)
@@ -102,15 +90,61 @@ def live_through(world: World, settled: Settled, switches: Switches, spec: Exper
     )
 
 
-def _copied(settled: Settled) -> tuple[Discovery, MemberState]:
+def lived_until(world: World, settled: Settled, day: int) -> Settled:
+    """The factual world as ``day``, the first of a week, finds it; ``settled`` is left as it is."""
+    begun = _copied(settled)
+    for _ in _live(world, begun, FACTUAL, day):
+        pass
+    return replace(begun, day=day)
+
+
+@dataclass(frozen=True)
+class Lived:
+    """A day: visits and what they came to, and of all members who paid, who left, and how they stand in the evening."""
+
+    day: int
+    visits: Visits
+    found: Browse
+    is_paying: Bools
+    is_churned: Bools
+    standing: Standing
+
+
+def live_days(world: World, settled: Settled, switches: Switches, end: int) -> Iterator[Lived]:
+    """Each day in the world of ``switches`` from ``settled``, the first of a week, up to ``end``, exclusive."""
+    return _live(world, _copied(settled), switches, end)
+
+
+def _copied(settled: Settled) -> Settled:
     """The service and its members, to live on from here apart from the originals."""
     old = settled.discovery
-    return Discovery(old.world, old.plays, old.choices, list(old.looks)), deepcopy(settled.state)
+    discovery = Discovery(old.world, old.plays, old.choices, list(old.looks))
+    return replace(settled, discovery=discovery, state=deepcopy(settled.state))
 
 
-def _sums(world: World, member: Ints, found: Browse, here: Bools, churned: Bools) -> Iterator[pl.DataFrame]:
+def _live(world: World, settled: Settled, switches: Switches, end: int) -> Iterator[Lived]:
+    """As :func:`live_days`, moving what is settled on."""
+    scenario, members = world.scenario, world.members
+    discovery, state = settled.discovery, settled.state
+    discovery.switches = switches
+    for day in range(settled.day, end):
+        if day % 7 == 0:
+            discovery.learn(day)
+        visits, found = live_day(world, discovery, state, day, settled.visits_per_member_day)
+        leaves_before = state.standing.is_churn.copy()
+        membership = scenario.membership
+        is_paying = (state.standing.paying_day <= day) & (state.standing.leave_day > day)
+        state.standing.close(
+            scenario.seed, day, members.join_day, trial_days=membership.trial_days,
+            trial_paid_ratio=membership.trial_paid_ratio, price_ratio=membership.price_ratio,
+        )  # fmt: skip
+        is_churned = state.standing.is_churn & ~leaves_before
+        yield Lived(day, visits, found, is_paying, is_churned, state.standing)
+
+
+def _sums(world: World, lived: Lived) -> Iterator[pl.DataFrame]:
     """A day's weighted sums, of visits and of members."""
-    m = world.members
+    m, member, found = world.members, lived.visits.member, lived.found
     weight = m.weight[member]
     played = found.chosen >= 0
     values = {
@@ -136,8 +170,8 @@ def _sums(world: World, member: Ints, found: Browse, here: Bools, churned: Bools
         {
             "region_index": m.region,
             "replicate": m.replicate,
-            "member_days": m.weight * here,
-            "churned": m.weight * churned,
+            "member_days": m.weight * lived.is_paying,
+            "churned": m.weight * lived.is_churned,
         }
     )
     yield days.group_by(_KEYS).sum()

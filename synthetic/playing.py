@@ -7,7 +7,7 @@ world on the same draws.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,11 @@ def deliver(
 
     A play that this world leaves as it was in ``factual`` is not played again: it would come out the same.
     """
+    if factual is not None and switches == replace(FACTUAL, abr="throughput"):
+        # Bytes come as they did; the player decides otherwise only where BOLA had its way.
+        changed = np.flatnonzero(factual.played.by_bola)
+        again = _play(world, state, switches, factual.plays.take(changed))
+        return replace(factual, played=_replaced(factual.played, changed, again))
     scenario, places, members = world.scenario, world.places, world.members
     seed = scenario.seed
     rows = np.flatnonzero(request.browse.chosen >= 0)
@@ -93,7 +98,7 @@ def deliver(
         world, state, request, rows, member, step, device, title, site, region, ts_ms, codec, route, miss_ms,
         where, failure,
     )  # fmt: skip
-    if factual is None:
+    if factual is None or switches.abr != FACTUAL.abr:
         played = _play(world, state, switches, plays)
     else:
         changed = np.flatnonzero(~_is_same(plays, factual.plays, state.night.paths[switches].is_factual))
@@ -124,6 +129,7 @@ def _play(world: World, state: DayState, switches: Switches, plays: Plays) -> Pl
         chunk_ms=player.chunk_ms,
         buffer_ms=player.buffer_ms,
         stall_loss=player.stall_loss_factor,
+        rule=switches.abr,
     )
 
 

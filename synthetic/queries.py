@@ -9,7 +9,7 @@ import numpy as np
 from synthetic import random as draws
 from synthetic.random import Stream
 from synthetic.titles import GENRES, Titles
-from synthetic.wording import describe
+from synthetic.wording import describe, put_in_words
 
 __all__ = ["KINDS", "queries"]
 
@@ -22,16 +22,20 @@ _WORD = re.compile(r"\w+")
 def queries(titles: Titles) -> tuple[tuple[str, ...], ...]:
     """The query for each kind and title, [len(KINDS)][count].
 
-    The last kind names a title of the same genres that the catalogue does not hold.
+    Who asks for genres and a theme says the theme in words of their own (:func:`~synthetic.wording.put_in_words`). The
+    last kind names a title of the same genres that the catalogue does not hold.
     """
-    names = [_WORD.findall(name) for name in titles.name]
+    # What is remembered of "The Quiet Promise 7" is the promise.
+    names = [[word for word in _WORD.findall(name) if not word.isdigit()] for name in titles.name]
     genres = [(GENRES[main], GENRES[second]) for main, second in titles.genre.tolist()]
-    themes = [_WORD.findall(text)[-1] for text in titles.description]
     index = np.arange(titles.count)
+    chance = np.stack([draws.uniforms(titles.seed, index, k, Stream.SEARCH_WORDS) for k in range(3)], axis=1)
+    bits = draws.hashes(titles.seed, index, 0, Stream.TITLE_TEXT)
+    themes = put_in_words(titles.genre, bits, chance)
     # Described after the titles carried, so that no name is given twice.
     absent, _ = describe(
         np.concatenate([titles.genre, titles.genre]),
-        np.concatenate([draws.hashes(titles.seed, index, k, Stream.TITLE_TEXT) for k in (0, 1)]),
+        np.concatenate([bits, draws.hashes(titles.seed, index, 1, Stream.TITLE_TEXT)]),
     )
     return (
         titles.name,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metrics.errors import InputError, did_you_mean
 from metrics.telemetry import DEVICES
 from synthetic.incident_kinds import KINDS
-from synthetic.switches import SWITCHES
+from synthetic.switches import DELIVERY, SWITCHES
 
 __all__ = ["CODEC_NAMES", "ExperimentSpec", "IncidentSpec", "Scenario", "load_scenario", "scenario_text"]
 
@@ -258,6 +258,7 @@ class Scenario(_Frozen):
         _same_names("device", self.device, DEVICES)
         _same_names("codecs.bitrate_ratio", self.codecs.bitrate_ratio, CODEC_NAMES)
         _only_once("experiment.name", [spec.name for spec in self.experiment])
+        _one_at_a_time([spec for spec in self.experiment if spec.switch in DELIVERY])
         _only_once("incident.id", [incident.id for incident in self.incident])
         _only_once(
             "region.*.countries", [name for region in self.region.values() for name in region.countries]
@@ -327,6 +328,15 @@ def _only_once(name: str, values: Sequence[str]) -> None:
     twice = next((value for at, value in enumerate(values) if value in values[:at]), None)
     if twice is not None:
         raise ValueError(f"{name}: {twice!r} stands twice")
+
+
+def _one_at_a_time(specs: Sequence[ExperimentSpec]) -> None:
+    """A play is delivered in one world: who is in two experiments on delivery would have to be in both."""
+    for before, after in pairwise(sorted(specs, key=lambda spec: spec.from_day)):
+        if after.from_day < before.to_day:
+            raise ValueError(
+                f"{before.name} and {after.name} both switch delivery; let one end before the other"
+            )
 
 
 def _sums_to_one(name: str, shares: dict[str, float]) -> None:

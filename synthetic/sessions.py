@@ -138,25 +138,27 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
 
 
 def stalls(
-    world: World, conditions: Sequence[Conditions], delivered: Delivered, sessions: pl.DataFrame
+    world: World, played_in: Sequence[tuple[Conditions, str]], delivered: Delivered, sessions: pl.DataFrame
 ) -> tuple[Ints, Ints, Ints]:
     """Every network stall: (row of the session, start on the wall clock, end), epoch ms.
 
-    ``conditions`` by world, as ``delivered.world`` counts them.
+    ``played_in``: conditions and the player's rule by world, as ``delivered.world`` counts them.
     """
     player = world.scenario.player
     is_stalled = sessions["stall_count"].to_numpy() > 0
     parts = []
     for number in np.union1d(delivered.world, [0]):
+        conditions, rule = played_in[number]
         which = np.flatnonzero(is_stalled & (delivered.world == number))
         index, after, length = stall_times(
             plays_of(delivered, which),
             Ladder(world.scenario.codecs.ladder_kbps),
             networks=tuple(load_networks().values()),
-            conditions=conditions[number],
+            conditions=conditions,
             chunk_ms=player.chunk_ms,
             buffer_ms=player.buffer_ms,
             stall_loss=player.stall_loss_factor,
+            rule=rule,
         )
         parts.append((which[index], after, length))
     session, after_first_frame, length = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -15,15 +15,17 @@ class Switches:
     """Which world: the system decisions that the decision table compares.
 
     ``pull``: clusters fill when they miss instead of by nightly push. ``has_edge``: appliances inside ISPs.
-    ``recommender``: one of ``control_plane.model.RECOMMENDERS``. ``first_week_diversity``: a new member's pages hold
-    genres in proportion. ``personal_artwork``: the picture is chosen for the member. ``semantic_search``: search finds
-    by company of words too, not by words alone.
+    ``abr``: the player's rule, one of ``player.abr.BOLA_FROM_MS``. ``recommender``: one of
+    ``control_plane.model.RECOMMENDERS``. ``first_week_diversity``: a new member's pages hold genres in proportion.
+    ``personal_artwork``: the picture is chosen for the member. ``semantic_search``: search finds by company of words
+    too, not by words alone.
     """
 
     av1: bool = True
     own_cdn: bool = True
     pull: bool = False
     has_edge: bool = True
+    abr: str = "dynamic"
     recommender: str = "unified"
     first_week_diversity: bool = True
     personal_artwork: bool = True
@@ -38,6 +40,7 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "third_party_cdn": {"own_cdn": False},
         "pull_on_miss": {"pull": True},
         "no_edge_tier": {"has_edge": False},
+        "throughput_abr": {"abr": "throughput"},
         "siloed": {"recommender": "siloed"},
         "factors": {"recommender": "factors"},
         "popularity": {"recommender": "popularity"},
@@ -48,5 +51,5 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """What each name changes of :data:`FACTUAL`."""
 
-DELIVERY = frozenset({"h264_only", "third_party_cdn", "pull_on_miss", "no_edge_tier"})
+DELIVERY = frozenset({"h264_only", "third_party_cdn", "pull_on_miss", "no_edge_tier", "throughput_abr"})
 """Those that change how bytes come and not what is watched: their worlds play the factual one's requests."""

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic import random as draws
+from synthetic.alias import fill_alias
 from synthetic.browsing import (
     CONTINUE,
     HOME,
@@ -36,17 +37,18 @@ from synthetic.browsing import (
     SEARCH,
     SLOTS,
     Found,
+    Habits,
     Holdings,
     People,
+    Scratch,
     Shelf,
-    fill_alias,
     run_sessions,
 )
 from synthetic.control_plane.in_session import Ranking
 from synthetic.control_plane.model import RecommendParameters
 from synthetic.random import Stream
 from synthetic.staying import Standing
-from synthetic.titles import Titles
+from synthetic.titles import MOOD_RATIO, Titles
 from synthetic.watching import enter_watched
 
 __all__ = [
@@ -181,7 +183,8 @@ class Browse:
     """[n, RESULTS] what the search showed; -1 where there was none."""
     page_before: Int32Array
     page_after: Int32Array
-    """[n, PLACES] the home page, as it would have been shown just before and just after the search; -1 without one."""
+    """[n, PLACES] the home page, as it would have been shown just before and just after the search; -1 without one.
+    [0, PLACES] where searches were not followed."""
 
 
 def make_market(
@@ -221,15 +224,20 @@ def browse(
     market: Market,
     params: BrowseParameters,
     choices: RecommendParameters | None = None,
+    follows_searches: bool = True,
+    served: Float32Array | None = None,
 ) -> tuple[Browse, Float32Array]:
     """Run ``n`` sessions of one day; give what they came to, and the service's idea of taste as the day ends.
 
     ``session_key`` [n] is unique over the run. ``member`` [n] indexes the arrays of members; a member's sessions stand
     together, in order of time. ``preference`` [m, rank] is the service's idea of taste as the day begins, and
     ``ranking`` what it has ready. Where ``is_degraded`` [n], the page is the ranking's fallback. ``first_week`` [m]:
-    who joined less than seven days ago.
+    who joined less than seven days ago. Without ``follows_searches`` the pages around a search, which only telemetry
+    reads, are not laid out. ``served`` [m, rank]: the idea of taste that pages are ordered by all day; None: what is
+    known at the moment.
     """
     n = session_key.size
+    around = n if follows_searches else 0
     out = Browse(
         chosen=np.full(n, -1, np.int32),
         surface=np.full(n, NONE, np.int8),
@@ -248,25 +256,24 @@ def browse(
         page_score=np.full((n, PLACES), -np.inf, np.float32),
         artwork=np.zeros((n, PLACES), np.int8),
         results=np.full((n, RESULTS), -1, np.int32),
-        page_before=np.full((n, PLACES), -1, np.int32),
-        page_after=np.full((n, PLACES), -1, np.int32),
+        page_before=np.full((around, PLACES), -1, np.int32),
+        page_after=np.full((around, PLACES), -1, np.int32),
     )
-    p, c = params, choices or RecommendParameters()
+    c = choices or RecommendParameters()
     shelf = Shelf(
         titles.taste, titles.taste_offset, titles.worth, titles.is_series, titles.episode_count, titles.runtime_ms,
-        market.log_appeal, market.alias_threshold, market.alias,
+        market.log_appeal - titles.taste_offset, market.alias_threshold, market.alias,
     )  # fmt: skip
     holdings = Holdings(
         state.open_title, state.open_left_ms, state.open_is_rec_driven, state.recent, first_week
     )
+    habits = {name: float(getattr(params, name)) for name in Habits._fields if name != "mood_ratio"}
     now = preference.copy()
     run_sessions(
         seed, day, session_key, member, is_degraded, people, shelf, holdings, ranking, c.session_plays, c.search_taste,
-        c.first_week_spread, now,
-        np.array([p.dwell_median_ms, p.dwell_log_sd, p.budget_min_ms, p.budget_max_ms, p.next_row_ratio,
-                  p.continue_ratio, p.intent_ratio, p.search_ratio, p.carried_ratio, p.typing_median_ms,
-                  p.continue_median_ms, p.sitting_median_ms, p.sitting_log_sd, p.artwork_pull, p.home_bonus,
-                  p.search_bonus]),
+        c.first_week_spread, now if served is None else served, now,
+        Habits(**habits, mood_ratio=MOOD_RATIO),
+        Scratch.of(ranking, people),
         Found(*(getattr(out, name) for name in Found._fields)),
     )  # fmt: skip
     return out, now

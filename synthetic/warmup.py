@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic import random as draws
-from synthetic.browsing import add_mood, wish
 from synthetic.control_plane.play_log import PlayLog
 from synthetic.day import first_week, session_keys
 from synthetic.demand import Visits, visits_of_day
@@ -24,6 +23,7 @@ from synthetic.staying import Standing
 from synthetic.titles import MOOD_RATIO, Titles, demand
 from synthetic.viewer import Browse, BrowseParameters, MemberState, advance, browse, make_market
 from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
+from synthetic.wishes import add_mood, wish
 from synthetic.world import World
 
 __all__ = ["SETTLING_WEEKS", "Settled", "live_day", "settle_in", "warmup_plays"]
@@ -73,7 +73,7 @@ def warmup_plays(
         _wishes(
             seed, key, member, subscriber, region, taste, titles.taste, titles.taste_offset, titles.is_series,
             titles.episode_count, titles.runtime_ms, titles.worth, market.alias_threshold, market.alias,
-            title, ratio,
+            MOOD_RATIO, title, ratio,
         )  # fmt: skip
         day = 7 * week + (draws.uniforms(seed, key, 1, Stream.WARMUP_PLAY) * 7).astype(np.int32)
         # Asked for, every one; which surface took the asking follows the published share.
@@ -98,12 +98,13 @@ def warmup_plays(
 
 @dataclass(frozen=True)
 class Settled:
-    """The world as day 0 finds it."""
+    """The world as ``day`` finds it."""
 
     discovery: Discovery
     state: MemberState
     visits_per_member_day: float
     """Visits with which members mean to watch the scenario's hours."""
+    day: int = 0
 
 
 def live_day(
@@ -122,7 +123,7 @@ def live_day(
         key,
         visits.member,
         people=world.people,
-        ranking=ranking_of(world, discovery.week, day),
+        ranking=ranking_of(world, discovery.week, day, discovery.search_log_ids(day)),
         preference=discovery.preference,
         first_week=first_week(members.join_day, day),
         is_degraded=nowhere,
@@ -130,6 +131,9 @@ def live_day(
         titles=world.titles,
         market=make_market(world.titles, demand(world.titles, day), day, world.params),
         params=world.params,
+        choices=discovery.choices,
+        follows_searches=False,
+        served=discovery.served,
     )
     strain = np.zeros(visits.member.size)
     advance(
@@ -191,14 +195,14 @@ def _wishes(
     seed: int, key: IntArray, member: Int32Array, subscriber: IntArray, region: IntArray, taste: Float32Array,
     title_taste: Float32Array, title_offset: Float32Array, is_series: npt.NDArray[np.bool_],
     episode_count: IntArray, runtime_ms: IntArray, worth: npt.NDArray[np.float64], threshold: Float32Array,
-    alias: Int32Array, title: Int32Array, ratio: Float32Array,
+    alias: Int32Array, mood_ratio: float, title: Int32Array, ratio: Float32Array,
 ) -> None:  # fmt: skip
     nothing = np.empty(0, np.int32)
     wanted = np.empty(taste.shape[1], np.float32)
     for i in range(key.size):
         m = member[i]
         r = region[m]
-        add_mood(seed, key[i], 0, taste[m], MOOD_RATIO, wanted)
+        add_mood(seed, key[i], 0, taste[m], mood_ratio, wanted)
         j = wish(seed, key[i], wanted, title_taste, title_offset, threshold[r], alias[r], nothing)
         title[i] = j
         fit = 0.0

@@ -43,8 +43,8 @@ class World:
     ladders: Ladders
     params: BrowseParameters
     found: npt.NDArray[np.int32]
-    """[1 or 2, kinds of query, titles, 20] what the search service finds for each query, released or not; by keyword
-    alone in second place, where an experiment asks for it."""
+    """[2, kinds of query, titles, 20] what the search service finds for each query, released or not; by keyword alone
+    in second place."""
     is_name: npt.NDArray[np.bool_]
     """[kinds of query, titles] whether what stands first bears the very name asked for."""
     catalogue: Catalogue
@@ -69,9 +69,7 @@ def make_world(scenario: Scenario) -> World:
     asked = queries(titles)
     flat = [query for kind in asked for query in kind]
     index = build_index(catalogue, seed=scenario.seed)
-    found = [search_all(index, flat, _FOUND)]
-    if any(spec.switch == "keyword_search" for spec in scenario.experiment):
-        found.append(search_all(index, flat, _FOUND, keyword=True))
+    found = [search_all(index, flat, _FOUND, keyword=by_word) for by_word in (False, True)]
     answers = np.stack(found).reshape(len(found), len(asked), titles.count, -1)
     names = np.array([name.casefold() for name in titles.name])
     wanted = np.array([[query.casefold() for query in kind] for kind in asked])

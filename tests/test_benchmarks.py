@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from benchmarks.harness import Row, markdown, race, run_and_watch
@@ -45,3 +46,24 @@ def test_a_watched_command_gives_its_output_and_memory_of_its_children(tmp_path:
 def test_a_failing_command_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         run_and_watch([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
+
+
+def test_coverage_of_the_decision_table_counts_the_intervals_that_hold() -> None:
+    """Three of four 90 % intervals hold; at 95 % the fourth does too."""
+    from benchmarks.decisions import scores
+
+    half_90, half_95 = 1.6955187889, 2.0395134464  # Student's t of 31 degrees of freedom
+    estimates = [0.0, 1.0, -1.0, (half_90 + half_95) / 2]
+    cells = pl.DataFrame(
+        [
+            {"seed": n, "world": "siloed", "region": None, "metric": "rebuffer_rate", "method": "experiment",
+             "estimate": e, "low": e - half_90, "high": e + half_90, "true_effect": 0.0}
+            for n, e in enumerate(estimates)
+        ],
+        schema_overrides={"region": pl.String},
+    )  # fmt: skip
+    found = {row["measure"]: row for row in scores(cells).iter_rows(named=True)}
+    assert found["coverage_90"]["value"] == 0.75
+    assert found["coverage_95"]["value"] == 1.0
+    assert found["bias_in_standard_errors"]["value"] == pytest.approx(estimates[3] / 4)
+    assert {row["cases_count"] for row in found.values()} == {4}

@@ -66,6 +66,7 @@ def render(q: Quarterly, quality: Quality, received: ReceivedBill | None = None)
             "forecast": tables.foreseen(q),
             "assets": tables.assets(q),
             "case": tables.case(q),
+            "content": tables.with_content(q),
             "valued": tables.valued(q),
             "credits": tables.credited(q),
             "device": tables.slices(q.by["device"], "device"),
@@ -178,7 +179,7 @@ def pool_rows(statement: Statement) -> tables.Table:
         [str(row["name"]), str(row["pool"]), *(tables.cents(row[name]) for name in _COSTS)]
         for row in _pool_table(statement)
     ]
-    sums = (statement.billed_usd, statement.cost_usd, statement.bill["list_usd"].sum())
+    sums = (statement.billed_usd, statement.cost_usd, statement.pools["list_usd"].sum())
     rows.append(["Sum", "", *(tables.cents(value) for value in sums)])
     return tables.Table(["Charge, USD", "Pool", "Billed", "Effective", "At list price"], rows, is_summed=True)
 

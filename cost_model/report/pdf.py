@@ -188,7 +188,9 @@ def _sections(q: Quarterly, quality: Quality, received: ReceivedBill | None) -> 
         ),
         _section(
             "Beside the margin",
-            "What systems are worth through members they keep says what it stands on, and is in no figure above.",
+            "Content is charged in a pool of its own. What systems are worth through members they keep says what it "
+            "stands on. Neither is in a figure above.",
+            *([_table(content)] if (content := tables.with_content(q)) else []),
             _table(tables.valued(q)),
             *([_table(credited, "Service credits owed")] if (credited := tables.credited(q)) else []),
         ),

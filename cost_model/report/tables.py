@@ -26,9 +26,15 @@ __all__ = [
     "slices",
     "title",
     "valued",
+    "with_content",
 ]
 
-POOLS = {"delivery": "Delivery", "encoding": "Encoding", "control_plane": "Control plane"}
+POOLS = {
+    "delivery": "Delivery",
+    "encoding": "Encoding",
+    "control_plane": "Control plane",
+    "content": "Content",
+}
 _NAMES = {
     "h264": "H.264", "hevc": "HEVC", "av1": "AV1", "av1_fgs": "AV1 + film grain",
     "own": "Own CDN", "third_party": "Third-party CDN",
@@ -150,26 +156,54 @@ def case(q: Quarterly) -> Table | None:
     )
 
 
+def with_content(q: Quarterly) -> Table | None:
+    """What serving costs, what content costs, and what both leave of revenue; None without members."""
+    s, content = q.statement, q.content
+    if content is None:
+        return None
+    hours, months = s.usage.total_hours(), s.usage.member_months()
+    revenue = s.total["revenue_usd"]
+    both = s.cost_usd + content.charged_usd
+
+    def row(name: str, amount: Decimal, *, by_retained: bool = False) -> list[str]:
+        retained = content.retained if by_retained else 0
+        ratios = (
+            numbers.unit_usd(float(amount / n)) if n else "–" for n in (hours, months, Decimal(retained))
+        )
+        return [name, cents(amount), *ratios]
+
+    rows = [
+        row("Serving: delivery, encoding, control plane", s.cost_usd),
+        row("Content", content.charged_usd, by_retained=True),
+        row("Serving and content", both),
+    ]
+    if revenue is not None:
+        rows += [row("Revenue", revenue), row("Left of revenue", revenue - both)]
+    retained = content.usd_per_retained_member
+    note = f"Content, {content.basis}, grade {content.grade}: {content.source}."
+    if retained:
+        between = numbers.span(numbers.unit_usd(retained.low), numbers.unit_usd(retained.high))
+        note = (
+            f"{numbers.count(content.retained)} subscribers were retained: paying on the quarter's first and last "
+            f"day. Content for each of them: {between} at 90 %. {note}"
+        )
+    head = ("USD", "In all", "A stream hour", "A subscriber-month", "A retained subscriber")
+    return Table(head, rows, note=note)
+
+
 def valued(q: Quarterly) -> Table:
-    """Content and the worth of systems, each with what it stands on."""
+    """Content and the worth of systems, each with what it stands on and the grade of that."""
     rows = []
     if content := q.content:
-        rows.append(["Content cost", *_three(content.usd_per_member_month, numbers.unit_usd), content.basis])
+        words = _three(content.usd_per_member_month, numbers.unit_usd)
+        rows.append(["Content cost", *words, content.basis, content.grade])
     rows += [
-        [f"Worth of {v.system}", *_three(v.usd_per_member_month, numbers.unit_usd), v.basis] for v in q.values
+        [f"Worth of {v.system}", *_three(v.usd_per_member_month, numbers.unit_usd), v.basis, v.grade]
+        for v in q.values
     ]
     note = " ".join(f"{v.system.capitalize()}, {v.basis}: {v.source}." for v in q.values)
-    if content:
-        retained = content.usd_per_retained_member
-        told = (
-            f"Content per retained subscriber, this quarter: {numbers.unit_usd(retained.median)} "
-            f"({numbers.span(numbers.unit_usd(retained.low), numbers.unit_usd(retained.high))}), "
-            f"{numbers.count(content.retained)} paying on its first and last day. "
-            if retained
-            else ""
-        )
-        note = f"{told}Content, {content.basis}: {content.source}. {note}"
-    return Table(["USD a subscriber-month", "90 % low", "Median", "90 % high", "Stands on"], rows, note=note)
+    head = ["USD a subscriber-month", "90 % low", "Median", "90 % high", "Stands on", "Grade"]
+    return Table(head, rows, note=note)
 
 
 def credited(q: Quarterly) -> Table | None:

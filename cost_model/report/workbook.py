@@ -14,12 +14,14 @@ from typing import Any
 
 import polars as pl
 
+from cost_model.margin import COST_POOLS
 from cost_model.quarterly import Quarterly
 from cost_model.report import tables
 from cost_model.report.bridge_sheet import bridge_sheet
 from cost_model.report.page import Quality, cards, checks
 from cost_model.report.sheets import CENT, COUNT, RATIO, UNIT, Book, Sheet
 from cost_model.statement import Statement
+from cost_model.value import ContentCost
 
 __all__ = ["as_workbook"]
 
@@ -58,7 +60,7 @@ def _write(book: Book, q: Quarterly, quality: Quality) -> None:
     _forecast(book, q)
     _assets(book, q)
     _case(book, q)
-    _beside(book, q)
+    _beside(book, q, totals, units)
     _rates(book, s)
     _check_sheet(book)
     _summary(summary, q, quality, totals, units)
@@ -115,21 +117,31 @@ def _bill(book: Book, s: Statement) -> dict[str, str]:
         style="head",
     )
     sheet.freeze()
-    first = sheet.row
     columns = ("billed_usd", "effective_usd", "list_usd")
     frame = s.bill.group_by("month", "pool", "sku", "region", "rate").agg(pl.col(columns).sum())
-    for row in frame.sort("month", "pool", "sku", "region", nulls_last=True).iter_rows(named=True):
-        words = (f"{row['month']:%Y-%m}", row["pool"], row["sku"], row["region"] or "", row["rate"])
-        sheet.line(*words, *(row[c] for c in columns), formats=("",) * 5 + (CENT,) * 3)
-    sums = [
-        (f"=SUM({letter}{first}:{letter}{sheet.row - 1})", float(s.bill[name].sum()))
-        for letter, name in zip("FGH", columns, strict=True)
-    ]
-    at = sheet.line("Sum", None, None, None, None, *sums, style="sum", formats=("",) * 5 + (CENT,) * 3)
-    return {
+    frame = frame.sort("month", "pool", "sku", "region", nulls_last=True)
+
+    def block(name: str, part: pl.DataFrame) -> int:
+        first = sheet.row
+        for row in part.iter_rows(named=True):
+            words = (f"{row['month']:%Y-%m}", row["pool"], row["sku"], row["region"] or "", row["rate"])
+            sheet.line(*words, *(row[c] for c in columns), formats=("",) * 5 + (CENT,) * 3)
+        sums = [
+            (f"=SUM({letter}{first}:{letter}{sheet.row - 1})", float(part[column].sum()))
+            for letter, column in zip("FGH", columns, strict=True)
+        ]
+        return sheet.line(name, None, None, None, None, *sums, style="sum", formats=("",) * 5 + (CENT,) * 3)
+
+    at = block("Serving", frame.filter(pl.col("pool").is_in(COST_POOLS)))
+    where = {
         name: f"Bill!${letter}${at}"
         for letter, name in zip("FGH", ("billed", "effective", "list"), strict=True)
     }
+    charged = frame.filter(pl.col("pool") == "content")
+    if charged.height:
+        sheet.skip()
+        where["content"] = f"Bill!$G${block('Content', charged)}"
+    return where
 
 
 def _unit_costs(book: Book, q: Quarterly, totals: dict[str, str]) -> dict[str, str]:
@@ -183,8 +195,11 @@ def _unit_costs(book: Book, q: Quarterly, totals: dict[str, str]) -> dict[str, s
     book.check(
         "Unit costs of the whole service against the bill", f"'Unit costs'!J{at}-{totals['effective']}"
     )
-    where = {"usd_per_hour": f"'Unit costs'!$L${at}", "usd_per_member_month": f"'Unit costs'!$M${at}",
-             "contribution_usd_per_hour": f"'Unit costs'!$N${at}"}  # fmt: skip
+    columns = {
+        "usd_per_hour": "L", "usd_per_member_month": "M", "contribution_usd_per_hour": "N", "hours": "F",
+        "member_months": "I", "revenue": "E",
+    }  # fmt: skip
+    where = {name: f"'Unit costs'!${letter}${at}" for name, letter in columns.items()}
     for name in _SLICED:
         frame = s.by[name] if name in s.by else q.by[name]
         sheet.skip()
@@ -306,16 +321,25 @@ def _case(book: Book, q: Quarterly) -> None:
         )
 
 
-def _beside(book: Book, q: Quarterly) -> None:
-    sheet = Sheet(book, "Beside the margin", (40, 16, 16, 16, 14, 80))
+def _beside(book: Book, q: Quarterly, totals: dict[str, str], units: dict[str, str]) -> None:
+    sheet = Sheet(book, "Beside the margin", (40, 18, 18, 18, 18, 14, 80))
     sheet.line("Content, the worth of systems, service credits: in no figure of the margin", style="title")
+    if q.content:
+        _with_content(sheet, q, q.content, totals, units)
     sheet.line(
-        "USD a subscriber-month", "90 % low", "Median", "90 % high", "Stands on", "Source", style="head"
+        "USD a subscriber-month",
+        "90 % low",
+        "Median",
+        "90 % high",
+        "Stands on",
+        "Grade",
+        "Source",
+        style="head",
     )
     rows: list[tuple[Any, ...]] = []
     if content := q.content:
         i = content.usd_per_member_month
-        rows.append(("Content cost", i.low, i.median, i.high, content.basis, content.source))
+        rows.append(("Content cost", i.low, i.median, i.high, content.basis, content.grade, content.source))
     rows += [
         (
             f"Worth of {v.system}",
@@ -323,6 +347,7 @@ def _beside(book: Book, q: Quarterly) -> None:
             v.usd_per_member_month.median,
             v.usd_per_member_month.high,
             v.basis,
+            v.grade,
             v.source,
         )
         for v in q.values
@@ -349,6 +374,48 @@ def _beside(book: Book, q: Quarterly) -> None:
     if sheet.row > first:
         total = (f"=SUM(E{first}:E{sheet.row - 1})", float(q.credit_usd or 0))
         sheet.line("Sum", None, None, None, total, style="sum", formats=("", CENT, RATIO, RATIO, CENT))
+
+
+def _with_content(
+    sheet: Sheet, q: Quarterly, content: ContentCost, totals: dict[str, str], units: dict[str, str]
+) -> None:
+    """Serving, content and both, by hour, member-month and retained subscriber."""
+    s = q.statement
+    hours, months = s.usage.total_hours(), s.usage.member_months()
+    head = ("USD", "In all", "A stream hour", "A subscriber-month", "A retained subscriber")
+    sheet.line(*head, style="head")
+    # Received content is in no bill of ours, so then it is a value.
+    charged: Any = content.charged_usd
+    if content.basis == "prior":
+        charged = (f"={totals['content']}", float(content.charged_usd))
+    first = sheet.row
+    both = s.cost_usd + content.charged_usd
+    revenue = s.total["revenue_usd"]
+    lines: list[tuple[str, Any, Decimal]] = [
+        (
+            "Serving: delivery, encoding, control plane",
+            (f"={totals['effective']}", float(s.cost_usd)),
+            s.cost_usd,
+        ),
+        ("Content", charged, content.charged_usd),
+        ("Serving and content", (f"=B{first}+B{first + 1}", float(both)), both),
+    ]
+    if revenue is not None:
+        lines += [
+            ("Revenue", (f"={units['revenue']}", float(revenue)), revenue),
+            ("Left of revenue", (f"=B{first + 3}-B{first + 2}", float(revenue - both)), revenue - both),
+        ]
+    for name, amount, value in lines:
+        at = sheet.row
+        ratios: list[Any] = [
+            (f"=B{at}/{units[unit]}", float(value / n)) if n else None
+            for unit, n in (("hours", hours), ("member_months", months))
+        ]
+        if name == "Content" and content.retained:
+            ratios.append((f"=B{at}/B{first + len(lines)}", float(value / content.retained)))
+        sheet.line(name, amount, *ratios, formats=("", CENT, *[UNIT] * 3))
+    sheet.line("Subscribers paying on the first and on the last day", content.retained, formats=("", COUNT))
+    sheet.skip()
 
 
 def _rates(book: Book, s: Statement) -> None:

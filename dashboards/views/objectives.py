@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 import streamlit as st
 
@@ -12,9 +15,31 @@ from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, view
 from dashboards.formats import duration, instant, named, share
+from dashboards.objective_history import backtested, incidents_spent
 from dashboards.segments import episodes_in, merged
 
 AHEAD_MS = 7 * 86_400_000
+AGAINST = {"hindsight": "hindsight", "truth": "known incidents"}
+
+
+def caught(row: Mapping[str, Any]) -> int:
+    return 0 if row["recall"] is None else round(row["recall"] * row["incidents"])
+
+
+def minutes_of(row: Mapping[str, Any], name: str) -> str:
+    """A median of minutes: beyond all that was caught where most were missed, nothing where there was none."""
+    if row[name] is None:
+        return "never" if name == "detect_minutes" and row["incidents"] else "–"
+    return spanned(row, name, "{:.0f}")
+
+
+def spanned(row: Mapping[str, Any], name: str, form: str) -> str:
+    ends = [
+        "never" if row[f"{name}_{end}"] is None else form.format(row[f"{name}_{end}"])
+        for end in ("low", "high")
+    ]
+    return f"{form.format(row[name])} ({' to '.join(ends)})"
+
 
 source, filters = view()
 found = {
@@ -164,11 +189,72 @@ with card("Alerts in the period", f"{incidents.height} incidents, {episodes.heig
             },
             hide_index=True,
             row_height=32,
-            height=min(38 + 32 * incidents.height, 330),
+            height=min(34 + 32 * incidents.height, 330),
             alt=f"Alerts of {objective.title}",
         )
 
+# --- what spent the budget --------------------------------------------------------------------------------
+
 left, right = st.columns(2)
+with left, card("Budget spent by incident", "1× is all of it"):
+    by_incident = incidents_spent(source, filters.where, evaluation)
+    told = by_incident.drop_nulls("incident_id").head(12)
+    rest = by_incident.filter(pl.col("incident_id").is_null())
+    if told.is_empty():
+        st.caption("No stretch of the period stands out as an incident.")
+    else:
+        told = told.select(
+            known="known_as",
+            began=pl.Series([instant(t) for t in told["start_ts_ms"]]),
+            lasted=pl.Series(
+                [duration(end - start) for start, end in told.select("start_ts_ms", "end_ts_ms").rows()]
+            ),
+            spent="budget_spent",
+            bad="bad",
+        )
+        if told["known"].null_count() == told.height:
+            told = told.drop("known")
+        st.dataframe(
+            told,
+            column_config={
+                "known": st.column_config.TextColumn("known as"),
+                "began": st.column_config.TextColumn("began, UTC"),
+                "spent": st.column_config.NumberColumn("budgets spent", format="%.2f×"),
+                "bad": st.column_config.NumberColumn("bad events", format="compact"),
+            },
+            hide_index=True,
+            row_height=32,
+            alt="Budget spent by incident",
+        )
+    if rest["budget_spent"][0] is not None:
+        st.caption(
+            f"Told in hindsight, by counts that chance does not explain. All other minutes: "
+            f"{rest['budget_spent'][0]:.2f}×."
+        )
+with right, card("Budget spent by slice", "1× is all of it"):
+    spent = evaluation.spent.filter(pl.col("excess_bad") > 0).sort("budget_spent", descending=True).head(10)
+    if spent.is_empty():
+        st.caption("No slice has spent more than its own allowance.")
+    else:
+        st.dataframe(
+            spent.select(
+                "dimension",
+                value=pl.Series([named(v) for v in spent["value"]]),
+                spent="budget_spent",
+                bad=1 - pl.col("attained"),
+            ),
+            column_config={
+                "spent": st.column_config.NumberColumn("budgets spent", format="%.2f×"),
+                "bad": st.column_config.NumberColumn("bad", format="percent"),
+            },
+            hide_index=True,
+            row_height=32,
+            alt="Budget spent by region, device and CDN",
+        )
+
+# --- when it alerts, and how good that was ----------------------------------------------------------------
+
+left, right = st.columns([2, 3])
 with left, card("When it alerts", objective.policy):
     policy = load_policies()[objective.policy]
     if isinstance(policy, BurnPolicy):
@@ -190,25 +276,30 @@ with left, card("When it alerts", objective.policy):
         st.caption(
             f"{policy.about} No alert on fewer than {policy.bad_events_minimum} effective bad events. {policy.source}"
         )
-with right, card("Budget spent by", "1× is all of it"):
-    spent = evaluation.spent.filter(pl.col("excess_bad") > 0).head(12)
-    if spent.is_empty():
-        st.caption("No slice has spent more than its own allowance.")
+with right, card("Backtest", "these alerts, and others, on all minutes up to here"):
+    tried = backtested(source, filters.where, evaluation)
+    if tried.is_empty():
+        st.caption("No policy of windows can watch this objective.")
     else:
-        st.dataframe(
-            spent.select(
-                "dimension",
-                value=pl.Series([named(v) for v in spent["value"]]),
-                spent="budget_spent",
-                bad=1 - pl.col("attained"),
-            ),
-            column_config={
-                "spent": st.column_config.NumberColumn("budgets spent", format="%.2f×"),
-                "bad": st.column_config.NumberColumn("bad", format="percent"),
-            },
+        st.table(
+            [
+                {
+                    "policy": f"**{row['policy']}**" if row["policy"] == objective.policy else row["policy"],
+                    "against": AGAINST[row["against"]],
+                    "caught": f"{caught(row)} of {row['incidents']}",
+                    "minutes to page": minutes_of(row, "detect_minutes"),
+                    "to let go": minutes_of(row, "reset_minutes"),
+                    "false in 30 days": spanned(row, "false_pages_per_30d", "{:.1f}"),
+                }
+                for row in tried.iter_rows(named=True)
+            ],
+            border="horizontal",
             hide_index=True,
-            row_height=32,
-            alt="Budget spent by region, device and CDN",
+            alt="Backtest of the objective's alerts",
+        )
+        st.caption(
+            "Medians; in brackets 90 % intervals. An incident counts from 1 % of the period's budget on. "
+            "`playhead slo backtest` tries other policies and volumes."
         )
 
 with st.expander("Definition", icon=":material/code:"):

@@ -13,7 +13,7 @@ from cost_model.report.numbers import count, unit_usd
 from dashboards.charts import Ranked, ranking
 from dashboards.components import card, colours, drawn, footer, live, missing, part, tile, view
 from dashboards.context import Period
-from dashboards.decisions import decision_rows
+from dashboards.decision_card import decision_card
 from dashboards.formats import change, duration, escaped, moment, named, share, written
 from dashboards.queries import MINUTE_DIMENSIONS, ratios_attained
 from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
@@ -229,29 +229,16 @@ def _fired(row: dict[str, Any]) -> str:
 @part
 def decisions() -> None:
     """What each switch of the system does."""
-    source, _ = view()
-    with card(
-        "Decision table", "true effect of each switch: both worlds on one seed, with 90 % jackknife intervals"
-    ):
-        if decided := decision_rows(source.artefact("decision.json"), source.artefact("economics.json")):
-            st.table(decided, border="horizontal", hide_index=True, alt="Effect of each system decision")
-            st.caption(
-                "Change from the alternative to what runs today, over the whole lake; :green[better] and :red[worse] "
-                "only where the interval excludes no effect. Cost: with the fleet as it stands, at the rates' medians, "
-                "so its interval is the panel's alone. Margin: bytes priced at the margin, over the rates' ranges. "
-                "A dash: what the alternative would cost is not known."
-            )
-        else:
-            missing("Nobody ran both worlds on this lake.", "`playhead demo` and `playhead synthesize` do.")
+    decision_card(view()[0])
 
 
 head()
 source, filters = view()
+decisions()
 tour(sees_finance=source.sees_finance)
 with st.grid(2, min_column_width=430) as halves:
     north_star()
     with halves.cell():
         worst_places()
         incidents_in_view()
-decisions()
 footer(source, filters, st.session_state["_span"], (*TILES, "time_to_play_bad_ratio"))

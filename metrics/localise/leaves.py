@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 _RAKING_PASSES = 6
 _SHAPES = (0.5, 50.0)
 _BEGAN = 3.5
+_USUAL_MINUTES = 2  # what the usual noise counts for beside that of the history
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Noise:
     """
 
     dispersion: float = 1.0
-    leaf: float = 0.01
-    slice: float = 0.0004
-    whole: float = 0.0025
+    leaf: float = 0.05
+    slice: float = 0.005
+    whole: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,32 @@ def leaves_at(frame: pl.DataFrame, *, value: str, count: str | None, time: str, 
         trials = _sums(minute * n + leaf, rows["_count"].to_numpy(), n * minutes).reshape(minutes, n)
     else:
         trials = np.ones_like(cells)
-    before, before_trials = cells[:-1], trials[:-1]
-    if count and before_trials.sum() <= 0:
+    if count and trials[:-1].sum() <= 0:
         raise InputError(
             "counts before the incident are all 0", where=f"--count {count}", mend="give history"
         )
+    return _expected(tuple(dimensions), values, codes, cells, trials if count else None)
+
+
+def _expected(
+    dimensions: tuple[str, ...],
+    values: tuple[tuple[str | None, ...], ...],
+    codes: Ints,
+    cells: Floats,
+    counts: Floats | None,
+) -> Leaves:
+    """The leaves of the last minute of ``cells`` and ``counts`` (minutes × n), from the minutes before."""
+    trials = np.ones_like(cells) if counts is None else counts
+    before, before_trials = cells[:-1], trials[:-1]
     calm = _until_it_began(before.sum(1), before_trials.sum(1))
     before, before_trials = before[:calm], before_trials[:calm]
     rate, doubt = _rates(codes, before.sum(0), before_trials.sum(0))
     noise = _noise(codes, before, before_trials * rate)
     expected = trials[-1] * rate
-    if not count:
+    if counts is None:
         # Without trials nobody can say how much of a leaf that is new was due: it is no evidence either way.
         expected = np.where(before.sum(0) > 0, expected, cells[-1])
-    return Leaves(tuple(dimensions), values, codes, cells[-1], expected, noise, doubt)
+    return Leaves(dimensions, values, codes, cells[-1], expected, noise, doubt)
 
 
 def leaves_of_forecast(
@@ -247,12 +260,14 @@ def _rates(codes: Ints, events: Floats, trials: Floats) -> tuple[Floats, Floats]
 def _noise(codes: Ints, observed: Floats, expected: Floats) -> Noise:
     """How minutes of the history (minutes × n) leave their expectation, once the whole's movement is taken out."""
     minutes = len(observed)
+    usual = Noise()
+    if minutes < 2:
+        return usual
     due = expected.sum(1)
     factor = np.where(due > 0, observed.sum(1) / np.maximum(due, 1e-300), 1.0)
-    if minutes < 3:
-        return Noise()
     expected = expected * factor[:, None]
-    off = (observed - expected) ** 2
+    # The rates were learnt from these very minutes, which hides a part of how they wander.
+    off = (observed - expected) ** 2 * minutes / (minutes - 1)
     small = expected <= np.quantile(expected[expected > 0], 0.75) if (expected > 0).any() else expected > 0
     dispersion = max(1.0, off[small].sum() / max(expected[small].sum(), 1e-300))
     leaf = _beyond(off, expected, dispersion)
@@ -262,12 +277,17 @@ def _noise(codes: Ints, observed: Floats, expected: Floats) -> Noise:
         cell = (np.arange(minutes)[:, None] * values + column).ravel()
         seen, waited = (_sums(cell, side.ravel(), minutes * values) for side in (observed, expected))
         if values > 1:
-            parts.append(_beyond((seen - waited) ** 2, waited, dispersion))
+            parts.append(_beyond((seen - waited) ** 2 * minutes / (minutes - 1), waited, dispersion))
+    whole = float(np.var(np.log(np.maximum(factor, 1e-3)), ddof=1))
+
+    def drawn(found: float, to: float) -> float:
+        return (found * (minutes - 1) + to * _USUAL_MINUTES) / (minutes - 1 + _USUAL_MINUTES)
+
     return Noise(
         float(min(dispersion, 20.0)),
-        float(np.clip(leaf, 0.005, 1.0)),
-        float(np.clip(np.median(parts) if parts else 0.0, 4e-4, 0.25)),
-        float(np.clip(np.var(np.log(np.maximum(factor, 1e-3))), 1e-4, 0.25)),
+        float(np.clip(drawn(leaf, usual.leaf), 0.005, 1.0)),
+        float(np.clip(drawn(float(np.median(parts)) if parts else 0.0, usual.slice), 4e-4, 0.25)),
+        float(np.clip(drawn(whole, usual.whole), 1e-4, 0.25)),
     )
 
 

@@ -28,11 +28,15 @@ _ELEMENTS = 4
 _BEAM = 8
 # What a further dimension, and a further element, must add: shares of the log-likelihood ratio.
 _DIMENSION, _ELEMENT = 0.1, 0.13
-# Below this share of the change a set explains nothing worth naming; and standard deviations of its noise.
-_EXPLAINED, _DEVIATIONS = 0.1, 3.0
+# Below this share of the change a set explains nothing worth naming; standard deviations of its noise; and below this
+# share of the whole nobody would have noticed what it moved.
+_EXPLAINED, _DEVIATIONS, _NOTICED = 0.25, 4.5, 0.03
 _CUBOIDS = 250
-# Log-likelihood ratio from which a slice is evidence at all, in units of its noise (5.7 standard deviations).
-_EVIDENCE = 16.0
+# What the log-likelihood ratio of a slice, in units of its noise, must have beyond the logarithm of how many slices
+# were looked at: a slice by chance in one table of a hundred and fifty.
+_EVIDENCE = 5.0
+# Standard deviations of the whole's wander within which a movement of all is no movement.
+_WHOLE = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,16 @@ class Explanation:
     def is_external(self) -> bool:
         """No slice explains it."""
         return not self.elements
+
+    @property
+    def text(self) -> str:
+        """The slices in words; empty where there is none."""
+        return "; ".join(
+            " and ".join(
+                f"{name}={'(missing)' if value is None else value}" for name, value in element.items()
+            )
+            for element in self.elements
+        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,9 @@ class _Scan:
         weight = 1 / (noise.dispersion + relative * expected * max(whole, 1e-9))
         self.observed, self.expected = leaves.observed * weight, expected * weight
         self.raw_observed, self.raw_expected = leaves.observed, expected
-        self.sign = 1.0 if whole >= 1 else -1.0
+        self.usual = _WHOLE * float(np.sqrt(noise.whole))
+        # Where all moved no more than it does, slices may have risen or fallen.
+        self.sign = 0.0 if abs(np.log(max(whole, 1e-9))) < self.usual else 1.0 if whole >= 1 else -1.0
         self.cuboids = list(self._cuboids())
 
     def _cuboids(self) -> Iterator[tuple[tuple[int, ...], Ints, float]]:
@@ -134,7 +150,7 @@ class _Scan:
             b: Floats = np.bincount(ids, expected).astype(np.float64, copy=False)
             gain = _log_likelihood_ratio(a, b, total_observed, total_expected, self.sign)
             worth = gain * (1 - _DIMENSION) ** (len(cuboid) - 1) - cost
-            worth[gain < _EVIDENCE * (1 + self.leaves.noise.slice * b)] = 0
+            worth[gain < (cost + _EVIDENCE) * (1 + self.leaves.noise.slice * b)] = 0
             best = np.argpartition(-worth, min(count, len(worth) - 1))[:count].tolist()
             tops += [(float(worth[at]), cuboid, ids, at, cost) for at in best]
         tops.sort(key=lambda top: -top[0])
@@ -171,20 +187,25 @@ class _Scan:
         return float(total * concise - sum(one.cost for one in chosen))
 
     def stands_out(self, chosen: tuple[_Slice, ...]) -> bool:
-        """Beyond the noise of the history, and a good part of what moved."""
+        """Beyond the noise of the history, a good part of what moved, and enough of the whole to be noticed there."""
         covered, noise = self._covered(chosen), self.leaves.noise
         a, b = self.raw_observed[covered].sum(), self.raw_expected[covered].sum()
         rest = self.raw_observed[~covered].sum() / max(self.raw_expected[~covered].sum(), 1e-300)
         due = max(b * rest, 1e-9)
-        deviation = np.sqrt(noise.dispersion * due + noise.slice * due**2)
-        return bool(abs(a - due) > _DEVIATIONS * deviation and self._explained(covered) >= _EXPLAINED)
+        uneven = float((self.raw_expected[covered] ** 2).sum()) * rest**2
+        deviation = np.sqrt(noise.dispersion * due + noise.slice * due**2 + noise.leaf * uneven)
+        whole = max(float(self.raw_observed.sum()), float(self.raw_expected.sum()))
+        return bool(
+            abs(a - due) > max(_DEVIATIONS * deviation, _NOTICED * whole)
+            and self._explained(covered) >= _EXPLAINED
+        )
 
     def _explained(self, covered: Flags) -> float:
         """The part of what moved that the slices moved beyond the rest."""
         outside, due = self.raw_observed[~covered].sum(), self.raw_expected[~covered].sum()
         rest = outside / due if due > 0 else 1.0
         own = abs(self.raw_observed[covered].sum() - self.raw_expected[covered].sum() * rest)
-        alike = abs(rest - 1) * self.raw_expected.sum()
+        alike = max(abs(rest - 1) - self.usual, 0.0) * self.raw_expected.sum()
         return float(own / (own + alike)) if own + alike > 0 else 0.0
 
     def explanation(self, chosen: tuple[_Slice, ...]) -> Explanation:
@@ -209,7 +230,7 @@ def _log_likelihood_ratio(
     gain = _terms(observed, expected) + _terms(rest_observed, rest_expected)
     gain -= _term(whole_observed, whole_expected)
     inside, outside = observed * rest_expected, rest_observed * expected
-    return np.where((expected > 0) & (sign * (inside - outside) > 0), gain, 0.0)
+    return np.where((expected > 0) & ((sign == 0) | (sign * (inside - outside) > 0)), gain, 0.0)
 
 
 def _terms(observed: Floats, expected: Floats) -> Floats:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from metrics.lake import Lake
 
 __all__ = [
-    "check_option", "checked", "engine_options", "json_option", "lake_option", "print_json", "spark_session",
-    "where_of", "world_options",
+    "check_option", "checked", "engine_options", "json_option", "lake_option", "print_json", "rates_option",
+    "spark_session", "where_of", "world_options",
 ]  # fmt: skip
 
 lake_option = click.option(
@@ -33,6 +33,14 @@ lake_option = click.option(
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Machine-readable output on standard output."
+)
+
+rates_option = click.option(
+    "--rates",
+    "rates_path",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Your own rates: entries of the same name replace the shipped ones; of several files, the last.",
 )
 
 check_option = click.option(

@@ -3,126 +3,151 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from playhead.commands._common import json_option, lake_option, print_json
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.table import Table
-
-    from playhead.decision import Decision
-    from playhead.effects import Effect
 
 __all__ = ["command"]
 
 
 @click.command("decide")
 @lake_option
-@click.option("--by", type=click.Choice(["region"]), help="Each switch in each region too, without cost.")
+@click.option("--by", type=click.Choice(["region"]), help="Each switch in each region too, without margin.")
+@click.option(
+    "--experiment",
+    "named",
+    multiple=True,
+    metavar="SWITCH=NAME",
+    help="The experiment that turns a switch, where its name does not hold the switch's (siloed, keyword_search, …).",
+)
 @json_option
-def command(lake_path: Path, by: str | None, as_json: bool) -> None:
-    """The decision table: what each switch does to viewers, bytes and cost.
+def command(lake_path: Path, by: str | None, named: tuple[str, ...], as_json: bool) -> None:
+    """The decision table: what each switch does to viewers, retention and margin.
 
-    True effects: the emulator ran both worlds on one seed. On a lake of real telemetry there are none.
+    Estimated from telemetry with a 90 % interval, by an experiment in the lake, a comparison of like sessions or the
+    rates; else how many members an experiment needs. Beside it the true effect, where the emulator ran both worlds on
+    one seed. Of what runs over the alternative.
     """
     from metrics.errors import InputError
     from metrics.intervals import CONFIDENCE
     from metrics.lake import Lake
-    from playhead.decision import LABEL, as_rows, decide
+    from playhead.decision import LABEL, as_rows, table
 
-    lake = Lake.open(lake_path)
-    found = decide(lake, by_region=by == "region")
-    if not found:
-        raise InputError(
-            "nobody ran two worlds on this lake", where=str(lake_path), mend="run `playhead synthesize` first"
-        )
+    experiments = {}
+    for pair in named:
+        world, _, name = pair.partition("=")
+        if not (world and name):
+            raise InputError(
+                f"--experiment {pair!r} names no switch", mend="--experiment keyword_search=my-experiment"
+            )
+        experiments[world] = name
+    cells = table(Lake.open(lake_path), experiments=experiments, by_region=by == "region")
     if as_json:
-        print_json({"label": LABEL, "confidence": CONFIDENCE, "by": by, "decisions": as_rows(found)})
+        print_json({"label": LABEL, "confidence": CONFIDENCE, "by": by, "decisions": as_rows(cells)})
         return
-    _show(found, LABEL, by)
+    _show(cells)
 
 
-def _show(found: list[Decision], label: str, by: str | None) -> None:
-    from itertools import groupby
-
+def _show(cells: pl.DataFrame) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
     console.print(
-        f"{label}; 90 % intervals from a paired jackknife; change from the alternative to what runs. "
-        + (
-            "A star where it leaves out no effect."
-            if by
-            else "Cost is at the rates' middle values: what prices may be is not in its interval (`playhead cost "
-            "report` draws them)."
-        )
+        "Effect of what runs over the alternative, with 90 % intervals. Estimates are from telemetry alone; true "
+        "effects are from both worlds run on one seed. Margin moves with cost: what members pay for an hour is held."
     )
-    for _, rows in groupby(found, key=lambda decision: decision.world):
-        whole, *regions = rows
-        console.print(f"\n{whole.switch}, was {whole.was}")
-        console.print(_by_region([whole, *regions]) if by else _one(whole))
+    for (switch, was), rows in cells.group_by("switch", "was", maintain_order=True):
+        console.print(f"\n{switch}, not {was}")
+        regions = rows["region"].unique(maintain_order=True).to_list()
+        console.print(_one(rows) if regions == [None] else _by_region(rows, regions))
+        for ground, leaves in _grounds(rows):
+            console.print(f"  {leaves}: {ground}", style="dim", soft_wrap=False)
 
 
-def _one(decision: Decision) -> Table:
+def _one(rows: pl.DataFrame) -> Table:
     from rich.table import Table
 
-    table = Table("", "with it", f"with {decision.was}", "effect", "90 % interval", "", box=None)
-    for effect in decision.effects:
-        mark = {True: "better", False: "worse", None: "–"}[effect.is_better]
-        ends = (effect.low, effect.high)
-        between = " to ".join("–" if v is None else _figure(v, effect.unit, signed=True) for v in ends)
+    table = Table("", "estimate", "90 % interval", "by", "true effect", "90 % interval", "", box=None)
+    for cell in rows.iter_rows(named=True):
+        if cell["estimate"] is None and cell["true_effect"] is None:
+            continue
+        unit = cell["unit"]
         table.add_row(
-            f"{effect.title}, {_UNITS.get(effect.unit, effect.unit)}",
-            _figure(effect.now, effect.unit),
-            _figure(effect.was, effect.unit),
-            _figure(effect.effect, effect.unit, signed=True),
-            between,
-            mark,
+            f"{cell['title']}, {_POINTS.get(unit, unit)}",
+            _signed(cell["estimate"], unit),
+            _between(cell["low"], cell["high"], unit),
+            cell["method"] if cell["estimate"] is not None else "–",
+            _signed(cell["true_effect"], unit),
+            _between(cell["true_low"], cell["true_high"], unit),
+            {True: "held", False: "missed", None: ""}[cell["holds"]],
         )
     return table
 
 
-def _by_region(decisions: list[Decision]) -> Table:
-    """A row a region, the whole first; a column a figure that both have, and the change of bytes an hour in %."""
+def _by_region(rows: pl.DataFrame, regions: list[str | None]) -> Table:
+    """A row a region, the whole first; a column a leaf: estimate ± half its interval, and (true)."""
     from rich.table import Table
 
-    shown = [e.metric for e in decisions[-1].effects]
+    leaves = rows.filter(rows["region"].is_not_null()).unique("metric", maintain_order=True)
     table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
-    for effect in decisions[-1].effects:
-        table.add_column(f"{effect.title}, {_POINTS.get(effect.unit, effect.unit)}")
-    table.add_column("data, %")
-    for decision in decisions:
-        effects = {effect.metric: effect for effect in decision.effects}
-        relative = effects["gigabytes_per_hour"].relative
-        table.add_row(
-            decision.region or "all",
-            *(_change(effects[name]) for name in shown),
-            "–" if relative is None else f"{100 * relative:+.1f}",
-        )
+    table.add_column("estimate (true)", no_wrap=True)
+    for leaf in leaves.iter_rows(named=True):
+        table.add_column(f"{leaf['title']}, {_POINTS.get(leaf['unit'], leaf['unit'])}")
+    cells: dict[tuple[Any, ...], dict[str, Any]] = {
+        (cell["region"], cell["metric"]): cell for cell in rows.iter_rows(named=True)
+    }
+    for region in regions:
+        table.add_row(region or "all", *(_both(cells[region, metric]) for metric in leaves["metric"]))
     return table
 
 
-def _change(effect: Effect) -> str:
-    if effect.low is None or effect.high is None:
-        return _figure(effect.effect, effect.unit, signed=True)
-    half = _figure((effect.high - effect.low) / 2, effect.unit)
-    mark = "" if effect.is_better is None else "*"
-    return f"{_figure(effect.effect, effect.unit, signed=True)} ±{half}{mark}"
+def _both(cell: dict[str, Any]) -> str:
+    unit = cell["unit"]
+    said = "–"
+    if cell["estimate"] is not None:
+        half = _figure((cell["high"] - cell["low"]) / 2, unit)
+        said = f"{_signed(cell['estimate'], unit)} ±{half}"
+    return said if cell["true_effect"] is None else f"{said} ({_signed(cell['true_effect'], unit)})"
 
 
-_UNITS = {"ratio": "%"}
-_POINTS = {"ratio": "pt", "h/subscriber-month": "h / subscriber-month"}
-_WIDTH = 110
+def _grounds(rows: pl.DataFrame) -> list[tuple[str, str]]:
+    """Of the whole: each ground once, with the leaves that stand on it; those that need the fewest members first."""
+    whole = rows.filter(rows["region"].is_null())
+    known = whole.filter(whole["estimate"].is_not_null())
+    found = [
+        (str(ground), ", ".join(part["title"]))
+        for (ground,), part in known.group_by("ground", maintain_order=True)
+    ]
+    needed = whole.filter(whole["estimate"].is_null() & whole["members_needed"].is_not_null())
+    if needed.height:
+        takes = ", ".join(f"{t} {n:,}" for t, n in needed.select("title", "members_needed").iter_rows())
+        found.append((takes, "not estimable from this lake; members an arm for an experiment to tell 5 %"))
+    return found
+
+
+_POINTS = {"ratio": "pt", "ratio/month": "pt a month", "h/subscriber-month": "h / subscriber-month"}
+_WIDTH = 120
+
+
+def _between(low: float | None, high: float | None, unit: str) -> str:
+    return "–" if low is None or high is None else f"{_signed(low, unit)} to {_signed(high, unit)}"
+
+
+def _signed(value: float | None, unit: str) -> str:
+    return "–" if value is None else _figure(value, unit, signed=True)
 
 
 def _figure(value: float, unit: str, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
-    if unit == "ratio":
+    if unit.startswith("ratio"):
         return f"{100 * value:{sign}.3f}"
     if unit.startswith("USD"):
         return f"{value:{sign}.6f}"

@@ -118,12 +118,7 @@ def _plain(answer: Explanation) -> dict[str, Any]:
 def _print(path: Path, answers: list[Explanation]) -> None:
     click.echo(f"{path}:")
     for rank, answer in enumerate(answers, 1):
-        said = "; ".join(
-            " and ".join(
-                f"{name}={'(missing)' if value is None else value}" for name, value in element.items()
-            )
-            for element in answer.elements
-        )
+        said = answer.text
         click.echo(
             f"  {rank}. {said or 'no slice explains it: it is everywhere, or nothing moved'}"
             + (f"  (explains {answer.explained_ratio:.0%}, score {answer.score:.1f})" if said else "")

@@ -40,20 +40,28 @@ class Factors:
 
 
 def title_vectors(
-    table: sparse.csr_array, catalogue: Catalogue, *, rank: int, prior_plays: float, seed: int
+    table: sparse.csr_array,
+    catalogue: Catalogue,
+    *,
+    rank: int,
+    prior_plays: float,
+    seed: int,
+    by_genre: bool = True,
 ) -> Float32Array:
     """[count, rank]: mean coordinates of each title's viewers, half its genres' at ``prior_plays`` viewers.
 
     ``table`` is [members, count], what a member's liking of a title counts for. All zero if there is too little to
-    learn.
+    learn. Without ``by_genre`` a title is shrunk to none, as where nothing is known of titles but who played them.
     """
     count = table.shape[1]
     coordinates = _coordinates(table, rank, prior_plays, seed)
     if coordinates is None:
         return np.zeros((count, rank), np.float32)
-    genre = _genre_features(catalogue)
     viewers = np.asarray(table.sum(axis=0), np.float64)[:, None]
     total = table.T @ coordinates
+    if not by_genre:
+        return np.asarray((total / (viewers + prior_plays)).astype(np.float32))
+    genre = _genre_features(catalogue)
     gram = genre.T @ (viewers * genre) + np.eye(genre.shape[1])
     predicted = genre @ np.linalg.solve(gram, genre.T @ total)
     return np.asarray(((total + prior_plays * predicted) / (viewers + prior_plays)).astype(np.float32))

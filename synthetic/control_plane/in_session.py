@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from synthetic import random as draws
 from synthetic.jit import compiled
+from synthetic.products import product
 
 __all__ = [
     "ARTWORK_HEAD", "HOME_HEAD", "SEARCH_HEAD", "SHOWN", "Ranking", "learn_asked", "learn_look", "learn_pick",
     "like_genres",
-    "order_page", "order_results", "picture", "spread_page", "take_ratio",
+    "order_page", "order_results", "picture", "space_of", "spread_page", "take_ratio",
 ]  # fmt: skip
 
 Int8Array = npt.NDArray[np.int8]
@@ -36,6 +37,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 HOME_HEAD, SEARCH_HEAD, ARTWORK_HEAD = 0, 1, 2
 SHOWN = 40  # places of a page
+_BINS = 128
 
 
 class Ranking(NamedTuple):
@@ -75,7 +77,7 @@ class Ranking(NamedTuple):
     """[a] whether the picture is chosen for the member."""
     by_word: BoolArray
     """[a] whether search is by keyword alone."""
-    genre: IntArray
+    genre: Int8Array
     """[titles, 2] main and second genre."""
     is_out: BoolArray
     """[titles] released by today."""
@@ -83,6 +85,8 @@ class Ranking(NamedTuple):
     """[2, kinds of query, titles, r] what search finds, semantic and by keyword, best first."""
     is_name: BoolArray
     """[kinds of query, titles] whether the first found bears exactly the name asked for."""
+    logged_as: Int32Array
+    """[titles] what the search service's log calls each title: itself, unless the log is broken."""
 
 
 @compiled(counted=False)
@@ -143,57 +147,85 @@ def learn_asked(
 def order_page(
     candidate: Int32Array, score: Float32Array, trained: Float32Array, taste: Float32Array,
     title: Float32Array, low: int, high: int, is_out: BoolArray, page: Int32Array, page_score: Float32Array,
-    delta: Float32Array,
+    space: Float32Array,
 ) -> None:  # fmt: skip
     """The best candidates as taste is now, into ``page`` and ``page_score`` [SHOWN]; of equals the earlier.
 
-    ``delta`` [d] is working space.
+    ``space`` is working space, as long as :func:`space_of` says.
     """
+    size, count, rank = page.size, candidate.size, taste.size
     page[:] = -1
     page_score[:] = -np.inf
+    delta = space[:rank]
     moved = False
     for d in range(low, high):
         delta[d] = taste[d] - trained[d]
         moved = moved or delta[d] != 0.0
-    last = page.size - 1
-    for k in range(candidate.size):
+    if not moved:  # in order already
+        place = 0
+        for k in range(count):
+            j = candidate[k]
+            if place < size and j >= 0 and is_out[j]:
+                page[place], page_score[place] = j, score[k]
+                place += 1
+        return
+    now, sorted_score = space[rank : rank + count], space[rank + count : rank + 2 * count]
+    which = space[rank + 2 * count : rank + 3 * count].view(np.int32)
+    end = space[rank + 3 * count :].view(np.int32)
+    best, least = np.float32(-np.inf), np.float32(np.inf)
+    along = delta[low:high]
+    for k in range(count):
         j = candidate[k]
-        if j < 0 or not is_out[j]:
-            continue
-        s = score[k]
-        if moved:
-            s += _along(delta, title[j], low, high)
-        if s <= page_score[last]:
-            if not moved:
-                break  # in order already
-            continue
-        at = last
-        while at > 0 and s > page_score[at - 1]:
-            page[at], page_score[at] = page[at - 1], page_score[at - 1]
+        now[k] = -np.inf
+        if j >= 0 and is_out[j] and score[k] > -np.inf:
+            s = score[k] + product(along, title[j][low:high])
+            now[k] = s
+            best, least = max(best, s), min(least, s)
+    # By score into bins, which stand in order; what is left to order is within bins, a step or two apart.
+    end[:] = 0
+    bins = np.float32(_BINS - 1) / max(best - least, np.float32(1e-30))
+    for k in range(count):
+        if now[k] > -np.inf:
+            end[int((best - now[k]) * bins)] += 1
+    kept = enough = 0
+    for b in range(_BINS):
+        end[b], kept = kept, kept + end[b]
+        enough = kept if enough < size else enough
+    for k in range(count):
+        s = now[k]
+        if s > -np.inf:
+            b = int((best - s) * bins)
+            at = end[b]
+            end[b] = at + 1
+            sorted_score[at], which[at] = s, candidate[k]
+    for k in range(1, enough):
+        s, j = sorted_score[k], which[k]
+        at = k
+        while at > 0 and s > sorted_score[at - 1]:
+            sorted_score[at], which[at] = sorted_score[at - 1], which[at - 1]
             at -= 1
-        page[at], page_score[at] = j, s
+        sorted_score[at], which[at] = s, j
+    for place in range(min(enough, size)):
+        page[place], page_score[place] = which[place], sorted_score[place]
+
+
+@compiled(counted=False)
+def space_of(candidates: int, rank: int) -> int:
+    """How many single-precision numbers :func:`order_page` works in."""
+    return rank + 3 * candidates + _BINS
 
 
 @compiled(counted=False)
 def _along(left: Float32Array, right: Float32Array, low: int, high: int) -> np.float32:
-    """Scalar product from ``low`` to ``high``, in four sums side by side: a chain of additions waits for each."""
-    a, b = left[low:high], right[low:high]
-    s0 = s1 = s2 = s3 = np.float32(0.0)
-    for d in range(0, a.size - 3, 4):
-        s0 += a[d] * b[d]
-        s1 += a[d + 1] * b[d + 1]
-        s2 += a[d + 2] * b[d + 2]
-        s3 += a[d + 3] * b[d + 3]
-    for d in range(a.size - a.size % 4, a.size):
-        s0 += a[d] * b[d]
-    return (s0 + s1) + (s2 + s3)
+    """Scalar product from ``low`` to ``high``."""
+    return product(left[low:high], right[low:high])
 
 
-@compiled()
+@compiled(counted=False)
 def spread_page(
     candidate: Int32Array, score: Float32Array, trained: Float32Array, taste: Float32Array,
-    title: Float32Array, low: int, high: int, is_out: BoolArray, genre: IntArray, genre_share: Float32Array,
-    weight: float, page: Int32Array, page_score: Float32Array,
+    title: Float32Array, low: int, high: int, is_out: BoolArray, genre: Int8Array, genre_share: Float32Array,
+    weight: float, page: Int32Array, page_score: Float32Array, space: Float32Array,
 ) -> None:  # fmt: skip
     """As :func:`order_page`, with genres in proportion to ``genre_share``: calibrated re-ranking (Steck 2018).
 
@@ -202,8 +234,10 @@ def spread_page(
     """
     page[:] = -1
     page_score[:] = -np.inf
-    count = candidate.size
-    now = np.full(count, -np.inf)
+    count, genres = candidate.size, genre_share.size
+    now, shown = space[:count], space[count : count + genres]
+    penalty = space[count + genres : count + 2 * genres]
+    now[:] = -np.inf
     for k in range(count):
         j = candidate[k]
         if j >= 0 and is_out[j]:
@@ -211,20 +245,21 @@ def spread_page(
             for d in range(low, high):
                 s += (float(taste[d]) - float(trained[d])) * float(title[j, d])
             now[k] = s
-    shown = np.zeros(genre_share.size)
+    shown[:] = 0.0
     for place in range(page.size):
-        best, best_value = -1, -np.inf
+        for g in range(genres):
+            over = (shown[g] + 1.0) / ((place + 1.0) * genre_share[g] + 1.0)
+            penalty[g] = weight * draws.log(over)
+        best, best_value = -1, np.float32(-np.inf)
         for k in range(count):
             if now[k] > -np.inf:
-                g = genre[candidate[k], 0]
-                over = (shown[g] + 1.0) / ((place + 1.0) * float(genre_share[g]) + 1.0)
-                value = now[k] - weight * draws.log(over)
+                value = now[k] - penalty[genre[candidate[k], 0]]
                 if value > best_value:
                     best, best_value = k, value
         if best < 0:
             break
-        page[place], page_score[place] = candidate[best], np.float32(now[best])
-        shown[genre[candidate[best], 0]] += 1.0
+        page[place], page_score[place] = candidate[best], now[best]
+        shown[genre[candidate[best], 0]] += np.float32(1.0)
         now[best] = -np.inf
 
 

@@ -12,7 +12,7 @@ __all__ = ["RECOMMENDERS", "Model", "RecommendParameters"]
 Float32Array = npt.NDArray[np.float32]
 
 RECOMMENDERS = ("unified", "siloed", "factors", "popularity")
-"""One taste for all surfaces; one for each; one from plays alone, learned weekly; none."""
+"""One taste for all surfaces; one for each; one by plain matrix factorisation of the plays, weekly; none."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class RecommendParameters:
     """Titles among which a page is ranked again within the week."""
     session_plays: float = 20.0
     """Within a day, what is known of a member weighs no more than this many plays: moods are followed."""
+    retrain_days: int = 7
+    """Days from one training to the next."""
+    signal_lag_days: int = 0
+    """When a signal reaches the pages: 0 at once; 1 the next morning; 2 the morning after; at the latest it does with
+    the next training."""
     overnight_ratio: float = 0.5
     """How much of what a day's signals moved is left the next morning; the next training counts them all."""
     search_taste: float = 0.3

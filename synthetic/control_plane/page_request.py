@@ -17,6 +17,7 @@ from synthetic.control_plane.in_session import (
     like_genres,
     order_page,
     picture,
+    space_of,
     spread_page,
 )
 from synthetic.control_plane.model import Model
@@ -81,11 +82,12 @@ def serve_home(
     page, score = np.empty(SHOWN, np.int32), np.empty(SHOWN, np.float32)
     low, high = ready.block[arm, HOME_HEAD]
     held = (candidates[0], scores[0], ready.trained[member], taste, ready.title[arm], low, high, ready.is_out)
+    space = np.empty(space_of(candidates.shape[1], taste.size), np.float32)
     if service.first_week[member] and ready.spreads[arm]:
         weight = model.parameters.first_week_spread
-        spread_page(*held, ready.genre, ready.genre_share[arm], weight, page, score)
+        spread_page(*held, ready.genre, ready.genre_share[arm], weight, page, score, space)
     else:
-        order_page(*held, page, score, np.empty_like(taste))
+        order_page(*held, page, score, space)
     tell("diversify")
     artwork = np.zeros(SHOWN, np.int8)
     if ready.draws_pictures[arm]:
@@ -104,7 +106,7 @@ def serve_home(
 
 
 @compiled()
-def _draw_pictures(page: Int32Array, likes: Float32Array, genre: IntArray, artwork: Int8Array) -> None:
+def _draw_pictures(page: Int32Array, likes: Float32Array, genre: Int8Array, artwork: Int8Array) -> None:
     for place in range(page.size):
         title = page[place]
         if title >= 0:

@@ -6,6 +6,9 @@ little more each week, and knows less. So popularity and the titles' vectors are
 are any, and from a page's plays discounted by the lift the model itself gave them (inverse propensity). What a page
 teaches about a member is told against what they looked at and did not play (:func:`.in_session.learn_look`).
 
+*Factors* and *popularity* are what production is compared with in the literature: matrix factorisation, and counts, of
+plays as they are logged, with nothing known of titles but who played them.
+
 *Unified*: all surfaces teach one taste a member, and all read it. *Siloed*: home, search and artwork each have a model
 of their own events, with as many factors together.
 """
@@ -54,16 +57,23 @@ def train(
     today: int,
     seed: int,
     looks: Sequence[LookLog] = (),
+    started: PlayLog | None = None,
     cohort: IntArray | None = None,
     cohorts: int = 1,
     recommender: str = "unified",
     parameters: RecommendParameters | None = None,
 ) -> Model:
-    """Learn from the plays and looks before ``today``; ``region`` and ``cohort`` [members]: where, and what kind."""
+    """Learn from the plays and looks before ``today``; ``region`` and ``cohort`` [members]: where, and what kind.
+
+    ``started``: what members were seen to start, which is not shown to them again; None: as ``plays``. It tells another
+    story where the log of a surface that teaches is broken.
+    """
     p = parameters or RecommendParameters()
     members = region.size
     kinds = np.zeros(members, np.int64) if cohort is None else np.asarray(cohort, np.int64)
     log = plays.where(plays.day < today)
+    if recommender in ("factors", "popularity"):  # plays as logged, whoever brought them about
+        log = replace(log, is_unaided=np.ones(log.count, np.bool_), inclusion=np.ones(log.count, np.float32))
     lately = (
         [look for look in looks if today - p.look_days <= look.day < today]
         if recommender in ("unified", "siloed")
@@ -91,9 +101,9 @@ def train(
             taught = (
                 of_home if recommender != "popularity" else of_home.where(np.zeros(of_home.count, np.bool_))
             )
-            factors, member, evidence = _learn_plays(taught, catalogue, members, p.rank, p, seed)
-            if recommender == "factors":
-                member, evidence = _with_aided(liked, factors, members)
+            factors, member, evidence = _learn_plays(
+                taught, catalogue, members, p.rank, p, seed, by_genre=recommender != "factors"
+            )
             title, curvature, norms = factors.title, factors.curvature, (factors.norm, factors.norm)
             centre = genre_means(factors.title, catalogue)
         take = _take_odds(lately)
@@ -101,8 +111,10 @@ def train(
         log.where(~log.is_search if siloed else log.is_unaided), catalogue, region, regions, today,
         half_life_days=p.popularity_half_life_days, prior_plays=p.regional_prior_plays, horizon_days=p.horizon_days,
     )  # fmt: skip
-    resting = _table(log.since(today - p.rest_days), (members, catalogue.count))
-    main = np.bincount(catalogue.genre[liked.title, 0], minlength=len(catalogue.genres)) + 1.0
+    lately_started = (started or plays).where((started or plays).day < today).since(today - p.rest_days)
+    resting = _table(lately_started, (members, catalogue.count))
+    of_kinds = of_home if siloed else liked
+    main = np.bincount(catalogue.genre[of_kinds.title, 0], minlength=len(catalogue.genres)) + 1.0
     draft = Model(
         day=today,
         recommender=recommender,
@@ -119,7 +131,7 @@ def train(
         log_popularity=popular,
         prominence=(p.exposure_exponent * popular).astype(np.float32),
         cohort=kinds,
-        cohort_lift=cohort_lift(liked, catalogue, kinds, cohorts),
+        cohort_lift=cohort_lift(of_kinds, catalogue, kinds, cohorts),
         genre_share=(main / main.sum()).astype(np.float32),
         seen_start=resting.indptr.astype(np.int64),
         seen_title=resting.indices.astype(np.int32),
@@ -152,20 +164,24 @@ def _table(log: PlayLog, shape: tuple[int, int], weight: Float32Array | None = N
 
 
 def _learn_plays(
-    log: PlayLog, catalogue: Catalogue, members: int, rank: int, p: RecommendParameters, seed: int
+    log: PlayLog,
+    catalogue: Catalogue,
+    members: int,
+    rank: int,
+    p: RecommendParameters,
+    seed: int,
+    *,
+    by_genre: bool = True,
 ) -> tuple[Factors, Float32Array, Float32Array]:
     """Vectors of titles, and taste of members with the plays it hangs on, from these plays alone."""
     table = _table(log, (members, catalogue.count), log.inclusion)
-    vectors = title_vectors(table, catalogue, rank=rank, prior_plays=p.title_prior_plays, seed=seed)
+    vectors = title_vectors(
+        table, catalogue, rank=rank, prior_plays=p.title_prior_plays, seed=seed, by_genre=by_genre
+    )
     factors = turned(vectors, np.asarray(table.sum(axis=0), np.float64))
     # What a page brought about is told by looks, where they are still remembered.
     unaided = _table(log.where(log.is_unaided), (members, catalogue.count))
     return factors, *member_vectors(unaided, factors)
-
-
-def _with_aided(liked: PlayLog, factors: Factors, members: int) -> tuple[Float32Array, Float32Array]:
-    """Taste from all plays, those of a page for what their inclusion says."""
-    return member_vectors(_table(liked, (members, factors.norm.size), liked.inclusion), factors)
 
 
 def _take_odds(looks: Sequence[LookLog]) -> npt.NDArray[np.float64]:

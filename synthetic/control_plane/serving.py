@@ -69,7 +69,12 @@ def prepare_week(arms: Sequence[Arm], arm: npt.NDArray[np.int8], region: IntArra
 
 
 def ranking_of_day(
-    week: Week, catalogue: Catalogue, found: Int32Array, is_name: npt.NDArray[np.bool_], day: int
+    week: Week,
+    catalogue: Catalogue,
+    found: Int32Array,
+    is_name: npt.NDArray[np.bool_],
+    day: int,
+    logged_as: Int32Array | None = None,
 ) -> Ranking:
     """The day's :class:`~.in_session.Ranking`; ``found`` [1 or 2, kinds, titles, r]: semantic, and by keyword."""
     models = [arm.model for arm in week.arms]
@@ -93,10 +98,11 @@ def ranking_of_day(
             [arm.personal_artwork and arm.model.recommender != "popularity" for arm in week.arms]
         ),
         by_word=np.array([not arm.semantic_search for arm in week.arms]),
-        genre=catalogue.genre,
+        genre=catalogue.genre.astype(np.int8),
         is_out=catalogue.is_released(day),
         found=found,
         is_name=is_name,
+        logged_as=np.arange(catalogue.count, dtype=np.int32) if logged_as is None else logged_as,
     )
 
 

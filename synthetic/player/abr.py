@@ -12,17 +12,20 @@ Practice* (2018) for DYNAMIC and its 10 s switch; constants as in the authors' s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from metrics.errors import InputError
 from synthetic.arrays import Singles
 
-__all__ = ["GAMMA_P", "LOW_BUFFER_MS", "RUNGS", "SAFETY", "Ladder", "bola_thresholds"]
+__all__ = ["BOLA_FROM_MS", "GAMMA_P", "RUNGS", "SAFETY", "Ladder", "bola_thresholds"]
 
-LOW_BUFFER_MS = 10_000.0  # below it the throughput rule decides
+BOLA_FROM_MS: Mapping[str, float] = MappingProxyType({"dynamic": 10_000.0, "throughput": math.inf})
+"""The player's rules, each by the buffer below which throughput decides; above it BOLA may."""
 SAFETY = 0.9  # share of the estimate the throughput rule dares to spend
 GAMMA_P = 5.0  # BOLA's weight of avoiding stalls, in the unit of its utility
 RUNGS = 10

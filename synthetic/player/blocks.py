@@ -20,8 +20,8 @@ INPUTS = ("base_kbps", "rtt_ms", "scale", "before_ms", "patience_ms", "intended_
 _BASE, _RTT, _SCALE, _BEFORE, _PATIENCE, _INTENDED, _TITLE = range(7)
 INDICES = ("network", "route", "begins_ms", "top_rung", "prefetched")
 _NETWORK, _ROUTE, _BEGINS, _TOP, _PREFETCHED = range(5)
-OUTPUTS = 6
-_STARTUP, _PLAYING, _STALL, _FIRST, _PEAK, _STARTED = range(OUTPUTS)
+OUTPUTS = 7
+_STARTUP, _PLAYING, _STALL, _FIRST, _PEAK, _STARTED, _BY_BOLA = range(OUTPUTS)
 COUNTS = 4
 _DELIVERED, _STALLS, _SWITCHES, _MEDIA = range(COUNTS)
 # Of the log: the request and the stall by the clock, length of the stall, bitrate before and now.
@@ -39,8 +39,8 @@ _FAR = 3e38
 
 @compiled()
 def run_blocks(  # type: ignore[no-untyped-def]
-    begin, keys, indices, inputs, table, networks, factor, cap_kbps, chunk_ms, buffer_ms, stall_loss, out, counts,
-    lane, rows, every,
+    begin, keys, indices, inputs, table, networks, factor, cap_kbps, chunk_ms, buffer_ms, stall_loss, bola_from_ms,
+    out, counts, lane, rows, every,
 ):  # fmt: skip
     """Play sessions from ``begin``, a multiple of ``LANES``, on into ``out`` and ``counts``.
 
@@ -48,6 +48,7 @@ def run_blocks(  # type: ignore[no-untyped-def]
     Returns the session to go on with and the length of the log; ends early before a block the log cannot take.
     """
     chunk, most, loss = float32(chunk_ms), float32(buffer_ms), float32(stall_loss)
+    bola_from = float32(bola_from_ms)
     per_chunk = float32(1.0) / chunk
     k = (table[0, 0], table[0, 1], table[0, 2], table[0, 3], table[0, 4],
          table[0, 5], table[0, 6], table[0, 7], table[0, 8], table[0, 9])  # fmt: skip
@@ -62,8 +63,8 @@ def run_blocks(  # type: ignore[no-untyped-def]
     )  # fmt: skip
     stall, last, peak, was = 1536, 1600, 1664, 1728
     now, per_kbit_of, transfer_of, luck, lost_ms, lost_kbit = 1792, 1856, 1920, 1984, 2048, 2112
-    at, stall_at, stalled, before = 2176, 2240, 2304, 2368
-    f = np.zeros(2432, np.float32)
+    at, stall_at, stalled, before, by_bola = 2176, 2240, 2304, 2368, 2432
+    f = np.zeros(2496, np.float32)
     # Both counts of a lane share a cell: stalls above the lower 16 bits, switches in them.
     both, kbits, interval, todo, logs, slows_of = 0, 64, 128, 192, 256, 320
     c = np.zeros(384, np.int32)
@@ -112,7 +113,7 @@ def run_blocks(  # type: ignore[no-untyped-def]
             f[slow + i] = observed * (float32(1.0) - f[slow_unseen + i])
             f[fast + i] = observed * (float32(1.0) - f[fast_unseen + i])
             f[buffer + i], f[uses_bola + i], f[asked + i] = chunk, float32(0.0), k[0]
-            f[intended + i] = inputs[_INTENDED, j]
+            f[intended + i], f[by_bola + i] = inputs[_INTENDED, j], float32(0.0)
             f[stall + i], f[last + i], f[peak + i], f[was + i] = float32(0.0), kbps, kbps, float32(0.0)
             c[both + i], c[kbits + i] = 0, int32(kbps * f[scale + i] * chunk * float32(0.001))
             out[_STARTUP, j] = startup if started else min(startup, inputs[_PATIENCE, j])
@@ -142,6 +143,7 @@ def run_blocks(  # type: ignore[no-untyped-def]
                         playing = min(max(limit, f[was + i]), min(fetched, f[title + i]))
                         out[_PLAYING, j] = playing if ran else float32(0.0)
                         out[_STALL, j] = f[stall + i] if ran else float32(0.0)
+                        out[_BY_BOLA, j] = f[by_bola + i] if ran else float32(0.0)
                         out[_PEAK, j] = f[peak + i] * f[scale + i] if ran else float32(0.0)
                         unplayed = max(fetched - playing, float32(0.0)) * f[last + i] * f[scale + i]
                         counts[_DELIVERED, j] = c[kbits + i]
@@ -171,17 +173,18 @@ def run_blocks(  # type: ignore[no-untyped-def]
             step = uint32(step + uint32(1))
             for i in range(LANES):
                 h = bits(lane_key[i], step)
-                x1, uses_bola1, asked1, asked_kbps, per_kbit, transfer, too_slow = request(
+                x1, uses_bola1, asked1, asked_kbps, per_kbit, transfer, too_slow, apart = request(
                     h, safety, f[base + i], f[sd + i], f[rho + i], f[cap + i], f[rtt + i], f[share + i],
                     f[scale + i], f[per_scale + i], f[top + i], f[lost + i], f[ratio + i], f[title + i],
                     f[x + i], f[left + i], f[slow + i], f[fast + i], f[slow_unseen + i], f[fast_unseen + i],
                     f[buffer + i], f[uses_bola + i], f[asked + i], fetched,
-                    k, q, chunk, per_chunk, most,
+                    k, q, chunk, per_chunk, most, bola_from,
                 )  # fmt: skip
                 # A lane that has ended may run on: what is reported was written when it did.
                 f[x + i], f[uses_bola + i], f[asked + i] = x1, uses_bola1, asked1
                 f[now + i], f[per_kbit_of + i], f[transfer_of + i] = asked_kbps, per_kbit, transfer
                 f[luck + i] = unit(h)
+                f[by_bola + i] = float32(1.0) if apart else f[by_bola + i]
                 c[slows_of + i] = int32(1) if too_slow & (c[todo + i] > 0) else int32(0)
             slows = int32(0)
             for i in range(LANES):

@@ -7,8 +7,8 @@ passes, an impairment begins) is flagged by the step and done lane by lane after
 
 What is modelled: the first chunk by slow start or already on the device; throughput as a log-normal AR(1) a chunk,
 times impairments that come and go by the clock, times what the route gives, under its cap; DYNAMIC bitrate
-adaptation, giving up slow fetches, a bounded buffer, stalls, leaving before the start, play time lost to stalls,
-media fetched but never played. ``docs/player.md`` says what of this trace replay has too.
+adaptation, or its throughput rule alone; giving up slow fetches, a bounded buffer, stalls, leaving before the start,
+play time lost to stalls, media fetched but never played. ``docs/player.md`` says what of this trace replay has too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from metrics.errors import InputError
 from synthetic.arrays import Bools, Ints
 from synthetic.jit import compiled
-from synthetic.player.abr import Ladder
+from synthetic.player.abr import BOLA_FROM_MS, Ladder
 from synthetic.player.blocks import COUNTS, INDICES, INPUTS, LANES, LOG_ROWS, OUTPUTS, run_blocks
 from synthetic.player.conditions import Conditions
 from synthetic.player.network import Network
@@ -73,7 +73,7 @@ class Played:
 
     ``started`` false: the viewer left after ``startup_ms`` (their patience). ``first_kbps``: bitrate of the first
     chunk. ``delivered_kbit`` counts media fetched, ``media_kbit`` media played in ``playing_ms``. Bitrates and
-    switches are of the chunks fetched.
+    switches are of the chunks fetched. ``by_bola``: BOLA once asked for another chunk than throughput alone would have.
     """
 
     started: Bools
@@ -86,6 +86,7 @@ class Played:
     switch_count: I32
     first_kbps: F32
     peak_kbps: F32
+    by_bola: Bools
 
 
 @dataclass(frozen=True)
@@ -111,24 +112,25 @@ class Events:
 
 def play(
     plays: Plays, ladder: Ladder, *, networks: Sequence[Network], conditions: Conditions, chunk_ms: int,
-    buffer_ms: int, stall_loss: float,
+    buffer_ms: int, stall_loss: float, rule: str = "dynamic",
 ) -> Played:  # fmt: skip
     """Play every session to its end.
 
     ``stall_loss``: play time given up, a unit of stall (5: a stall of 1 % of duration costs 5 % of play time).
+    ``rule``: one of :data:`~synthetic.player.abr.BOLA_FROM_MS`.
     Raises :class:`InputError` for a buffer under two chunks or a ladder of too many rungs.
     """
-    run = _Run(plays, ladder, networks, conditions, chunk_ms, buffer_ms, stall_loss)
+    run = _Run(plays, ladder, networks, conditions, chunk_ms, buffer_ms, stall_loss, rule)
     run_blocks(0, *run.arguments, None, None, every=False)
     return run.played()
 
 
 def play_events(
     plays: Plays, ladder: Ladder, *, networks: Sequence[Network], conditions: Conditions, chunk_ms: int,
-    buffer_ms: int, stall_loss: float,
+    buffer_ms: int, stall_loss: float, rule: str = "dynamic",
 ) -> tuple[Played, Events]:  # fmt: skip
     """:func:`play`, and every start, stall and switch. Memory: twice the events, and 3 MB."""
-    run = _Run(plays, ladder, networks, conditions, chunk_ms, buffer_ms, stall_loss)
+    run = _Run(plays, ladder, networks, conditions, chunk_ms, buffer_ms, stall_loss, rule)
     lane, rows = _logged(run)
     played = run.played()
     session = run.order[lane].astype(np.int32)
@@ -144,7 +146,7 @@ def play_events(
 
 def stall_times(
     plays: Plays, ladder: Ladder, *, networks: Sequence[Network], conditions: Conditions, chunk_ms: int,
-    buffer_ms: int, stall_loss: float,
+    buffer_ms: int, stall_loss: float, rule: str = "dynamic",
 ) -> tuple[Ints, Ints, Ints]:  # fmt: skip
     """Every stall of the given sessions: (session, ms after the first frame on the wall clock, length in ms).
 
@@ -152,7 +154,7 @@ def stall_times(
     """
     _, events = play_events(
         plays, ladder, networks=networks, conditions=conditions, chunk_ms=chunk_ms, buffer_ms=buffer_ms,
-        stall_loss=stall_loss,
+        stall_loss=stall_loss, rule=rule,
     )  # fmt: skip
     found = (events.stall_session, events.stall_at_ms, events.stall_ms)
     return found[0].astype(np.int64), found[1].astype(np.int64), found[2].astype(np.int64)
@@ -166,7 +168,7 @@ class _Run:
 
     def __init__(
         self, plays: Plays, ladder: Ladder, networks: Sequence[Network], conditions: Conditions, chunk_ms: int,
-        buffer_ms: int, stall_loss: float,
+        buffer_ms: int, stall_loss: float, rule: str,
     ) -> None:  # fmt: skip
         if not 0 < 2 * chunk_ms <= buffer_ms:
             what = f"a buffer of {buffer_ms} ms for chunks of {chunk_ms} ms"
@@ -190,17 +192,17 @@ class _Run:
             keys, indices, inputs, ladder.table(buffer_ms - chunk_ms), _table(networks),
             np.ascontiguousarray(conditions.factor, np.float32),
             np.ascontiguousarray(conditions.cap_kbps, np.float32),
-            float(chunk_ms), float(buffer_ms), float(stall_loss), self.out, self.counts,
+            float(chunk_ms), float(buffer_ms), float(stall_loss), BOLA_FROM_MS[rule], self.out, self.counts,
         )  # fmt: skip
 
     def played(self) -> Played:
         """What came of it, in the order of the plays given."""
         back = np.empty(self.order.size, np.intp)
         back[self.order] = np.arange(self.order.size)
-        startup, playing, stall, first, peak, started = self.out[:, back]
+        startup, playing, stall, first, peak, started, by_bola = self.out[:, back]
         delivered, count, switches, media = self.counts[:, back]
         return Played(
-            started > 0.5, startup, playing, count, stall, delivered, media, switches, first, peak
+            started > 0.5, startup, playing, count, stall, delivered, media, switches, first, peak, by_bola > 0.5
         )  # fmt: skip
 
 

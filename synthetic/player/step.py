@@ -11,7 +11,7 @@ import numpy as np
 from numba import float32, int32, uint32
 
 from synthetic.jit import inlined
-from synthetic.player.abr import LOW_BUFFER_MS, SAFETY
+from synthetic.player.abr import SAFETY
 
 __all__ = ["arrive", "bits", "first_chunk", "give_up", "normal", "request", "unit"]
 
@@ -108,15 +108,16 @@ def _transfer(kbit, per_kbit, left, lost, ratio):  # type: ignore[no-untyped-def
 def request(  # type: ignore[no-untyped-def]
     h, safety, base, innovation, rho, cap, rtt, share, scale, per_scale, top, lost, ratio, title,
     x, left, slow_sum, fast_sum, slow_unseen, fast_unseen, buffer, uses_bola, asked, fetched,
-    k, q, chunk, per_chunk, most,
+    k, q, chunk, per_chunk, most, bola_from,
 ):  # fmt: skip
     """Decide on one chunk and say how long its transfer takes, to the end.
 
     Returns the new (x, uses_bola, asked), then this chunk's (bitrate, ms per kbit, ms of transfer, whether it may
-    have to be given up). The decision is that of DYNAMIC in :mod:`synthetic.player.rules`: throughput rule,
-    BOLA-FINITE, BOLA-U. ``top`` is the device's highest bitrate, ``share`` what a round trip leaves of a chunk's
-    time, ``asked`` the bitrate BOLA wanted last. An average is ``sum`` / (1 - ``unseen``): ``unseen`` is the
-    weight of the time before the first sample.
+    have to be given up, whether throughput alone would have asked for another). The decision is that of DYNAMIC in
+    :mod:`synthetic.player.rules`: throughput rule, BOLA-FINITE, BOLA-U. ``top`` is the device's highest bitrate,
+    ``bola_from`` the buffer below which throughput decides, ``share`` what a round trip leaves of a chunk's time,
+    ``asked`` the bitrate BOLA wanted last. An average is ``sum`` / (1 - ``unseen``): ``unseen`` is the weight of the
+    time before the first sample.
     """
     x = rho * x + normal(h) * innovation
     per_kbit = float32(1000.0) / min(base * _exp(x), cap)
@@ -132,8 +133,8 @@ def request(  # type: ignore[no-untyped-def]
     wanted = min(_climb(buffer * (most - chunk) / span, k, q), top)
     above = min(_climb_above(steady, k), top)
     wanted = max(asked, min(wanted, above)) if wanted > asked else wanted
-    high = buffer > float32(LOW_BUFFER_MS)
-    low = buffer < float32(LOW_BUFFER_MS)
+    high = buffer > bola_from
+    low = buffer < bola_from
     uses_bola = float32(1.0) if high & (wanted >= safe) else uses_bola
     uses_bola = float32(0.0) if low & (wanted < safe) else uses_bola
     bitrate = wanted if uses_bola > float32(0.5) else safe
@@ -141,7 +142,7 @@ def request(  # type: ignore[no-untyped-def]
     kbit = bitrate * scale * chunk * float32(0.001)
     transfer = _transfer(kbit, per_kbit, max(left - rtt, float32(0.0)), lost, ratio)
     too_slow = (rtt + transfer > chunk * float32(_TOO_LONG_CHUNKS * 0.999)) | (left > float32(0.0))
-    return x, uses_bola, wanted, bitrate, per_kbit, transfer, too_slow
+    return x, uses_bola, wanted, bitrate, per_kbit, transfer, too_slow, bitrate != safe
 
 
 @inlined

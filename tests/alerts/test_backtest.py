@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import polars as pl
 import pytest
@@ -20,6 +22,7 @@ from alerts.backtest import (
 )
 from alerts.cases import CASES, Cases, incident_cases, quiet_cases
 from alerts.evaluate import evaluate
+from alerts.indicator import Composite, CountRatio, Part, Slices, Threshold
 from alerts.kernel import held, runs
 from alerts.policy import BurnPolicy, load_policies
 from alerts.quality import compared, quality
@@ -97,6 +100,69 @@ def test_a_backtest_pages_in_the_minutes_that_the_evaluation_does(
     open_end = T0 + (len(counts) + 1) * 60_000
     ends = ((episodes["end_ts_ms"].fill_null(open_end) - T0) // 60_000 - 1).to_list()
     assert found[:, 2].tolist() == ends
+
+
+_LATE = CountRatio(bad=("starts_late", "exits_late"), total=("starts", "exits_before_start"))
+_HOME = CountRatio(good=("home_pages",), total=("home_pages", "home_pages_late"))
+_SHAPES = {
+    "threshold": Threshold(
+        numerator=("home_pages_late",), denominator=("home_pages",), operator="lte", value=Decimal("0.1")
+    ),
+    "slices": Slices(of=_LATE, slice_ms=300_000, good_ratio=Decimal("0.95")),
+    "composite": Composite(
+        parts=(
+            Part(title="late", of=_LATE, weight=Decimal("0.7")),
+            Part(title="home", of=_HOME, weight=Decimal(2)),
+        )
+    ),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    shape=st.sampled_from(sorted(_SHAPES)),
+    name=st.sampled_from(["google-30d", "evidence-30d"]),
+    severity=st.sampled_from(["page", "ticket"]),
+    weight=st.sampled_from([0, 1, 40]),
+)
+def test_slices_thresholds_and_composites_page_in_the_minutes_that_the_evaluation_does(
+    seed: int, shape: str, name: str, severity: str, weight: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    n = 400
+    wild = np.repeat(draw.choice([0.0, 0.02, 0.5], n // 40), 40)
+    counts = {
+        "starts": draw.poisson(20, n),
+        "exits_before_start": draw.poisson(2, n) * (draw.random(n) < 0.5),
+    }
+    counts |= {
+        "starts_late": draw.binomial(counts["starts"], wild),
+        "exits_late": counts["exits_before_start"] // 2,
+    }
+    counts |= {"home_pages": draw.poisson(9, n) * (draw.random(n) < 0.7)}
+    counts["home_pages_late"] = draw.binomial(counts["home_pages"], wild[::-1])
+    attempts = counts["starts"] + counts["exits_before_start"]
+    rows = {key: value * max(weight, 1) for key, value in counts.items()}
+    rows |= {"attempts": attempts * weight, "attempts_weight_squared": attempts * weight**2}
+    frame = minute_counts(np.arange(n), **rows)
+    objective = REBUFFERING.model_copy(update={"policy": name, "indicator": _SHAPES[shape]})
+    policy = _policy(name)
+    (history,) = histories([objective], frame)
+    found = pages(policy, BUDGET, history, severity=severity)
+    judged = evaluate(objective, frame, policies={name: policy})
+    episodes = judged.episodes.filter(pl.col("severity") == severity)
+    assert found[:, 1].tolist() == ((episodes["start_ts_ms"] - T0) // 60_000 - 1).to_list()
+    if judged.total:
+        assert float(history.bad.sum()) == pytest.approx(float(judged.bad))
+
+
+def test_a_slice_of_time_has_no_volume_of_its_own() -> None:
+    frame = minute_counts(np.arange(60), starts=[5] * 60, starts_late=[1] * 60)
+    objective = REBUFFERING.model_copy(update={"indicator": _SHAPES["slices"]})
+    (history,) = histories([objective], frame)
+    with pytest.raises(InputError, match="no single kind of events"):
+        history.at(100.0, 1)
 
 
 @given(active=st.lists(st.booleans(), max_size=40), pending=st.integers(0, 4), keep=st.integers(0, 4))

@@ -16,14 +16,21 @@ from tests.alerts.frames import T0
 
 HOUR = 3_600_000
 SHIPPED = {baseline.name: baseline for baseline in load_baselines()}
-PLAYS = SHIPPED["rec-driven-plays"]
+PLAYS = SHIPPED["rec-driven-plays"].model_copy(update={"persistence_hours": 3, "at_once_score": 1.0})
 
 
 def _expects(expected: float, tolerance: float) -> object:
     def detect(ts_ms: NDArray[np.int64], values: NDArray[np.float64]) -> pl.DataFrame:
         assert (np.diff(ts_ms) > 0).all()
         off = np.abs(values - expected) > tolerance
-        return pl.DataFrame({"expected": np.full(len(values), expected), "is_anomaly": off})
+        size = np.abs(values - expected) / tolerance
+        return pl.DataFrame(
+            {
+                "expected": np.full(len(values), expected),
+                "anomaly_score": size / (size + 1),
+                "is_anomaly": off,
+            }
+        )
 
     return detect
 
@@ -44,6 +51,15 @@ def test_it_fires_when_the_third_low_hour_is_over() -> None:
     assert (alert["start_ts_ms"], alert["end_ts_ms"]) == (T0 + 8 * HOUR, T0 + 10 * HOUR)
     assert (alert["value"], alert["expected"], alert["metric"]) == (0.4, 0.8, "rec_driven_play_ratio")
     assert _watch(PLAYS, _hours([0.8] * 5 + [0.5] * 2 + [0.8] + [0.5] * 2 + [1.0] * 9)) == []
+
+
+def test_an_hour_that_is_very_far_off_needs_no_second_one() -> None:
+    very = PLAYS.model_copy(update={"persistence_hours": 3, "at_once_score": 0.8})
+    (alert,) = _watch(very, _hours([0.8] * 5 + [0.6, 0.3, 0.8, 0.8]))
+    assert (alert["start_ts_ms"], alert["end_ts_ms"]) == (T0 + 7 * HOUR, T0 + 8 * HOUR)
+    # As far off the other way is no alert, and less far is none so soon.
+    assert _watch(very, _hours([0.8] * 5 + [1.4] + [0.8] * 3)) == []
+    assert _watch(very, _hours([0.8] * 5 + [0.5] * 2 + [0.8] * 3)) == []
 
 
 def test_an_alert_that_comes_back_within_an_hour_is_the_same_one() -> None:
@@ -81,7 +97,7 @@ def test_a_cost_is_worse_when_higher_and_judged_by_factors() -> None:
     (alert,) = watch_baseline(
         SHIPPED["cost-per-stream-hour"], _hours(cost.tolist()), seasonal_anomalies
     ).to_dicts()
-    assert alert["start_ts_ms"] == T0 + 606 * HOUR
+    assert alert["start_ts_ms"] == T0 + 601 * HOUR  # ten deviations off at once
     assert alert["value"] / alert["expected"] == pytest.approx(1.5, abs=0.15)
 
 

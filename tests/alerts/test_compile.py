@@ -15,9 +15,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.compile import compile_rules, literal, render, without_rules
+from alerts.alert_rules import literal
+from alerts.compile import compile_rules, without_rules
 from alerts.evaluate import Evaluation, evaluate
 from alerts.policy import load_policies
+from alerts.rule_file import render
 from alerts.slo import load
 from metrics.errors import InputError
 from tests.alerts.frames import T0, minute_counts

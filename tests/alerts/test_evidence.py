@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import binom, poisson
 
-from alerts.compile import compile_rules, render
+from alerts.compile import compile_rules
 from alerts.evaluate import evaluate
 from alerts.evidence import nats, usual_share
 from alerts.policy import BurnPolicy, Pair, load_policies
+from alerts.rule_file import render
 from alerts.slo import load
 from tests.alerts.frames import T0, minute_counts
 

@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 import synthetic
-from alerts.compile import compile_rules, render
+from alerts.compile import compile_rules
 from alerts.evaluate import evaluate
 from alerts.exporter import Minute
 from alerts.pace import at_speed
 from alerts.policy import load_policies
+from alerts.rule_file import render
 from alerts.slo import load
 from playhead.live import configuration, export
 from tests.alerts import servers

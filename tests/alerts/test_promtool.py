@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from alerts.calendar import CalendarPeriod
-from alerts.compile import compile_rules, render
+from alerts.compile import compile_rules
 from alerts.conditions import no_alerts
 from alerts.evaluate import evaluate
 from alerts.policy import load_policies
+from alerts.rule_file import render
 from alerts.rule_tests import Check, rule_test, scenario_tests, series_text
 from alerts.slo import load
 from benchmarks.promtool import cases, compare

@@ -44,6 +44,11 @@ def test_slices_of_a_metric_and_metrics_of_a_slice_belong_together() -> None:
     assert incident["end_ts_ms"] is None
 
 
+def test_the_same_metric_elsewhere_and_at_another_time_is_another_incident() -> None:
+    assert len(_group(("startup", "north", 2, 9), ("startup", "south", 4, 9))) == 1
+    assert len(_group(("startup", "north", 2, 9), ("startup", "south", 5, 9))) == 2
+
+
 def test_other_branches_and_other_times_stay_apart() -> None:
     assert len(_group(("hours", None, 2, 9), ("cost", None, 3, 8))) == 2
     assert len(_group(("hours", None, 2, 4), ("success", None, 5, 8))) == 2

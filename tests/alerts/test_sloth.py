@@ -13,8 +13,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.compile import render
-from alerts.sloth import duration_text, sloth_rules
+from alerts.rule_file import render
+from alerts.sloth import sloth_rules
+from alerts.sloth_base import prometheus_duration
 from metrics.errors import InputError
 
 FIXTURES = Path(__file__).parent / "fixtures" / "sloth"
@@ -53,11 +54,12 @@ def test_windows_of_ones_own_set_ranges_factors_and_period(windows: Path) -> Non
         return int(text[:-1]) * hours[text[-1]]
 
     period = as_hours(spec["sloPeriod"])
-    ranges = {duration_text(round(period * 3_600_000))}
+    ranges = {prometheus_duration(round(period * 3_600_000))}
     for rule, severity in zip(groups[2]["rules"], ("page", "ticket"), strict=True):
         for speed in spec[severity].values():
             ranges |= {
-                duration_text(round(as_hours(speed[f"{w}Window"]) * 3_600_000)) for w in ("short", "long")
+                prometheus_duration(round(as_hours(speed[f"{w}Window"]) * 3_600_000))
+                for w in ("short", "long")
             }
             factor = float(speed["errorBudgetPercent"]) * period / 100 / as_hours(speed["longWindow"])
             assert f"> ({repr(factor).removesuffix('.0')} * " in rule["expr"]
@@ -143,7 +145,20 @@ def test_several_specifications_in_a_file(tmp_path: Path) -> None:
         ),
         ("[{{.window}}]", "[{{.window}}] + {{.other}}", 9, r"template other than"),
         ("name: Slow", "", 11, "alerts without a name"),
-        ("    sli:\n      raw:", "    plugins: {chain: []}\n    sli:\n      raw:", 8, "Go code"),
+        ("    sli:\n      raw:", "    plugins: {chain: []}\n    sli:\n      raw:", 8, None),
+        ("    sli:\n      raw:", "    plugins: {chain: [{id: own/v1}]}\n    sli:\n      raw:", 8, "Go code"),
+        (
+            "    sli:\n      raw:",
+            "    plugins: {overridePrevious: true}\n    sli:\n      raw:",
+            8,
+            "replaces",
+        ),
+        (
+            "    sli:\n      raw:",
+            "    plugins: {chain: [{id: sloth.dev/contrib/info_labels/v1}]}\n    sli:\n      raw:",
+            8,
+            "labels",
+        ),
         ("team: core", "te-am: core", 7, "not a Prometheus label name"),
         ("slos:", "slo:", 1, "slos: Field required"),
         ("service: web", "service: 'w b'", 2, "service"),
@@ -173,7 +188,7 @@ def test_a_plugin_no_windows_and_no_specification_are_refused(tmp_path: Path) ->
 
 def test_a_duration_is_written_as_prometheus_writes_it() -> None:
     hours = {1: "1h", 36: "1d12h", 168: "1w", 672: "4w", 720: "30d", 8760: "1y"}
-    assert {h: duration_text(h * 3_600_000) for h in hours} == hours
+    assert {h: prometheus_duration(h * 3_600_000) for h in hours} == hours
 
 
 @pytest.mark.integration
@@ -204,3 +219,24 @@ def test_any_damage_to_a_specification_is_one_line_or_no_damage(
         said = str(error)
     assert "\n" not in said
     assert said.startswith(str(path))
+
+
+def test_plugins_that_need_no_go_do_to_the_rules_what_sloths_do(tmp_path: Path) -> None:
+    chain = """    plugins:
+      chain:
+        - {id: sloth.dev/core/debug/v1, priority: 9999, config: {msg: last}}
+        - {id: sloth.dev/contrib/info_labels/v1, config: {labels: {team-of: web}}}
+        - {id: sloth.dev/contrib/info_labels/v1, priority: -1, config: {labels: {too-soon: "1"}}}
+        - {id: sloth.dev/contrib/remove_labels/v1, config: {preserveLabels: [tier]}}
+        - {id: sloth.dev/contrib/rule_intervals/v1, config: {interval: {default: 2m, alert: 30s}}}
+"""
+    spec = SPEC.replace("    sli:\n", f"{chain}    sli:\n")
+    sli, meta, alerts = sloth_rules([write(tmp_path, spec)])["groups"]
+    assert [group["interval"] for group in (sli, meta, alerts)] == ["2m", "2m", "30s"]
+    identity = {"sloth_id", "sloth_service", "sloth_slo", "tier"}
+    assert all(set(rule["labels"]) == identity | {"sloth_window"} for rule in sli["rules"])
+    info = next(rule for rule in meta["rules"] if rule["record"] == "sloth_slo_info")
+    assert all(set(rule["labels"]) == identity for rule in meta["rules"] if rule is not info)
+    assert info["labels"]["team-of"] == "web"
+    assert info["labels"]["sloth_mode"] == "cli-gen-prom"
+    assert "too-soon" not in info["labels"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -10,14 +11,15 @@ from typing import Any
 import polars as pl
 import pytest
 
+from cost_model.charges import bill_frame, charges, residual
 from cost_model.credits import ATTAINMENT, read_attainment, sla_credits
-from cost_model.margin import revenue_usd
+from cost_model.margin import revenue_usd, unit_costs
 from cost_model.rates import load
 from cost_model.uncertainty import Interval
 from cost_model.usage import Usage
-from cost_model.value import ChurnEffect, content_cost, values
+from cost_model.value import ChurnEffect, Received, content_cost, values
 from metrics.errors import InputError
-from tests.cost_model.conftest import APRIL, MAY
+from tests.cost_model.conftest import APRIL, MAY, frame
 
 RATES = load()
 
@@ -89,18 +91,45 @@ def test_attainment_is_read_from_a_file(tmp_path: Path, small: Usage) -> None:
         read_attainment(tmp_path / "odd.csv")
 
 
-def test_content_comes_from_charges_or_says_it_is_a_prior() -> None:
-    prior = content_cost(RATES, APRIL, member_months=3e8, retained=9 * 10**7, draws=400)
+def test_content_is_charged_at_its_rate_or_as_received(small: Usage) -> None:
+    months = small.member_months()
+    price = RATES.usd("content_price", APRIL)
+    prior = content_cost(small, RATES, retained=9 * 10**7, draws=4_000)
     assert prior is not None
-    assert prior.basis == "prior"
-    assert prior.usd.low < 3e8 * 4.6 < prior.usd.high
-    charged = content_cost(
-        RATES, APRIL, member_months=3e8, retained=10**8, charged_usd=Decimal(10**9), draws=10
+    assert (prior.basis, prior.grade) == ("prior", "assumed")
+    assert prior.charged_usd == pytest.approx(months * price)
+    assert prior.usd_per_member_month.median == pytest.approx(float(price), rel=0.02)
+    assert prior.usd_per_retained_member is not None
+    assert prior.usd_per_retained_member.median == pytest.approx(prior.usd.median / 9e7)
+    # A bill of April's content stands for April; May is charged at the rate.
+    received = Received(Decimal(10**9), frozenset({APRIL}))
+    partly = content_cost(small, RATES, retained=10**8, received=received, draws=400)
+    assert partly is not None
+    may = Decimal(31 * 10**8) * 16 / 487 * price
+    assert partly.charged_usd == pytest.approx(10**9 + may)
+    assert (partly.basis, partly.grade) == ("charges", "assumed")
+    whole = content_cost(
+        small, RATES, retained=10**8, received=Received(Decimal(10**9), frozenset({APRIL, MAY})), draws=10
     )
-    assert charged is not None
-    assert charged.basis == "charges"
-    assert charged.usd_per_retained_member == Interval(10.0, 10.0, 10.0)
-    assert content_cost(RATES, APRIL, member_months=0, retained=0) is None
+    assert whole is not None
+    assert whole.usd_per_retained_member == Interval(10.0, 10.0, 10.0)
+    assert (whole.basis, whole.grade) == ("charges", "measured")
+    assert content_cost(replace(small, members=frame("members")), RATES, retained=0) is None
+
+
+def test_content_is_charged_beside_what_serving_costs(small: Usage) -> None:
+    charged, billed = charges(small, RATES), bill_frame(small, RATES)
+    assert residual(charged, billed) == 0
+    content = charged.filter(pl.col("x_cost_pool") == "content")
+    assert content["EffectiveCost"].sum() == billed.filter(pl.col("pool") == "content")["effective_usd"].sum()
+    assert set(content["RegionId"]) == {"north-america", "south-asia"}
+    assert content.select("x_cdn", "x_codec", "x_isp", "x_tier").null_count().row(0) == (3, 3, 3, 3)
+    # A content price ten times as high moves no unit cost.
+    dear = replace(RATES, entries=tuple(
+        r.model_copy(update={"range_90": (Decimal(35), Decimal(60))}) if r.name == "content_price" else r
+        for r in RATES.entries
+    ))  # fmt: skip
+    assert unit_costs(charges(small, dear), small, dear).equals(unit_costs(charged, small, RATES))
 
 
 def test_a_value_is_a_prior_until_an_experiment_says_otherwise() -> None:
@@ -110,10 +139,10 @@ def test_a_value_is_a_prior_until_an_experiment_says_otherwise() -> None:
         "is_encoding_measured": False,
     }
     (prior,) = values(RATES, APRIL, draws=4_000, **told)
-    assert (prior.system, prior.basis) == ("recommendation", "prior")
+    assert (prior.system, prior.basis, prior.grade) == ("recommendation", "prior", "assumed")
     effect = ChurnEffect(0.01, 0.03, "trial of March")
     (measured,) = values(RATES, APRIL, draws=4_000, experiments={"recommendation": effect}, **told)
-    assert (measured.basis, measured.source) == ("experiment", "trial of March")
+    assert (measured.basis, measured.source, measured.grade) == ("experiment", "trial of March", "measured")
     # two in a hundred of those who would leave stay: a fiftieth of the members, of a contribution of 10
     worth = measured.usd_per_member_month
     assert [worth.low, worth.median, worth.high] == pytest.approx([0.1, 0.2, 0.3], rel=0.05)

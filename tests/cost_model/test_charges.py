@@ -55,12 +55,14 @@ def test_the_bill_by_hand(small: Usage) -> None:
     assert amounts(billed, "third_party")[0] == april
     # 40 servers · sqrt(15,000 · 45,000) = 25,980.76… over 60 months
     assert amounts(billed, "appliances_edge")[0] == Decimal("17320.51")
-    # depreciation is not invoiced; the five servers added in May are
+    # depreciation is not invoiced; the six bought in May are: five added, and one for one that retires
     assert amounts(billed, "appliances_edge", "billed_usd") == [0, 0]
-    assert amounts(billed, "capex_edge", "billed_usd") == [Decimal("129903.81")]
+    assert amounts(billed, "capex_edge", "billed_usd") == [Decimal("155884.57")]
     assert amounts(billed, "capex_edge") == [0]
     # 12 storage servers · sqrt(.35 · .7) kW · 184
     assert amounts(billed, "hosting_storage")[0] == Decimal("1092.90")
+    # 3 billion member-days are 3e9 / 30.4375 months at sqrt(3.5 · 6); a tenth of them in South Asia
+    assert amounts(billed, "content")[:2] == [Decimal("451670705.05"), Decimal("45167070.50")]
     # 5 M requests at sqrt(1 · 10) a million
     assert amounts(billed, "home") == [Decimal("15.81")]
     # 1,000 minutes · ¥0.063 · 0.14 · ladder sqrt(15) · trials sqrt(20), written off over 36 months

@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cost_model.bill import bill, simulated
+from cost_model.bill import bill
 from cost_model.charges import bill_frame, charges
 from cost_model.margin import revenue_usd, unit_cost_tree, unit_costs
+from cost_model.prices import simulated
 from cost_model.rates import load
 from cost_model.switches import margin_effects
 from cost_model.uncertainty import interval
@@ -69,7 +70,7 @@ def test_no_members_and_no_hours_are_null_not_zero() -> None:
 
 def test_revenue_is_no_charge(small: Usage) -> None:
     assert revenue_usd(small, RATES)["revenue_usd"].sum() > 0
-    assert set(charges(small, RATES)["x_cost_pool"]) == {"delivery", "encoding", "control_plane"}
+    assert set(charges(small, RATES)["x_cost_pool"]) == {"delivery", "encoding", "control_plane", "content"}
 
 
 def test_an_unknown_dimension_is_refused(small: Usage) -> None:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_model.bill import bill, exact
+from cost_model.bill import bill
 from cost_model.companies import FAMILIES, calibrate, companies, coverage, needed_widening
 from cost_model.investment import irr, npv, own_cdn_case, payback_years
+from cost_model.prices import exact
 from cost_model.rates import GLOBAL, load
 from cost_model.sensitivity import SCENARIOS, cost_tornado, scenarios, sobol, tornado
 from cost_model.uncertainty import Floats, Interval, interval, quantile, ranks, widened

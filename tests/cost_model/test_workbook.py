@@ -80,7 +80,8 @@ def test_every_form_says_the_same_cents(small: Usage) -> None:
             at = rows[effect.capitalize()].replace("A", "B")
             assert round(Decimal(str(book[name][at])), 2) == value
             assert tables.cents(value) in page
-    assert sum(q.statement.charges["EffectiveCost"].to_list(), Decimal(0)) == q.statement.cost_usd
+    assert sum(q.statement.charges["EffectiveCost"].to_list(), Decimal(0)) == q.statement.charged_usd
+    assert q.statement.charged_usd == q.statement.cost_usd + q.statement.content_usd > q.statement.cost_usd
 
 
 def test_text_that_a_spreadsheet_would_run_is_neutralised() -> None:

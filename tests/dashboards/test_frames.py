@@ -11,10 +11,12 @@ import pytest
 from alerts.slo import load
 from dashboards.breakdown import breakdown, with_days
 from dashboards.context import Period
-from dashboards.decisions import decision_rows
+from dashboards.decisions import decision_regions, decision_rows, grounds
 from dashboards.formats import change, written
+from dashboards.scorecards import card_frame, card_rows
 from dashboards.segments import HEADLINE, merged, objectives_of, varied, worst_segments
 from metrics.catalog import METRICS, get_metric
+from metrics.scorecard import score, scorecard, shipped
 
 HOUR_MS = 3_600_000
 
@@ -166,51 +168,82 @@ def test_a_change_is_written_in_the_metric_s_own_format() -> None:
     assert change(cost, 1.0, 3.0).startswith("−$2")
 
 
-def effect(
-    value: float, low: float | None, high: float | None, unit: str = "ratio", better: Any = None
-) -> dict[str, Any]:
-    return {"title": "t", "unit": unit, "effect": value, "low": low, "high": high, "is_better": better}
+def decided(
+    value: float | None, low: float | None, high: float | None, unit: str = "ratio", **given: Any
+) -> Any:
+    """A cell whose estimate is the given, without a truth."""
+    cell = {
+        "metric": "m", "title": "t", "unit": unit, "better": "lower", "method": "experiment", "estimate": value,
+        "low": low, "high": high, "ground": "g", "members_needed": None, "true_effect": None, "true_low": None,
+        "true_high": None,
+    }  # fmt: skip
+    return cell | given
+
+
+def artefact(*cells: dict[str, Any], region: str | None = None) -> dict[str, Any]:
+    return {"decisions": [{"world": "w", "switch": "S", "was": "W", "region": region, "cells": list(cells)}]}
 
 
 @pytest.mark.parametrize(
-    ("given", "cell"),
+    ("given", "shown"),
     [
-        (effect(-0.0037, -0.0038, -0.0036, better=True), ":green[−0.370 ± 0.010]"),
-        (effect(0.0021e-3, 0.0020e-3, 0.0022e-3, "USD/h", better=False), ":red[+0.0021 ± 0.0001]"),
-        (effect(-120.6, -130.0, -111.2, "ms"), ":gray[−121 ± 9]"),
-        (effect(0.0, None, None, "GB/h"), ":gray[0]"),
-        (effect(0.00004, 0.00003, 0.00005, "GB/h", better=False), ":gray[0]"),
-        (effect(0.0002, -0.002, 0.0024, "GB/h"), ":gray[0.000 ± 0.002]"),
+        (decided(-0.0037, -0.0038, -0.0036), ":green[−0.370 ± 0.010]ᵉ"),
+        (decided(0.0021e-3, 0.0020e-3, 0.0022e-3, "USD/h", method="model"), ":red[+0.0021 ± 0.0001]ᵐ"),
+        (decided(-120.6, -130.0, 111.2, "ms", method="comparison"), ":gray[−121] :gray[(−130 to +111)]ᶜ"),
+        (decided(0.00004, 0.00003, 0.00005, "GB/h"), ":gray[0]ᵉ"),
+        (decided(0.0002, -0.002, 0.0024, "GB/h"), ":gray[0.000 ± 0.002]ᵉ"),
+        (decided(None, None, None, method="none"), ":gray[–]"),
+        (decided(None, None, None, method="none", members_needed=41_234), ":gray[needs 41 k]"),
+        (decided(None, None, None, method="none", members_needed=158), ":gray[needs 158]"),
     ],
 )
-def test_an_effect_shows_the_digits_its_interval_allows(given: dict[str, Any], cell: str) -> None:
-    artefact = {"decisions": [{"world": "w", "switch": "S", "was": "W", "effects": [given]}]}
-    (row,) = decision_rows(artefact)
-    assert list(row.values()) == ["**S**, was W", cell.replace(" ± ", "\u00a0±\u00a0")]
+def test_an_effect_shows_the_digits_its_interval_allows(given: dict[str, Any], shown: str) -> None:
+    (row,) = decision_rows(artefact(given))
+    assert list(row.values()) == ["**S**, not W", "estimated", shown.replace(" ± ", "\u00a0±\u00a0")]
 
 
-def test_margin_stands_beside_the_effects_where_there_is_a_statement() -> None:
-    artefact = {"decisions": [{"world": "third_party_cdn", "switch": "S", "was": "W", "effects": []}]}
-    economics = {"margin_effect_usd_per_hour": {"own_cdn": {"low": 0.001, "median": 0.0045, "high": 0.014}}}
-    (row,) = decision_rows(artefact, economics)
-    assert row["margin per 1,000 stream hours, $"] == ":green[+4.50] :gray[(+1.00 to +14.00)]"
+def test_the_truth_is_a_row_of_its_own() -> None:
+    known = decided(None, None, None, members_needed=7, true_effect=0.01, true_low=0.01, true_high=0.01)
+    estimated, true = decision_rows(artefact(known, decided(1.0, 0.5, 1.5, "GB/h", title="u")))
+    assert list(estimated) == list(true) == ["switch", " ", "t, pt", "u, GB/h"]
+    assert list(true.values()) == ["", ":gray[true]", ":red[+1.0\u00a0±\u00a00.0]", ":gray[–]"]
 
 
-def test_what_is_not_known_of_a_switch_is_a_dash() -> None:
-    """Every row has every column, in one order, whatever its switch can tell."""
-    hours, cost = effect(1.0, 0.5, 1.5, "h", better=True), effect(0.0, -1e-3, 1e-3, "USD/h")
-    worlds = {"no_edge_tier": [hours], "h264_only": [hours, cost]}
-    artefact = {"decisions": [{"world": w, "switch": w, "was": "W", "effects": e} for w, e in worlds.items()]}
-    economics = {"margin_effect_usd_per_hour": {"av1_fgs": {"low": 0.001, "median": 0.002, "high": 0.003}}}
-    edge, av1 = decision_rows(artefact, economics)
-    assert list(edge) == list(av1)
-    assert list(edge.values())[2:] == [":gray[–]", ":gray[–]"]
-    assert ":gray[–]" not in av1.values()
+def test_a_region_has_rows_of_its_own() -> None:
+    both = artefact(decided(1.0, 0.5, 1.5, "ms"))
+    both["decisions"] += artefact(decided(9.0, 8.0, 10.0, "ms"), region="south-asia")["decisions"]
+    assert decision_regions(both) == ["south-asia"]
+    assert [row["t, ms"] for row in decision_rows(both)] == [":red[+1\u00a0±\u00a00]ᵉ"]
+    assert [row["t, ms"] for row in decision_rows(both, "south-asia")] == [":red[+9\u00a0±\u00a01]ᵉ"]
 
 
-@pytest.mark.parametrize("artefact", [None, {}, {"decisions": []}, []])
-def test_no_decision_is_no_row(artefact: Any) -> None:
-    assert decision_rows(artefact) == []
+def test_grounds_are_told_once_a_switch() -> None:
+    cells = [decided(1.0, 0.5, 1.5), decided(2.0, 1.5, 2.5, title="u"), decided(None, None, None, title="v")]
+    assert grounds(artefact(*cells)) == [
+        {"switch": "S", "figures": "t, u", "stands on": "g"},
+        {"switch": "S", "figures": "v", "stands on": "not estimable from this lake"},
+    ]
+
+
+@pytest.mark.parametrize("given", [None, {}, {"decisions": []}, []])
+def test_no_decision_is_no_row(given: Any) -> None:
+    assert not decision_rows(given)
+    assert not decision_regions(given)
+    assert not grounds(given)
+
+
+def test_a_kept_scorecard_is_shown_and_else_what_is_shipped() -> None:
+    card = scorecard(
+        pl.concat(
+            [score("ledger", "c", "residual", 0.0, count=9), score("ledger/other", "c", "residual", 3.0)]
+        )
+    )
+    kept = card_frame({"scores": card.to_dicts()})
+    assert kept.equals(card)
+    (row,) = card_rows(kept)
+    assert (row["value"], row["n"], row["peer"]) == ("0", "9", "3 :gray[other]")
+    assert card_frame(None).equals(scorecard(shipped()))
+    assert card_rows(kept, "explain") == []
 
 
 def test_the_period_of_episodes_is_that_of_the_page() -> None:

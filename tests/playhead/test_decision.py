@@ -14,11 +14,24 @@ from scipy.stats import t
 
 from cost_model.rates import load
 from cost_model.usage import USAGE_SCHEMAS, Quarter, Usage
+from metrics.decide import ESTIMATES
 from metrics.lake import Lake
 from metrics.quantiles import bucket_of
 from metrics.telemetry import get_table
 from playhead.cli import main
-from playhead.decision import Cost, Decision, Effect, decide, decisions, publish, world_cost
+from playhead.decision import (
+    Cost,
+    Effect,
+    Paired,
+    discovery_effects,
+    models,
+    paired,
+    publish,
+    table,
+    truths,
+    world_cost,
+)
+from tests.metrics.rows import APRIL_MS, rows, session
 
 GROUPS = 32
 
@@ -40,7 +53,7 @@ def world(
     return pl.DataFrame(rows, schema=get_table("truth_counterfactual").schema, orient="row")
 
 
-def effects(found: list[Decision]) -> dict[str, Effect]:
+def effects(found: list[Paired]) -> dict[str, Effect]:
     (decision,) = found
     return {effect.metric: effect for effect in decision.effects}
 
@@ -49,7 +62,7 @@ def test_worlds_that_differ_by_a_constant_have_no_spread() -> None:
     truth = pl.concat(
         [world("factual", hours=10, late=1), world("h264_only", hours=9, late=3, startup_ms=2_000)]
     )
-    found = effects(decisions(truth))
+    found = effects(paired(truth))
     hours = found["watch_hours_per_subscriber_month"]
     assert hours.effect == pytest.approx(487 / 16 / 30)
     assert hours.low == pytest.approx(hours.effect)
@@ -67,7 +80,7 @@ def test_worlds_that_differ_by_a_constant_have_no_spread() -> None:
 def test_the_interval_is_the_paired_jackknife_s() -> None:
     late = [2 + group % 2 for group in range(GROUPS)]
     truth = pl.concat([world("factual", starts_late=late), world("third_party_cdn", late=4)])
-    effect = effects(decisions(truth))["time_to_play_late_ratio"]
+    effect = effects(paired(truth))["time_to_play_late_ratio"]
     total = sum(late)
     without = [(total - x) / 3_100 - 0.04 for x in late]
     mean = sum(without) / GROUPS
@@ -84,7 +97,7 @@ def test_a_figure_that_hangs_on_one_group_has_no_interval() -> None:
     weights = [[100], *[[]] * (GROUPS - 1)]
     alone: dict[str, Any] = {"starts": starts, "startup_bucket": buckets, "startup_weight": weights}
     truth = pl.concat([world("factual", **alone), world("h264_only", **alone)])
-    found = effects(decisions(truth))
+    found = effects(paired(truth))
     for name in ("rebuffer_rate", "time_to_play_p99_ms"):
         assert (found[name].low, found[name].high, found[name].is_better) == (None, None, None)
 
@@ -102,7 +115,7 @@ def regional() -> pl.DataFrame:
 
 
 def test_regions_stand_below_their_whole_and_add_up_to_it() -> None:
-    whole, q, r = decisions(regional(), {"factual": Cost(1, 0), "h264_only": Cost(2, 0)}, by_region=True)
+    whole, q, r = paired(regional(), {"factual": Cost(1, 0), "h264_only": Cost(2, 0)}, by_region=True)
     assert [d.region for d in (whole, q, r)] == [None, "q", "r"]
     for of in ("parts", "parts_was"):
         parts = [asdict(getattr(d, of)) for d in (whole, q, r)]
@@ -119,7 +132,7 @@ def test_regions_stand_below_their_whole_and_add_up_to_it() -> None:
     assert size.high is not None
     assert size.low < size.effect < size.high < 0
     # A region alone is what it is among others.
-    (alone,) = decisions(regional().filter(region="q"))
+    (alone,) = paired(regional().filter(region="q"))
     assert alone.effects == q.effects
     assert "cost_per_stream_hour_usd" in figures[None]
     assert "cost_per_stream_hour_usd" not in figures["q"]
@@ -127,20 +140,20 @@ def test_regions_stand_below_their_whole_and_add_up_to_it() -> None:
 
 def test_a_change_from_nothing_has_no_share() -> None:
     truth = pl.concat([world("factual", late=1), world("h264_only", late=0)])
-    assert effects(decisions(truth))["time_to_play_late_ratio"].relative is None
+    assert effects(paired(truth))["time_to_play_late_ratio"].relative is None
 
 
 def test_cost_is_fixed_and_variable_over_hours() -> None:
     truth = pl.concat([world("factual", hours=10), world("third_party_cdn", hours=10)])
     costs = {"factual": Cost(64.0, 0.0), "third_party_cdn": Cost(0.0, 640.0)}
-    effect = effects(decisions(truth, costs))["cost_per_stream_hour_usd"]
+    effect = effects(paired(truth, costs))["cost_per_stream_hour_usd"]
     assert (effect.now, effect.was) == pytest.approx((0.2, 2.0))
     assert effect.is_better is True
 
 
 def test_without_the_factual_world_there_is_no_table() -> None:
-    assert decisions(world("h264_only")) == []
-    assert decisions(world("factual")) == []
+    assert paired(world("h264_only")) == []
+    assert paired(world("factual")) == []
 
 
 def frame(name: str, *rows: tuple[Any, ...]) -> pl.DataFrame:
@@ -180,73 +193,201 @@ def test_h264_alone_saves_the_encodes_of_av1_and_no_appliance(usage: Usage) -> N
     assert was.fixed_usd < now.fixed_usd
 
 
-def test_a_lake_of_real_telemetry_has_no_decisions(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def discovered(name: str, world: str, hours: float, *, region: str = "r", churned: int = 1) -> pl.DataFrame:
+    """A world of discovery in which groups differ in hours, alike in both worlds."""
+    schema = get_table("truth_discovery").schema
+    plain = {column: Decimal(0) for column, dtype in schema.items() if dtype.is_numeric()}
+    given = [
+        plain
+        | {
+            "experiment": name, "world": world, "region": region, "replicate": group,
+            "playing_ms": Decimal(int(hours * (1 + group / 100) * 3_600_000)),
+            "rec_playing_ms": Decimal(int(hours * 3_600_000 / 2)), "member_days": Decimal(487),
+            "churned": Decimal(churned),
+        }
+        for group in range(GROUPS)
+    ]  # fmt: skip
+    return pl.DataFrame(given, schema=schema, orient="row")
+
+
+def test_a_switch_of_discovery_has_its_truth_from_its_experiment() -> None:
+    truth = pl.concat(
+        [
+            discovered("siloed-spring", "control", 1.1),
+            discovered("siloed-spring", "treatment", 1.0, churned=2),
+        ]
+    )
+    ((world_name, region, found),) = discovery_effects(truth, 0.02)
+    assert (world_name, region) == ("siloed", None)
+    of = {effect.metric: effect for effect in found}
+    mean = sum(1 + group / 100 for group in range(GROUPS)) / GROUPS
+    hours = of["watch_hours_per_subscriber_month"]
+    assert hours.effect == pytest.approx(0.1 * mean * 487 / 16 / 487)
+    assert hours.is_better is True
+    assert of["monthly_churn_ratio"].effect == pytest.approx(-487 / 16 / 487)
+    # Fixed costs of 2 cents an hour would lie on a tenth fewer hours.
+    cost = of["cost_per_stream_hour_usd"]
+    assert (cost.now, cost.was) == pytest.approx((0.02, 0.022), rel=1e-6)
+    ((_, region, _), *rest) = discovery_effects(truth, by_region=True)
+    assert region is None
+    assert [(r, len(effects)) for _, r, effects in rest] == [("r", 3)]
+
+
+def test_margin_gains_what_cost_loses(usage: Usage) -> None:
+    truth = pl.concat([world("factual"), world("third_party_cdn"), world("pull_on_miss")])
+    nothing = pl.DataFrame(schema=get_table("truth_discovery").schema)
+    rates = load()
+    known = truths(truth, nothing, usage, rates)
+    was = world_cost(usage, rates, "third_party_cdn", {"r": 1.0})
+    now = world_cost(usage, rates, "factual", {"r": 1.0})
+    margins = dict(known.filter(metric="margin_usd_per_hour").select("world", "true_effect").iter_rows())
+    lost = was.fixed_usd + was.variable_usd - now.fixed_usd - now.variable_usd
+    assert margins["third_party_cdn"] == pytest.approx(lost / (32 * 10))
+    assert margins["pull_on_miss"] == pytest.approx(0)
+    assert known.filter(pl.col("true_low") > pl.col("true_high")).is_empty()
+
+
+def test_fixed_costs_lie_on_the_hours_that_an_experiment_moves(usage: Usage) -> None:
+    """Hours 2 % below today's raise an hour's share of fixed costs by 1/49."""
+    hours = pl.DataFrame(
+        {"month": usage.months[:1], "region": ["r"], "isp": ["i"], "device": ["web"], "codec": ["h264"], "cdn": ["own"],
+         "streams": [Decimal(1)], "playing_ms": [Decimal(3_600_000_000)], "delivered_bytes": [Decimal(10**15)]},
+    ).select(USAGE_SCHEMAS["hours"].names()).cast(USAGE_SCHEMAS["hours"])  # fmt: skip
+    used, rates = replace(usage, hours=hours), load()
+    month = 487 / 16
+    row = (
+        "siloed",
+        None,
+        "watch_hours_per_subscriber_month",
+        "experiment",
+        0.02 * month,
+        0.01 * month,
+        0.03 * month,
+        "",
+    )
+    found = models(
+        pl.DataFrame([row], schema=ESTIMATES, orient="row"), used, {"hours_per_member_day": (1.0, "measured")}, rates
+    )  # fmt: skip
+    (effect,) = found.filter(world="siloed").iter_rows(named=True)
+    fixed = world_cost(used, rates, "factual", {}).fixed_usd / 1_000
+    assert effect["estimate"] == pytest.approx(fixed * 0.02 / 0.98)
+    assert effect["low"] < effect["estimate"] < effect["high"]
+    assert effect["method"] == "model"
+
+
+def test_a_lake_without_sessions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lake = Lake.create(tmp_path / "lake")
-    assert decide(lake) == []
     with pytest.raises(SystemExit) as stopped:
         main(["decide", "--lake", str(lake.path)])
     assert stopped.value.code == 2
-    assert "nobody ran two worlds" in capsys.readouterr().err
+    assert "no sessions to decide on" in capsys.readouterr().err
+    # A page of it has no table, and no error either.
+    assert publish(lake)
+    assert json.loads(lake.artefact("decision.json").read_text(encoding="utf-8"))["decisions"] == []
 
 
 @pytest.fixture
-def paired(tmp_path: Path) -> Lake:
+def lake(tmp_path: Path) -> Lake:
+    """Two regions of 128 members, half of whom are in each arm of an experiment on search; two worlds of delivery."""
     lake = Lake.create(tmp_path / "lake")
-    truth = pl.concat(
-        [world("factual", late=1), world("h264_only", late=3), world("third_party_cdn", late=2)]
-    )
-    lake.append("truth_counterfactual", truth, application="test", version=0)
+    people: list[dict[str, Any]] = [
+        {"subscriber_id": f"m{n}", "region": "rq"[n % 2], "replicate": n // 2 % 32} for n in range(256)
+    ]
+    is_new = [n // 64 % 2 == 1 for n in range(256)]
+    stalls = [new and n % 3 == 0 for n, new in enumerate(is_new)]
+    sessions = [
+        session(stall_count=int(stall), stall_ms=100 * stall, codec="h264", device="web", **who)
+        for who, stall in zip(people, stalls, strict=True)
+    ]
+    paying = [{"ts_ms": APRIL_MS, "status": "paying", "tenure_days": 9} | who for who in people]
+    arms = [
+        {
+            "experiment": "keyword_search", "arm": "new" if new else "old", "is_control": not new,
+            "subscriber_id": who["subscriber_id"], "replicate": who["replicate"], "assigned_ts_ms": APRIL_MS,
+        }
+        for who, new in zip(people, is_new, strict=True)
+    ]  # fmt: skip
+    for name, given in (("playback_session", sessions), ("membership", paying), ("assignment", arms)):
+        lake.append(name, rows(name, *given), application="test", version=0)
+    lake.append("truth_counterfactual", regional(), application="test", version=0)
     return lake
 
 
-def test_the_command_prints_the_table(paired: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_sets_estimates_and_truth_side_by_side(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["decide", "--lake", str(paired.path), "--json"])
+        main(["decide", "--lake", str(lake.path), "--json"])
     assert stopped.value.code == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["label"] == "true effect, both worlds on one seed"
-    assert [d["world"] for d in said["decisions"]] == ["third_party_cdn", "h264_only"]
+    assert "from telemetry" in said["label"]
+    cells = {(d["world"], c["metric"]): c for d in said["decisions"] for c in d["cells"]}
+    tried = cells["keyword_search", "rebuffer_rate"]
+    assert tried["method"] == "experiment"
+    assert tried["low"] < tried["estimate"] < tried["high"] < 0
+    late = cells["h264_only", "time_to_play_late_ratio"]
+    assert late["true_effect"] == pytest.approx(-0.03)
+    assert (late["method"], late["estimate"]) == ("none", None)
+    for one in cells.values():
+        assert (one["estimate"] is None) == (one["low"] is None) == (one["high"] is None)
+        assert one["ground"]
     with pytest.raises(SystemExit):
-        main(["decide", "--lake", str(paired.path)])
+        main(["decide", "--lake", str(lake.path)])
     out = capsys.readouterr().out
-    assert "Own CDN, was third-party CDN" in out
-    assert "-1.000" in out
+    assert "Semantic search, not keyword search" in out
+    assert "experiment keyword_search: 256 members, running" in out
+    assert "-3.000" in out
+    assert "nan" not in out.lower()
 
 
-def test_the_command_prints_it_by_region(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lake = Lake.create(tmp_path / "lake")
-    lake.append("truth_counterfactual", regional(), application="test", version=0)
+def test_the_command_sets_regions_apart(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["decide", "--lake", str(lake.path), "--by", "region", "--json"])
     assert stopped.value.code == 0
     said = json.loads(capsys.readouterr().out)
     assert said["by"] == "region"
-    assert [(d["world"], d["region"]) for d in said["decisions"]] == [
-        ("h264_only", region) for region in (None, "q", "r")
-    ]
-    for decision in said["decisions"]:
-        assert set(decision) == {"world", "switch", "was", "region", "parts", "effects"}
-        for world_parts in decision["parts"].values():
-            assert set(world_parts) == {"attempts", "starts", "playing_ms", "delivered_bytes"}
-        assert {"metric", "now", "was", "effect", "low", "high", "relative", "is_better"} <= set(
-            decision["effects"][0]
-        )
+    of = {d["region"]: d["cells"] for d in said["decisions"] if d["world"] == "h264_only"}
+    assert list(of) == [None, "q", "r"]
+    late = {
+        region: next(c["true_effect"] for c in cells if c["metric"] == "time_to_play_late_ratio")
+        for region, cells in of.items()
+    }
+    assert late == pytest.approx({None: -0.03, "q": -0.04, "r": -0.02})
     with pytest.raises(SystemExit):
         main(["decide", "--lake", str(lake.path), "--by", "region"])
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
-    assert {"all", "q", "r"} < set(lines)
-    assert lines["q"].rstrip().endswith("-43.7")
+    lines = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert {"all", "q", "r"} < lines
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--experiment", "siloed"], "names no switch"),
+        (["--experiment", "silo=keyword_search"], "no switch 'silo'"),
+        (["--experiment", "siloed=spring"], "no experiment 'spring'"),
+        (["--by", "isp"], "isp"),
+    ],
+)
+def test_what_cannot_be_decided_is_one_line(
+    lake: Lake, given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["decide", "--lake", str(lake.path), "--by", "isp"])
+        main(["decide", "--lake", str(lake.path), *given])
     assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
 
 
-def test_the_table_is_taken_once_a_version(paired: Lake) -> None:
-    assert publish(paired)
-    assert not publish(paired)
-    paired.append("truth_counterfactual", world("factual").head(0), application="test", version=1)
-    assert publish(paired)
-    said = json.loads(paired.artefact("decision.json").read_text(encoding="utf-8"))
-    assert said["lake_version"] == paired.version()
+def test_the_table_is_taken_once_a_version(lake: Lake) -> None:
+    assert publish(lake)
+    assert not publish(lake)
+    lake.append("truth_counterfactual", world("factual").head(0), application="test", version=1)
+    assert publish(lake)
+    said = json.loads(lake.artefact("decision.json").read_text(encoding="utf-8"))
+    assert said["lake_version"] == lake.version()
+    assert {d["region"] for d in said["decisions"]} == {None, "q", "r"}
+
+
+def test_no_usage_is_no_margin(lake: Lake) -> None:
+    cells = table(lake).filter(metric="margin_usd_per_hour")
+    assert cells["estimate"].null_count() == cells.height
+    assert cells["ground"].str.contains("no model").all()

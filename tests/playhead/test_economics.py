@@ -135,7 +135,7 @@ def test_charges_go_in_once_and_artefacts_are_written(lake: Lake) -> None:
     once = lake.scan("charge").collect()
     economics(lake, "2026Q2", ledger_residual=0)
     assert lake.scan("charge").collect().height == once.height == first.charges.height
-    assert once["EffectiveCost"].sum() == first.cost_usd
+    assert once["EffectiveCost"].sum() == first.charged_usd
     assert first.residual_usd == 0
     assert "Ledger closed" in lake.artefact("report.html").read_text(encoding="utf-8")
     figures = json.loads(lake.artefact("economics.json").read_text(encoding="utf-8"))
@@ -275,7 +275,7 @@ def test_a_small_lake_has_its_point_inside_its_interval(tmp_path: Path) -> None:
     figure = result.figures["usd_per_hour"]
     assert 0 < figure.interval.low < figure.value < figure.interval.high < 0.1
     assert result.residual_usd == 0
-    assert result.charges["EffectiveCost"].sum() == result.cost_usd
+    assert result.charges["EffectiveCost"].sum() == result.charged_usd
 
 
 def test_sessions_without_bytes_are_called_so(tmp_path: Path) -> None:
@@ -389,22 +389,26 @@ def test_charges_follow_changed_rates_and_the_bill_stays(
 
     _, out, _ = run(capsys, *report, *dear, "--out", tmp_path / "look")
     assert "version 1, not this report's; without --out they follow the report" in out
-    assert _charged(lake) == (first.charges.height + 1, 1, first.cost_usd)
+    assert _charged(lake) == (first.charges.height + 1, 1, first.charged_usd)
 
     _, out, _ = run(capsys, *report, *dear)
-    assert re.search(r"charges in the lake: .* effective instead of .*, version 2", out)
-    assert _charged(lake) == (changed.charges.height + 1, 1, changed.cost_usd)
+    assert re.search(r"charges in the lake, content with them: .* effective instead of .*, version 2", out)
+    assert _charged(lake) == (changed.charges.height + 1, 1, changed.charged_usd)
     start, end = Q2.ts_ms()
     found = measure(lake, ["cost_per_stream_hour_usd"], start_ts_ms=start, end_ts_ms=end)
     told = json.loads(lake.artefact("economics.json").read_text(encoding="utf-8"))
     assert float(told["cost_usd"]) == float(changed.cost_usd)
     # April's delivery is what the bill says; all else is as computed.
     is_billed = (pl.col("x_cost_pool") == "delivery") & (pl.col("x_period_start_ts_ms") == at(4, 1))
-    assert found["numerator"].item() == changed.charges.filter(~is_billed)["EffectiveCost"].sum() + 1_000
+    serving = pl.col("x_cost_pool") != "content"
+    assert (
+        found["numerator"].item()
+        == changed.charges.filter(~is_billed, serving)["EffectiveCost"].sum() + 1_000
+    )
 
     _, out, _ = run(capsys, *report, *dear)
     assert "charges in the lake: this report's, version 2" in out
-    assert _charged(lake) == (changed.charges.height + 1, 1, changed.cost_usd)
+    assert _charged(lake) == (changed.charges.height + 1, 1, changed.charged_usd)
 
 
 def test_charges_follow_what_was_used_and_leave_other_quarters(lake: Lake) -> None:
@@ -413,9 +417,9 @@ def test_charges_follow_what_was_used_and_leave_other_quarters(lake: Lake) -> No
     more = rows("delivery", delivery(6, 1, "third_party", 10**15, cdn="third_party"))
     lake.append("delivery", more, application="more", version=0)
     second = economics(lake, "2026Q2")
-    assert _charged(lake)[2] == second.cost_usd + third.cost_usd
-    assert booked(lake, Q2) == Booked(2, second.cost_usd)
-    assert booked(lake, Quarter.parse("2026Q3")) == Booked(1, third.cost_usd)
+    assert _charged(lake)[2] == second.charged_usd + third.charged_usd
+    assert booked(lake, Q2) == Booked(2, second.charged_usd)
+    assert booked(lake, Quarter.parse("2026Q3")) == Booked(1, third.charged_usd)
     assert booked(lake, Quarter.parse("2026Q1")) is None
 
 
@@ -429,9 +433,9 @@ def test_charges_cut_off_before_their_commit_are_the_old_ones(
         patch.setattr(Lake, "commit", _cut_off)
         with pytest.raises(KeyboardInterrupt):
             book(lake, changed)
-    assert _charged(lake)[2] == first.cost_usd
+    assert _charged(lake)[2] == first.charged_usd
     assert book(lake, changed)
-    assert _charged(lake) == (changed.charges.height, 0, changed.cost_usd)
+    assert _charged(lake) == (changed.charges.height, 0, changed.charged_usd)
 
 
 def _cut_off(*_: object) -> None:
@@ -445,8 +449,8 @@ def test_charges_booked_by_several_at_once_are_booked_once(lake: Lake, tmp_path:
     with ThreadPoolExecutor(4) as pool:
         did = list(pool.map(lambda _: book(lake, changed), range(4)))
     assert did.count(True) == 1
-    assert booked(lake, Q2) == Booked(2, changed.cost_usd)
-    assert _charged(lake) == (changed.charges.height, 0, changed.cost_usd)
+    assert booked(lake, Q2) == Booked(2, changed.charged_usd)
+    assert _charged(lake) == (changed.charges.height, 0, changed.charged_usd)
 
 
 def test_a_bill_is_for_the_hours_of_all_sessions(tmp_path: Path) -> None:

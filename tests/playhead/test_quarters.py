@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from cost_model.history import BUDGET_ORIGIN, ORIGIN
 from cost_model.period import period_of
 from cost_model.rates import load
 from cost_model.usage import Quarter
+from cost_model.value import Received
 from metrics.lake import Lake
 from playhead.economics import book, economics, set_beside, statement
-from playhead.history import content_usd, past, retained_members, supplied_budget, supply
+from playhead.history import past, received_content, retained_members, supplied_budget, supply
 from tests.playhead.test_economics import at, delivery, rows, run, session
 
 Q2, Q3 = Quarter.parse("2026Q2"), Quarter.parse("2026Q3")
@@ -107,15 +109,16 @@ def test_members_retained_paid_on_the_first_and_on_the_last_day(lake: Lake) -> N
     assert retained_members(lake, Q3) == 0  # one day is no quarter
 
 
-def test_content_charges_are_found(lake: Lake) -> None:
-    assert content_usd(lake, Q2) is None
+def test_received_content_stands_for_what_is_computed(lake: Lake) -> None:
+    book(lake, statement(lake, Q2, load()))
+    assert received_content(lake, Q2) is None  # what is computed is no bill
     charge = {
         "x_period_start_ts_ms": at(4, 1), "x_period_end_ts_ms": at(5, 1), "BillingAccountId": "studio",
         "BillingCurrency": "USD", "BilledCost": Decimal(5), "EffectiveCost": Decimal(7), "x_cost_pool": "content",
         "ListCost": Decimal(7),
     }  # fmt: skip
     lake.append("charge", rows("charge", charge), application="bill", version=0)
-    assert content_usd(lake, Q2) == 7
+    assert received_content(lake, Q2) == Received(Decimal(7), frozenset({date(2026, 4, 1)}))
 
 
 def test_all_forms_are_the_same_bytes_again(lake: Lake) -> None:

@@ -43,8 +43,9 @@ def ranking_of_pages(
         spreads=np.zeros(1, np.bool_),
         draws_pictures=np.zeros(1, np.bool_),
         by_word=np.zeros(1, np.bool_),
-        genre=titles.genre,
+        genre=titles.genre.astype(np.int8),
         is_out=np.ones(count, np.bool_),
         found=np.ascontiguousarray(answers[None]),
         is_name=np.zeros(answers.shape[:2], np.bool_),
+        logged_as=np.arange(count, dtype=np.int32),
     )._replace(**given)

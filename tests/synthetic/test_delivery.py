@@ -191,6 +191,7 @@ def test_each_world_is_served_by_what_it_has(world: World, quiet: list[Served]) 
         "third_party_cdn": {THIRD_PARTY},
         "pull_on_miss": {EDGE, STORAGE},
         "no_edge_tier": {STORAGE},
+        "throughput_abr": {EDGE, STORAGE},
     }
     assert set(seen["no_edge_tier"]["miss"].unique()) == {OTHER}
     # Who fetches the same from farther away waits longer.

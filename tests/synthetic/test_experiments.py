@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,10 +12,12 @@ from metrics.errors import InputError
 from metrics.telemetry import TABLES
 from synthetic import emulator
 from synthetic.experiments import arms_of_week, assignments, treated
-from synthetic.paired import live_through, paired_worlds, sampled
+from synthetic.paired import live_through, lived_until, paired_worlds, sampled
+from synthetic.playing import deliver
 from synthetic.scenario import ExperimentSpec, Scenario, load_scenario
-from synthetic.switches import FACTUAL, SWITCHES, Switches
-from synthetic.warmup import settle_in
+from synthetic.side_by_side import LEAST_DAYS, untried
+from synthetic.switches import DELIVERY, FACTUAL, SWITCHES, Switches
+from synthetic.warmup import Settled, settle_in
 from synthetic.world import World, make_world
 
 
@@ -113,6 +117,103 @@ def test_only_discovery_is_lived_through_in_pairs() -> None:
     assert paired_worlds(make_world(scenario(spec("no_edge_tier"), panel=100))).is_empty()
 
 
+def test_without_an_experiment_there_are_no_tables_of_experiments() -> None:
+    (batch,) = emulator.run(scenario(panel=100))
+    assert not {"assignment", "truth_discovery"} & set(batch.tables)
+
+
+def test_what_begins_after_the_last_day_is_left_out() -> None:
+    late = spec("siloed", from_day=14, to_day=28)
+    world = make_world(scenario(late, panel=100))
+    assert assignments(world).is_empty()
+    assert paired_worlds(world).is_empty()
+
+
+def test_experiments_on_delivery_take_turns() -> None:
+    text = scenario().model_dump(mode="json")
+
+    def of(*specs: ExperimentSpec) -> Scenario:
+        return Scenario.model_validate(text | {"experiment": [each.model_dump() for each in specs]})
+
+    of(spec("h264_only"), spec("throughput_abr", from_day=7, to_day=14), spec("siloed"))
+    with pytest.raises(ValueError, match="let one end before the other"):
+        of(spec("throughput_abr"), spec("h264_only"))
+
+
+@pytest.mark.parametrize("name", sorted(DELIVERY))
+def test_each_arm_of_a_switch_of_delivery_is_served_in_its_world_to_the_bit(name: str) -> None:
+    """The treatment gets what everyone would get in the other world, the control what everyone gets in this one."""
+    world = make_world(scenario(spec(name), panel=150))
+    served = next(iter(emulator.days(world)))
+    member = served.request.visits.member[served.delivered.rows]
+    is_treated = treated(world, world.scenario.experiment[0])[member]
+    for switches, rows in ((FACTUAL, ~is_treated), (replace(FACTUAL, **SWITCHES[name]), is_treated)):
+        whole = deliver(world, served.state, served.request, switches)
+        assert rows.any()
+        for field in ("codec", "tier", "appliance", "miss", "failure", "fails_playing"):
+            assert (getattr(served.delivered, field)[rows] == getattr(whole, field)[rows]).all(), field
+        for f in fields(whole.played):
+            lived = getattr(served.delivered.played, f.name)[rows]
+            assert (lived == getattr(whole.played, f.name)[rows]).all(), f.name
+
+
+def test_every_switch_of_delivery_tells_its_true_effect() -> None:
+    """The same attempts in every world; what a switch is there for is another, and only that for the player's rule."""
+    # A catalogue that no edge holds whole: or else a cache that pulls would come to the same as one that is filled.
+    (batch,) = emulator.run(scenario(spec("throughput_abr"), panel=200, titles=10_000))
+    sums = ["attempts", "starts", "edge_bytes", "storage_bytes", "third_party_bytes"]
+    truth = batch.tables["truth_counterfactual"].group_by("world").agg(pl.col(sums).sum())
+    by_world = {row.pop("world"): row for row in truth.to_dicts()}
+    assert set(by_world) == {"factual", *DELIVERY}
+    factual = by_world.pop("factual")
+    for name, row in by_world.items():
+        assert row["attempts"] == factual["attempts"], name
+        assert row["edge_bytes"] != factual["edge_bytes"], name
+    abr = by_world["throughput_abr"]
+    assert abr["starts"] == factual["starts"]
+    # Throughput alone never dares more than nine tenths of what it sees; BOLA fills the buffer and may.
+    assert 0.9 < float(abr["edge_bytes"]) / float(factual["edge_bytes"]) < 1.0
+    assert set(batch.tables["assignment"]["experiment"]) == {"throughput_abr test"}
+
+
+@pytest.fixture(scope="module")
+def settled() -> Settled:
+    """A service with many new members, whose search can do with and without meaning."""
+    busy = scenario(spec("keyword_search"), panel=300)
+    joining = busy.membership.model_copy(update={"monthly_join_ratio": 0.5})
+    world = make_world(busy.model_copy(update={"membership": joining}))
+    return settle_in(sampled(world, 200))
+
+
+@pytest.fixture(scope="module")
+def control(settled: Settled) -> pl.DataFrame:
+    return live_through(settled.discovery.world, settled, FACTUAL, spec("siloed"))
+
+
+@pytest.mark.parametrize("name", sorted(set(SWITCHES) - DELIVERY))
+def test_every_switch_of_discovery_tells_its_true_effect(
+    settled: Settled, control: pl.DataFrame, name: str
+) -> None:
+    world = settled.discovery.world
+    treatment = live_through(world, settled, replace(FACTUAL, **SWITCHES[name]), spec(name))
+    both = [
+        frame.drop("region_index", "replicate").sum().row(0, named=True) for frame in (control, treatment)
+    ]
+    assert both[0]["visits"] > 0
+    assert [part for part in both[0] if both[0][part] != both[1][part]], "nothing differs"
+    assert both[0]["member_days"] == pytest.approx(float(both[1]["member_days"]), rel=0.02)
+
+
+def test_what_worlds_share_is_lived_through_once_and_comes_to_the_same(settled: Settled) -> None:
+    world = settled.discovery.world
+    longer = replace(world, scenario=world.scenario.model_copy(update={"days": 14}))
+    late = spec("siloed", from_day=7, to_day=14)
+    at_once = live_through(longer, settled, Switches(recommender="siloed"), late)
+    begun = lived_until(longer, settled, 7)
+    assert (settled.day, begun.day) == (0, 7)
+    assert live_through(longer, begun, Switches(recommender="siloed"), late).equals(at_once)
+
+
 @pytest.mark.parametrize("name", sorted(SWITCHES))
 def test_every_switch_changes_something(name: str) -> None:
     assert SWITCHES[name]
@@ -139,7 +240,25 @@ def test_an_experiment_that_cannot_be_is_refused_in_one_line(
     path = Path(str(tmp_path)) / "s.toml"
     text = scenario_text()[0] + "\n"
     path.write_text(text + section, "utf-8")
-    assert load_scenario(path).experiment[0].switch == "siloed"
+    assert load_scenario(path).experiment[-1].switch == "siloed"
     path.write_text(text + section.replace(old, new), "utf-8")
     with pytest.raises(InputError, match=told):
         load_scenario(path)
+
+
+def test_a_switch_nobody_tries_is_turned_for_a_few(world: World) -> None:
+    """By the name of the switch, against the world as it is; a short run has none, and neither has what is tried."""
+    long = replace(world, scenario=world.scenario.model_copy(update={"days": LEAST_DAYS, "experiment": ()}))
+    found = untried(long, 100)
+    assert TABLES["truth_discovery"].validate(found).reasons == {}
+    names = {"siloed", "no_first_week_diversity", "keyword_search"}
+    assert set(found["experiment"]) == names
+    sums = found.group_by("experiment", "world").agg(pl.col("playing_ms", "visits").sum())
+    as_it_is = sums.filter(world="control")
+    assert as_it_is["playing_ms"].n_unique() == 1
+    assert as_it_is["playing_ms"][0] > 0
+    turned = sums.filter(world="treatment", experiment="siloed")["playing_ms"][0]
+    assert turned != as_it_is["playing_ms"][0]
+    tried = long.scenario.model_copy(update={"experiment": (spec("siloed"),)})
+    assert set(untried(replace(long, scenario=tried), 100)["experiment"]) == names - {"siloed"}
+    assert untried(replace(long, scenario=tried.model_copy(update={"days": LEAST_DAYS - 1}))).is_empty()

@@ -1,4 +1,4 @@
-"""The kernel against trace replay: the same DYNAMIC, rung by rung, on the network the kernel drew."""
+"""The kernel against trace replay: the same rules, rung by rung, on the network the kernel drew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from synthetic.arrays import Floats
 from synthetic.player import kernel, replay
-from synthetic.player.abr import GAMMA_P, Ladder
+from synthetic.player.abr import BOLA_FROM_MS, GAMMA_P, Ladder
 from synthetic.player.conditions import Conditions
 from synthetic.player.fitting import ks_distance, sample
 from synthetic.player.kernel import Plays
@@ -52,10 +52,10 @@ def plays(base_kbps: Floats, seed: int) -> Plays:
     )
 
 
-def by_kernel(given: Plays, network: Network) -> tuple[kernel.Played, Floats, Floats]:
+def by_kernel(given: Plays, network: Network, rule: str = "dynamic") -> tuple[kernel.Played, Floats, Floats]:
     """What came of it, and of each session and chunk after the first: bitrate, and ms from the first frame."""
     run = kernel._Run(
-        given, Ladder(KBPS), [network], Conditions.steady(1e7), CHUNK_MS, BUFFER_MS, 0.0
+        given, Ladder(KBPS), [network], Conditions.steady(1e7), CHUNK_MS, BUFFER_MS, 0.0, rule
     )  # fmt: skip
     lane, rows = kernel._logged(run, every=True)
     session = run.order[lane]
@@ -75,37 +75,38 @@ def throughput(key: np.uint32, base: float, network: Network) -> tuple[Floats, f
     return base * np.array(exp[:-1], np.float64), base * float(exp[-1])
 
 
-def by_replay(trace: Floats, first_kbps: float) -> tuple[Floats, float, float]:
+def by_replay(trace: Floats, first_kbps: float, rule: str = "dynamic") -> tuple[Floats, float, float]:
     """Bitrate of each chunk after the first, stalled ms and stalls, over one recorded network."""
     sizes = np.tile(np.array(KBPS) * CHUNK_MS, (CHUNKS, 1))
     sizes[0, 0] = first_kbps * CHUNK_MS  # replay starts on the lowest rung, the kernel on what it remembers
     manifest = Manifest(CHUNK_MS, KBPS, sizes)
-    settings = replay._settings(manifest, "dynamic", BUFFER_MS / 1000, GAMMA_P, (3.0, 8.0), False)
+    settings = replay._settings(manifest, rule, BUFFER_MS / 1000, GAMMA_P, (3.0, 8.0), False)
     state, averages = new_state(), new_averages((3.0, 8.0), CHUNKS, CHUNK_MS)
     rungs, options = np.zeros(CHUNKS), np.zeros((2, len(KBPS)))
     ladder = ladder_table(KBPS, BUFFER_MS)
-    rule = RULES["dynamic"][0]
-    replay._play(state, settings, ladder, averages, rungs, options, sizes, trace, rule, True, True)
+    replay._play(state, settings, ladder, averages, rungs, options, sizes, trace, RULES[rule][0], True, True)
     return np.array(KBPS)[rungs[1:].astype(int)], float(state[REBUFFER_MS]), float(state[REBUFFERS])
 
 
+@pytest.mark.parametrize("rule", BOLA_FROM_MS)
 @pytest.mark.parametrize("kbps", np.geomspace(280, 40_000, 23).tolist())
-def test_on_a_steady_network_every_rung_is_the_same(kbps: float) -> None:
-    played, rungs, _ = by_kernel(plays(np.array([kbps]), 1), Network("steady", 0.0, 0.0, 0.0, 0.0))
+def test_on_a_steady_network_every_rung_is_the_same(kbps: float, rule: str) -> None:
+    played, rungs, _ = by_kernel(plays(np.array([kbps]), 1), Network("steady", 0.0, 0.0, 0.0, 0.0), rule)
     trace = np.array([[1e9, kbps, RTT_MS]])
-    expected, stalled_ms, stalls = by_replay(trace, float(played.first_kbps[0]))
+    expected, stalled_ms, stalls = by_replay(trace, float(played.first_kbps[0]), rule)
     assert np.array_equal(rungs[0], expected)
     assert played.stall_ms[0] == pytest.approx(stalled_ms, rel=1e-4, abs=1.0)
     # Replay's last digit may find a stall of 1e-12 ms where the last chunk ends.
     assert 0 <= stalls - played.stall_count[0] <= 1
 
 
-def test_on_the_kernel_s_own_network_every_rung_is_the_same() -> None:
+@pytest.mark.parametrize("rule", BOLA_FROM_MS)
+def test_on_the_kernel_s_own_network_every_rung_is_the_same(rule: str) -> None:
     """Replay over a recording of what the kernel drew: a period from each request to the next."""
     network = Network("varying", 0.0, 0.0, 0.5, 0.6)
     base = np.geomspace(700, 30_000, 300)
     given = plays(base, 3)
-    played, rungs, at = by_kernel(given, network)
+    played, rungs, at = by_kernel(given, network, rule)
     expected, stalled_ms = np.empty_like(rungs), np.empty(base.size)
     for i, key in enumerate(given.key):
         kbps, remembered = throughput(key, base[i], network)
@@ -113,7 +114,7 @@ def test_on_the_kernel_s_own_network_every_rung_is_the_same() -> None:
         first_ms = RTT_MS + float(played.first_kbps[i]) * CHUNK_MS / kbps[0]
         periods = np.concatenate([[first_ms], np.diff(at[i]), [1e9]])
         trace = np.column_stack([periods, kbps, np.full(CHUNKS, RTT_MS)])
-        expected[i], stalled_ms[i], _ = by_replay(trace, float(played.first_kbps[i]))
+        expected[i], stalled_ms[i], _ = by_replay(trace, float(played.first_kbps[i]), rule)
     # Single against double precision: a tie within 1e-7 may fall either way, and shift what comes after.
     assert (rungs == expected).all(axis=1).mean() > 0.99
     assert (rungs == expected).mean() > 0.999

@@ -12,7 +12,16 @@ import numpy.typing as npt
 import pytest
 
 from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.in_session import HOME_HEAD, SEARCH_HEAD, learn_asked, learn_look, learn_pick
+from synthetic.control_plane.in_session import (
+    HOME_HEAD,
+    SEARCH_HEAD,
+    SHOWN,
+    learn_asked,
+    learn_look,
+    learn_pick,
+    order_page,
+    space_of,
+)
 from synthetic.control_plane.model import Model, RecommendParameters
 from synthetic.control_plane.play_log import LookLog, PlayLog
 from synthetic.control_plane.popularity import cohort_lift
@@ -337,3 +346,49 @@ def test_a_signal_in_session_is_the_step_of_the_batch() -> None:
     learn_look(sure, evidence, vectors[0], curvature, 0, 4, True, 0.9)
     learn_look(unsure, evidence, vectors[0], curvature, 0, 4, True, 0.1)
     assert np.abs(unsure - taste).sum() > 5 * np.abs(sure - taste).sum()
+
+
+@pytest.mark.parametrize(
+    ("candidates", "rank", "low", "high"), [(96, 16, 0, 16), (96, 16, 0, 8), (7, 4, 0, 4)]
+)
+def test_a_page_is_the_best_candidates_in_order_of_equals_the_earlier(
+    candidates: int, rank: int, low: int, high: int
+) -> None:
+    random = np.random.default_rng(candidates + high)
+    space = np.empty(space_of(candidates, rank), np.float32)
+    page, page_score = np.empty(SHOWN, np.int32), np.empty(SHOWN, np.float32)
+    for turn in range(60):
+        title = random.normal(size=(500, rank)).astype(np.float32)
+        is_out = random.random(500) < 0.8
+        candidate = random.permutation(500)[:candidates].astype(np.int32)
+        candidate[random.random(candidates) < 0.1] = -1
+        score = -np.sort(-random.exponential(size=candidates)).astype(np.float32)
+        trained, taste = random.normal(size=(2, rank)).astype(np.float32)
+        if turn % 3 == 0:
+            taste = trained.copy()
+        if turn % 3 == 1:  # equal scores: the earlier first
+            title[:] = np.float32(0.0)
+            score = np.round(score)
+        order_page(candidate, score, trained, taste, title, low, high, is_out, page, page_score, space)
+        now = score + (title[:, low:high] @ (taste - trained)[low:high])[candidate]
+        now[(candidate < 0) | ~is_out[candidate]] = -np.inf
+        best = np.argsort(-now, kind="stable")[: np.isfinite(now).sum()][:SHOWN]
+        assert page_score[: best.size] == pytest.approx(now[best], abs=1e-5)
+        assert (page[best.size :] == -1).all()
+        if turn % 3 != 2:
+            assert (page[: best.size] == candidate[best]).all()
+
+
+def test_what_production_is_compared_with_learns_from_plays_as_logged(world: World) -> None:
+    """Who brought a play about and how likely it was changes production's model, and not the two simpler ones."""
+    arguments: dict[str, Any] = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
+    by_page = np.arange(world.log.count) % 2 == 0
+    told = replace(
+        world.log, is_unaided=~by_page, inclusion=np.where(by_page, np.float32(0.2), np.float32(1.0))
+    )
+    for recommender, is_same in (("factors", True), ("popularity", True), ("unified", False)):
+        one, two = (
+            train(log, world.catalogue, recommender=recommender, **arguments) for log in (world.log, told)
+        )
+        assert np.array_equal(one.log_popularity, two.log_popularity) == is_same
+        assert np.array_equal(one.title, two.title) == is_same

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from synthetic.browsing import People, examined_places, exposure, page_shift
+from synthetic.browsing import People, examined_places
+from synthetic.control_plane.page import page_shift
 from synthetic.queries import KINDS
 from synthetic.titles import Titles, demand, make_titles, subscriber_taste
 from synthetic.viewer import (
@@ -29,6 +30,7 @@ from synthetic.viewer import (
     make_market,
     people_of,
 )  # fmt: skip
+from synthetic.wishes import exposure
 from tests.synthetic.rankings import ranking_of_pages
 
 SEED = 4

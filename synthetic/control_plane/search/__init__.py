@@ -49,8 +49,6 @@ def search(index: SearchIndex, query: str, k: int = 10, *, keyword: bool = False
     Raises :class:`~metrics.errors.InputError` for a query without a word or longer than 1,000 characters.
     """
     spelled = _spelled(index, checked_words(query))
-    if not spelled:
-        return []
     ask = read_query(query, spelled, index.names, index.graph, keyword=keyword)
     with threadpool_limits(limits=1):  # one thread: the same bytes on any machine's load
         score = scores(index, [ask], keyword=keyword)[0]
@@ -88,7 +86,7 @@ def _ask(index: SearchIndex, query: str, spelling: dict[str, str], keyword: bool
         if word not in spelling:
             spelling[word] = spell(word, index.names)
     spelled = [spelling[word] for word in words if spelling[word]]
-    return read_query(query, spelled, index.names, index.graph, keyword=keyword) if spelled else Ask()
+    return read_query(query, spelled, index.names, index.graph, keyword=keyword)
 
 
 def _spelled(index: SearchIndex, words: Sequence[str]) -> list[str]:

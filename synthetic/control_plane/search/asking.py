@@ -26,6 +26,7 @@ MAX_QUERY_LENGTH = 1_000
 _SIGN = 0.3  # a word that is a sign of a theme speaks for it less than the theme's name, which is 1
 _BROADER = 0.4
 _PERSON, _SURNAME, _COUNTRY, _GENRE, _CLUSTER, _SHARED = 2.0, 0.5, 0.8, 0.15, 0.05, 0.1
+_SHORT_NAME = 6
 _MAX_NAMESAKES = 40  # beyond, a surname says nothing
 _ALIKE = frozenset(("like", "similar", "resembling"))
 _LEAD = frozenset(("lead", "leads", "star", "stars", "actor", "actress", "protagonist"))
@@ -106,8 +107,12 @@ def read_query(
     query: str, spelled: Sequence[str], names: Names, graph: Graph, *, keyword: bool = False
 ) -> Ask:
     """What a query of these words (as spelled) asks for; with ``keyword``, its words and nothing they mean."""
-    key = " ".join(spelled)
-    named = names.titles.get(key, ())
+    named = names.titles.get(" ".join(spelled), ())
+    if (words := plain_words(query)) != list(spelled):
+        # The nearest name to what was typed, before that to words mended one by one: unknown ones are gone from these.
+        named = _nearest_titles(" ".join(words), names) or named
+    if not spelled:
+        return Ask(named=named)
     if keyword:
         stems = [stem(word) for word in spelled]
         return Ask(terms=dict.fromkeys(query_terms(stems) or stems, 1.0), named=named)
@@ -243,6 +248,19 @@ def _nearest(name: str, graph: Graph) -> tuple[int, ...]:
         name, graph.people.keys(), scorer=OSA.distance, score_cutoff=1 if len(name) < 12 else 2
     )
     return graph.people[near[0]] if near else ()
+
+
+def _nearest_titles(name: str, names: Names) -> tuple[int, ...]:
+    """The titles of the name nearest to one that is written wrong, or in one word; none where no name is near.
+
+    One slip in names of up to twelve letters, two in longer ones; none in the shortest, which are near to anything.
+    """
+    if len(name) < _SHORT_NAME:
+        return ()
+    slips = 1 if len(name) < 12 else 2
+    near = process.extract(name, names.titles.keys(), scorer=OSA.distance, score_cutoff=slips, limit=None)
+    least = min((distance for _, distance, _ in near), default=0)
+    return tuple(title for key, distance, _ in near if distance == least for title in names.titles[key])
 
 
 def _means_something(word: str) -> bool:

@@ -1,0 +1,220 @@
+"""``python -m benchmarks.scorecard [NAME…] [--nab DIR] [--cells CSV] [--lake LAKE]``: the scorecard of made cases.
+
+Measures every estimator (or the named ones) on cases whose truth was made with them, writes the rows to
+``metrics/scores.csv``, which is shipped, and the card to ``docs/scorecard.md``; with ``--lake`` also what that lake's
+own truth says. ``make bench`` ends with it. ``--cells``: what ``benchmarks.decisions`` kept, instead of running its
+services anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks import anomalies, decisions, experiment, localise, quantiles, retention
+from benchmarks.coverage import REPORT_SEED
+from benchmarks.incident_tables import HELD_OUT, incident_tables
+from metrics.lake import Lake
+from metrics.localise import METHODS
+from metrics.scorecard import ESTIMATORS, markdown, score, scorecard, shipped, silent
+
+__all__ = ["MEASURED", "main"]
+
+ROWS = Path(__file__).parent.parent / "metrics" / "scores.csv"
+PAGE = Path(__file__).parent.parent / "docs" / "scorecard.md"
+TABLES, REPLICATES, COMPANIES, DRAWS, CASES = 200, 200, 200, 5_000, 300
+VOLUMES = (1_000.0, 100_000.0)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, keep the rows, write the page."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURED))
+    options.add_argument("--nab", type=Path, help="folder of the Numenta Anomaly Benchmark")
+    options.add_argument("--cells", type=Path, help="cells that benchmarks.decisions kept")
+    options.add_argument("--lake", type=Path, help="a lake of the emulator, whose own truth is told too")
+    given = options.parse_args(argv)
+    unknown = set(given.names) - set(MEASURED)
+    if unknown:
+        options.error(f"no {', '.join(sorted(unknown))}; known: {', '.join(MEASURED)}")
+    held = shipped()
+    for name in given.names or MEASURED:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        rows = MEASURED[name](given)
+        if rows.height:
+            ours = pl.col("estimator").str.split("/").list.first() == name
+            held = pl.concat([held.filter(~ours), rows])
+            held.write_csv(ROWS)
+    page = _page(held, given.lake)
+    print(page)
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def _page(held: pl.DataFrame, lake: Path | None) -> str:
+    card = scorecard(held)
+    parts = [ABOUT, "## On made cases\n", markdown(card)]
+    if silent(card):
+        parts.append(f"Measured on a lake alone: {', '.join(silent(card))}.\n")
+    if lake is not None:
+        from playhead.scoring import card_of
+
+        found = card_of(Lake.open(lake), lambda what: print(what, file=sys.stderr), made=False)
+        parts += ["## On a lake of the demo\n", markdown(found.card)]
+        parts.append(f"{found.said}\n" if found.said else "")
+    parts.append("## What is scored\n")
+    parts.append("\n".join(f"- **{name}**: {about}." for name, about in ESTIMATORS.items()) + "\n")
+    return "\n".join(part for part in parts if part)
+
+
+ABOUT = """# The scorecard
+
+Written by `python -m benchmarks.scorecard`, with which `make bench` ends. How often each estimator is right: on cases
+whose truth was made with them, and on a lake whose truth the emulator knows; a peer is measured on the same cases.
+`playhead scorecard --lake LAKE` prints the card of any lake; of one without truth it says that nobody can say.
+Intervals are 90 %, over the cases.
+"""
+
+
+def _localise(_: argparse.Namespace) -> pl.DataFrame:
+    tables = list(incident_tables(TABLES, HELD_OUT))
+    rows = []
+    for name, method in METHODS.items():
+        card = localise.score(tables, method)
+        estimator = "localise" if name == "scan" else f"localise/{name}"
+        measures = {
+            "f1": card.f1,
+            "exact": card.exact,
+            "recall_at_3": card.recall_at_3,
+            "external_f1": card.external_f1,
+        }
+        rows += [
+            score(estimator, "labelled incident tables", measure, value, unit="ratio", count=TABLES)
+            for measure, value in measures.items()
+        ]
+        rows.append(
+            score(estimator, "labelled incident tables", "search_p95", card.p95_s, unit="s", count=TABLES)
+        )
+    return pl.concat(rows)
+
+
+def _anomalies(given: argparse.Namespace) -> pl.DataFrame:
+    if given.nab is None:
+        print("anomalies: not measured without --nab; its rows stay", file=sys.stderr)
+        return score("anomalies", "", "", [])
+    flags, windows = anomalies.judged(given.nab)
+    series = [(flags[name], windows[name]) for name in sorted(windows)]
+    return pl.concat(
+        score("anomalies", f"NAB, {len(series)} series", f"{profile}_score",
+              anomalies.scores(series, weights), unit="of 100", count=sum(len(found) for _, found in series))
+        for profile, weights in anomalies.PROFILES.items()
+    )  # fmt: skip
+
+
+def _experiment(_: argparse.Namespace) -> pl.DataFrame:
+    """Shapes that are judged many trials at a time."""
+    rows = []
+    for number, shape in enumerate(experiment.SHAPES):
+        if shape.block < experiment.BLOCK:
+            continue
+        for lift, what in ((0.0, "A/A"), (experiment.LIFT, "A/B")):
+            rng = np.random.default_rng([experiment.SEED, number, int(lift > 0)])
+            held = round(experiment.held(shape, lift, rng)[0] * experiment.TRIALS)
+            cases = [True] * held + [False] * (experiment.TRIALS - held)
+            rows.append(score("experiment", f"{what}: {shape.name}", "coverage_95", cases))
+    return pl.concat(rows)
+
+
+def _retention(_: argparse.Namespace) -> pl.DataFrame:
+    logs, crude, held = [], [], []
+    for replicate in range(REPLICATES):
+        rng = np.random.default_rng([retention.SEED, replicate])
+        found = retention.judge(retention.population(rng), "stalls")
+        if found["is_identified"]:
+            logs.append(float(np.log(found["hazard_ratio"])) / retention.PLANTED - 1)
+            crude.append(float(np.log(found["crude"])) / retention.PLANTED - 1)
+            held.append(bool(found["low"] <= np.exp(retention.PLANTED) <= found["high"]))
+    case_set = "a planted hazard of stalls, confounded"
+    return pl.concat(
+        [
+            score("retention hazard", case_set, "relative_bias", logs, unit="ratio"),
+            score("retention hazard/without confounders", case_set, "relative_bias", crude, unit="ratio"),
+            score("retention hazard", case_set, "coverage_95", held),
+        ]
+    )
+
+
+def _cost(_: argparse.Namespace) -> pl.DataFrame:
+    from cost_model.companies import coverage
+
+    found = coverage(COMPANIES, seed=REPORT_SEED, draws=DRAWS)
+    return pl.concat(
+        score(
+            "cost intervals", f"{COMPANIES} companies: {outcome}", "coverage_90", rows["is_covered"].to_list()
+        )
+        for (outcome,), rows in found.group_by("outcome", maintain_order=True)
+    )
+
+
+def _burn_rates(_: argparse.Namespace) -> pl.DataFrame:
+    from alerts.backtest import can_fire
+    from alerts.policy import load_policies
+    from alerts.slo import load
+    from playhead.backtesting import chosen, on_cases
+
+    policies = load_policies(())
+    rows = []
+    for policy in ("evidence-30d", "google-30d"):
+        estimator = "burn-rate alerts" if policy == "evidence-30d" else f"burn-rate alerts/{policy}"
+        objectives = [
+            o for o in load((), policies) if all(can_fire(p, o) for p in chosen(o, policies, [policy]))
+        ]
+        trials = on_cases(
+            objectives[:1], policies, [policy], count=CASES, volumes=VOLUMES, seed=0, base_burn=0.5
+        )
+        for trial in trials:
+            case_set = f"made incidents, {trial.sessions_per_hour:,.0f} sessions an hour"
+            incidents = trial.judged.incidents
+            minutes = incidents["detect_minutes"].median()
+            rows += [
+                score(estimator, case_set, "recall", incidents["caught"].to_list()),
+                score(estimator, case_set, "precision", (~trial.judged.pages["is_false"]).to_list()),
+                score(estimator, case_set, "time_to_detect", float(minutes), unit="minutes", count=incidents.height),  # type: ignore[arg-type]
+            ]  # fmt: skip
+    return pl.concat(rows)
+
+
+def _sketch(_: argparse.Namespace) -> pl.DataFrame:
+    return pl.concat(
+        score("quantile sketch" if not name else f"quantile sketch/{name}", case, "largest_relative_error", error,
+              unit="ratio", count=len(quantiles.QUANTILES))
+        for case, name, error in quantiles.errors()
+    )  # fmt: skip
+
+
+def _decide(given: argparse.Namespace) -> pl.DataFrame:
+    if given.cells is not None:
+        return decisions.scores(pl.read_csv(given.cells, infer_schema_length=None))
+    return decisions.scores(decisions.measured())
+
+
+def _each() -> Iterator[tuple[str, Callable[[argparse.Namespace], pl.DataFrame]]]:
+    yield "quantile sketch", _sketch
+    yield "localise", _localise
+    yield "burn-rate alerts", _burn_rates
+    yield "anomalies", _anomalies
+    yield "experiment", _experiment
+    yield "decide", _decide
+    yield "retention hazard", _retention
+    yield "cost intervals", _cost
+
+
+MEASURED = dict(_each())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The decision table as a card of a page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboards.components import card, missing
+from dashboards.decisions import decision_regions, decision_rows, grounds, region_name
+from dashboards.queries import Source
+
+__all__ = ["decision_card"]
+
+
+def decision_card(source: Source) -> None:
+    """Each switch, estimated and true, of the whole service or a region; and what each estimate stands on."""
+    artefact = source.artefact("decision.json")
+    with card("Decision table", "what each system decision does: from telemetry, and in truth"):
+        regions = decision_regions(artefact)
+        region = None
+        if regions:
+            region = st.selectbox(
+                "Region of the decision table", [None, *regions], format_func=region_name,
+                label_visibility="collapsed", width=260,
+            )  # fmt: skip
+        rows = decision_rows(artefact, region)
+        if not rows:
+            missing("No decision table was taken of this lake.", "`playhead decide` prints it.")
+            return
+        st.table(rows, border="horizontal", hide_index=True, alt="Effect of each system decision")
+        st.caption(
+            "What runs today over the alternative, over the whole lake, ± half of a 90 % interval; :green[better] and "
+            ":red[worse] only where the interval excludes no effect. Estimated from telemetry alone, by ᵉ experiment, "
+            "ᶜ a comparison of like sessions, ᵐ the rates' ranges; *needs*: members an arm, for an experiment over as "
+            "long a time to tell a change of 5 %. True: both worlds run on one seed, which no estimate sees. Margin "
+            "moves with cost; what members pay for an hour is held."
+        )
+        with st.expander("What each estimate stands on"):
+            st.table(grounds(artefact), border="horizontal", hide_index=True, alt="Grounds of the estimates")

@@ -1,0 +1,100 @@
+"""An objective's past: what each incident spent of its budget, and how good its alerts were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import streamlit as st
+
+from alerts.backtest import can_fire, hindsight, histories, known, over_history, told
+from alerts.budget import by_incident
+from alerts.evaluation import Evaluation
+from alerts.policy import BurnPolicy, load_policies
+from alerts.quality import quality
+from dashboards.context import Where
+from dashboards.queries import MINUTE_DIMENSIONS, Source
+from metrics import truth
+from metrics.errors import InputError
+from metrics.lake import Lake
+
+__all__ = ["backtested", "incidents_spent"]
+
+# What stands beside the objective's own policy.
+_BESIDE = ("google-30d", "evidence-30d")
+
+
+def incidents_spent(source: Source, where: Where, evaluation: Evaluation) -> pl.DataFrame:
+    """:func:`alerts.budget.by_incident` of incidents told in hindsight, with ``known_as``: the id of the incident of
+    the truth that holds half of its minutes or more; null where there is none, or no truth."""
+    return _spent(source, where, evaluation.objective.name, evaluation.end_ts_ms, evaluation)
+
+
+def backtested(source: Source, where: Where, evaluation: Evaluation) -> pl.DataFrame:
+    """:func:`alerts.quality.quality` over all incidents, a row a policy that can watch the objective and what it is
+    held against: ``policy, against`` (``hindsight``, and ``truth`` where there is one) and the figures."""
+    return _backtested(source, where, evaluation.objective.name, evaluation.end_ts_ms, evaluation)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _spent(source: Source, where: Where, name: str, end_ts_ms: int, _evaluation: Evaluation) -> pl.DataFrame:
+    (history,) = histories([_evaluation.objective], _minutes(source, where, end_ts_ms))
+    spent = by_incident(_evaluation, told(history), history.start_ts_ms, history.bad[0], history.total[0])
+    names = _known(source)
+    shared = (
+        spent.select("incident_id", "start_ts_ms", "end_ts_ms")
+        .drop_nulls()
+        .join(names, how="cross")
+        .with_columns(
+            shared_ms=pl.min_horizontal("end_ts_ms", "end_ts_ms_right")
+            - pl.max_horizontal("start_ts_ms", "start_ts_ms_right")
+        )
+        .filter(2 * pl.col("shared_ms") >= pl.col("end_ts_ms") - pl.col("start_ts_ms"))
+        .sort("shared_ms", "incident_id_right", descending=[True, False])
+        .unique("incident_id", keep="first", maintain_order=True)
+    )
+    return spent.join(
+        shared.select("incident_id", known_as="incident_id_right"),
+        on="incident_id",
+        how="left",
+        maintain_order="left",
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _backtested(
+    source: Source, where: Where, name: str, end_ts_ms: int, _evaluation: Evaluation
+) -> pl.DataFrame:
+    objective = _evaluation.objective
+    (history,) = histories([objective], _minutes(source, where, end_ts_ms))
+    told_by = {"hindsight": hindsight(history)}
+    if (scripted := _known(source)).height:
+        told_by["truth"] = known(history, scripted)
+    policies = load_policies()
+    frames = []
+    for policy_name in dict.fromkeys((objective.policy, *_BESIDE)):
+        policy = objective.watched_by(policies) if policy_name == objective.policy else policies[policy_name]
+        if not isinstance(policy, BurnPolicy) or not can_fire(policy, objective):
+            continue
+        for against, incidents in told_by.items():
+            found = quality(over_history(policy, history, incidents))
+            frames.append(
+                found.select(pl.lit(policy_name).alias("policy"), pl.lit(against).alias("against"), pl.all())
+            )
+    return pl.concat(frames, how="vertical_relaxed") if frames else pl.DataFrame()
+
+
+def _minutes(source: Source, where: Where, end_ts_ms: int) -> pl.LazyFrame:
+    minutes = Lake.open(Path(source.path)).scan("minute_count").filter(pl.col("ts_ms") < end_ts_ms)
+    for name, values in where:
+        if name in MINUTE_DIMENSIONS:
+            minutes = minutes.filter(pl.col(name).is_in(values))
+    return minutes
+
+
+def _known(source: Source) -> pl.DataFrame:
+    columns = ("incident_id", "kind", "start_ts_ms", "end_ts_ms")
+    try:
+        return truth.incidents(Lake.open(Path(source.path))).select(columns).collect()
+    except InputError:
+        return pl.DataFrame(schema={name: pl.String if name in columns[:2] else pl.Int64 for name in columns})
