@@ -62,7 +62,8 @@ def north_star_tree(
     )
     return (
         f'<div role="img" aria-label="{html.escape(alt or title)}" '
-        'style="display:grid;grid-template-columns:minmax(104px,24%) minmax(30px,10%) minmax(0,1fr);align-items:center">'
+        'style="display:grid;align-items:center;'
+        'grid-template-columns:minmax(104px,24%) minmax(30px,10%) minmax(0,1fr)">'
         f'<div style="{box}"><div style="color:{colours.quiet};font-size:0.86rem">{html.escape(title)}</div>'
         f'<div style="font-size:1.35rem;font-weight:600">{html.escape(value)}</div>'
         f"<div>{html.escape(change)}</div></div>"
