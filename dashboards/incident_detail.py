@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import polars as pl
 import streamlit as st
@@ -166,9 +167,10 @@ def _where_it_was(looked: Looked, found: Localised | None) -> None:
             )
         if looked.is_known and not looked.happened:
             st.caption("Nothing that the emulator put in falls into this time.")
-        st.page_link(
-            "views/explore.py", label="Explore this time and slice", icon=":material/travel_explore:",
-            query_params=explore_link(looked, found),
+        # A link of its own and no step between pages: those forget what the filters of both pages are bound to.
+        st.link_button(
+            "Explore this time and slice", f"explore?{urlencode(explore_link(looked, found), doseq=True)}",
+            icon=":material/travel_explore:", type="tertiary",
         )  # fmt: skip
 
 
@@ -191,7 +193,7 @@ def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:
     period, window = looked.filters.period, looked.window
     first = max(window.start_ts_ms - DAY_MS, period.start_ts_ms)
     last = min(window.end_ts_ms + DAY_MS, period.end_ts_ms) - 1
-    days = ",".join(str(datetime.fromtimestamp(ts_ms / 1000, UTC).date()) for ts_ms in (first, last))
+    days = [str(datetime.fromtimestamp(ts_ms / 1000, UTC).date()) for ts_ms in (first, last)]
     query: dict[str, Any] = {
         "metric": looked.metric.title, "period": "dates", "dates": days, "lens": "Distribution",
     }  # fmt: skip

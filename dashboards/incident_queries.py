@@ -33,6 +33,7 @@ _LEAF = ("region", "isp", "device", "player_version", "codec", "cdn", "site", "t
 _SHORTEST_MS, _LONGEST_MS = 15 * 60_000, 6 * 3_600_000
 # How many times as long the time before is: of days a week, so that every weekday is in it.
 _PAST, _PAST_DAYS = 16, 7
+_GUARD_MS = 3_600_000
 # Quantiles have no leaves, and time stalled hangs on few who stall for long: the ratio of counts that says the same.
 _COUNTED = {
     "time_to_play_p99_ms": "time_to_play_bad_ratio", "time_to_play_p50_ms": "time_to_play_bad_ratio",
@@ -174,9 +175,13 @@ def _worst(lake: Lake, metric: Metric, window: Window, length: int, where: Where
 
 def _rows(lake: Lake, table: str, began: int, worst: int, length: int) -> pl.LazyFrame:
     """Rows of the incident's worst and of the time before it, on a clock of whole buckets that ends with the worst."""
+    last = worst + length
+    # When it began is known to the alert alone, which fires late: what comes just before is neither one nor the other.
+    began -= _GUARD_MS
     if table == "fill":  # a night's push began before the day it is for
-        length, worst = DAY_MS, began
-    first, last = began - (_PAST_DAYS if length == DAY_MS else _PAST) * length, worst + length
+        length, began = DAY_MS, began + _GUARD_MS
+        worst, last = began, began + DAY_MS
+    first = began - (_PAST_DAYS if length == DAY_MS else _PAST) * length
     # A session is filed by the day of its end.
     read = [Window(first, began), Window(worst, last + (DAY_MS // 4 if table == "playback_session" else 0))]
     files = lake.snapshot(table).files

@@ -28,7 +28,9 @@ def places(question: Question, overall: float | None) -> None:
         with card("Map"):
             missing("This metric is not told by country.", "Choose another metric.")
         return
-    rows = question.source.measure((metric.name,), question.window, where=question.where, by=by)
+    # Beside a site chosen, the others of its ISP: a map of one place tells nothing.
+    where = tuple((name, values) for name, values in question.where if name != "site")
+    rows = question.source.measure((metric.name,), question.window, where=where, by=by)
     known = rows.drop_nulls("country").filter(pl.col("n") >= _FEWEST).sort("n", descending=True).head(_MOST)
     what = "site" if "site" in by else "country"
     if known.is_empty():
@@ -51,7 +53,12 @@ def places(question: Question, overall: float | None) -> None:
             isp = placed.filter(pl.col("site") == target)["isp"][0]
             narrow({"isp": isp, "site": target}, "device")
 
-    with card(f"{metric.title} by {what}", f"{placed.height:,} {'sites' if what == 'site' else 'countries'}"):
+    many = (
+        f"{placed.height:,} {'sites' if what == 'site' else 'countries'}"
+        if placed.height > 1
+        else f"one {what}"
+    )
+    with card(f"{metric.title} by {what}", many):
         figure = world_map(
             placed, colours(), axis=axis_of(metric.format), is_lower_better=metric.better == "lower"
         )
@@ -64,7 +71,7 @@ def places(question: Question, overall: float | None) -> None:
             + (f"; those under {_FEWEST} rows are left out." if rows.height > known.height else ".")
             + " Click one to look into it." * (what == "site"),
         )  # fmt: skip
-        if what == "site" and overall is not None:
+        if what == "site" and overall is not None and where == question.where:
             worse = 1.0 if metric.better == "lower" else -1.0
             off = placed.with_columns(harm=worse * (pl.col("value") - overall) * pl.col("n"))
             top = off.filter(pl.col("harm") > 0).sort("harm", descending=True).head(3)

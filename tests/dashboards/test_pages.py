@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import polars as pl
 import pytest
@@ -277,6 +278,16 @@ def test_an_objective_by_its_name(show: Open, emulated: Path) -> None:
     assert [tile.label for tile in app.metric] == ["Objective", "Attained", "Budget left"]
     assert app.code[0].value.startswith("apiVersion: openslo/v1")
     assert "the last week's burn of" in words(app)
+    # Nothing stood out in these few days, and a backtest says so in figures.
+    assert "No stretch of the period stands out as an incident." in words(app)
+    assert "0 of 0" in app.table[-1].value["caught"].to_list()
+
+
+def test_an_alert_links_to_its_objective(show: Open, emulated: Path) -> None:
+    app = drawn(show(emulated, "objectives", objective="start-failures"))
+    assert "› start-failures ·" in words(app)
+    app.segmented_control(key="objective").set_value("home-page-latency").run()
+    assert "home-page-latency" in app.query_params["objective"]
 
 
 def test_the_price_moves_the_break_even(show: Open, emulated: Path) -> None:
@@ -398,6 +409,15 @@ def test_an_incident_is_explained_beside_the_truth(at: Open, emulated: Path) -> 
     assert "**Config push**, region Asia-Pacific, severity 60%" in text
     other = drawn(at(emulated, "incidents", period="all", incident="no-such-incident"))
     assert other.subheader
+    # The link to Explore says the days and the slice, in the words that its filters have in the address.
+    (link,) = app.get("link_button")
+    page, _, query = link.proto.url.partition("?")
+    assert page == "explore"
+    wanted = parse_qs(query)
+    assert wanted["dates"] == ["2026-04-08", "2026-04-10"]
+    linked = drawn(at(emulated, page, **wanted))
+    assert "8 Apr 2026 to 10 Apr 2026" in words(linked)
+    assert linked.multiselect(key="region").value == ["asia-pacific"]
 
 
 def test_delivery_adds_up(at: Open, emulated: Path) -> None:
