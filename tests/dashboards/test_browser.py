@@ -102,7 +102,7 @@ def test_a_narrow_window_stays_usable(browser: Browser, address: Served, name: s
 def test_a_pasted_link_shows_the_same_view(browser: Browser, page: Page, address: Served) -> None:
     opened(page, address)
     page.get_by_test_id("stPopoverButton").filter(has_text="region").click()
-    page.get_by_role("combobox").last.click()
+    page.get_by_test_id("stPopoverBody").get_by_role("combobox").click()
     page.get_by_role("option").first.click()
     page.keyboard.press("Escape")
     settled(page)
