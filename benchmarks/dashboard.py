@@ -139,7 +139,7 @@ def _interactions(page: Page, address: Served) -> Iterator[tuple[str, tuple[floa
         page.wait_for_url(f"**/{name.lower()}*")
 
     def pick(dimension: str, value: str) -> None:
-        box = page.get_by_role("combobox").last
+        box = page.get_by_test_id("stPopoverBody").get_by_role("combobox")
         box.click()
         page.get_by_role("option", name=value, exact=True).click()
 

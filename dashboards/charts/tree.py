@@ -46,19 +46,24 @@ def north_star_tree(
 
     Texts are escaped here.
     """
-    box = f"border:1px solid {colours.line};border-radius:8px;background:{colours.panel};padding:6px 12px;"
+    box = f"border:1px solid {colours.line};border-radius:8px;background:{colours.panel};padding:6px 10px;"
+    # One line, whatever the width: rows are as high as the bands that lead to them.
+    quiet = (
+        f"color:{colours.quiet};font-size:0.84rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
+    )
     leaves = "".join(
         f'<div style="display:flex;align-items:center;gap:14px;height:{_ROW_PX}px">'
-        f'<div style="{box}flex:1 1 62%;min-width:0"><div style="color:{colours.quiet};font-size:0.86rem">'
+        f'<div style="{box}flex:1 1 60%;min-width:0"><div title="{html.escape(edge.title)}" style="{quiet}">'
         f"{html.escape(edge.title)}</div><div><b>{html.escape(edge.value)}</b>&ensp;"
         f'<span style="color:{_colour(edge, colours)}">{html.escape(edge.change)}</span></div></div>'
-        f'<div style="flex:1 1 38%;color:{colours.quiet};font-size:0.86rem;line-height:1.3">'
+        f'<div style="flex:1 1 40%;min-width:0;{quiet};line-height:1.35">'
         f"{'<br>'.join(html.escape(note) for note in edge.notes[:2])}</div></div>"
         for edge in edges
     )
     return (
         f'<div role="img" aria-label="{html.escape(alt or title)}" '
-        'style="display:grid;grid-template-columns:minmax(120px,28%) minmax(36px,12%) 1fr;align-items:center">'
+        'style="display:grid;align-items:center;'
+        'grid-template-columns:minmax(104px,24%) minmax(30px,10%) minmax(0,1fr)">'
         f'<div style="{box}"><div style="color:{colours.quiet};font-size:0.86rem">{html.escape(title)}</div>'
         f'<div style="font-size:1.35rem;font-weight:600">{html.escape(value)}</div>'
         f"<div>{html.escape(change)}</div></div>"

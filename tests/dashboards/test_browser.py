@@ -34,6 +34,7 @@ pytestmark = [
 PAGES = (
     "", "explore", "objectives", "incidents", "delivery", "discovery", "experiments", "economics", "trust",
 )  # fmt: skip
+PICTURES = os.environ.get("PLAYHEAD_SCREENSHOTS")  # read now: a test sees none of our variables
 # Where a page is opened by its own address, Streamlit looks for its server beside it before it looks at the root.
 PROBE = re.compile(r"/_stcore/(health|host-config)$")
 
@@ -101,7 +102,7 @@ def test_a_narrow_window_stays_usable(browser: Browser, address: Served, name: s
 def test_a_pasted_link_shows_the_same_view(browser: Browser, page: Page, address: Served) -> None:
     opened(page, address)
     page.get_by_test_id("stPopoverButton").filter(has_text="region").click()
-    page.get_by_role("combobox").last.click()
+    page.get_by_test_id("stPopoverBody").get_by_role("combobox").click()
     page.get_by_role("option").first.click()
     page.keyboard.press("Escape")
     settled(page)
@@ -243,7 +244,7 @@ def test_strangers_are_kept_out(address: Served) -> None:
     assert status("PUT", "/_stcore/upload_file/x/y", {"Origin": "http://evil.example"}) == 403
 
 
-@pytest.mark.skipif("PLAYHEAD_SCREENSHOTS" not in os.environ, reason="only where pictures are wanted")
+@pytest.mark.skipif(PICTURES is None, reason="only where pictures are wanted")
 @pytest.mark.parametrize(
     ("name", "theme", "query"),
     [
@@ -255,7 +256,7 @@ def test_strangers_are_kept_out(address: Served) -> None:
 def test_pictures_for_the_readme(
     browser: Browser, address: Served, name: str, theme: Theme, query: str
 ) -> None:
-    folder = Path(os.environ["PLAYHEAD_SCREENSHOTS"])
+    assert PICTURES is not None
     context = browser.new_context(
         viewport={"width": 1440, "height": 1060},
         color_scheme=theme,
@@ -263,5 +264,5 @@ def test_pictures_for_the_readme(
     )
     page = opened(context.new_page(), f"{address}/{query}")
     page.wait_for_timeout(500)
-    page.screenshot(path=folder / (f"{name}-{theme}.png" if name == "overview" else f"{name}.png"))
+    page.screenshot(path=Path(PICTURES) / (f"{name}-{theme}.png" if name == "overview" else f"{name}.png"))
     context.close()

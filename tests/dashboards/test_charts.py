@@ -110,7 +110,7 @@ def test_edges_are_as_wide_as_what_they_carried() -> None:
     assert [wide["fill"], narrow["fill"]] == [faded(DARK.good, 0.75), faded(DARK.bad, 0.75)]
     assert (influence["fill"], "stroke-dasharray" in influence) == ("none", True)
     assert 'aria-label="what moved"' in markup
-    assert markup.count("time to play") == 1
+    assert markup.count(">time to play<") == 1
     assert "44 h" in markup
 
 

@@ -201,12 +201,9 @@ def test_the_overview_answers_the_questions(show: Open, emulated: Path) -> None:
         "Watch hours per subscriber", "Time to play, p99", "Rebuffer rate", "Rec-driven share of hours",
     ]  # fmt: skip
     decided = next(table.value for table in app.table if "switch" in table.value.columns)
-    assert [cell.split("**")[1] for cell in decided["switch"]] == [
-        "Own CDN", "AV1 + film grain", "Push fill", "Edge in ISPs",
-    ]  # fmt: skip
-    told = [cell != ":gray[–]" for cell in decided["cost per 1,000 stream hours, $"]]
-    assert told == [True, True, True, False]
-    assert (decided != "").all(axis=None)
+    switches = [cell.split("**")[1] for cell in decided["switch"] if cell]
+    assert {"Own CDN", "AV1 + film grain", "Push fill", "Edge in ISPs"} <= set(switches)
+    assert set(decided[" "]) == {"estimated", ":gray[true]"}
 
 
 def test_the_verdict_names_the_share_that_no_minute_counts(
