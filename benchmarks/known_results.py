@@ -194,6 +194,8 @@ def coupling(worlds: Worlds) -> Iterator[tuple[str, ...]]:
         (f"{end} to {weeks - 1}: mended, not yet trained on", end, weeks),
         (f"{weeks} to {worlds.days - 1}: trained on", weeks, worlds.days),
     ):
+        if low >= min(high, worlds.days):
+            continue
         row = [name]
         for measure in (HOME, AFTER_SEARCH, SEARCH):
             for switch in ("unified", "siloed"):
