@@ -68,7 +68,7 @@ def _page(held: pl.DataFrame, lake: Path | None) -> str:
     card = scorecard(held)
     parts = [ABOUT, "## On made cases\n", markdown(card)]
     if silent(card):
-        parts.append(f"Measured on a lake alone: {', '.join(silent(card))}.\n")
+        parts.append(f"No row of made cases yet: {', '.join(silent(card))}.\n")
     if lake is not None:
         from playhead.scoring import card_of
 
