@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import polars as pl
 
@@ -281,29 +282,33 @@ def _burn_rates(lake: Lake) -> pl.DataFrame:
 
 
 def _baselines(lake: Lake) -> pl.DataFrame:
-    """The metric tree's incidents against those of the truth: one is found by an alarm within it or the day after."""
+    """The metric tree's incidents against those of the truth: they meet where one begins within the other, or the hour
+    after, in a slice that it hit."""
     from alerts.baseline import load_baselines
     from playhead.baselines import watch_lake
 
     truth = incidents(lake).collect()
     if truth.is_empty():
         raise InputError("no incident of this lake is known")
-    alarms = watch_lake(lake, load_baselines()).incidents
-    watched = {metric for baseline in load_baselines() for metric in (baseline.metric,)}
-    spans = truth.select("start_ts_ms", "end_ts_ms").rows()
-    began = alarms["start_ts_ms"].to_list()
-    of_metric = (
-        truth.filter(pl.col("metric").is_in(sorted(watched))).select("start_ts_ms", "end_ts_ms").rows()
-    )
-    case_set = f"{_HERE}: incidents"
-    found = [any(first <= at < last + _HOUR_MS for at in began) for first, last in of_metric]
-    true = [any(first <= at < last + _HOUR_MS for first, last in spans) for at in began]
+    baselines = load_baselines()
+    alarms = watch_lake(lake, baselines).incidents.rows(named=True)
+    known = truth.rows(named=True)
+    watched = {baseline.metric for baseline in baselines}
+    found = [any(_meet(alarm, one) for alarm in alarms) for one in known if one["metric"] in watched]
+    true = [any(_meet(alarm, one) for one in known) for alarm in alarms]
     return pl.concat(
         [
-            score("baseline alerts", f"{case_set} of what is watched", "recall", found),
-            score("baseline alerts", case_set, "precision", true),
+            score("baseline alerts", f"{_HERE}: incidents of what is watched", "recall", found),
+            score("baseline alerts", f"{_HERE}: alarms", "precision", true),
         ]
     )
+
+
+def _meet(alarm: Mapping[str, Any], incident: Mapping[str, Any]) -> bool:
+    hit = set(json.loads(incident["scope"]).values())
+    told = {part for part in alarm["slices"] if part is not None}
+    is_there = not hit or not told or bool(hit & told)
+    return is_there and incident["start_ts_ms"] <= alarm["start_ts_ms"] < incident["end_ts_ms"] + _HOUR_MS
 
 
 def _decide(lake: Lake) -> pl.DataFrame:
