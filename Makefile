@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= 2
+LAKE ?= lake
 # The first Python that fits, unless the caller names one: make PYTHON=/path/to/python3.12 demo
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
@@ -63,6 +64,11 @@ lock: $(VENV)/.dev ## resolve the dependencies anew; ARGS="--upgrade" for the ne
 	@$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 	@$(COMPILE) --group spark -c requirements-dev.lock -o requirements-spark.lock $(ARGS)
 	@$(subst 3.11,3.12,$(COMPILE)) --group focus -o requirements-focus.lock $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(VENV)/.dev ## the README's pictures of a demo's lake, made in Chromium; LAKE=lake
+	@PLAYHEAD_SHOWN=$(abspath $(LAKE)) PLAYHEAD_SCREENSHOTS=$(abspath docs/screenshots) $(BIN)/python -m pytest -n 0 \
+	  -m integration tests/dashboards/test_browser.py -k pictures
 
 .PHONY: validation
 validation: $(VENV)/.dev ## the emulated service beside the field, docs/validation.md; ARGS="--lake lake --traces DIR"

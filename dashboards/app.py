@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -12,6 +13,7 @@ from dashboards.context import lake_path
 from dashboards.filters import filter_row
 from dashboards.first_minute import first_minute
 from dashboards.queries import Source
+from dashboards.warm import warm
 from metrics.lake import Lake
 
 st.set_page_config(
@@ -68,3 +70,5 @@ with guarded(page.title):
     st.session_state["_view"] = (source, filters)
     st.session_state["_span"] = span
     page.run()
+    if "--warm" in sys.argv:  # a server, and no test of a page
+        warm(source, filters)

@@ -143,7 +143,8 @@ def tile(
             help=f"{metric.about} Unit: {metric.unit}. Source: {metric.source or 'catalogue'}.",
         )
         words = " · ".join(part for part in (_promise(metric, now), note and f":gray[{note}]") if part)
-        st.markdown(f":small[{words or f':gray[{metric.unit}]'}]")
+        unit = "share" if metric.unit == "ratio" else metric.unit
+        st.markdown(f":small[{words or f':gray[{unit}]'}]")
         days = f"{metric.title} by day, {written(metric, now)} over the period"
         if line := sparkline(daily, colours(), before=daily_before, limit=metric.limit, alt=days):
             st.html(line)
@@ -235,7 +236,8 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
     if isinstance(verdict, Mapping) and "expectations" in verdict:
         good = verdict["expectations"] - verdict["failed"]
         parts.append(f"quality checks {good} of {verdict['expectations']}")
-    titles = ", ".join(dict.fromkeys(get_metric(name).title.lower() for name in names))
+    known = list(dict.fromkeys(get_metric(name).title.lower() for name in names))
+    titles = ", ".join(known[:5]) + (" …" if len(known) > 5 else "")
     st.caption(" · ".join(parts))
     st.page_link(
         "views/trust.py",

@@ -17,7 +17,9 @@ from cost_model.standing import planned
 from cost_model.statement import CURVE_PRICES
 from cost_model.uncertainty import Interval
 
-__all__ = ["CURVE", "Everywhere", "av1_everywhere", "break_even", "loaded", "pay_back"]
+__all__ = [
+    "CURVE", "Everywhere", "av1_everywhere", "break_even", "given_of", "loaded", "members_of", "pay_back",
+]  # fmt: skip
 
 Given = tuple[tuple[str, float], ...]
 
@@ -92,6 +94,16 @@ def av1_everywhere(
         return Interval(factor * usd_per_gb.low, factor * usd_per_gb.median, factor * usd_per_gb.high)
 
     return Everywhere(without / hours, each, times(each), times(year))
+
+
+def given_of(found: Mapping[str, Any], key: str) -> Given:
+    """Rates that the quarter ``found`` has measured, as arguments: ``given`` or ``given_encoding``."""
+    return tuple(sorted((name, float(rate["value"])) for name, rate in found.get(key, {}).items()))
+
+
+def members_of(found: Mapping[str, Any]) -> int:
+    """The service's subscribers in millions, as far as the page's slider goes."""
+    return min(400, max(10, 5 * round(float(found.get("members", 100e6)) / 5e6)))
 
 
 def _with_price(given: Given, price_usd_per_gb: float | None) -> dict[str, float]:

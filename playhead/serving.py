@@ -77,7 +77,7 @@ def server_command(port: int) -> list[str]:
         "logger.level": "warning",
     }
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(app), *flags]
+    return [sys.executable, "-m", "streamlit", "run", str(app), *flags, "--", "--warm"]
 
 
 def _prepare(lake: Lake) -> None:

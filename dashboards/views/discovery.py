@@ -9,21 +9,10 @@ from dashboards.charts import bars, still_looking
 from dashboards.charts.style import Axis
 from dashboards.components import card, chart, colours, footer, missing, part, tile, view
 from dashboards.formats import NOTHING, escaped, named, share, written
+from dashboards.questions import DISCOVERY, FIND
 from metrics.catalog import METRICS, get_metric
 from metrics.errors import InputError
 
-ROWS = {
-    "What recommendations bring": (
-        "rec_driven_play_ratio", "rec_driven_hours_ratio", "incremental_hours_ratio", "take_rate",
-    ),
-    "How soon something is found": (
-        "time_to_find_p50_ms", "browse_abandonment_ratio", "search_success_ratio", "search_to_home_transfer_ratio",
-    ),
-    "First weeks, and how wide": (
-        "first_session_success_ratio", "first_week_genres", "effective_catalogue_size", "trial_to_paid_ratio",
-    ),
-}  # fmt: skip
-FIND = "time_to_find_p50_ms"
 PERCENT = Axis("", ".1%", "")
 
 
@@ -198,7 +187,7 @@ def searching() -> None:
 
 
 source, filters = view()
-names = tuple(name for row in ROWS.values() for name in row if filters.tells(name))
+names = tuple(name for row in DISCOVERY.values() for name in row if filters.tells(name))
 headline = ("rec_driven_hours_ratio", FIND)
 said = [name for name in headline if filters.tells(name)]
 now = source.measure(tuple(said), filters.period, where=filters.where) if said else None
@@ -216,7 +205,7 @@ else:
         [f"half of the visits find something within {found_ms / 1000:.0f} s"] if found_ms is not None else []
     )
     st.header("; ".join(parts) + ".", anchor=False)
-for title, row in ROWS.items():
+for title, row in DISCOVERY.items():
     figures(title, row)
 with st.grid(2, min_column_width=430):
     time_to_find()

@@ -22,7 +22,15 @@ from dashboards.charts import (
 )
 from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, drawn, footer, missing, part, view
-from dashboards.economics import CURVE, av1_everywhere, break_even, loaded, pay_back
+from dashboards.economics import (
+    CURVE,
+    av1_everywhere,
+    break_even,
+    given_of,
+    loaded,
+    members_of,
+    pay_back,
+)
 from dashboards.formats import escaped, named, share
 
 TILES = (
@@ -226,8 +234,7 @@ def by_region(found: dict[str, Any]) -> None:
 @part
 def what_would_it_take(found: dict[str, Any]) -> None:
     """Break-even, payback, AV1 everywhere: computed again at once where a slider is moved."""
-    given = tuple(sorted((k, float(v["value"])) for k, v in found.get("given", {}).items()))
-    given_av1 = tuple(sorted((k, float(v["value"])) for k, v in found.get("given_encoding", {}).items()))
+    given, given_av1 = given_of(found, "given"), given_of(found, "given_encoding")
     st.subheader("What would it take", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         fixed = st.toggle(
@@ -240,7 +247,7 @@ def what_would_it_take(found: dict[str, Any]) -> None:
         )  # fmt: skip
         members = st.slider(
             "Subscribers, millions", min_value=10, max_value=400, step=5, key="members", bind="query-params", width=300,
-            value=min(400, max(10, 5 * round(found.get("members", 100e6) / 5e6))),
+            value=members_of(found),
         )  # fmt: skip
     asked, at = price / 1000 if fixed else None, members * 1e6
     cdn = {policy: break_even(policy, given, asked, at) for policy in POLICIES}
@@ -348,7 +355,7 @@ def at_once(found: dict[str, Any]) -> None:
                 "Concurrent streams, millions", min_value=5, max_value=400, value=65, step=5, key="streams",
                 bind="query-params", width=340, help="65 M is the largest live audience that a service has told of.",
             )  # fmt: skip
-            members = min(400, max(10, 5 * round(found.get("members", 100e6) / 5e6)))
+            members = members_of(found)
         load = loaded(streams * 1e6, members * 1e6, "lean")
         rows, names = [], []
         for row in load.rows:

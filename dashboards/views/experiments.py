@@ -38,7 +38,7 @@ now_ts_ms = st.session_state["_span"].last_ts_ms
 states = {name: state_of(arms.filter(experiment=name), now_ts_ms) for name in names}
 chosen = st.segmented_control(
     "Experiment", names, default=names[0], required=True, key="experiment", bind="query-params",
-    format_func=lambda name: f"{named(name)} :gray[{states[name][0]}]", label_visibility="collapsed",
+    format_func=named, label_visibility="collapsed",
 )  # fmt: skip
 experiment = chosen or names[0]
 state, start, end, srm = states[experiment]
@@ -65,7 +65,7 @@ if compared.height:
     )
     inside = told["is_inside"].drop_nulls()
     st.caption(
-        f"{state}, {moment(start)} to {moment(end)} UTC · lifts over the control arm, 90 % jackknife intervals"
+        f"{state.capitalize()}, {moment(start)} to {moment(end)} UTC · lifts over the control, 90 % jackknife intervals"
         + (f" · the interval holds the truth in {int(inside.sum())} of {len(inside)}" if len(inside) else "")
     )
 

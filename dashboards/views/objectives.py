@@ -66,9 +66,8 @@ chosen = st.segmented_control(
     "Objective",
     names,
     default=names[0],
-    format_func=lambda n: (
-        found[n].objective.title + {True: " :green[✓]", False: " :red[✕]", None: ""}[found[n].kept]
-    ),
+    # The name alone: it stands in the address, and a link must not change when the budget does.
+    format_func=lambda n: found[n].objective.title,
     required=True,
     key="objective",
     bind="query-params",

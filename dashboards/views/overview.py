@@ -12,6 +12,7 @@ from alerts.verdict import verdict
 from cost_model.report.numbers import count, unit_usd
 from dashboards.charts import Ranked, ranking
 from dashboards.components import card, colours, drawn, footer, live, missing, part, tile, view
+from dashboards.context import Period
 from dashboards.decision_card import decision_card
 from dashboards.formats import change, duration, escaped, moment, named, share, written
 from dashboards.queries import MINUTE_DIMENSIONS, ratios_attained
@@ -23,6 +24,8 @@ from metrics.catalog import get_metric
 TILES = ("watch_hours_per_subscriber", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio")
 BESIDE = ("time_to_play_p50_ms", "time_to_play_late_ratio")
 PLACE = ("region", "isp")
+
+Days = dict[str, list[float | None]]
 
 
 def asked() -> tuple[str, ...]:
@@ -36,7 +39,7 @@ def asked() -> tuple[str, ...]:
 def head() -> None:
     """The verdict and the tiles: what a live view renews."""
     source, filters = view()
-    now = source.measure(asked(), filters.period, where=filters.where, intervals=True)
+    now = source.measure(asked(), filters.period, where=filters.where)
     kept = source.kept(filters.period, filters.where)
     if kept.height:
         place = pl.col("region").map_elements(lambda region: escaped(named(region)), pl.String)
@@ -69,8 +72,8 @@ def tiles(now: pl.DataFrame) -> None:
     source, filters = view()
     shown = tuple(name for name in TILES if filters.tells(name))
     before = source.measure(asked(), filters.versus, where=filters.where) if filters.versus else None
-    daily = _by_day(filters.period, shown)
-    earlier = _by_day(filters.versus, shown) if filters.versus else {}
+    daily, earlier = _by_day(shown)
+    bounds = source.bounds(shown, filters.period, filters.where)
     with st.grid(4, min_column_width=240):
         for name in TILES:
             metric = get_metric(name)
@@ -89,23 +92,31 @@ def tiles(now: pl.DataFrame) -> None:
                     note = f"p50 {written(get_metric(BESIDE[0]), p50)} · {share(late)} late"
             tile(
                 name, row["value"], old, daily.get(name, []), daily_before=earlier.get(name, []),
-                interval=(row["low"], row["high"]), note=note,
+                interval=bounds.get(name, (None, None)), note=note,
             )  # fmt: skip
 
 
-def _by_day(period: Any, names: tuple[str, ...]) -> dict[str, list[float | None]]:
+def _by_day(names: tuple[str, ...]) -> tuple[Days, Days]:
+    """Each metric's days, of the period and of the one before: asked for at once, since they meet."""
     source, filters = view()
+    period, versus = filters.period, filters.versus
     if not names:
-        return {}
-    daily = source.measure(names, period, where=filters.where, grain="1d").sort("bucket_ts_ms")
-    return {name: daily.filter(pl.col("metric") == name)["value"].to_list() for name in names}
+        return {}, {}
+    whole = Period(versus.first, period.last) if versus else period
+    daily = source.measure(names, whole, where=filters.where, grain="1d").sort("bucket_ts_ms")
+    is_now = pl.col("bucket_ts_ms") >= period.start_ts_ms
+    now, earlier = (
+        {name: rows.filter(metric=name)["value"].to_list() for name in names}
+        for rows in (daily.filter(is_now), daily.filter(~is_now))
+    )
+    return now, earlier if versus else {}
 
 
 @part
 def north_star() -> None:
     """What moved watch hours per subscriber."""
     source, filters = view()
-    now = source.measure(asked(), filters.period, where=filters.where, intervals=True)
+    now = source.measure(asked(), filters.period, where=filters.where)
     before = source.measure(asked(), filters.versus, where=filters.where) if filters.versus else None
     with card("North-star tree", "what moved watch hours per subscriber"):
         markup, table, alt = tree_figure(source, filters, now, before, colours())
@@ -131,11 +142,12 @@ def worst_places() -> None:
                 "Ingest logs with a region, or map one with `ingest sessions`.",
             )
             return
+        # Of a slice by more than its place, the quantile of each segment would take every row.
+        is_place = {name for name, _ in filters.where} <= set(PLACE)
+        names = HEADLINE if is_place else HEADLINE[:2]
         segments = worst_segments(
-            source.measure(HEADLINE, filters.period, where=filters.where, by=PLACE),
-            source.measure(HEADLINE, filters.versus, where=filters.where, by=PLACE)
-            if filters.versus
-            else None,
+            source.measure(names, filters.period, where=filters.where, by=PLACE),
+            source.measure(names, filters.versus, where=filters.where, by=PLACE) if filters.versus else None,
             PLACE,
             allowance=get_metric("time_to_play_bad_ratio").limit or 0.0,
             most=7,

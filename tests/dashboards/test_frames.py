@@ -43,6 +43,13 @@ def test_a_large_segment_stands_above_a_terrible_small_one() -> None:
     assert found["p99_change_ms"].to_list() == [500.0, None]
 
 
+def test_a_segment_is_ranked_without_its_quantile() -> None:
+    now = measured({"a": (1.0, 0.5, 9_000.0)}).filter(pl.col("metric") != HEADLINE[2])
+    (row,) = worst_segments(now, now, ["region"], allowance=0.01).iter_rows(named=True)
+    assert (row["p99_ms"], row["p99_change_ms"]) == (None, None)
+    assert row["exposed_hours"] == pytest.approx(1e6 * 0.49)
+
+
 def test_a_segment_with_few_sessions_is_not_ranked() -> None:
     assert worst_segments(
         measured({"a": (1.0, 1.0, 9_000.0)}, n=29.0), None, ["region"], allowance=0.01

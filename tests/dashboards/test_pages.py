@@ -125,9 +125,9 @@ def test_arms_stand_side_by_side_with_what_they_can_tell(show: Open, emulated: P
     assert app.header[0].value.startswith("Page: ")
     assert [tile.value for tile in app.metric][:2] == ["100", "100"]
     (table,) = [t.value for t in app.table if "power" in t.value.columns]
-    assert list(table.columns) == ["metric", "control", "treatment", "lift, 90 %", "power", "least lift told"]
+    assert list(table.columns) == ["metric", "Control", "Treatment", "lift, 90 %", "power", "least lift told"]
     (hours,) = table[table["metric"] == "Hours per member-day"].to_dict("records")
-    assert hours["control"].endswith(" h")
+    assert hours["Control"].endswith(" h")
     assert re.fullmatch(r":\w+\[[+−].* %\] :gray\[\([+−].* % to [+−].* %\)\]", hours["lift, 90 %"])
     # A slice that only some metrics can be cut by narrows the list and breaks nothing.
     drawn(show(lake.path, "experiments", codec="AV1"))

@@ -1,0 +1,90 @@
+"""What pages ask when they are first opened, answered while a reader is still on the one before.
+
+Answers go where pages look for them, into the caches of :mod:`dashboards.queries` and :mod:`dashboards.economics`; a
+page that asks something else computes it, as ever.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from streamlit.runtime.scriptrunner import add_script_run_ctx
+
+from dashboards.context import Filters
+from dashboards.delivery_queries import hours_of_day, recent
+from dashboards.economics import CURVE, break_even, given_of, loaded, members_of, pay_back
+from dashboards.incident_queries import baseline_alerts
+from dashboards.queries import MINUTE_DIMENSIONS, Source
+from dashboards.questions import DISCOVERY, FIND
+from dashboards.session_queries import session_sample
+from dashboards.window import Window
+from metrics.catalog import METRICS
+from metrics.errors import PlayheadError
+
+__all__ = ["warm"]
+
+_MOST_SESSIONS = 20_000_000
+_BEGUN: set[Source] = set()
+_LOCK = threading.Lock()
+
+
+def warm(source: Source, filters: Filters) -> None:
+    """Begin to answer what pages will ask of this lake by the filters it is opened with; once a version of the lake."""
+    if _is_begun(source):
+        return
+    thread = threading.Thread(target=_answer, args=(source, filters), daemon=True, name="warm")
+    add_script_run_ctx(thread)
+    thread.start()
+
+
+def _is_begun(source: Source) -> bool:
+    with _LOCK:
+        # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
+        is_done = source in _BEGUN or source.rows().get("playback_session", 0) > _MOST_SESSIONS
+        _BEGUN.add(source)
+    return is_done
+
+
+def _answer(source: Source, filters: Filters) -> None:
+    for ask in _questions(source, filters):
+        # What cannot be answered is said by the page that asks; here nobody would read it.
+        with suppress(PlayheadError):
+            ask()
+
+
+def _questions(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
+    period, versus, where = filters.period, filters.versus, filters.where
+    for names in DISCOVERY.values():
+        told = tuple(name for name in names if filters.tells(name))
+        by_day = tuple(name for name in told if METRICS[name].kind in ("ratio", "quantile"))
+        if told:
+            yield lambda told=told: source.measure(told, period, where=where, intervals=True)  # type: ignore[misc]
+            if versus:
+                yield lambda told=told: source.measure(told, versus, where=where)  # type: ignore[misc]
+        if by_day:
+            yield lambda names=by_day: source.measure(names, period, where=where, grain="1d")  # type: ignore[misc]
+    if filters.tells(FIND):
+        yield lambda: source.survival(FIND, period, where)
+    yield lambda: source.evaluations(where, period.end_ts_ms)
+    if source.sees_finance:
+        found = source.artefact("economics.json") or {}
+        given, at = given_of(found, "given"), members_of(found) * 1e6
+        for policy in ("lean", "dense"):
+            yield lambda policy=policy: break_even(policy, given, None, at)  # type: ignore[misc]
+        yield lambda: break_even("lean", given, None, at, CURVE)
+        for delivery in ("third_party", "own"):
+            yield lambda delivery=delivery: pay_back(  # type: ignore[misc]
+                delivery, given + given_of(found, "given_encoding"), None, at
+            )
+        yield lambda: loaded(65e6, at, "lean")
+    window = Window(period.start_ts_ms, period.end_ts_ms)
+    if all(name in MINUTE_DIMENSIONS for name, _ in where):
+        yield lambda: source.alerts(where, period)
+    yield lambda: hours_of_day(source, recent(window), where, "region")
+    yield lambda: session_sample(source, window, where)
+    yield source.ledger
+    yield source.rows
+    # A season by the hour, slice by slice, is the longest of all.
+    yield lambda: baseline_alerts(source, window)
