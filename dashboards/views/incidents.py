@@ -50,6 +50,14 @@ def ended(row: dict[str, Any]) -> int:
     return int(row["end_ts_ms"] or period.end_ts_ms)
 
 
+def _first(rows: pl.DataFrame) -> str | None:
+    """The newest page; else the newest of what there is."""
+    order = pl.col("severity").replace_strict(
+        {"page": 0, "ticket": 1, "none": 2}, default=3, return_dtype=pl.Int8
+    )
+    return rows.sort(order, maintain_order=True)["key"][0] if rows.height else None
+
+
 def heading() -> str:
     if not evaluations and not known:
         return "No alert can be judged here."
@@ -89,7 +97,7 @@ if blind and evaluations:
 
 keys = incidents["key"].to_list()
 asked = st.query_params.get("incident")
-chosen = asked if asked in keys else (alerted["key"][0] if alerted.height else keys[0] if keys else None)
+chosen = asked if asked in keys else _first(incidents)
 row = incidents.row(by_predicate=pl.col("key") == chosen, named=True) if chosen else None
 
 
