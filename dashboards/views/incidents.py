@@ -66,8 +66,9 @@ def heading() -> str:
     if alerted.is_empty():
         return "No new incident in this period."
     ongoing = alerted["end_ts_ms"].null_count()
-    words = f"{alerted.height} incident{'s' * (alerted.height != 1)} in this period"
-    return words + (f", {ongoing} of them still on." if ongoing else ".")
+    paged = alerted.filter(pl.col("severity") == "page").height
+    words = f"{alerted.height} incident{'s' * (alerted.height != 1)} in this period, {paged or 'none'} paged"
+    return words + (f", {ongoing} still on." if ongoing else ".")
 
 
 st.header(heading(), anchor=False)
