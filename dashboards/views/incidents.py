@@ -50,6 +50,12 @@ def ended(row: dict[str, Any]) -> int:
     return int(row["end_ts_ms"] or period.end_ts_ms)
 
 
+def _asked(rows: pl.DataFrame, key: str | None) -> str | None:
+    """The incident of that key, or the one that a fault of that name was."""
+    found = rows.filter((pl.col("key") == key) | pl.col("truth").list.contains(key))
+    return found["key"][0] if found.height else None
+
+
 def _first(rows: pl.DataFrame) -> str | None:
     """The newest page; else the newest of what there is."""
     order = pl.col("severity").replace_strict(
@@ -98,7 +104,7 @@ if blind and evaluations:
 
 keys = incidents["key"].to_list()
 asked = st.query_params.get("incident")
-chosen = asked if asked in keys else _first(incidents)
+chosen = _asked(incidents, asked) or _first(incidents)
 row = incidents.row(by_predicate=pl.col("key") == chosen, named=True) if chosen else None
 
 
