@@ -23,7 +23,9 @@ from alerts.kernel import Bools, Floats, Ints, excesses, firing, held, runs
 from alerts.policy import MINUTE_MS, BurnPolicy, Pair
 from alerts.quality import QUIET_MINUTES, Judged, judge_pages
 from alerts.slo import Objective
+from metrics import truth
 from metrics.errors import InputError
+from metrics.lake import Lake
 
 __all__ = [
     "LEAST_SHARE",
@@ -35,6 +37,7 @@ __all__ = [
     "over_cases",
     "over_history",
     "pages",
+    "scripted",
     "told",
 ]
 
@@ -137,8 +140,8 @@ def pages(
         else (history.bad, history.total, history.total)
     )
     active = firing(
-        np.stack([bad for _, bad, _ in parts]),
-        np.stack([total for _, _, total in parts]),
+        _stacked([bad for _, bad, _ in parts]),
+        _stacked([total for _, _, total in parts]),
         np.array([of_part for of_part, _, _ in parts]),
         guard,
         weight,
@@ -241,6 +244,11 @@ def hindsight(history: History, *, least_share: float = LEAST_SHARE) -> pl.DataF
     return _shares(history, frame, 0.0, least_share)
 
 
+def scripted(lake: Lake) -> pl.DataFrame:
+    """A scenario's incidents, to score against: ``incident_id, kind, start_ts_ms, end_ts_ms``; none of real logs."""
+    return truth.incidents(lake).select("incident_id", "kind", "start_ts_ms", "end_ts_ms").collect()
+
+
 def told(history: History) -> pl.DataFrame:
     """Incidents in hindsight as instants: ``incident_id, kind, start_ts_ms, end_ts_ms``."""
     return hindsight(history).select(
@@ -290,6 +298,11 @@ def _between(counts: Ints | Floats, begin: Ints, end: Ints) -> Ints | Floats:
 def _ratio(history: History, where: Bools) -> float:
     total = int(history.total[0][where].sum())
     return float(history.bad[0][where].sum()) / total if total else 0.0
+
+
+def _stacked(counts: Sequence[Ints]) -> Ints:
+    # A hundred series over a quarter are a hundred megabytes, and need no copy where there is one part.
+    return counts[0][None] if len(counts) == 1 else np.stack(counts)
 
 
 def _reach(pairs: Sequence[Pair], clock: Clock) -> Ints:

@@ -1,8 +1,9 @@
 """Alerts on a metric of the tree leaving its own season, for what no burn rate can watch; declared as data.
 
 A baseline alert fires at the ``persistence_hours``-th hour in a row that is an anomaly in the bad direction, or at one
-whose score is at least ``at_once_score``: what is that far off needs no second hour. An hour of fewer than
-``cohort_minimum`` effective rows is not judged. An alert that comes back within an hour is the same alert.
+whose score is at least ``at_once_score``: what is that far off needs no second hour. An hour that is off by less than
+``least_change`` (points of a ratio, a share of the expected of anything else) is nobody's business, and one of fewer
+than ``cohort_minimum`` effective rows is not judged. An alert that comes back within an hour is the same alert.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Baseline(BaseModel):
     by: tuple[str, ...] = Field(default=(), max_length=1)
     persistence_hours: int = Field(ge=1, le=168)
     at_once_score: float = Field(default=1, ge=0.5, le=1)
+    least_change: float = Field(default=0, ge=0, le=10)
     cohort_minimum: int = Field(ge=1)
     severity: Literal["page", "ticket"]
     source: str
@@ -132,7 +134,9 @@ def _alerts(
     expected = found["expected"].fill_null(np.nan).to_numpy()
     expected = np.exp(expected) if as_log else expected
     off = value - expected if baseline.worse == "higher" else expected - value
-    worse = found["is_anomaly"].to_numpy() & (off > 0)
+    # What hardly ever moves is soon many deviations off by next to nothing.
+    least = baseline.least_change * expected if as_log else baseline.least_change
+    worse = found["is_anomaly"].to_numpy() & (off > 0) & (off >= least)
     at_once = np.flatnonzero(worse & (found["anomaly_score"].to_numpy() >= baseline.at_once_score))
     end_of_data = int(ts_ms[-1]) + HOUR_MS
     spans = []

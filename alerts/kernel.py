@@ -62,13 +62,12 @@ def firing(
     bads, totals = np.zeros((2, parts, minutes + 1), np.int64)
     counted = np.zeros((3, minutes + 1), np.int64)
     for s in range(series):
-        for k in range(minutes):
-            for q in range(parts):
-                bads[q, k + 1] = bads[q, k] + bad[q, s, k]
-                totals[q, k + 1] = totals[q, k] + total[q, s, k]
-            counted[0, k + 1] = counted[0, k] + guard_bad[s, k]
-            counted[1, k + 1] = counted[1, k] + weight[s, k]
-            counted[2, k + 1] = counted[2, k] + weight_squared[s, k]
+        for q in range(parts):
+            _running(bad[q, s], bads[q])
+            _running(total[q, s], totals[q])
+        _running(guard_bad[s], counted[0])
+        _running(weight[s], counted[1])
+        _running(weight_squared[s], counted[2])
         for k in range(minutes):
             for p in range(len(thresholds)):
                 short = _share(bads, totals, part_weights, k + reach[p, 2], k + reach[p, 3])
@@ -90,6 +89,12 @@ def firing(
                 out[s, k] = True
                 break
     return out
+
+
+@compiled
+def _running(counts: Ints, sums: Ints) -> None:
+    for k in range(len(counts)):
+        sums[k + 1] = sums[k] + counts[k]
 
 
 @compiled

@@ -33,6 +33,8 @@ ORDER = (
     "localise",
     "experiment",
     "retention",
+    "surrogates",
+    "visibility",
     "demo",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -154,7 +154,8 @@ def _noise(draw: np.random.Generator, spread: float, n: int, tail: float) -> Flo
     """Of that standard deviation; of Student's t where it has a tail."""
     if not tail:
         return draw.normal(0, spread, n)
-    return draw.standard_t(tail, n) * spread / np.sqrt(tail / (tail - 2))
+    heavy: Floats = draw.standard_t(tail, n) * spread / np.sqrt(tail / (tail - 2))
+    return heavy
 
 
 def _trend(draw: np.random.Generator, codes: Ints, spread: float) -> Floats | float:

@@ -8,6 +8,7 @@ members' groups that leaves a group out of both worlds.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -38,6 +39,7 @@ SIMPLER = {"factors": "matrix factorisation", "popularity": "popularity"}
 BROKEN = (7, 10)
 HOURS = ("playing_ms", "member_days")
 HOME = ("home_plays", "home_looks")
+AFTER_SEARCH = ("home_plays_after_search", "home_looks_after_search")
 SEARCH = ("search_plays", "searches")
 
 _P = RecommendParameters()
@@ -113,8 +115,6 @@ def results(worlds: Worlds) -> Iterator[Row]:
     )
     plain = worlds("default_artwork")
     yield compared("pictures chosen for the member: plays a look", None, "", difference(plain, own, *HOME))
-    words = worlds("keyword_search")
-    yield compared("semantic over keyword search: plays a search", None, "", difference(words, own, *SEARCH))
     p = BrowseParameters()
     budget = f"{p.budget_min_ms / 1000:.0f}–{p.budget_max_ms / 1000:.0f} s"
     lost = difference(own, own, "lost_ms", "lost").first / 1_000
@@ -184,8 +184,9 @@ def staleness(worlds: Worlds) -> Iterator[tuple[str, ...]]:
 
 
 def coupling(worlds: Worlds) -> Iterator[tuple[str, ...]]:
-    """Rows of (days; plays a look on the home page, unified then siloed; plays a search, unified then siloed), each of
-    the world whose search log calls titles by others' ids on the days ``BROKEN`` against the sound one."""
+    """Rows of (days; plays a look on the home page, unified then siloed; the same at visits after a search of the day;
+    plays a search), each of the world whose search log calls titles by others' ids on the days ``BROKEN`` against the
+    sound one."""
     first, end = BROKEN
     weeks = (end + 6) // 7 * 7
     for name, low, high in (
@@ -194,7 +195,7 @@ def coupling(worlds: Worlds) -> Iterator[tuple[str, ...]]:
         (f"{weeks} to {worlds.days - 1}: trained on", weeks, worlds.days),
     ):
         row = [name]
-        for measure in (HOME, SEARCH):
+        for measure in (HOME, AFTER_SEARCH, SEARCH):
             for switch in ("unified", "siloed"):
                 sound, broken = (
                     frame.filter(pl.col("day").is_between(low, high, closed="left"))
@@ -212,39 +213,46 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def main() -> None:
     """Live through all the worlds and write what came out into the page, between its two marks, part by part."""
-    worlds = Worlds(MEMBERS, DAYS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument(
+        "--dense", type=int, default=DENSE_MEMBERS, help="members of the last table; 0: without it"
+    )
+    given = parser.parse_args()
+    worlds = Worlds(given.members, given.days)
     lines = [
-        f"{MEMBERS:,} members, {DAYS} days, without delivery; 90 % intervals over members. Written by",
+        f"{given.members:,} members, {given.days} days, without delivery; 90 % intervals over members. Written by",
         "`python -m benchmarks.known_results`.",
     ]
-    lines += _table(
-        ("result", "published", "here", "fitted or predicted", "recovered"), list(results(worlds))
+    for title, header, rows in _parts(worlds, given.dense):
+        lines += ["", title, *_table(header, list(rows))]
+        _write(lines)
+
+
+def _parts(worlds: Worlds, dense: int) -> Iterator[tuple[str, Sequence[str], Iterator[Sequence[str]]]]:
+    yield (
+        "Published results:",
+        ("result", "published", "here", "fitted or predicted", "recovered"),
+        results(worlds),
     )
-    _write(lines)
-    lines += ["A log of searches that calls each title by another's id for three days, against a sound one:"]
-    lines += _table(
-        ("days", "home plays a look: unified", "siloed", "plays a search: unified", "siloed"),
-        list(coupling(worlds)),
+    home = ("plays a look at home: unified", "siloed")
+    yield (
+        "A log of searches that calls each title by another's id for three days, against a sound one:",
+        ("days", *home, "after a search that day: unified", "siloed", "plays a search: unified", "siloed"),
+        coupling(worlds),
     )
-    _write(lines)
-    lines += ["Training and signals that lag, each against the same model trained weekly and told at once:"]
-    lines += _table(
-        (
-            "how it is run",
-            "home plays a look: unified",
-            "siloed",
-            "hours: unified",
-            "siloed",
-            "unified over siloed",
-        ),
-        list(staleness(worlds)),
+    yield (
+        "Training and signals that lag, each against the same model trained weekly and told at once:",
+        ("how it is run", *home, "hours: unified", "siloed", "unified over siloed, plays a look"),
+        staleness(worlds),
     )
-    _write(lines)
-    lines += [
-        f"What is lost by simpler models when more is logged, {DENSE_MEMBERS:,} members, {DENSE_DAYS} days:"
-    ]
-    lines += _table(("in place of production", "hours"), list(denser(Worlds(DENSE_MEMBERS, DENSE_DAYS))))
-    _write(lines)
+    if dense:
+        yield (
+            f"What simpler models lose where more is logged, {dense:,} members, {DENSE_DAYS} days:",
+            ("in place of production", "hours"),
+            denser(Worlds(dense, DENSE_DAYS)),
+        )
 
 
 def _write(lines: Sequence[str]) -> None:

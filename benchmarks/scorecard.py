@@ -16,9 +16,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks import anomalies, decisions, experiment, localise, quantiles, retention
+from benchmarks import (
+    anomalies,
+    decisions,
+    experiment,
+    localise,
+    quantiles,
+    retention,
+    surrogates,
+    visibility,
+)
 from benchmarks.coverage import REPORT_SEED
-from benchmarks.incident_tables import HELD_OUT, incident_tables
+from benchmarks.incident_tables import HELD_OUT, SETTINGS, incident_tables
 from metrics.lake import Lake
 from metrics.localise import METHODS
 from metrics.scorecard import ESTIMATORS, markdown, score, scorecard, shipped, silent
@@ -99,7 +108,20 @@ def _localise(_: argparse.Namespace) -> pl.DataFrame:
         rows.append(
             score(estimator, "labelled incident tables", "search_p95", card.p95_s, unit="s", count=TABLES)
         )
-    return pl.concat(rows)
+    for setting in [name for name in SETTINGS if name != "usual"]:
+        cases = localise.judged(
+            incident_tables(localise.TABLES_A_SETTING, HELD_OUT, setting), METHODS["scan"]
+        )
+        rows.append(localise.score_rows(cases, f"incident tables, {setting.replace('_', ' ')}"))
+    return pl.concat(rows, how="diagonal").select(rows[0].columns)
+
+
+def _visibility(_: argparse.Namespace) -> pl.DataFrame:
+    return visibility.score_rows()
+
+
+def _surrogates(_: argparse.Namespace) -> pl.DataFrame:
+    return surrogates.score_rows(surrogates.experiments())
 
 
 def _anomalies(given: argparse.Namespace) -> pl.DataFrame:
@@ -205,11 +227,13 @@ def _decide(given: argparse.Namespace) -> pl.DataFrame:
 def _each() -> Iterator[tuple[str, Callable[[argparse.Namespace], pl.DataFrame]]]:
     yield "quantile sketch", _sketch
     yield "localise", _localise
+    yield "visibility", _visibility
     yield "burn-rate alerts", _burn_rates
     yield "anomalies", _anomalies
     yield "experiment", _experiment
     yield "decide", _decide
     yield "retention hazard", _retention
+    yield "surrogates", _surrogates
     yield "cost intervals", _cost
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from benchmarks.harness import Row
-from metrics.surrogates import SurrogateIndex, agreement, effects, fit
+from metrics.surrogates import SurrogateIndex, agreement, calibrate, calibrated, effects, fit
 
-__all__ = ["COURSES", "SURROGATES", "Treatment", "experiments", "members", "rows", "treatment"]
+__all__ = ["COURSES", "SURROGATES", "Treatment", "experiments", "members", "rows", "score_rows", "treatment"]
 
 EXPERIMENTS, ARM, HISTORY, TWINS, SEED = 200, 20_000, 40_000, 40_000, 20_260_403
 WEEKS, EARLY_WEEKS = 9, 2
@@ -42,30 +42,43 @@ class Treatment:
 
 
 def rows() -> list[Row]:
-    """Agreement over all experiments, and by the course of the effect."""
-    frame = experiments()
-    table = []
-    for what in ("all", *COURSES):
-        part = frame if what == "all" else frame.filter(pl.col("course") == what)
-        found = {row["measure"]: row for row in agreement(part).iter_rows(named=True)}
-        for measure in (
-            "consistency", "launch_recall_of_outcome", "sign_agreement", "correlation", "launch_recall",
-            "false_launch_ratio", "direct_launch_recall", "launch_recall_at_limit", "interval_holds",
-        ):  # fmt: skip
-            if measure in found:
-                row = found[measure]
-                shown = f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-                table.append(
-                    Row(f"14 days for 63, {what}: {measure}", shown, "experiments", str(row["cases_count"]))
-                )
-    return table
+    """Agreement over all experiments, by the course of the effect, and calibrated on half of them."""
+    return [
+        Row(
+            f"14 days for 63, {row['case_set']}: {row['measure'].replace('_', ' ')}",
+            f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
+            "experiments",
+            str(row["cases_count"]),
+        )
+        for row in score_rows(experiments()).iter_rows(named=True)
+    ]
 
 
-def experiments(count: int = EXPERIMENTS, seed: int = SEED, arm: int = ARM) -> pl.DataFrame:
+def score_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """:func:`experiments` as rows of the table ``score``; those calibrated are judged on the half not calibrated on."""
+    half = frame.height // 2
+    sets = {
+        "all": frame,
+        **{course: frame.filter(pl.col("course") == course) for course in COURSES},
+        "second half": frame[half:],
+        "second half, calibrated on the first": calibrated(frame[half:], calibrate(frame[:half])),
+    }
+    return pl.concat(
+        agreement(part).select(
+            pl.lit("surrogates").alias("estimator"), pl.lit(name).alias("case_set"), pl.all(),
+            pl.lit("ratio").alias("unit"),
+        )
+        for name, part in sets.items()
+    )  # fmt: skip
+
+
+def experiments(
+    count: int = EXPERIMENTS, seed: int = SEED, arm: int = ARM, *, first: int = 1
+) -> pl.DataFrame:
     """A row an experiment: what the index says after 14 days, the outcome after 63, and the truth."""
     history = members(np.random.default_rng([seed, 0]), HISTORY, Treatment())
     index = fit(history, "is_member_late", SURROGATES)
-    return pl.concat([_one(index, seed, number, arm) for number in range(1, count + 1)])
+    return pl.concat([_one(index, seed, number, arm) for number in range(first, first + count)])
 
 
 def _one(index: SurrogateIndex, seed: int, number: int, arm: int) -> pl.DataFrame:
@@ -90,7 +103,8 @@ def treatment(rng: np.random.Generator) -> Treatment:
     moves = rng.permutation(3)[: 1 + (rng.random() < 1 / 3)]
     size = np.zeros(3)
     size[moves] = rng.normal(0, [1.0, 3.0, 2.0])[moves] * scale
-    return Treatment(*size.tolist(), course=str(rng.choice(COURSES, p=[0.5, 0.25, 0.25])))
+    hours, stalls, pleasure = size.tolist()
+    return Treatment(hours, stalls, pleasure, str(rng.choice(COURSES, p=[0.5, 0.25, 0.25])))
 
 
 def members(rng: np.random.Generator, n: int, what: Treatment, *, base: float = -4.1) -> pl.DataFrame:

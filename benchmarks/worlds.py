@@ -22,7 +22,7 @@ from synthetic.control_plane.model import RecommendParameters
 from synthetic.day import session_keys
 from synthetic.demand import visits_of_day
 from synthetic.discovery import Discovery, ranking_of
-from synthetic.scenario import ExperimentSpec, load_scenario
+from synthetic.scenario import load_scenario
 from synthetic.switches import FACTUAL, SWITCHES
 from synthetic.titles import demand
 from synthetic.viewer import Browse, BrowseParameters, browse, make_market
@@ -56,14 +56,10 @@ class Setting:
     params: BrowseParameters | None = None
 
 
-def settled_world(members: int, days: int, seed: int | None = None) -> tuple[World, Settled]:
-    """A world and its service as day 0 finds them. Keyword answers are ready too, for the world that asks for them."""
-    asks = ExperimentSpec(name="words", switch="keyword_search", share=0.5, from_day=0, to_day=7)
-    scenario = load_scenario(None, panel=members, days=days).model_copy(update={"experiment": (asks,)})
-    if seed is not None:
-        scenario = scenario.model_copy(update={"seed": seed})
-    whole = make_world(scenario)
-    world = replace(whole, scenario=scenario.model_copy(update={"experiment": ()}))
+def settled_world(members: int, days: int) -> tuple[World, Settled]:
+    """A world without experiments, and its service, as day 0 finds them."""
+    scenario = load_scenario(None, panel=members, days=days).model_copy(update={"experiment": ()})
+    world = make_world(scenario)
     return world, settle_in(world)
 
 
@@ -105,6 +101,12 @@ def _sums(world: World, band: Ints, member: Ints, found: Browse) -> dict[str, Fl
     weight, group = world.members.weight[member].astype(np.float64), world.members.replicate[member]
     played = found.chosen >= 0
     asked = found.asked >= 0
+    before: Ints = (
+        np.cumsum(asked) - asked
+    )  # searches of the day's visits before this one, of whichever member
+    first = np.flatnonzero(np.r_[True, member[1:] != member[:-1]])[: member.size]
+    is_after = before > np.repeat(before[first], np.diff(np.r_[first, member.size]))
+    home = (found.surface == HOME) & played
     looked = (found.surface != CONTINUE) & played
     values: dict[str, npt.NDArray[Any]] = {
         "visits": np.ones(member.size),
@@ -113,7 +115,9 @@ def _sums(world: World, band: Ints, member: Ints, found: Browse) -> dict[str, Fl
         "rec_playing_ms": found.watch_ms * found.is_rec_driven,
         "home_visits": found.examined > 0,
         "home_looks": found.examined,
-        "home_plays": (found.surface == HOME) & played,
+        "home_plays": home,
+        "home_looks_after_search": found.examined * is_after,
+        "home_plays_after_search": home & is_after,
         "searches": asked,
         "search_plays": (found.surface == SEARCH) & played,
         "finds": looked,

@@ -118,8 +118,9 @@ def measured(
     """The service that ``clusters`` (in :data:`CLUSTERS`) and ``requests`` (a second, busiest hour) report.
 
     ``mean_kbps``: what a stream takes; ``fill``: gigabytes planned and room for them, of the fullest night.
-    Demand of a place grows in proportion to its regular peak, times ``surge_mix`` drawn for each place; what an
-    ISP's full edges turn away comes on top at the exchanges of its region, at the places' regular mix.
+    Demand of a place is its part of a regular evening, and of whoever comes on top its part times ``surge_mix``, drawn
+    for each place. What an ISP's full edges turn away comes on top at the exchanges of its region, at the places'
+    regular mix.
     """
     rate = sample(rates, rate_names(), day, draws=draws, seed=seed)
     one = np.ones(draws)
@@ -131,7 +132,7 @@ def measured(
         edge_gbps = edges["capacity_kbps"].to_numpy() / 1e6
         edge_share = edges["peak_kbps"].to_numpy() / 1e6 / regular
         resources += [
-            _egress("edge egress", str(place), gbps * one, _in_proportion(share * next(mixes)), rate)
+            _egress("edge egress", str(place), gbps * one, _with_guests(share, next(mixes), regular), rate)
             for place, gbps, share in zip(edges["place"], edge_gbps, edge_share, strict=True)
         ]
         storage = here.filter(pl.col("tier") == "storage")
@@ -165,6 +166,11 @@ def rate_names() -> tuple[str, ...]:
 
 def _in_proportion(share: float | Floats) -> Callable[[Floats], Floats]:
     return lambda streams: streams * share
+
+
+def _with_guests(share: float, mix: Floats, regular: float) -> Callable[[Floats], Floats]:
+    """The place's part of a regular evening, which was measured; whoever comes on top comes in the event's own mix."""
+    return lambda streams: share * (streams + (mix - 1) * np.maximum(0.0, streams - regular))
 
 
 def _with_spill(share: float, edge_share: Floats, edge_gbps: Floats) -> Callable[[Floats], Floats]:

@@ -7,15 +7,13 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from alerts.backtest import can_fire, hindsight, histories, known, over_history, told
+from alerts.backtest import can_fire, hindsight, histories, known, over_history, scripted, told
 from alerts.budget import by_incident
 from alerts.evaluation import Evaluation
 from alerts.policy import BurnPolicy, load_policies
 from alerts.quality import quality
 from dashboards.context import Where
 from dashboards.queries import MINUTE_DIMENSIONS, Source
-from metrics import truth
-from metrics.errors import InputError
 from metrics.lake import Lake
 
 __all__ = ["backtested", "incidents_spent"]
@@ -40,7 +38,7 @@ def backtested(source: Source, where: Where, evaluation: Evaluation) -> pl.DataF
 def _spent(source: Source, where: Where, name: str, end_ts_ms: int, _evaluation: Evaluation) -> pl.DataFrame:
     (history,) = histories([_evaluation.objective], _minutes(source, where, end_ts_ms))
     spent = by_incident(_evaluation, told(history), history.start_ts_ms, history.bad[0], history.total[0])
-    names = _known(source)
+    names = scripted(Lake.open(Path(source.path)))
     shared = (
         spent.select("incident_id", "start_ts_ms", "end_ts_ms")
         .drop_nulls()
@@ -68,16 +66,16 @@ def _backtested(
     objective = _evaluation.objective
     (history,) = histories([objective], _minutes(source, where, end_ts_ms))
     told_by = {"hindsight": hindsight(history)}
-    if (scripted := _known(source)).height:
-        told_by["truth"] = known(history, scripted)
+    if (incidents := scripted(Lake.open(Path(source.path)))).height:
+        told_by["truth"] = known(history, incidents)
     policies = load_policies()
     frames = []
     for policy_name in dict.fromkeys((objective.policy, *_BESIDE)):
         policy = objective.watched_by(policies) if policy_name == objective.policy else policies[policy_name]
         if not isinstance(policy, BurnPolicy) or not can_fire(policy, objective):
             continue
-        for against, incidents in told_by.items():
-            found = quality(over_history(policy, history, incidents))
+        for against, told_incidents in told_by.items():
+            found = quality(over_history(policy, history, told_incidents))
             frames.append(
                 found.select(pl.lit(policy_name).alias("policy"), pl.lit(against).alias("against"), pl.all())
             )
@@ -90,11 +88,3 @@ def _minutes(source: Source, where: Where, end_ts_ms: int) -> pl.LazyFrame:
         if name in MINUTE_DIMENSIONS:
             minutes = minutes.filter(pl.col(name).is_in(values))
     return minutes
-
-
-def _known(source: Source) -> pl.DataFrame:
-    columns = ("incident_id", "kind", "start_ts_ms", "end_ts_ms")
-    try:
-        return truth.incidents(Lake.open(Path(source.path))).select(columns).collect()
-    except InputError:
-        return pl.DataFrame(schema={name: pl.String if name in columns[:2] else pl.Int64 for name in columns})

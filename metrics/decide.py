@@ -44,11 +44,26 @@ PLANNED_CHANGE = 0.05
 
 @dataclass(frozen=True)
 class Decision:
-    """A switch as it is set, the world in which it is not (its name among the emulator's), and what it is there."""
+    """A switch as it is set, the world in which it is not (its name among the emulator's), and what it is there.
+
+    ``known_as``: what else an experiment on it may be called. One that ``is_extra`` stands in the table where something
+    is known of it.
+    """
 
     world: str
     switch: str
     was: str
+    known_as: tuple[str, ...] = ()
+    is_extra: bool = False
+
+    def is_tried_by(self, experiment: str) -> bool:
+        """Whether an experiment of that name is on this switch: its name holds the world's, or another of it.
+
+        >>> DECISIONS[4].is_tried_by("Keyword-search, May")
+        True
+        """
+        name = _plain(experiment)
+        return any(_plain(known) in name for known in (self.world, *self.known_as))
 
 
 DECISIONS = (
@@ -59,7 +74,16 @@ DECISIONS = (
     Decision("keyword_search", "Semantic search", "keyword search"),
     Decision("h264_only", "AV1 + film grain", "H.264"),
     Decision("no_edge_tier", "Edge in ISPs", "exchanges only"),
+    Decision("throughput_abr", "Player's rule DYNAMIC", "throughput alone", ("player_rule",), is_extra=True),
+    Decision("popularity", "Personal pages", "what is popular", ("personal_pages",), is_extra=True),
+    Decision(
+        "default_artwork", "Pictures for the member", "one for all", ("personal_artwork",), is_extra=True
+    ),
 )
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(" ", "_")
 
 
 @dataclass(frozen=True)
@@ -147,19 +171,25 @@ def decide(
     table = _every_cell(regions)
     for frame, on in ((estimated, keys), (today, keys[1:]), (truth, keys)):
         table = table.join(frame, on=on, how="left", nulls_equal=True, maintain_order="left")
-    return table.with_columns(
-        pl.col("method").fill_null("none"),
-        ground=pl.coalesce("ground", _reason()),
-        holds=pl.col("true_effect").is_between("low", "high"),
-    ).select(CELLS.names())
+    extra = [decision.world for decision in DECISIONS if decision.is_extra]
+    is_known = pl.any_horizontal(pl.col("estimate", "true_effect").is_not_null()).any().over("world")
+    return (
+        table.filter(~pl.col("world").is_in(extra) | is_known)
+        .with_columns(
+            pl.col("method").fill_null("none"),
+            ground=pl.coalesce("ground", _reason()),
+            holds=pl.col("true_effect").is_between("low", "high"),
+        )
+        .select(CELLS.names())
+    )
 
 
 def estimates(source: Lake | Mapping[str, Any], experiments: Mapping[str, str] | None = None) -> pl.DataFrame:
     """What telemetry says of each switch, columns :data:`ESTIMATES`: experiments first, comparisons where none runs.
 
-    ``experiments`` names a world's experiment; else an experiment is of the world whose name stands in its own
-    (``keyword-search-may``). Its control arm is what runs. Raises :class:`~metrics.errors.InputError` for a world or an
-    experiment that there is not.
+    ``experiments`` names a world's experiment; else one is of the switch whose name stands in its own
+    (:meth:`Decision.is_tried_by`). Its control arm is what runs. Raises :class:`~metrics.errors.InputError` for a world
+    or an experiment that there is not.
     """
     rows = _rows(source)
     by_world = _experiments(rows, experiments or {})
@@ -186,10 +216,10 @@ def _experiments(rows: Source, named: Mapping[str, str]) -> dict[str, str]:
         if name not in running:
             raise InputError(f"no experiment {name!r}", mend=f"the lake has {', '.join(running) or 'none'}")
     found = dict(named)
-    for world in worlds:
-        own = [name for name in running if world in name.casefold().replace("-", "_").replace(" ", "_")]
-        if world not in found and own:
-            found[world] = own[0]
+    for decision in DECISIONS:
+        own = [name for name in running if decision.is_tried_by(name)]
+        if decision.world not in found and own:
+            found[decision.world] = own[0]
     return found
 
 

@@ -33,12 +33,14 @@ ESTIMATORS = {
     "explain": "contributions that sum to the change",
     "metrics": "figures of the telemetry beside what was emulated",
     "localise": "the slice that explains an incident",
+    "visibility": "what is localised with an own CDN's telemetry, beside a third party's",
     "burn-rate alerts": "pages of the objectives",
     "baseline alerts": "the metric tree against its own season",
     "anomalies": "a series against its past",
     "experiment": "intervals of an experiment's effect",
     "decide": "the effect of a switch, from telemetry",
     "retention hazard": "what stalls do to leaving",
+    "surrogates": "the first 14 days of an experiment for the first 63",
     "cost intervals": "90 % ranges of the economics",
 }
 """What is scored, in the order of the card."""

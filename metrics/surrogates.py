@@ -20,12 +20,23 @@ import polars as pl
 from scipy import stats
 
 from metrics.errors import InputError, did_you_mean
+from metrics.intervals import CONFIDENCE
 
-__all__ = ["SurrogateIndex", "agreement", "effects", "fit"]
+__all__ = [
+    "Calibration",
+    "SurrogateIndex",
+    "agreement",
+    "calibrate",
+    "calibrated",
+    "effects",
+    "finite",
+    "fit",
+]
 
 _Array = np.ndarray[Any, Any]
 
 _LEAST_A_TERM = 20  # members of the history a term of the regression
+_LEAST_EXPERIMENTS = 10
 _Z = float(stats.norm.ppf(0.975))
 _RESAMPLES, _SEED = 2_000, 20_260_401
 
@@ -59,7 +70,7 @@ def fit(history: pl.DataFrame, outcome: str, surrogates: Sequence[str]) -> Surro
     if not surrogates:
         raise InputError("no surrogate", mend="name at least one early outcome")
     design = _design(history, surrogates)
-    y = _numbers(history, outcome)
+    y = finite(history, outcome)
     if len(y) < _LEAST_A_TERM * design.shape[1]:
         raise InputError(
             f"{len(y)} members for {len(surrogates)} surrogates",
@@ -118,14 +129,63 @@ def effects(
         row: dict[str, Any] = {"arm": name, "n": part.height}
         row |= _told("", index.predict(part).to_numpy(), index.predict(base).to_numpy(), of_history)
         if outcome is not None:
-            row |= _told("direct", _numbers(part, outcome), _numbers(base, outcome), 0.0)
+            row |= _told("direct", finite(part, outcome), finite(base, outcome), 0.0)
         rows.append(row)
     return pl.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What the effect on the outcome is, given that on the index: ``slope`` times it, with standard deviation
+    ``spread``, as it was in ``experiments`` of the past."""
+
+    slope: float
+    spread: float
+    experiments: int
+
+
+def calibrate(past: pl.DataFrame) -> Calibration:
+    """How far the index stood for the outcome in ``past`` experiments: a row each, ``effect, low, high, direct,
+    direct_low, direct_high``.
+
+    By moments. Both effects of an experiment are of the same units, and the index is a projection of the outcome, so
+    that the sampling error of their difference has the difference of their variances, and hangs together with that of
+    the index not at all.
+
+    Raises :class:`~metrics.errors.InputError` for fewer than ten experiments, or where none moved the index.
+    """
+    if past.height < _LEAST_EXPERIMENTS:
+        raise InputError(
+            f"{past.height} past experiments", mend=f"give {_LEAST_EXPERIMENTS} or more to calibrate on"
+        )
+    effect, direct = finite(past, "effect"), finite(past, "direct")
+    error, of_direct = (
+        ((finite(past, f"{side}high") - finite(past, f"{side}low")) / (2 * _Z)) ** 2
+        for side in ("", "direct_")
+    )
+    moved = float((effect**2).sum() - error.sum())
+    if moved <= 0:
+        raise InputError("no past experiment moved the index beyond its error", mend="give larger ones")
+    rest = direct - effect
+    slope = float((rest * effect).sum()) / moved
+    left = ((rest - slope * effect) ** 2).mean() - (of_direct - error).mean() - slope**2 * error.mean()
+    return Calibration(1 + slope, float(np.sqrt(max(left, 0.0))), past.height)
+
+
+def calibrated(found: pl.DataFrame, by: Calibration) -> pl.DataFrame:
+    """Effects on the index told as effects on the outcome: ``effect, low, high, p`` with the doubt of the stand-in."""
+    half = (pl.col("high") - pl.col("low")) / 2
+    told = found.with_columns(
+        effect=by.slope * pl.col("effect"), half=((by.slope * half) ** 2 + (_Z * by.spread) ** 2).sqrt()
+    )
+    z = (_Z * told["effect"].abs() / told["half"]).fill_nan(0.0).to_numpy()
+    ends = {"low": pl.col("effect") - pl.col("half"), "high": pl.col("effect") + pl.col("half")}
+    return told.with_columns(**ends, p=pl.Series(2 * stats.norm.sf(z))).drop("half")
+
+
 def agreement(experiments: pl.DataFrame, *, false_launches: float = 0.05) -> pl.DataFrame:
     """How far decisions on the index are those on the outcome, over past experiments: ``measure, value, low, high,
-    cases_count``, with 95 % intervals (Wilson's of shares, bootstrapped of the rest).
+    cases_count``, with 90 % intervals (Wilson's of shares, bootstrapped of the rest).
 
     ``experiments``: ``effect, low, high`` of the index, ``direct, direct_low, direct_high`` of the outcome where it was
     waited for, and ``truth`` where the true effect is known (both nullable as whole columns). An experiment is launched
@@ -196,7 +256,7 @@ def _share(measure: str, which: _Array) -> dict[str, Any]:
     n = len(which)
     if not n:
         return {"measure": measure, "value": None, "low": None, "high": None, "cases_count": 0}
-    low, high = proportion_confint(int(which.sum()), n, method="wilson")
+    low, high = proportion_confint(int(which.sum()), n, 1 - CONFIDENCE, method="wilson")
     return {
         "measure": measure, "value": float(which.mean()), "low": float(low), "high": float(high), "cases_count": n
     }  # fmt: skip
@@ -206,16 +266,17 @@ def _correlation(effect: _Array, truth: _Array) -> dict[str, Any]:
     row: dict[str, Any] = {"measure": "correlation", "value": None, "low": None, "high": None}
     if len(truth) >= 3 and np.ptp(effect) > 0 and np.ptp(truth) > 0:
         found = stats.pearsonr(effect, truth)
-        ends = found.confidence_interval(method=stats.BootstrapMethod(_RESAMPLES, rng=_SEED))
+        ends = found.confidence_interval(CONFIDENCE, method=stats.BootstrapMethod(_RESAMPLES, rng=_SEED))
         row |= {"value": float(found.statistic), "low": float(ends.low), "high": float(ends.high)}
     return row | {"cases_count": len(truth)}
 
 
 def _design(frame: pl.DataFrame, surrogates: Sequence[str]) -> _Array:
-    return np.column_stack([np.ones(frame.height), *(_numbers(frame, name) for name in surrogates)])
+    return np.column_stack([np.ones(frame.height), *(finite(frame, name) for name in surrogates)])
 
 
-def _numbers(frame: pl.DataFrame, name: str) -> _Array:
+def finite(frame: pl.DataFrame, name: str) -> _Array:
+    """A column as finite numbers; anything else is refused."""
     _known(frame, name)
     numbers = frame[name].cast(pl.Float64, strict=False)
     bad = (numbers.is_null() | ~numbers.is_finite()).fill_null(value=True)

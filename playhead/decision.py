@@ -167,8 +167,9 @@ def discovery_effects(
 
     An experiment is of the world whose name stands in its own; of several the first by name counts.
     """
-    for world in _WORLDS:
-        names = [name for name in truth["experiment"].unique().sort() if world in name.replace("-", "_")]
+    for decision in DECISIONS:
+        world = decision.world
+        names = [name for name in truth["experiment"].unique().sort() if decision.is_tried_by(name)]
         if not names:
             continue
         rows = truth.filter(experiment=names[0])

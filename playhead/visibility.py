@@ -179,5 +179,5 @@ def _incident(scenario: Scenario, places: Places, seed: int, day: int) -> Incide
 def _evening_ts_ms(scenario: Scenario, places: Places, day: int, site: int, u: float) -> int:
     """An instant of the site's evening."""
     hour = _EVENING[0] + u * (_EVENING[1] - _EVENING[0])
-    minute = round(hour * 60 - places.utc_offset_ms[site] / _MINUTE_MS) % _DAY
+    minute = round(hour * 60 - int(places.utc_offset_ms[site]) / _MINUTE_MS) % _DAY
     return scenario.start_ts_ms + (day * _DAY + minute) * _MINUTE_MS

@@ -75,7 +75,8 @@ def visits_of_day(
             open_ts_ms = np.concatenate([open_ts_ms, comes_ts_ms])
             count[at] += 1
     # A member's visits stand together and in order of time.
-    order = np.lexsort((open_ts_ms, member))
+    time_of_day_ms = open_ts_ms - (scenario.start_ts_ms + day * _DAY_MS)
+    order = np.argsort(member * _DAY_MS + time_of_day_ms, kind="stable")
     member, step, open_ts_ms = member[order], step[order], open_ts_ms[order]
     u = uniforms(seed, member, step, Stream.VISIT_DEVICE)
     shares = np.array([scenario.device[name].share for name in DEVICE_NAMES])

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from benchmarks.harness import Row, markdown, race, run_and_watch
+from benchmarks.worlds import difference
 
 
 def test_a_race_runs_every_party_equally_often_and_names_each_peer() -> None:
@@ -67,3 +69,21 @@ def test_coverage_of_the_decision_table_counts_the_intervals_that_hold() -> None
     assert found["coverage_95"]["value"] == 1.0
     assert found["bias_in_standard_errors"]["value"] == pytest.approx(estimates[3] / 4)
     assert {row["cases_count"] for row in found.values()} == {4}
+
+
+def test_a_difference_of_two_worlds_keeps_the_pairing() -> None:
+    """A tenth more in every group is a tenth more without doubt, however much the groups differ; noise is doubted."""
+    random = np.random.default_rng(0)
+    one = pl.DataFrame(
+        {"replicate": np.arange(32), "over": random.exponential(size=32), "under": 1 + random.random(32)}
+    )
+    same = difference(one, one, "over", "under")
+    assert (same.relative, same.low, same.high) == (0, 0, 0)
+    tenth = difference(one, one.with_columns(pl.col("over") * 1.1), "over", "under")
+    assert (tenth.low, tenth.high) == pytest.approx((0.1, 0.1))
+    noise = 1.1 + 0.1 * random.normal(size=32)
+    doubted = difference(one, one.with_columns(pl.col("over") * noise), "over", "under")
+    assert doubted.low < 0.1 < doubted.high
+    assert 0.02 < doubted.high - doubted.low < 0.12
+    # Several days of a group add up before anything is divided.
+    assert difference(pl.concat([one, one]), one, "over", "under").relative == pytest.approx(0)

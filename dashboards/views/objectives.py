@@ -62,17 +62,20 @@ names = sorted(
         found[n].budget_left if found[n].budget_left is not None else 9,
     ),
 )
+# Alerts link here by the objective's name; a widget bound to the address would write its label there.
+asked = st.query_params.get("objective")
 chosen = st.segmented_control(
     "Objective",
     names,
-    default=names[0],
-    # The name alone: it stands in the address, and a link must not change when the budget does.
-    format_func=lambda n: found[n].objective.title,
+    default=asked if asked in found else names[0],
+    format_func=lambda n: (
+        found[n].objective.title + {True: " :green[✓]", False: " :red[✕]", None: ""}[found[n].kept]
+    ),
     required=True,
     key="objective",
-    bind="query-params",
     label_visibility="collapsed",
 )
+st.query_params["objective"] = chosen or names[0]
 evaluation = found[chosen or names[0]]
 objective = evaluation.objective
 palette = colours()
@@ -165,7 +168,7 @@ with narrow, card("Where it is broken", "share of bad events by region"):
 
 # --- alerts -----------------------------------------------------------------------------------------------
 
-with card("Alerts in the period", f"{incidents.height} incidents, {episodes.height} alerts"):
+with card("Alerts in the period", f"incidents: {incidents.height}, alerts: {episodes.height}"):
     if incidents.is_empty():
         st.caption("None fired.")
     else:

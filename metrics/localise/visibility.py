@@ -8,19 +8,16 @@ spans before are the history. Both views are searched alike, with the same evide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from metrics.localise.leaves import Floats, leaves_at
+from metrics.localise.leaves import leaves_at
 from metrics.localise.search import Explanation, localise
 
-__all__ = ["LOOKS", "VIEWS", "Look", "looks", "score", "seen", "viewers"]
+__all__ = ["LOOKS", "VIEWS", "Look", "looks", "seen", "untimed_stalls", "viewers"]
 
 _CLIENT = ("region", "country", "isp", "cdn", "device")
 VIEWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -34,9 +31,6 @@ LOOKS = (5, 10, 15, 20, 30, 45, 60, 90, 120)
 _PLACES = ("region", "country", "isp", "site", "appliance")  # from the widest to the narrowest
 _HISTORY_MINUTES, _LEAST_SPANS = 180, 3
 _MINUTE_MS = 60_000
-_LOCATED = 0.8
-_TOLD = (10, 30, 60, 120)  # minutes after which shares are told
-_RESAMPLES, _SEED = 2_000, 20_260_401
 _SEEN = {
     "view": pl.String, "minutes": pl.Int64, "viewers": pl.Int64, "stalling": pl.Int64, "slices": pl.String,
     "finest": pl.String, "score": pl.Float64, "explained_ratio": pl.Float64, "named": pl.Int64,
@@ -78,6 +72,13 @@ def viewers(sessions: pl.DataFrame) -> pl.DataFrame:
         tier.alias("tier"),
         *(name for name in VIEWS["own"] if name != "tier"),
     )
+
+
+def untimed_stalls(sessions: pl.DataFrame) -> pl.DataFrame:
+    """``session_id, from_ms, to_ms`` of sessions that stalled, from first frame to end: where no events tell when they
+    did, a session that stalled counts as stalling all along. With events: :func:`metrics.event_clock.stall_spans`."""
+    stalled = viewers(sessions.filter(pl.col("stall_count") > 0))
+    return stalled.select("session_id", "from_ms", "to_ms")
 
 
 def looks(
@@ -158,79 +159,3 @@ def _in_span(watching: pl.DataFrame, stalls: pl.DataFrame, start: int, end: int)
     overlaps = (pl.col("from_ms") < end) & (pl.col("to_ms") >= start)
     stalled = stalls.filter(overlaps)["session_id"].unique()
     return watching.filter(overlaps).with_columns(is_stalled=pl.col("session_id").is_in(stalled.implode()))
-
-
-def score(trials: pl.DataFrame, estimator: str = "localise") -> pl.DataFrame:
-    """What was localised, as rows of the table ``score``: ``estimator, case_set, measure, value, low, high,
-    cases_count, unit``.
-
-    ``trials``: looks as :func:`seen` has them, with ``seed, incident_id, kind`` and ``level``. An incident is localised
-    at a look whose answer names slices that hold four fifths of the stalling viewers reached and are four fifths of
-    viewers reached. ``located_<n>_minutes`` are shares of incidents; ``minutes_to_locate`` the median, null where fewer
-    than half are ever localised; ``precision`` (of what was named) and ``recall`` are means at the last look;
-    ``false_named`` the share of looks at calm spans at which a slice was named. Intervals are 95 %: Wilson's of
-    shares, bootstrapped over incidents else.
-    """
-    keys = ["seed", "incident_id", "view"]
-    rows: list[dict[str, object]] = []
-    located = (pl.col("precision") >= _LOCATED) & (pl.col("recall") >= _LOCATED)
-    faults = trials.filter(pl.col("kind") != "calm").with_columns(located=located.fill_null(value=False))
-    groups = faults.sort("kind", "level", "view").group_by("kind", "level", "view", maintain_order=True)
-    for (kind, level, view), part in groups:
-        case_set = f"{kind} at one {level}, {view}"
-        first = part.group_by(keys).agg(at=pl.col("minutes").filter("located").min())
-        last = part.sort("minutes").group_by(keys).agg(pl.col("precision", "recall").last()).sort(keys)
-        found = {
-            f"located_{after}_minutes": _share(
-                part.filter(pl.col("minutes") == after).get_column("located").to_numpy()
-            )
-            for after in _TOLD
-        }
-        never = first.sort(keys)["at"].cast(pl.Float64).fill_null(float("inf")).to_numpy()
-        found["minutes_to_locate"] = _bootstrapped(never, np.median)
-        for name in ("precision", "recall"):
-            found[name] = _bootstrapped(last[name].drop_nulls().to_numpy(), np.mean)
-        rows += [
-            {
-                "case_set": case_set,
-                "measure": measure,
-                **figure,
-                "unit": "min" if "to_locate" in measure else "ratio",
-            }
-            for measure, figure in found.items()
-        ]
-    for (view,), part in (
-        trials.filter(pl.col("kind") == "calm").sort("view").group_by("view", maintain_order=True)
-    ):
-        named = part["slices"].is_not_null().to_numpy()
-        rows.append({"case_set": f"calm, {view}", "measure": "false_named", **_share(named), "unit": "ratio"})
-    floats = dict.fromkeys(("value", "low", "high"), pl.Float64())
-    order = {
-        "case_set": pl.String(),
-        "measure": pl.String(),
-        **floats,
-        "cases_count": pl.Int64(),
-        "unit": pl.String(),
-    }
-    frame = pl.DataFrame(rows, schema=order).filter(pl.col("value").is_not_null())
-    return frame.select(pl.lit(estimator).alias("estimator"), pl.all())
-
-
-def _share(which: NDArray[np.bool_]) -> dict[str, object]:
-    from statsmodels.stats.proportion import proportion_confint
-
-    if not which.size:
-        return {"value": None, "low": None, "high": None, "cases_count": 0}
-    low, high = proportion_confint(int(which.sum()), which.size, method="wilson")
-    return {"value": float(which.mean()), "low": float(low), "high": float(high), "cases_count": which.size}
-
-
-def _bootstrapped(values: Floats, statistic: Callable[..., Any]) -> dict[str, object]:
-    """The statistic with its percentile interval; an end that is infinite (never) is null."""
-    if not values.size:
-        return {"value": None, "low": None, "high": None, "cases_count": 0}
-    rows = np.random.Generator(np.random.Philox(_SEED)).integers(0, values.size, (_RESAMPLES, values.size))
-    again = np.sort(statistic(values[rows], axis=1))
-    ends = statistic(values), again[int(0.025 * _RESAMPLES)], again[int(0.975 * _RESAMPLES)]
-    value, low, high = (float(end) if np.isfinite(end) else None for end in ends)
-    return {"value": value, "low": low, "high": high, "cases_count": values.size}

@@ -4,12 +4,14 @@ What one model ranks first and the next ranks third is worth more than either sc
 models have different tails. So each model gives log(1010 / (rank + 10)), up to rank 1,000.
 
 *Fused* is the weighted sum. Weights maximise the likelihood of what users liked next, as a choice among the
-candidates (conditional logit, McFadden 1974). A penalty pulls them to an even vote, which is what remains where
-little can be learned. *Boosted* adds gradient-boosted trees on the same log ranks, for what a sum cannot say: two
-models that agree, one that is right for what is new.
+candidates (conditional logit, McFadden 1974). A penalty pulls them to a vote in which EASE and its kin outweigh what
+only counts, which is what remains where little can be learned. *Boosted* adds gradient-boosted trees on the same log
+ranks, for what a sum cannot say: two models that agree, one that is right for what is new.
 
 Both are learned on a temporal split of the log; the models are then fitted again on all of it. Which of all is best
-is told by nDCG on that split, where a user's weights and trees are learned on other users.
+is told by nDCG on that split, where a user's weights and trees are learned on other users: *fused*, unless another does
+better by more than the standard error of the difference. The highest of a dozen figures from a few hundred users is
+mostly luck.
 """
 
 from __future__ import annotations
@@ -40,6 +42,11 @@ __all__ = ["BOOSTED", "FUSED", "Fusion", "Tuned", "combined", "fitted", "fuse", 
 
 FUSED, BOOSTED = "fused", "boosted"
 
+_VOTES = {
+    "ease": 3.0, "ease_all": 2.0, "als": 1.5, "item_knn": 1.0, "successors": 0.5, "trend_slow": 0.5, "trend": 0.25,
+    "popularity": 0.25, "cohort": 1.0, "genres": 0.5,
+}  # fmt: skip
+"""What each model's vote weighs before anything is learned; those not named have none."""
 _MOST_USERS = 1_000
 _PENALTY = 10.0
 _FOLDS = 3
@@ -68,10 +75,7 @@ class Fusion:
     """Of scikit-learn; None where too little was liked to grow any."""
     validation_ndcg: dict[str, float]
     """By model; that of the two fusions is by what was learned on other users."""
-
-    @property
-    def best(self) -> str:
-        return max(self.validation_ndcg, key=lambda name: self.validation_ndcg[name])
+    best: str
 
 
 def fuse(log: Log) -> Fusion:
@@ -80,28 +84,31 @@ def fuse(log: Log) -> Fusion:
     users = sampled(split.users, _MOST_USERS)
     tuned = _tuned(split, users)
     scorers = _members(split.train, tuned)
-    even = _even(scorers)
+    votes = _votes(scorers)
     if not users.size:
-        return Fusion(tuned, dict(zip(scorers, even.tolist(), strict=True)), None, {FUSED: float("nan")})
+        unlearned = dict(zip(scorers, votes.tolist(), strict=True))
+        return Fusion(tuned, unlearned, None, {FUSED: float("nan")}, FUSED)
     relevant = split.relevant(users)
     validation = {
-        name: float(np.mean(ndcg(top(scorer, split.train, users, 10), relevant)))
+        name: ndcg(top(scorer, split.train, users, 10), relevant)
         for name, scorer in scorers.items()
         if name not in UNRANKED
     }
     rows = candidates(scorers, split, users)
-    weights, trees = _weights(rows, even), _trees(rows)
+    weights, trees = _weights(rows, votes), _trees(rows)
     summed, grown = np.zeros(rows.group.size), np.zeros(rows.group.size)
     for fold in range(_FOLDS):
         is_held = rows.group % _FOLDS == fold
-        summed[is_held] = rows.feature[is_held] @ _weights(rows.where(~is_held), even)
+        summed[is_held] = rows.feature[is_held] @ _weights(rows.where(~is_held), votes)
         others = _trees(rows.where(~is_held)) if trees is not None else None
         if others is not None:
             grown[is_held] = others.decision_function(rows.feature[is_held])
-    validation[FUSED] = float(np.mean(ndcg_of_rows(rows, summed, relevant)))
+    validation[FUSED] = ndcg_of_rows(rows, summed, relevant)
     if trees is not None:
-        validation[BOOSTED] = float(np.mean(ndcg_of_rows(rows, summed + grown, relevant)))
-    return Fusion(tuned, dict(zip(scorers, weights.tolist(), strict=True)), trees, validation)
+        validation[BOOSTED] = ndcg_of_rows(rows, summed + grown, relevant)
+    means = {name: float(np.mean(values)) for name, values in validation.items()}
+    learned = dict(zip(scorers, weights.tolist(), strict=True))
+    return Fusion(tuned, learned, trees, means, _best(validation))
 
 
 def fitted(log: Log, fusion: Fusion) -> dict[str, Scorer]:
@@ -141,14 +148,21 @@ def combined(scorers: Mapping[str, Scorer], weights: Floats, known: Log, trees: 
 
 
 def learned_weights(scorers: Mapping[str, Scorer], split: Split) -> Floats:
-    """A weight a model, by what the split's users liked later; an even vote where nobody liked anything."""
-    users, even = sampled(split.users, _MOST_USERS), _even(scorers)
-    return _weights(candidates(scorers, split, users), even) if users.size else even
+    """A weight a model, by what the split's users liked later; the votes' where nobody liked anything."""
+    users, votes = sampled(split.users, _MOST_USERS), _votes(scorers)
+    return _weights(candidates(scorers, split, users), votes) if users.size else votes
 
 
-def _even(scorers: Mapping[str, Scorer]) -> Floats:
-    is_ranked = np.array([name not in UNRANKED for name in scorers], float)
-    return np.asarray(is_ranked / is_ranked.sum())
+def _best(validation: Mapping[str, Floats]) -> str:
+    """By nDCG of each user; *fused*, unless another's lead on it is more than its standard error."""
+    name = max(validation, key=lambda name: validation[name].mean())
+    lead = validation[name] - validation[FUSED]
+    return name if lead.size > 1 and lead.mean() > lead.std(ddof=1) / np.sqrt(lead.size) else FUSED
+
+
+def _votes(scorers: Mapping[str, Scorer]) -> Floats:
+    votes = np.array([_VOTES.get(name, 0.0) for name in scorers])
+    return np.asarray(votes / votes.sum())
 
 
 def _members(log: Log, tuned: Tuned) -> dict[str, Scorer]:
@@ -200,12 +214,12 @@ def _tuned(split: Split, users: Ints) -> Tuned:
     )
 
 
-def _weights(rows: Rows, even: Floats) -> Floats:
+def _weights(rows: Rows, votes: Floats) -> Floats:
     """Maximum of the penalised likelihood; a user counts as the square root of what they liked."""
     _, group = np.unique(rows.group, return_inverse=True)
     groups = int(group.max(initial=-1)) + 1
     if not groups:
-        return even
+        return votes
     begin = np.searchsorted(group, np.arange(groups))
     liked = np.bincount(group, rows.is_liked, groups)
     share = 1.0 / np.sqrt(np.maximum(liked, 1.0))
@@ -216,13 +230,13 @@ def _weights(rows: Rows, even: Floats) -> Floats:
         chance = np.exp(score)
         total = np.add.reduceat(chance, begin)
         chance *= (liked * share / total)[group]
-        apart = weights - even
+        apart = weights - votes
         gained = share[group] * rows.is_liked
         value = float(gained @ score - (liked * share) @ np.log(total) - _PENALTY * apart @ apart)
         slope = rows.feature.T @ (gained - chance) - 2.0 * _PENALTY * apart
         return -value, -slope
 
-    return np.asarray(optimize.minimize(loss, even, jac=True, method="L-BFGS-B", options={"maxiter": 100}).x)
+    return np.asarray(optimize.minimize(loss, votes, jac=True, method="L-BFGS-B", options={"maxiter": 100}).x)
 
 
 def _trees(rows: Rows) -> Any:

@@ -14,11 +14,13 @@ import click
 from metrics.errors import InputError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from metrics.lake import Lake
 
 __all__ = [
     "check_option", "checked", "engine_options", "json_option", "lake_option", "print_json", "rates_option",
-    "spark_session", "where_of", "world_options",
+    "read_texts", "spark_session", "where_of", "world_options",
 ]  # fmt: skip
 
 lake_option = click.option(
@@ -148,3 +150,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _EXACT:
         return str(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def read_texts(path: Path) -> pl.DataFrame:
+    """A CSV with all columns as text. What is not UTF-8, or no table, is refused."""
+    import polars as pl
+
+    if path.exists() and not path.is_file():
+        raise InputError("a folder" if path.is_dir() else "no file", where=str(path), mend="give CSV files")
+    try:
+        return pl.read_csv(path, infer_schema=False)
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        why = str(error).splitlines()[0] if str(error) else "no rows"
+        raise InputError(
+            f"not a CSV in UTF-8 ({why})", where=str(path), mend="save it as UTF-8 CSV"
+        ) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import json_option, print_json
+from playhead.commands._common import json_option, print_json, read_texts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +51,8 @@ def command(
     if time is None and baseline is None:
         raise InputError("nothing to compare with", mend="give --time and --at, or --baseline")
     found = {
-        path: _answers(_read(path), value, count, time, at, baseline, method, str(path)) for path in paths
+        path: _answers(read_texts(path), value, count, time, at, baseline, method, str(path))
+        for path in paths
     }
     if as_json:
         plain = {path: [_plain(answer) for answer in answers] for path, answers in found.items()}
@@ -63,21 +64,6 @@ def command(
         return
     for path, answers in found.items():
         _print(path, answers)
-
-
-def _read(path: Path) -> pl.DataFrame:
-    """All columns as text. What is not UTF-8, or no table, is refused."""
-    import polars as pl
-
-    if path.is_dir():
-        raise InputError("a folder", where=str(path), mend="give CSV files")
-    try:
-        return pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        why = str(error).splitlines()[0] if str(error) else "no rows"
-        raise InputError(
-            f"not a CSV in UTF-8 ({why})", where=str(path), mend="save it as UTF-8 CSV"
-        ) from None
 
 
 def _answers(

@@ -7,18 +7,22 @@ from pathlib import Path
 import click
 
 from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._retention_surrogate import launches, surrogate
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--by", default="plan", show_default=True, help="Cohorts: region, country, isp or plan.")
 @lake_option
 @json_option
-def command(by: str, lake_path: Path, as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, by: str, lake_path: Path, as_json: bool) -> None:
     """Survival by cohort, and hazard ratios of the week before a member's leaving.
 
     Hazard ratios are adjusted for each other, plan, region, idle weeks and the calendar week. They are associations:
     what was not measured is not adjusted for. Those the lake cannot tell have a reason and no figure.
     """
+    if context.invoked_subcommand is not None:
+        return
     from metrics.hazards import hazard_ratios
     from metrics.lake import Lake
     from metrics.leaving import CONFOUNDERS, EXPOSURES, member_weeks, survival
@@ -53,3 +57,7 @@ def command(by: str, lake_path: Path, as_json: bool) -> None:
             value += f" ({row['low']:.1%} to {row['high']:.1%})"
         table.add_row(row["cohort"], str(row["tenure_days"]), value, f"{row['at_risk']:,}")
     console.print(table)
+
+
+command.add_command(surrogate)
+command.add_command(launches)

@@ -62,6 +62,12 @@ def test_an_hour_that_is_very_far_off_needs_no_second_one() -> None:
     assert _watch(very, _hours([0.8] * 5 + [0.5] * 2 + [0.8] * 3)) == []
 
 
+def test_a_change_too_small_to_matter_is_no_alert_however_sure() -> None:
+    hours = _hours([0.8] * 5 + [0.65] * 4 + [0.8] * 3)
+    assert len(_watch(PLAYS.model_copy(update={"least_change": 0.14}), hours)) == 1
+    assert _watch(PLAYS.model_copy(update={"least_change": 0.16}), hours) == []
+
+
 def test_an_alert_that_comes_back_within_an_hour_is_the_same_one() -> None:
     low, good = [0.5] * 3, [0.8]
     assert len(_watch(PLAYS, _hours(good * 3 + low + good + low + good * 3))) == 2

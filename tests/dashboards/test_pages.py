@@ -284,6 +284,16 @@ def test_an_objective_by_its_name(show: Open, emulated: Path) -> None:
     assert [tile.label for tile in app.metric] == ["Objective", "Attained", "Budget left"]
     assert app.code[0].value.startswith("apiVersion: openslo/v1")
     assert "the last week's burn of" in words(app)
+    # Nothing stood out in these few days, and a backtest says so in figures.
+    assert "No stretch of the period stands out as an incident." in words(app)
+    assert "0 of 0" in app.table[-1].value["caught"].to_list()
+
+
+def test_an_alert_links_to_its_objective(show: Open, emulated: Path) -> None:
+    app = drawn(show(emulated, "objectives", objective="start-failures"))
+    assert "› start-failures ·" in words(app)
+    app.segmented_control(key="objective").set_value("home-page-latency").run()
+    assert "home-page-latency" in app.query_params["objective"]
 
 
 def test_the_price_moves_the_break_even(show: Open, emulated: Path) -> None:

@@ -104,10 +104,20 @@ def test_a_switch_can_be_told_its_experiment(tried: dict[str, pl.LazyFrame]) -> 
         estimates(tried, {"siloed": "spring"})
 
 
+def test_what_nobody_asked_for_stands_where_it_is_known(tried: dict[str, pl.LazyFrame]) -> None:
+    again = tried["assignment"].with_columns(experiment=pl.lit("Player rule"))
+    both = tried | {"assignment": again}
+    table = decide(both, estimates(both))
+    assert cell(table, "throughput_abr", "rebuffer_rate")["method"] == "experiment"
+    assert "popularity" not in set(table["world"])
+    assert "throughput_abr" not in set(decide(tried, estimates(tried))["world"])
+
+
 def test_every_cell_has_an_interval_or_says_what_it_would_take(tried: dict[str, pl.LazyFrame]) -> None:
     found = decide(tried, estimates(tried), by_region=True)
     assert found.schema == CELLS
-    assert found.height == len(DECISIONS) * (3 * len(LEAVES) - 2)
+    asked = [decision for decision in DECISIONS if not decision.is_extra]
+    assert found.height == len(asked) * (3 * len(LEAVES) - 2)
     numbers = found.select(pl.col(pl.Float64)).unpivot().drop_nulls()
     assert numbers["value"].is_finite().all()
     told = found.filter(pl.col("estimate").is_not_null())

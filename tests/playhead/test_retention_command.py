@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from metrics.lake import Lake
 from tests.metrics.rows import APRIL_MS, DAY_MS, rows, session
 from tests.metrics.test_hazards import memberships
+from tests.metrics.test_surrogates import arms, past
 from tests.playhead.test_metrics_commands import as_json, run
 
 
@@ -56,5 +58,88 @@ def test_a_slip_is_one_line(lake: Path, tmp_path: Path, capsys: pytest.CaptureFi
     for asked, said in slips:
         status, out, err = run(capsys, "retention", *asked)
         assert (status, out) == (2, "")
+        assert said in err
+        assert err.count("\n") == 1
+
+
+def _csv(path: Path, frame: pl.DataFrame) -> Path:
+    frame.write_csv(path)
+    return path
+
+
+def test_a_surrogate_from_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The planted effect goes through the surrogate alone: the index has it, and says what it is made of."""
+    history, units = _csv(tmp_path / "past.csv", past(2_000)), _csv(tmp_path / "units.csv", arms(0.5))
+    asked = ["retention", "surrogate", units, "--history", history, "--outcome", "y", "--control", "old",
+             "--surrogate", "a", "--surrogate", "b"]  # fmt: skip
+    found = as_json(capsys, *asked)
+    assert found["coefficients"]["a"] == pytest.approx(2.0, abs=0.05)
+    (arm,) = found["arms"]
+    assert arm["effect"] == pytest.approx(
+        1.0, abs=2 * (arm["high"] - arm["low"]) / 1.96
+    )  # four standard errors
+    assert arm["direct"] == pytest.approx(arm["effect"], abs=0.1)
+    status, out, _ = run(capsys, *asked)
+    assert status == 0
+    assert "the outcome itself" in out
+
+
+def test_past_experiments_judge_and_calibrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The outcome moves three times as far as the index, every time."""
+    effect = [0.1 * number for number in range(1, 13)]
+    frame = pl.DataFrame({"effect": effect, "direct": [3 * one for one in effect]}).with_columns(
+        low=pl.col("effect") - 0.01, high=pl.col("effect") + 0.01,
+        direct_low=pl.col("direct") - 0.01, direct_high=pl.col("direct") + 0.01, truth=pl.col("direct"),
+    )  # fmt: skip
+    file = _csv(tmp_path / "experiments.csv", frame)
+    found = {row["measure"]: row["value"] for row in as_json(capsys, "retention", "launches", file)}
+    assert found["consistency"] == found["launch_recall"] == 1.0
+    assert found["interval_holds"] == 0.0
+    assert "consistency" in run(capsys, "retention", "launches", file)[1]
+    history, units = _csv(tmp_path / "past.csv", past(2_000)), _csv(tmp_path / "units.csv", arms(0.5))
+    told = as_json(
+        capsys, "retention", "surrogate", units, "--history", history, "--outcome", "y", "--control", "old",
+        "--surrogate", "a", "--surrogate", "b", "--past", file,
+    )  # fmt: skip
+    assert told["calibration"]["slope"] == pytest.approx(3.0, abs=0.01)
+    assert told["arms"][0]["effect"] == pytest.approx(3.0, abs=0.9)
+
+
+def test_a_surrogate_of_a_lake(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = as_json(capsys, "retention", "surrogate", "--lake", lake, "--days", 14, "--horizon", 28)
+    assert found["members"] > 100
+    assert 0 < found["later_members"]["index"] <= 1.1
+    assert found["arms"] == []
+    assert run(capsys, "retention", "surrogate", "--lake", lake, "--horizon", 28)[0] == 0
+
+
+def test_slips_of_surrogates_are_one_line(
+    lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history, units = _csv(tmp_path / "past.csv", past()), _csv(tmp_path / "units.csv", arms(0.5))
+    one_row = _csv(tmp_path / "one.csv", past().head(1))
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+    files = ["--history", history, "--outcome", "y", "--surrogate", "a"]
+    slips: list[tuple[list[str | Path], str]] = [
+        (["surrogate", units], "an experiment alone; give --history"),
+        (["surrogate", units, *files, "--control", "olld"], "no arm 'olld'; did you mean old?"),
+        (["surrogate", units, *files, "--control", "old", "--arm", "group"], "no column 'group'"),
+        (
+            ["surrogate", units, "--history", one_row, *files[2:], "--control", "old"],
+            "1 members for 1 surrogates",
+        ),
+        (["surrogate", units, "--history", empty, *files[2:], "--control", "old"], "not a CSV in UTF-8"),
+        (["surrogate", units, "--history", tmp_path, *files[2:], "--control", "old"], "a folder"),
+        (["surrogate", units, *files, "--control", "old", "--past", history], "no column 'effect'"),
+        (["surrogate", "--lake", lake, "--horizon", "400"], "give a lake of more than 400 days"),
+        (["surrogate", "--lake", lake, "--days", "30", "--horizon", "20"], "30 days stand for 20"),
+        (["surrogate", "--lake", lake, "--horizon", "28", "--experiment", "x"], "no experiment 'x'"),
+        (["launches", history], "no column 'effect'"),
+        (["launches", tmp_path / "none.csv"], "No such file"),
+    ]
+    for asked, said in slips:
+        status, out, err = run(capsys, "retention", *asked)
+        assert (status, out) == (2, ""), asked
         assert said in err
         assert err.count("\n") == 1
