@@ -52,6 +52,8 @@ def ended(row: dict[str, Any]) -> int:
 
 def _asked(rows: pl.DataFrame, key: str | None) -> str | None:
     """The incident of that key, or the one that a fault of that name was."""
+    if key is None:
+        return None
     found = rows.filter((pl.col("key") == key) | pl.col("truth").list.contains(key))
     return found["key"][0] if found.height else None
 
