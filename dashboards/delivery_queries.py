@@ -14,8 +14,16 @@ from dashboards.session_queries import days_of
 from dashboards.window import Window
 from metrics.lake import Lake
 from metrics.parts import dimensions_of
+from metrics.period import DAY_MS
 
-__all__ = ["hours_of_day", "nights", "steering", "worst_fills"]
+__all__ = ["hours_of_day", "nights", "recent", "steering", "worst_fills"]
+
+_HOURLY_DAYS = 14
+
+
+def recent(window: Window) -> Window:
+    """The last days of a window: an hour of the day is told by a fortnight as well as by a quarter."""
+    return Window(max(window.start_ts_ms, window.end_ts_ms - _HOURLY_DAYS * DAY_MS), window.end_ts_ms)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -25,7 +33,7 @@ def hours_of_day(source: Source, window: Window, where: Where, level: str) -> pl
     reported = health.select("ts_ms", "region", "site", "appliance", "capacity_kbps").collect()
     if reported.is_empty():
         return pl.DataFrame()
-    hour = pl.col("ts_ms") % 86_400_000 // 3_600_000
+    hour = pl.col("ts_ms") % DAY_MS // 3_600_000
     traffic = (
         _rows(source, "delivery", window, where)
         .filter(pl.col("appliance").is_not_null())
@@ -65,7 +73,7 @@ def worst_fills(source: Source, window: Window, where: Where, most: int = 8) -> 
 def steering(source: Source, window: Window, where: Where) -> pl.DataFrame:
     """Steering's answers by day: ``ts_ms, requests, p50_ms, p99_ms, failed``, of the panel's sample, weighted not."""
     asked = _rows(source, "control_request", window, _told("control_request", where))
-    day = pl.col("ts_ms") // 86_400_000 * 86_400_000
+    day = pl.col("ts_ms") // DAY_MS * DAY_MS
     return (
         asked.filter(pl.col("service") == "steer")
         .group_by(day.alias("ts_ms"))

@@ -16,7 +16,7 @@ from dashboards.charts import Band, trend
 from dashboards.charts.incidents import Bar, explained
 from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, missing
-from dashboards.context import Filters
+from dashboards.context import Filters, Where
 from dashboards.formats import change, duration, escaped, moment, named, span, titled, written
 from dashboards.incident_queries import Localised, by_cdn, localised
 from dashboards.incidents import agreement, scope_of, slice_text, worded
@@ -54,6 +54,14 @@ class Looked:
         return get_metric(self.row["metric"] if self.row["metric"] in METRICS else "time_to_play_bad_ratio")
 
     @property
+    def where(self) -> Where:
+        """The filters' slice, and the one slice that the alerts are of."""
+        dimension, value = self.row["dimension"], self.row["slice"]
+        if dimension is None or dimension in dict(self.filters.where):
+            return self.filters.where
+        return (*self.filters.where, (dimension, (value,)))
+
+    @property
     def window(self) -> Window:
         """From the first alert to the last one's end."""
         start = self.row["start_ts_ms"]
@@ -85,7 +93,7 @@ def draw(looked: Looked) -> None:
         + f". Shown first by {metric.title.lower()}."
     )
     with st.spinner("Looking for the slices …", show_time=False):
-        found = localised(looked.source, metric.name, looked.inside, looked.filters.where)
+        found = localised(looked.source, metric.name, looked.inside, looked.where)
     left, right = st.columns([11, 9])
     with left:
         _around(looked)
@@ -100,7 +108,7 @@ def draw(looked: Looked) -> None:
 
 def _around(looked: Looked) -> None:
     """The metric from well before to well after, with the incident shaded."""
-    metric, window, where = looked.metric, looked.window, looked.filters.where
+    metric, window, where = looked.metric, looked.window, looked.where
     wide = max(window.length_ms, 6 * _HOUR_MS)
     seen = Window(window.start_ts_ms - 2 * wide, window.end_ts_ms + wide)
     is_daily = bool({part.table for part in metric.parts} & {"fill", "membership", "charge"})
@@ -197,7 +205,7 @@ def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:
     query: dict[str, Any] = {
         "metric": looked.metric.title, "period": "dates", "dates": days, "lens": "Distribution",
     }  # fmt: skip
-    for name, values in looked.filters.where:
+    for name, values in looked.where:
         query[name] = [named(value) for value in values]
     if found is not None and not found.answers[0].is_external:
         element = found.answers[0].elements[0]
@@ -212,7 +220,7 @@ def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:
 def _whose_delivery(looked: Looked) -> None:
     """Own CDN against a third party in the incident, and at the same hours of the day before."""
     with card("Own CDN against third party", "in the incident"):
-        rows = by_cdn(looked.source, BESIDE, looked.inside, looked.filters.where)
+        rows = by_cdn(looked.source, BESIDE, looked.inside, looked.where)
         if rows.is_empty():
             missing(
                 "The telemetry does not tell who delivered.",

@@ -42,7 +42,7 @@ INCIDENTS = pl.Schema(
     {
         "key": pl.String(), "title": pl.String(), "metric": pl.String(), "severity": pl.String(),
         "start_ts_ms": pl.Int64(), "end_ts_ms": pl.Int64(), "alerts_count": pl.Int64(), "alerts": pl.List(pl.String()),
-        "truth": pl.List(pl.String()),
+        "truth": pl.List(pl.String()), "dimension": pl.String(), "slice": pl.String(),
     }
 )  # fmt: skip
 _STANDING_RATIO = 0.5
@@ -96,10 +96,14 @@ def incidents_of(
         ]  # fmt: skip
         told |= set(meant)
         names = list(dict.fromkeys(of["baseline"].to_list()))
+        slices = of.drop_nulls("slice").select("dimension", "slice").unique(maintain_order=True).rows()
         rows.append(
             {
                 "key": f"{names[0]}-{group['start_ts_ms'] // 60_000}",
-                "title": ", ".join(titles.get(name, name) for name in names),
+                "title": _title([titles.get(name, name) for name in names], slices),
+                # One slice alone is what is looked at; several may be anywhere.
+                "dimension": slices[0][0] if len(slices) == 1 else None,
+                "slice": slices[0][1] if len(slices) == 1 else None,
                 "metric": group["root_metric"],
                 "severity": group["severity"],
                 "start_ts_ms": group["start_ts_ms"],
@@ -113,11 +117,19 @@ def incidents_of(
         {
             "key": t["incident_id"], "title": worded(t["kind"]), "metric": t["metric"], "severity": "none",
             "start_ts_ms": t["start_ts_ms"], "end_ts_ms": t["end_ts_ms"], "alerts_count": 0, "alerts": [],
-            "truth": [t["incident_id"]],
+            "truth": [t["incident_id"]], "dimension": None, "slice": None,
         }
         for t in happened if t["incident_id"] not in told
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=INCIDENTS).sort("start_ts_ms", "key", descending=[True, False])
+
+
+def _title(titles: Sequence[str], slices: Sequence[tuple[str, str]]) -> str:
+    """What fired, and of whom, as far as a line holds it."""
+    where = ", ".join(named(value) for _, value in slices[:2]) + (
+        f" and {len(slices) - 2} more" if len(slices) > 2 else ""
+    )
+    return ", ".join(dict.fromkeys(titles)) + (f" · {where}" if where else "")
 
 
 # Alerts on these show incidents whose first metric is another: a play that fails is counted by one objective.

@@ -13,9 +13,13 @@ from contextlib import suppress
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 
 from dashboards.context import Filters
+from dashboards.delivery_queries import hours_of_day, recent
 from dashboards.economics import CURVE, break_even, given_of, loaded, members_of, pay_back
-from dashboards.queries import Source
+from dashboards.incident_queries import baseline_alerts
+from dashboards.queries import MINUTE_DIMENSIONS, Source
 from dashboards.questions import DISCOVERY, FIND
+from dashboards.session_queries import session_sample
+from dashboards.window import Window
 from metrics.catalog import METRICS
 from metrics.errors import PlayheadError
 
@@ -75,5 +79,12 @@ def _questions(source: Source, filters: Filters) -> Iterator[Callable[[], object
                 delivery, given + given_of(found, "given_encoding"), None, at
             )
         yield lambda: loaded(65e6, at, "lean")
+    window = Window(period.start_ts_ms, period.end_ts_ms)
+    if all(name in MINUTE_DIMENSIONS for name, _ in where):
+        yield lambda: source.alerts(where, period)
+    yield lambda: hours_of_day(source, recent(window), where, "region")
+    yield lambda: session_sample(source, window, where)
     yield source.ledger
     yield source.rows
+    # A season by the hour, slice by slice, is the longest of all.
+    yield lambda: baseline_alerts(source, window)

@@ -55,6 +55,9 @@ def distribution(question: Question) -> None:
             )
         return
     box = box_of(st.query_params.get("box"))
+    if box is not None:  # of another measure's buckets, it may lie beyond this one's
+        last = min(box.last, MEASURES[name].size - 1)
+        box = Box(box.window, box.first, last) if box.first <= last else None
     left, right = st.columns([8, 6])
     with left:
         _heatmap(question, sample, name, found, box)

@@ -11,10 +11,9 @@ from dashboards.charts.delivery import fill_nights, layers, misses, utilisation_
 from dashboards.components import card, chart, colours, footer, missing, tile, view
 from dashboards.context import Period, Where
 from dashboards.delivery import LEVELS, fullest, sentence
-from dashboards.delivery_queries import hours_of_day, nights, steering, worst_fills
+from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
 from dashboards.formats import moment, named, share, span, titled
 from dashboards.window import Window
-from metrics.period import DAY_MS
 
 TILES = ("edge_offload_ratio", "content_miss_ratio", "fill_ratio", "delivery_cost_per_gigabyte_usd")
 MISSES = {
@@ -23,7 +22,6 @@ MISSES = {
     "other_miss_ratio": "other",
 }
 TIERS = {"edge": "edge", "storage": "storage", "third_party": "third party", "unattributed": "tier not told"}
-HOURLY_DAYS = 14
 MOST_PLACES = 24
 
 source, filters = view()
@@ -63,12 +61,12 @@ def wide(names: tuple[str, ...], of_period: Period, where: Where) -> pl.DataFram
     )
 
 
-def _fullest(places: pl.DataFrame, known: int, recent: Window) -> str:
+def _fullest(places: pl.DataFrame, known: int, lately: Window) -> str:
     top = places.sort("utilisation", descending=True).row(0, named=True)
     some = f"; the {MOST_PLACES} fullest of {known:,}" if known > MOST_PLACES else ""
     return (
         f"Fullest: {named(top['place'])}, {share(top['utilisation'])} at {top['hour']:02d}:00 UTC. Mean over "
-        f"{span(recent.start_ts_ms, recent.end_ts_ms)}{some}. Of a small site the panel has few sessions of large "
+        f"{span(lately.start_ts_ms, lately.end_ts_ms)}{some}. Of a small site the panel has few sessions of large "
         "weight: read it beside its ISP."
     )
 
@@ -240,8 +238,8 @@ with card(
         "Level", LEVELS, default=default, required=True, format_func=titled, key="level", bind="query-params",
         label_visibility="collapsed",
     ) or default  # fmt: skip
-    recent = Window(max(period.start_ts_ms, period.end_ts_ms - HOURLY_DAYS * DAY_MS), period.end_ts_ms)
-    full = hours_of_day(source, recent, filters.where, level)
+    lately = recent(window)
+    full = hours_of_day(source, lately, filters.where, level)
     if full.is_empty():
         missing(
             "No appliance reports what it could give.",
@@ -252,7 +250,7 @@ with card(
         chart(
             utilisation_heatmap(places, palette, {p: named(p) for p in places["place"].unique()}),
             f"Utilisation by {titled(level)} and hour of the day", full, key=f"utilisation-{level}",
-            caption=_fullest(places, full["place"].n_unique(), recent),
+            caption=_fullest(places, full["place"].n_unique(), lately),
         )  # fmt: skip
 
 # --- steering ------------------------------------------------------------------------

@@ -50,6 +50,22 @@ def ended(row: dict[str, Any]) -> int:
     return int(row["end_ts_ms"] or period.end_ts_ms)
 
 
+def _asked(rows: pl.DataFrame, key: str | None) -> str | None:
+    """The incident of that key, or the one that a fault of that name was."""
+    if key is None:
+        return None
+    found = rows.filter((pl.col("key") == key) | pl.col("truth").list.contains(key))
+    return found["key"][0] if found.height else None
+
+
+def _first(rows: pl.DataFrame) -> str | None:
+    """The newest page; else the newest of what there is."""
+    order = pl.col("severity").replace_strict(
+        {"page": 0, "ticket": 1, "none": 2}, default=3, return_dtype=pl.Int8
+    )
+    return rows.sort(order, maintain_order=True)["key"][0] if rows.height else None
+
+
 def heading() -> str:
     if not evaluations and not known:
         return "No alert can be judged here."
@@ -58,8 +74,9 @@ def heading() -> str:
     if alerted.is_empty():
         return "No new incident in this period."
     ongoing = alerted["end_ts_ms"].null_count()
-    words = f"{alerted.height} incident{'s' * (alerted.height != 1)} in this period"
-    return words + (f", {ongoing} of them still on." if ongoing else ".")
+    paged = alerted.filter(pl.col("severity") == "page").height
+    words = f"{alerted.height} incident{'s' * (alerted.height != 1)} in this period, {paged or 'none'} paged"
+    return words + (f", {ongoing} still on." if ongoing else ".")
 
 
 st.header(heading(), anchor=False)
@@ -89,7 +106,7 @@ if blind and evaluations:
 
 keys = incidents["key"].to_list()
 asked = st.query_params.get("incident")
-chosen = asked if asked in keys else (alerted["key"][0] if alerted.height else keys[0] if keys else None)
+chosen = _asked(incidents, asked) or _first(incidents)
 row = incidents.row(by_predicate=pl.col("key") == chosen, named=True) if chosen else None
 
 

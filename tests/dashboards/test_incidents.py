@@ -75,6 +75,21 @@ def test_what_happened_is_laid_beside_the_alert_that_shows_it() -> None:
     ]
 
 
+def test_an_alert_of_one_slice_says_whose_it_is() -> None:
+    of_isps = alert_rows(episodes(("edge-offload-isp", "ticket", 5, 6))).with_columns(
+        metric=pl.lit("edge_offload_ratio"), dimension=pl.lit("isp"), slice=pl.lit("sa-isp-1")
+    )
+    (one,) = incidents_of(of_isps, truth(), {"edge-offload-isp": "Edge offload"}, 99 * HOUR_MS).to_dicts()
+    assert (one["title"], one["dimension"], one["slice"]) == ("Edge offload · sa-isp-1", "isp", "sa-isp-1")
+    others = [
+        of_isps.with_columns(slice=pl.lit(f"isp-{i}"), start_ts_ms=pl.lit(5 * HOUR_MS + i, pl.Int64))
+        for i in (2, 3)
+    ]
+    (many,) = incidents_of(pl.concat([of_isps, *others]), truth(), {}, 99 * HOUR_MS).to_dicts()
+    assert many["title"] == "edge-offload-isp · sa-isp-1, isp-2 and 1 more"
+    assert (many["dimension"], many["slice"], many["alerts_count"]) == (None, None, 3)
+
+
 def test_no_alert_and_no_truth_is_no_incident() -> None:
     assert incidents_of(ALERTS.to_frame(), truth(), {}, 0).is_empty()
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -13,6 +14,8 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboards.context import FILTERS
+from dashboards.formats import day, named
 from metrics.ingest import sessions
 from metrics.lake import Lake
 from metrics.telemetry import TABLES
@@ -367,15 +370,16 @@ def test_a_box_that_means_nothing_breaks_nothing(at: Open, emulated: Path, box: 
 
 
 def test_the_way_down_is_a_path_that_leads_back(at: Open, emulated: Path) -> None:
-    app = drawn(
-        at(emulated, "explore", region=["South Asia"], isp=["sa-isp-1"], site="sa-isp-1-s1", by="device")
-    )
+    served = Lake.open(emulated).scan("playback_session").filter(pl.col("region") == "south-asia").collect()
+    isp, site = served.group_by("isp", "site").len().sort("len", descending=True).select("isp", "site").row(0)
+    app = drawn(at(emulated, "explore", region=["South Asia"], isp=[isp], site=site, period="all"))
+    app.multiselect(key="by").set_value(["device"]).run()
     for key in ("up-region", "up-isp", "up-site"):
         assert app.button(key=key)
     assert len(app.dataframe[0].value) > 0
     app.button(key="up-isp").click().run()
     assert "site" not in drawn(app).query_params
-    assert app.multiselect(key="isp").value == ["sa-isp-1"]
+    assert app.multiselect(key="isp").value == [isp]
     assert app.multiselect(key="by").value == ["site"]
     app.button(key="up-all").click().run()
     assert app.multiselect(key="region").value == []
@@ -414,10 +418,12 @@ def test_an_incident_is_explained_beside_the_truth(at: Open, emulated: Path) -> 
     page, _, query = link.proto.url.partition("?")
     assert page == "explore"
     wanted = parse_qs(query)
-    assert wanted["dates"] == ["2026-04-08", "2026-04-10"]
     linked = drawn(at(emulated, page, **wanted))
-    assert "8 Apr 2026 to 10 Apr 2026" in words(linked)
-    assert linked.multiselect(key="region").value == ["asia-pacific"]
+    first, last = (day(date.fromisoformat(text)) for text in wanted["dates"])
+    assert f"{first} to {last}" in words(linked)
+    assert linked.selectbox(key="metric").value == "start_failure_technical_ratio"
+    for name in set(wanted) & set(FILTERS):
+        assert [named(value) for value in linked.multiselect(key=name).value] == wanted[name]
 
 
 def test_delivery_adds_up(at: Open, emulated: Path) -> None:
