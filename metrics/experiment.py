@@ -37,6 +37,9 @@ HEADLINE = (
 )  # fmt: skip
 """What an experiment is read by where no metric is named."""
 
+# How far the rows of two arms may be apart in number for what they are spread over to be compared.
+_LIKE = 0.1
+
 
 def comparable(metric: Metric) -> bool:
     """Whether arms can be compared on it: of members' rows on both sides, and no total that grows with the arm."""
@@ -58,8 +61,11 @@ def compare(
 
     Columns: ``metric, arm, is_control, value, low, high``, the ``difference`` from the control with
     ``difference_low`` and ``difference_high``, the ``lift`` (difference over control) with its own, and ``n``. All
-    intervals are 90 %; null where a side is. Raises :class:`~metrics.errors.InputError` where there is no such
-    experiment, no arm or more than one is its control, or a metric cannot be compared by arm.
+    intervals are 90 %; null where a side is, and where what all rows of an arm are spread over (the effective
+    catalogue size) would be compared between arms of unlike size.
+
+    Raises :class:`~metrics.errors.InputError` where there is no such experiment, no arm or more than one is its
+    control, or a metric cannot be compared by arm.
     """
     metrics = [get_metric(name) for name in dict.fromkeys(names)]
     for metric in metrics:
@@ -145,10 +151,15 @@ def _contrast(
     sample = found.select("arm", pl.col("n").cast(pl.Int64))
     is_control = pl.col("arm") == control
     # An arm is at no distance from itself.
+    is_apart = ~is_control
+    if metric.spread and not metric.within:
+        # A larger sample is spread over more things, whatever the arm does to them.
+        size = pl.col("n") / pl.col("n").filter(is_control).first()
+        is_apart &= size.is_between(1 - _LIKE, 1 + _LIKE)
     apart = [c for c in parts.columns if c.startswith(("difference", "lift"))]
     return (
         parts.join(sample, on="arm")
-        .with_columns(pl.when(~is_control).then(pl.col(apart)))
+        .with_columns(pl.when(is_apart).then(pl.col(apart)))
         .select(
             pl.lit(metric.name).alias("metric"), "arm", is_control.alias("is_control"), "value", "low", "high",
             "difference", "difference_low", "difference_high", "lift", "lift_low", "lift_high", "n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,14 +190,12 @@ def _print_lake(found: pl.DataFrame) -> None:
     table = Table("Metric", "Arm", box=box.SIMPLE)
     for column in ("Value", "Against the control", "Rows"):
         table.add_column(column, justify="right")
-    last = None
+    last = control = None
     for row in found.iter_rows(named=True):
         metric = get_metric(row["metric"])
-        apart = "control" if row["is_control"] else "no data"
-        if row["lift"] is not None:
-            apart = f"{row['lift']:+.2%}"
-        if row["lift_low"] is not None:
-            apart += f"  ({row['lift_low']:+.2%} to {row['lift_high']:+.2%})"
+        if row["is_control"]:
+            control = row["value"]
+        apart = _against(row, control)
         title = "" if metric.name == last else metric.title
         table.add_row(title, row["arm"], metric.show(row["value"]), apart, f"{row['n']:,}")
         last = metric.name
@@ -208,3 +207,17 @@ def _console() -> Any:
 
     console = Console()
     return console if console.is_terminal else Console(width=140)
+
+
+def _against(row: Mapping[str, Any], control: float | None) -> str:
+    """How far an arm's figure is from the control's, with its interval; or why that is not known."""
+    if row["is_control"]:
+        return "control"
+    if row["value"] is None or control is None:
+        return "no data"
+    if row["difference"] is None:
+        return "arms of unlike size"
+    if row["lift"] is None:
+        return "control at 0"
+    interval = "" if row["lift_low"] is None else f"  ({row['lift_low']:+.2%} to {row['lift_high']:+.2%})"
+    return f"{row['lift']:+.2%}{interval}"

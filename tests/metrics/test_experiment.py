@@ -160,6 +160,21 @@ def test_an_interval_of_no_difference_holds_zero_and_goes_below_it() -> None:
     assert new["lift_low"].item() < 0 < new["lift_high"].item()
 
 
+def test_how_many_titles_arms_are_spread_over_is_compared_between_arms_of_like_size_alone() -> None:
+    """A member each watches titles of their own: an arm half as large shows half as many, and that is no effect."""
+    members = [(f"m{i}", "new" if i % 3 == 0 else "control") for i in range(96)]
+
+    def found(of: list[tuple[str, str]]) -> dict[str, Any]:
+        plays = [played(m, 1, content_id=m, replicate=n % 32) for n, (m, _) in enumerate(of)]
+        compared = compare(tables([assigned(m, arm) for m, arm in of], plays), ["effective_catalogue_size"])
+        return compared.row(1, named=True)
+
+    unlike = found(members)
+    assert (unlike["value"], unlike["difference"], unlike["lift_low"]) == (pytest.approx(32), None, None)
+    alike = found([one for i, one in enumerate(members) if i % 3 != 2])
+    assert alike["difference"] == pytest.approx(0)
+
+
 def test_everything_an_experiment_is_read_by_can_be_compared() -> None:
     assert all(comparable(METRICS[name]) for name in HEADLINE)
     found = compare(many(0.5))
