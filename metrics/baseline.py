@@ -101,7 +101,8 @@ def _filter(grid: Floats, noise: Floats, training: int, seasons: Sequence[int]) 
     off = np.zeros(len(grid), dtype=np.bool_)
     for _ in range(_PASSES):
         kept[:] = np.where(off, np.nan, grid)
-        filtered = _model(kept, noise, seasons).filter(parameters)
+        # The plain filter's result: statsmodels' own asks for the parameters' covariance, which takes longer.
+        filtered = _model(kept, noise, seasons).filter(parameters, return_ssm=True)
         forecast: Floats = filtered.forecasts[0]
         deviations: Floats = (grid - forecast) / np.maximum(
             np.sqrt(filtered.forecasts_error_cov[0, 0]), floor
