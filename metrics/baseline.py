@@ -104,8 +104,8 @@ def _filter(grid: Floats, noise: Floats, training: int, seasons: Sequence[int]) 
         # The plain filter's result: statsmodels' own asks for the parameters' covariance, which takes longer.
         filtered = _model(kept, noise, seasons).filter(parameters, return_ssm=True)
         forecast: Floats = filtered.forecasts[0]
-        deviations: Floats = (grid - forecast) / np.maximum(
-            np.sqrt(filtered.forecasts_error_cov[0, 0]), floor
+        deviations: Floats = (grid - forecast) / np.sqrt(
+            np.maximum(filtered.forecasts_error_cov[0, 0], floor * floor)
         )
         found = np.abs(np.nan_to_num(deviations)) >= _DEVIATIONS
         found[:training] = False
