@@ -121,16 +121,20 @@ def _alerts(
     baseline: Baseline, hours: pl.DataFrame, detect: Detector
 ) -> Iterator[dict[str, float | int | None]]:
     as_log = get_metric(baseline.metric).unit != "ratio"
-    judged = hours.filter(
-        pl.coalesce("n_effective", pl.col("n").cast(pl.Float64)) >= baseline.cohort_minimum,
-        pl.col("value").is_finite(),
-        pl.col("value") > 0 if as_log else pl.lit(value=True),
-    ).sort("bucket_ts_ms")
+    judged = (
+        hours.with_columns(rows=pl.coalesce("n_effective", pl.col("n").cast(pl.Float64)))
+        .filter(
+            pl.col("rows") >= baseline.cohort_minimum,
+            pl.col("value").is_finite(),
+            pl.col("value") > 0 if as_log else pl.lit(value=True),
+        )
+        .sort("bucket_ts_ms")
+    )
     if judged.is_empty():
         return
     ts_ms = judged["bucket_ts_ms"].to_numpy()
     value = judged["value"].cast(pl.Float64).to_numpy()
-    found = detect(ts_ms, np.log(value) if as_log else value)
+    found = detect(ts_ms, np.log(value) if as_log else value, judged["rows"].to_numpy())
     expected = found["expected"].fill_null(np.nan).to_numpy()
     expected = np.exp(expected) if as_log else expected
     off = value - expected if baseline.worse == "higher" else expected - value

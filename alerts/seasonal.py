@@ -21,8 +21,9 @@ from metrics.errors import InputError
 
 __all__ = ["Detector", "attained", "watch"]
 
-Detector = Callable[[NDArray[np.int64], NDArray[np.float64]], pl.DataFrame]
-# Instants in rising order and their values, to a row each: `expected`, `anomaly_score` (0..1) and `is_anomaly`. Causal.
+Detector = Callable[[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]], pl.DataFrame]
+# Instants in rising order, their values and the effective rows of each, to a row each: `expected`, `anomaly_score`
+# (0..1) and `is_anomaly`. Causal.
 
 # Weighted hours have a fraction, and the verdict is taken on exact sums.
 _EXACT = pl.Decimal(38, 10)
@@ -60,8 +61,9 @@ def watch(
     ts_ms = hours["ts_ms"].to_numpy()
     numerator, total = (hours[name].cast(pl.Float64).to_numpy() for name in ("numerator", "denominator"))
     bad = total - numerator if objective.indicator.of == "success" else numerator
-    judged = (total > 0) & (hours["n_effective"].to_numpy() >= policy.cohort_minimum)
-    value, expected, off = _judge(ts_ms, numerator, total, judged, detect)
+    rows = hours["n_effective"].to_numpy()
+    judged = (total > 0) & (rows >= policy.cohort_minimum)
+    value, expected, off = _judge(ts_ms, numerator, total, rows, judged, detect)
     worse = off & ((value < expected) if objective.indicator.of == "success" else (value > expected))
     burn = burn_down(objective, ts_ms, bad, total).with_columns(
         pl.Series("value", value, nan_to_null=True), pl.Series("expected", expected, nan_to_null=True)
@@ -102,6 +104,7 @@ def _judge(
     ts_ms: NDArray[np.int64],
     numerator: NDArray[np.float64],
     total: NDArray[np.float64],
+    rows: NDArray[np.float64],
     judged: NDArray[np.bool_],
     detect: Detector,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -110,7 +113,7 @@ def _judge(
     np.divide(numerator, total, out=value, where=judged)
     off = np.zeros(len(ts_ms), dtype=np.bool_)
     if judged.any():
-        found = detect(ts_ms[judged], value[judged])
+        found = detect(ts_ms[judged], value[judged], rows[judged])
         expected[judged] = found["expected"].to_numpy()
         off[judged] = found["is_anomaly"].to_numpy()
     return value, expected, off

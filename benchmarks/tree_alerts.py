@@ -187,7 +187,8 @@ def _planted(baseline: Baseline, hours: pl.DataFrame, size: float) -> str:
     """Recall and hours to the alert by planted length; what fires elsewhere is counted, too."""
     said = []
     for lasts in _PLANTED_HOURS:
-        ordered = hours.sort("bucket_ts_ms")
+        # Charges go on to the end of their month, where nobody plays.
+        ordered = hours.filter(pl.col("value").is_finite()).sort("bucket_ts_ms")
         row = np.arange(ordered.height)
         # Every three days, a different hour of the day each time.
         starts = np.arange(TRAINING_DAYS * 24 + 7, ordered.height - 24, _PLANTED_EVERY + 5)

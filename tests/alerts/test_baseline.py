@@ -20,7 +20,7 @@ PLAYS = SHIPPED["rec-driven-plays"].model_copy(update={"persistence_hours": 3, "
 
 
 def _expects(expected: float, tolerance: float) -> object:
-    def detect(ts_ms: NDArray[np.int64], values: NDArray[np.float64]) -> pl.DataFrame:
+    def detect(ts_ms: NDArray[np.int64], values: NDArray[np.float64], _: NDArray[np.float64]) -> pl.DataFrame:
         assert (np.diff(ts_ms) > 0).all()
         off = np.abs(values - expected) > tolerance
         size = np.abs(values - expected) / tolerance

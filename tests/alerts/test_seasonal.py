@@ -18,7 +18,9 @@ POLICIES = load_policies()
 (SHARE,) = [objective for objective in load() if objective.name == "rec-driven-share"]
 
 
-def _below_seven_tenths(ts_ms: NDArray[np.int64], values: NDArray[np.float64]) -> pl.DataFrame:
+def _below_seven_tenths(
+    ts_ms: NDArray[np.int64], values: NDArray[np.float64], _: NDArray[np.float64]
+) -> pl.DataFrame:
     """A detector whose verdicts are known: it expects 0.8 and calls 0.1 either way an anomaly."""
     assert (np.diff(ts_ms) > 0).all()
     return pl.DataFrame({"expected": np.full(len(values), 0.8), "is_anomaly": np.abs(values - 0.8) > 0.1})

@@ -80,9 +80,29 @@ def test_too_short_to_know_a_season_is_not_judged() -> None:
 def test_a_series_that_never_moved_and_then_does() -> None:
     values = np.full(20 * 24, 0.5)
     values[-1] = 0.6
-    found = seasonal_anomalies(T0 + np.arange(len(values)) * HOUR_MS, values)
-    assert found.filter(pl.col("is_anomaly"))["value"].to_list() == [0.6]
-    assert found["anomaly_score"].is_between(0, 1).all()
+    for rows in (None, 100.0 + np.arange(len(values)) % 24):
+        found = seasonal_anomalies(T0 + np.arange(len(values)) * HOUR_MS, values, rows)
+        assert found.filter(pl.col("is_anomaly"))["value"].to_list() == [0.6]
+        assert found["anomaly_score"].is_between(0, 1).all()
+
+
+def test_an_hour_of_few_rows_may_leave_the_season_by_more() -> None:
+    """Shares of 60 rows by night and 600 by day: where the rows are told, night and day are as seldom off by chance."""
+    hours = np.arange(4 * DAYS * 24)
+    is_night = hours % 24 < 8
+    rows = np.where(is_night, 60.0, 600.0)
+    values = 0.8 + np.random.default_rng(5).normal(0, 0.4, len(hours)) / np.sqrt(rows)
+    ts_ms = T0 + hours * HOUR_MS
+    untold = seasonal_anomalies(ts_ms, values)["is_anomaly"].to_numpy()
+    assert untold[is_night].sum() >= 5
+    assert (
+        seasonal_anomalies(ts_ms, values, rows)["is_anomaly"].sum() <= 2
+    )  # 8,064 judged hours at four deviations
+    # And a busy hour is judged more sharply.
+    at = int(np.flatnonzero(~is_night & (hours > 30 * 24))[0])
+    values[at] -= 0.12
+    assert not seasonal_anomalies(ts_ms, values)["is_anomaly"][at]
+    assert seasonal_anomalies(ts_ms, values, rows)["is_anomaly"][at]
 
 
 def test_instants_must_rise_in_whole_steps() -> None:
