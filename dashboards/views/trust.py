@@ -8,7 +8,9 @@ import streamlit as st
 from cost_model.report.numbers import count
 from dashboards.components import card, footer, missing, view
 from dashboards.formats import instant
+from dashboards.scorecards import card_frame, card_rows
 from metrics.catalog import METRICS
+from metrics.scorecard import ESTIMATORS
 from metrics.telemetry import TABLES
 
 source, filters = view()
@@ -123,6 +125,26 @@ with card("Tables", f"last session ended {instant(span.last_ts_ms)} UTC"):
         hide_index=True, row_height=32, alt="Rows of each table",
     )  # fmt: skip
     st.caption("A table with 0 rows was never written: figures that need it say so.")
+
+kept = source.artefact("scorecard.json")
+scores = card_frame(kept)
+is_own = isinstance(kept, dict) and bool(kept.get("scores"))
+with card("Scorecard", "how often each estimator is right" + ("" if is_own else ", on made cases")):
+    scored = scores["estimator"].unique(maintain_order=True).to_list()
+    estimator = st.selectbox(
+        "Estimator", [None, *scored], key="estimator", label_visibility="collapsed", width=520,
+        format_func=lambda name: "All estimators" if name is None else f"{name}: {ESTIMATORS.get(name, '')}",
+    )  # fmt: skip
+    lines = card_rows(scores, estimator)
+    st.dataframe(
+        pl.DataFrame(lines), hide_index=True, row_height=32, height=min(40 + 32 * len(lines), 360),
+        column_config={"cases": st.column_config.TextColumn(width="large")}, alt="Scorecard of the estimators",
+    )  # fmt: skip
+    if isinstance(kept, dict) and is_own:
+        stale = " The lake has changed since: `playhead scorecard`." * (kept["lake_version"] != source.version)
+        st.caption(f"This lake's truth and made cases, beside peers on the same cases. {kept['said']}{stale}")
+    else:
+        missing("Made cases alone, beside peers on the same.", "`playhead scorecard` adds what this lake tells.")
 
 st.subheader("Definitions", anchor="definitions")
 wanted = st.text_input("Find a metric", key="find", bind="query-params", placeholder="rebuffer, hours, usd …")
