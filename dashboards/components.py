@@ -236,11 +236,14 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
     if isinstance(verdict, Mapping) and "expectations" in verdict:
         good = verdict["expectations"] - verdict["failed"]
         parts.append(f"quality checks {good} of {verdict['expectations']}")
-    known = list(dict.fromkeys(get_metric(name).title.lower() for name in names))
-    titles = ", ".join(known[:5]) + (" …" if len(known) > 5 else "")
+    titles = (get_metric(name).title for name in names)
+    known = list(
+        dict.fromkeys(title if title[1:2].isupper() else title[:1].lower() + title[1:] for title in titles)
+    )
+    named = ", ".join(known[:5]) + (" …" if len(known) > 5 else "")
     st.caption(" · ".join(parts))
     st.page_link(
         "views/trust.py",
-        label="Definitions" + (f": {titles}" if titles else ""),
+        label="Definitions" + (f": {named}" if named else ""),
         icon=":material/menu_book:",
     )

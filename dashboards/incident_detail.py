@@ -264,8 +264,8 @@ def _what_each_tells(looked: Looked) -> None:
     viewers, stalling = found.sort("minutes").select("viewers", "stalling").row(-1)
     st.caption(
         f"Where viewers stall, as each kind of telemetry tells it; – names no slice. Of the same {viewers:,} viewers, "
-        f"{stalling:,} of whom stalled, with site, tier and appliance and without. docs/visibility.md says how often it "
-        "is right."
+        f"{stalling:,} of whom stalled, with site, tier and appliance and without. docs/visibility.md says how often "
+        "it is right."
     )
 
 

@@ -137,14 +137,18 @@ with card("Scorecard", "how often each estimator is right" + ("" if is_own else 
     )  # fmt: skip
     lines = card_rows(scores, estimator)
     st.dataframe(
-        pl.DataFrame(lines), hide_index=True, row_height=32, height=min(40 + 32 * len(lines), 360),
+        pl.DataFrame(lines), hide_index=True, row_height=32, height=min(34 + 32 * len(lines), 360),
         column_config={"cases": st.column_config.TextColumn(width="large")}, alt="Scorecard of the estimators",
     )  # fmt: skip
     if isinstance(kept, dict) and is_own:
-        stale = " The lake has changed since: `playhead scorecard`." * (kept["lake_version"] != source.version)
+        stale = " The lake has changed since: `playhead scorecard`." * (
+            kept["lake_version"] != source.version
+        )
         st.caption(f"This lake's truth and made cases, beside peers on the same cases. {kept['said']}{stale}")
     else:
-        missing("Made cases alone, beside peers on the same.", "`playhead scorecard` adds what this lake tells.")
+        missing(
+            "Made cases alone, beside peers on the same.", "`playhead scorecard` adds what this lake tells."
+        )
 
 st.subheader("Definitions", anchor="definitions")
 wanted = st.text_input("Find a metric", key="find", bind="query-params", placeholder="rebuffer, hours, usd …")
