@@ -252,6 +252,12 @@ def _what_each_tells(looked: Looked) -> None:
     if found.is_empty():
         missing("Which site served whom is not told,", "so that an own CDN's telemetry has nothing to add.")
         return
+    if found["slices"].null_count() == found.height:
+        st.caption(
+            "By viewers who stall, neither an own CDN's telemetry nor a third party's names a slice within "
+            "two hours."
+        )
+        return
     table = [{"": title} for title in _VIEWS.values()]
     for line, view in zip(table, _VIEWS, strict=True):
         for minutes, slices in found.filter(pl.col("view") == view).select("minutes", "slices").rows():
