@@ -185,9 +185,9 @@ def chart(
 
 
 def _told(words: str, data: pl.DataFrame, key: str) -> None:
-    left, right = st.columns([6, 1], vertical_alignment="center")
-    left.caption(words)
-    with right.container(horizontal=True, horizontal_alignment="right"):
+    # The words give way in a narrow card, not the button.
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        st.caption(words, width="stretch")
         st.download_button(
             "CSV",
             lambda: data.write_csv().encode(),

@@ -95,15 +95,10 @@ def draw(looked: Looked) -> None:
     )
     with st.spinner("Looking for the slices …", show_time=False):
         found = localised(looked.source, metric.name, looked.inside, looked.where)
-    left, right = st.columns([11, 9])
-    with left:
+    with st.grid(2, min_column_width=400):
         _around(looked)
-    with right:
         _where_it_was(looked, found)
-    left, right = st.columns([11, 9])
-    with left:
         _whose_delivery(looked)
-    with right:
         _what_to_do(looked)
 
 
