@@ -185,9 +185,9 @@ def chart(
 
 
 def _told(words: str, data: pl.DataFrame, key: str) -> None:
-    left, right = st.columns([6, 1], vertical_alignment="center")
-    left.caption(words)
-    with right.container(horizontal=True, horizontal_alignment="right"):
+    # The words give way in a narrow card, not the button.
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        st.caption(words, width="stretch")
         st.download_button(
             "CSV",
             lambda: data.write_csv().encode(),
@@ -236,11 +236,14 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
     if isinstance(verdict, Mapping) and "expectations" in verdict:
         good = verdict["expectations"] - verdict["failed"]
         parts.append(f"quality checks {good} of {verdict['expectations']}")
-    known = list(dict.fromkeys(get_metric(name).title.lower() for name in names))
-    titles = ", ".join(known[:5]) + (" …" if len(known) > 5 else "")
+    titles = (get_metric(name).title for name in names)
+    known = list(
+        dict.fromkeys(title if title[1:2].isupper() else title[:1].lower() + title[1:] for title in titles)
+    )
+    named = ", ".join(known[:5]) + (" …" if len(known) > 5 else "")
     st.caption(" · ".join(parts))
     st.page_link(
         "views/trust.py",
-        label="Definitions" + (f": {titles}" if titles else ""),
+        label="Definitions" + (f": {named}" if named else ""),
         icon=":material/menu_book:",
     )

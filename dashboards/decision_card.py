@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboards.components import card, missing
-from dashboards.decisions import decision_regions, decision_rows, grounds, region_name
+from dashboards.decisions import decision_regions, decision_rows, grounds, is_current, region_name
 from dashboards.queries import Source
 
 __all__ = ["decision_card"]
@@ -15,6 +15,9 @@ def decision_card(source: Source) -> None:
     """Each switch, estimated and true, of the whole service or a region; and what each estimate stands on."""
     artefact = source.artefact("decision.json")
     with card("Decision table", "what each system decision does: from telemetry, and in truth"):
+        if artefact is not None and not is_current(artefact):
+            missing("The decision table on file is of another version.", "`playhead decide` takes it anew.")
+            return
         regions = decision_regions(artefact)
         region = None
         if regions:

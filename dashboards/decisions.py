@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboards.formats import named
 
-__all__ = ["METHODS", "decision_regions", "decision_rows", "grounds", "region_name"]
+__all__ = ["METHODS", "decision_regions", "decision_rows", "grounds", "is_current", "region_name"]
 
 _MINUS = "−"
 _UNKNOWN = ":gray[–]"
@@ -18,6 +18,24 @@ _UNITS = {"ratio": "pt", "ratio/month": "pt", "h/subscriber-month": "h / sub-mon
 
 METHODS = {"experiment": "ᵉ", "comparison": "ᶜ", "model": "ᵐ"}
 """How a cell was estimated, as its mark."""
+
+
+# What each cell of the table must tell.
+_CELL = {
+    "title", "unit", "better", "method", "ground", "estimate", "low", "high", "members_needed", "true_effect",
+    "true_low", "true_high",
+}  # fmt: skip
+
+
+def is_current(artefact: Any) -> bool:
+    """Whether a table on file is as this version writes it; an older one has to be taken anew."""
+    found = artefact.get("decisions") if isinstance(artefact, dict) else None
+    return isinstance(found, list) and all(
+        isinstance(decision, dict)
+        and {"switch", "was", "region", "cells"} <= set(decision)
+        and all(set(cell) >= _CELL for cell in decision["cells"])
+        for decision in found
+    )
 
 
 def decision_regions(artefact: Any) -> list[str]:

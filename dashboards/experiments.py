@@ -12,12 +12,14 @@ import polars as pl
 from metrics.catalog import METRICS
 from metrics.effects.design import sample_ratio_p
 
-__all__ = ["SRM_ALARM", "arms_of", "judged", "power_of", "state_of"]
+__all__ = ["SRM_ALARM", "arms_of", "judged", "power_of", "ratio_p", "state_of", "usual_share"]
 
 SRM_ALARM = 0.001
 # Student's t of 31 degrees of freedom: half of a 90 % jackknife interval over 32 groups, in standard errors.
 _REACH = 1.6955
 _POWER = 0.8
+# Shares of all members that a treatment is usually given.
+_USUAL_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 1 / 3, 0.5)
 
 
 def arms_of(assignment: pl.LazyFrame) -> pl.LazyFrame:
@@ -36,22 +38,39 @@ def arms_of(assignment: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def state_of(arms: pl.DataFrame, now_ts_ms: int) -> tuple[str, int, int, float | None]:
-    """Of one experiment's :func:`arms_of`: running or finished, its first and last instant, and p of its sample ratio.
-
-    The ratio is judged against equal shares; null with fewer than two arms.
-    """
+def state_of(arms: pl.DataFrame, now_ts_ms: int) -> tuple[str, int, int]:
+    """Of one experiment's :func:`arms_of`: running or finished, its first and last instant."""
     start = int(arms["from_ts_ms"].min())  # type: ignore[arg-type]
     until = arms["until_ts_ms"].max()
     is_over = until is not None and int(until) <= now_ts_ms  # type: ignore[arg-type]
-    end = int(until) if is_over else now_ts_ms  # type: ignore[arg-type]
-    sizes = arms["members"].to_list()
-    return (
-        "finished" if is_over else "running",
-        start,
-        end,
-        sample_ratio_p(sizes) if len(sizes) > 1 and min(sizes) > 0 else None,
-    )
+    return "finished" if is_over else "running", start, int(until) if is_over else now_ts_ms  # type: ignore[arg-type]
+
+
+def usual_share(arms: pl.DataFrame) -> float:
+    """The share of all members that a treatment of one experiment was probably meant to have, 0..1.
+
+    Equal arms, or the usual share that is nearest: the telemetry does not tell what was meant.
+
+    >>> sizes = pl.DataFrame({"is_control": [True, False], "members": [18_516, 1_960]})
+    >>> usual_share(sizes)
+    0.1
+    """
+    treated: list[int] = arms.filter(~pl.col("is_control"))["members"].to_list()
+    if not treated:
+        return 0.5
+    share = sum(treated) / sum(arms["members"].to_list()) / len(treated)
+    known = [usual for usual in _USUAL_SHARES if usual * len(treated) < 1]
+    return min([*known, 1 / arms.height], key=lambda usual: abs(math.log(max(share, 1e-9) / usual)))
+
+
+def ratio_p(arms: pl.DataFrame, meant_share: float) -> float | None:
+    """How likely sizes as uneven as these are by chance, where each treatment was meant to have ``meant_share`` of all
+    members, 0..1, and the control the rest; null with fewer than two arms, and where that leaves the control none."""
+    sizes, is_control = arms["members"].to_list(), arms["is_control"].to_list()
+    rest = 1 - meant_share * (len(sizes) - 1)
+    if len(sizes) < 2 or min(sizes) <= 0 or sum(is_control) != 1 or rest <= 0:
+        return None
+    return sample_ratio_p(sizes, [rest if control else meant_share for control in is_control])
 
 
 def judged(compared: pl.DataFrame, truth: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -40,7 +40,9 @@ _STEPS = (
 class Making:
     """A command that fills the lake, and what it has said so far; any reader of the server sees the same one."""
 
+    lake: str
     process: subprocess.Popen[str] | None = None
+    adding_up: subprocess.Popen[bytes] | None = None
     said: Path | None = None
     lines: list[str] = field(default_factory=list)
 
@@ -101,7 +103,7 @@ def share_done(lines: Sequence[str]) -> float:
 
 @st.cache_resource(show_spinner=False)
 def _making(path: str) -> Making:
-    return Making()
+    return Making(path)
 
 
 def _start(making: Making, words: list[str]) -> None:
@@ -129,6 +131,13 @@ def _progress(making: Making) -> None:
     making.said.unlink(missing_ok=True)
     making.process = None
     if status == 0:
+        # Pages read the rows until they have sums by day; whoever waits for the page does not wait for these.
+        making.adding_up = subprocess.Popen(
+            [sys.executable, "-m", "playhead", "lake", "cube", "--lake", making.lake],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         st.rerun()
     st.error(making.lines[-1] if making.lines else "It ended without a word.", title="This did not work")
     st.button("Back", on_click=lambda: None)

@@ -162,4 +162,5 @@ _NAMES = {
     "mena": "MENA", "smart_tv": "Smart TV", "connected_tv": "Connected TV", "web": "Web", "h264": "H.264",
     "hevc": "HEVC", "av1": "AV1", "av1_fgs": "AV1 + film grain", "own": "own CDN", "third_party": "third party",
     "home": "Home", "direct": "Direct", "asia-pacific": "Asia-Pacific", "sub-saharan-africa": "Sub-Saharan Africa",
+    "no_first_week_diversity": "No first-week diversity",
 }  # fmt: skip

@@ -18,7 +18,7 @@ from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, missing
 from dashboards.context import Filters, Where
 from dashboards.formats import change, duration, escaped, moment, named, span, titled, written
-from dashboards.incident_queries import Localised, by_cdn, localised
+from dashboards.incident_queries import Localised, by_cdn, by_view, localised
 from dashboards.incidents import agreement, scope_of, slice_text, worded
 from dashboards.queries import Source
 from dashboards.runbooks import runbook
@@ -34,6 +34,7 @@ BESIDE = ("time_to_play_bad_ratio", "start_failure_technical_ratio", "rebuffer_r
           "mean_bitrate_kbps")  # fmt: skip
 _MOST_ANSWERS = 4
 _HOUR_MS = 3_600_000
+_VIEWS = {"own": "With an own CDN's telemetry", "opaque": "As a third party tells it"}
 _MARKS = {"right": ":green[✓ found]", "partly": ":orange[~ found in part]", "wrong": ":red[✕ not found]"}
 
 
@@ -94,15 +95,10 @@ def draw(looked: Looked) -> None:
     )
     with st.spinner("Looking for the slices …", show_time=False):
         found = localised(looked.source, metric.name, looked.inside, looked.where)
-    left, right = st.columns([11, 9])
-    with left:
+    with st.grid(2, min_column_width=400):
         _around(looked)
-    with right:
         _where_it_was(looked, found)
-    left, right = st.columns([11, 9])
-    with left:
         _whose_delivery(looked)
-    with right:
         _what_to_do(looked)
 
 
@@ -242,6 +238,36 @@ def _whose_delivery(looked: Looked) -> None:
         many = ", ".join(f"{named(cdn)} {n:,}" for cdn, n in counts.rows())
         alone = "; one CDN alone delivered, so there is nothing to tell it from" if len(cdns) == 1 else ""
         st.caption(f"Sessions: {many}{alone}. Grey: against the same hours of the day before.")
+        _what_each_tells(looked)
+
+
+def _what_each_tells(looked: Looked) -> None:
+    """What can be named of it with an own CDN's telemetry, and what a third party's would leave to name."""
+    found = by_view(looked.source, looked.inside.start_ts_ms, looked.where)
+    if found.is_empty():
+        missing("Which site served whom is not told,", "so that an own CDN's telemetry has nothing to add.")
+        return
+    if found["slices"].null_count() == found.height:
+        st.caption(
+            "By viewers who stall, neither an own CDN's telemetry nor a third party's names a slice within "
+            "two hours."
+        )
+        return
+    table = [{"": title} for title in _VIEWS.values()]
+    for line, view in zip(table, _VIEWS, strict=True):
+        for minutes, slices in found.filter(pl.col("view") == view).select("minutes", "slices").rows():
+            line[f"after {minutes} min"] = ":gray[–]" if slices is None else slices
+    columns = dict.fromkeys(column for line in table for column in line)
+    st.table(
+        [{column: line.get(column, ":gray[–]") for column in columns} for line in table],
+        border="horizontal", hide_index=True, alt="What each kind of telemetry names, by minutes after the start",
+    )  # fmt: skip
+    viewers, stalling = found.sort("minutes").select("viewers", "stalling").row(-1)
+    st.caption(
+        f"Where viewers stall, as each kind of telemetry tells it; – names no slice. Of the same {viewers:,} viewers, "
+        f"{stalling:,} of whom stalled, with site, tier and appliance and without. docs/visibility.md says how often "
+        "it is right."
+    )
 
 
 def _what_to_do(looked: Looked) -> None:

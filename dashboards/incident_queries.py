@@ -21,13 +21,14 @@ from metrics.catalog import get_metric
 from metrics.errors import InputError
 from metrics.lake import Lake
 from metrics.localise import Explanation, leaves_at, localise
+from metrics.localise.visibility import seen, untimed_stalls, viewers
 from metrics.metric import Metric
 from metrics.parts import dimensions_of
 from metrics.period import DAY_MS
 from metrics.plan import check_dimensions
 from metrics.query import measure, measure_frames
 
-__all__ = ["Localised", "baseline_alerts", "by_cdn", "localised", "true_incidents"]
+__all__ = ["Localised", "baseline_alerts", "by_cdn", "by_view", "localised", "true_incidents"]
 
 _LEAF = ("region", "isp", "device", "player_version", "codec", "cdn", "site", "tier", "service")
 _SHORTEST_MS, _LONGEST_MS = 15 * 60_000, 6 * 3_600_000
@@ -40,6 +41,8 @@ _COUNTED = {
     "attempts": "play_success_ratio", "rebuffer_ratio": "rebuffer_rate",
 }  # fmt: skip
 _BUCKET_MS = 900_000
+_LOOKS = (10, 30, 60, 120)  # minutes after the start
+_BEFORE_MS, _AFTER_MS = 6 * 3_600_000, 2 * 3_600_000  # what those looks and the spans before them reach over
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,24 @@ def by_cdn(source: Source, names: Sequence[str], window: Window, where: Where) -
         )
         .select("cdn", "metric", "value", "before", "n")
     )
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def by_view(source: Source, start_ts_ms: int, where: Where) -> pl.DataFrame:
+    """What is named after an incident began, with an own CDN's telemetry and without its columns.
+
+    Rows of :func:`metrics.localise.visibility.seen`; empty where no session tells which site served it.
+    """
+    lake = Lake.open(Path(source.path))
+    first, last = start_ts_ms - _BEFORE_MS, start_ts_ms + _AFTER_MS
+    # A session is filed by the day of its end.
+    files = days_of(lake.snapshot("playback_session").files, Window(first, last + DAY_MS // 2))
+    overlaps = (pl.col("start_ts_ms") < last) & (pl.col("end_ts_ms") >= first)
+    slices = [pl.col(name).is_in(list(values)) for name, values in where]
+    sessions = lake.scan("playback_session", files).filter(overlaps, *slices).collect()
+    if sessions["site"].null_count() == sessions.height:
+        return pl.DataFrame()
+    return seen(viewers(sessions), untimed_stalls(sessions), start_ts_ms, minutes=_LOOKS)
 
 
 def _worst(lake: Lake, metric: Metric, window: Window, length: int, where: Where) -> int:

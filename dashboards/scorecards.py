@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from metrics.scorecard import COLUMNS, ESTIMATORS, scorecard, shipped, shown
+from metrics.scorecard import COLUMNS, scorecard, shipped, shown
 
 __all__ = ["card_frame", "card_rows"]
 
@@ -20,22 +20,22 @@ def card_frame(artefact: Any) -> pl.DataFrame:
 
 
 def card_rows(card: pl.DataFrame, estimator: str | None = None) -> list[dict[str, str]]:
-    """Rows for a table of a page: of one estimator, or of all."""
+    """Rows for a table of a page, figures as people read them: of one estimator, or of all."""
     rows = []
     for row in (card if estimator is None else card.filter(pl.col("estimator") == estimator)).iter_rows(
         named=True
     ):
         unit, ends = row["unit"], (row["low"], row["high"])
-        peer = "" if row["peer_value"] is None else f"{shown(row['peer_value'], unit)} :gray[{row['peer']}]"
         rows.append(
             {
-                "estimator": f"**{row['estimator']}** :gray[{ESTIMATORS.get(row['estimator'], '')}]",
+                "estimator": row["estimator"],
                 "cases": row["case_set"],
                 "measure": row["measure"].replace("_", " "),
                 "value": shown(row["value"], unit),
                 "90 % interval": "" if None in ends else " to ".join(shown(end, unit) for end in ends),
                 "n": f"{row['cases_count']:,}",
-                "peer": peer,
+                "peer": row["peer"] or "",
+                "peer's": "" if row["peer_value"] is None else shown(row["peer_value"], unit),
             }
         )
     return rows

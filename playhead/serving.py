@@ -19,7 +19,7 @@ from metrics.errors import InputError, PlayheadError
 from metrics.lake import Lake
 from playhead.progress import say
 
-__all__ = ["free_port", "serve", "server_command"]
+__all__ = ["free_port", "prepare", "serve", "server_command"]
 
 HOST = "127.0.0.1"
 _TRIES = 20
@@ -34,7 +34,7 @@ def serve(lake_path: Path, port: int = 8501) -> None:
     port is free.
     """
     lake = Lake.open(lake_path)
-    _prepare(lake)
+    prepare(lake)
     free = free_port(port)
     if free != port:
         say(f"port {port} is taken; using {free}")
@@ -80,7 +80,7 @@ def server_command(port: int) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(app), *flags, "--", "--warm"]
 
 
-def _prepare(lake: Lake) -> None:
+def prepare(lake: Lake) -> None:
     """What pages read ready-made: the decision table and experiments' true effects, which only the truth can tell."""
     from playhead import decision, experiments
 

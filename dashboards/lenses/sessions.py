@@ -87,7 +87,7 @@ def sessions(question: Question) -> None:
                 "bitrate": st.column_config.NumberColumn("mean bitrate", format="%,.0f kbit/s"),
                 "isp": st.column_config.TextColumn("ISP"),
             },
-            hide_index=True, row_height=32, height=min(38 + 32 * found.height, 420), key=key, on_select=open_one,
+            hide_index=True, row_height=32, height=min(34 + 32 * found.height, 420), key=key, on_select=open_one,
             selection_mode="single-row", alt=f"Sessions, {order} {MEASURES[name].title.lower()} first",
         )  # fmt: skip
         st.caption(

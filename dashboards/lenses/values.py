@@ -53,7 +53,7 @@ def by_value(question: Question, overall: float | None) -> None:
 
         st.dataframe(
             shown, column_config=config, hide_index=True, row_height=32, key=key,
-            height=min(38 + 32 * max(shown.height, 1), 520), on_select=drill if below else "ignore",
+            height=min(34 + 32 * max(shown.height, 1), 520), on_select=drill if below else "ignore",
             selection_mode="single-row", alt=f"{metric.title} by {what}, worst first",
         )  # fmt: skip
         with st.container(horizontal=True, horizontal_alignment="right"):

@@ -117,7 +117,7 @@ for column, name in zip(st.columns(len(TILES)), TILES, strict=True):
 
 bands = page_bands(source, filters.period, filters.where)
 told = "; shaded: pages of objectives" if bands else ""
-left, right = st.columns([8, 5])
+halves = st.grid(2, min_column_width=400)
 rows = source.measure((volume,), period, where=filters.where, by=("tier",), grain="1d")
 tiers = (
     rows.pivot("tier", index="bucket_ts_ms", values="value").rename({"bucket_ts_ms": "ts_ms"}).sort("ts_ms")
@@ -125,7 +125,7 @@ tiers = (
 present = {name: title for name, title in TIERS.items() if name in tiers.columns}
 day_size, day_unit = scaled(float(tiers.select(pl.sum_horizontal(list(present)).median()).item() or 0) * 1e9)
 tiers = tiers.select("ts_ms", *(pl.col(name).fill_null(0) * 1e9 / day_size for name in present))
-with left, card("Bytes by tier", f"{day_unit} a day"):
+with halves.cell(), card("Bytes by tier", f"{day_unit} a day"):
     past = None
     if versus is not None:
         past = source.measure((volume,), versus, where=filters.where, grain="1d")
@@ -135,7 +135,7 @@ with left, card("Bytes by tier", f"{day_unit} a day"):
         f"Bytes delivered a day by tier, {day_unit}", tiers, key="tiers",
         caption=f"{day_unit} delivered a day by tier, UTC" + ("; dashed: the period before" if versus else "") + told,
     )  # fmt: skip
-with right, card("What each tier costs", "of delivery"):
+with halves.cell(), card("What each tier costs", "of delivery"):
     names = (volume, "delivery_cost_per_gigabyte_usd")
     costs = source.measure(names, period, where=filters.where, by=("tier",))
     old = source.measure((volume,), versus, where=filters.where, by=("tier",)) if versus else None
@@ -191,9 +191,9 @@ with right, card("What each tier costs", "of delivery"):
 
 # --- misses, and the fill that should have spared them ----------------------------------------------------
 
-left, right = st.columns(2)
+halves = st.grid(2, min_column_width=400)
 with (
-    left,
+    halves.cell(),
     card("Misses by class", "share of bytes", help="Of bytes whose miss class is known; the rest were hits."),
 ):
     lines = {name: title for name, title in MISSES.items() if name in daily.columns}
@@ -206,7 +206,7 @@ with (
             daily.select("ts_ms", *lines), key="misses",
             caption="By day, UTC" + ("; dashed: the period before" if versus else "") + told,
         )  # fmt: skip
-with right, card("Nightly fill", "planned, and what arrived"):
+with halves.cell(), card("Nightly fill", "planned, and what arrived"):
     window = Window(period.start_ts_ms, period.end_ts_ms)
     pushed = nights(source, window, filters.where)
     if pushed.is_empty():

@@ -46,7 +46,13 @@ def figures(title: str, names: tuple[str, ...]) -> None:
                 old.get(name),
                 days,
                 interval=(found[name]["low"], found[name]["high"]),
+                note=_why_none(name) if found[name]["value"] is None else "",
             )
+
+
+def _why_none(name: str) -> str:
+    is_holdout = METRICS[name].kind == "incremental"
+    return "no holdout ran in this period" if is_holdout else "nothing in this period tells it"
 
 
 @part
@@ -138,6 +144,8 @@ def _between(lift: dict[str, float | None]) -> str:
     if lift["lift"] is None:
         return NOTHING
     text = f"{100 * lift['lift']:+.1f} %"
+    if not text.strip("+-0. %"):
+        text = "0.0 %"
     if lift["low"] is not None and lift["high"] is not None:
         text += f" :gray[± {100 * (lift['high'] - lift['low']) / 2:.1f}]"
     return text.replace("-", "−")

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboards.charts import lifts
 from dashboards.components import card, chart, colours, footer, missing, view
-from dashboards.experiments import SRM_ALARM, judged, state_of
+from dashboards.experiments import SRM_ALARM, judged, ratio_p, state_of, usual_share
 from dashboards.formats import NOTHING, moment, named, share, written
 from metrics.catalog import METRICS
 from metrics.errors import InputError
@@ -36,13 +36,19 @@ if not names:
 
 now_ts_ms = st.session_state["_span"].last_ts_ms
 states = {name: state_of(arms.filter(experiment=name), now_ts_ms) for name in names}
-chosen = st.segmented_control(
-    "Experiment", names, default=names[0], required=True, key="experiment", bind="query-params",
-    format_func=named, label_visibility="collapsed",
-)  # fmt: skip
-experiment = chosen or names[0]
-state, start, end, srm = states[experiment]
-of_it = arms.filter(experiment=experiment)
+with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    chosen = st.segmented_control(
+        "Experiment", names, default=names[0], required=True, key="experiment", bind="query-params",
+        format_func=named, label_visibility="collapsed",
+    )  # fmt: skip
+    experiment = chosen or names[0]
+    of_it = arms.filter(experiment=experiment)
+    meant = 0.01 * st.number_input(
+        "Share meant of a treatment, %", 0.1, 99.0, round(100 * usual_share(of_it), 1), 1.0, format="%.1f",
+        key=f"meant-{experiment}", width=230, help="Of all members. Nothing in the telemetry tells it: this is the "
+        "usual share nearest to what is found, until another is set. The sample ratio is judged against it.",
+    )  # fmt: skip
+state, start, end = states[experiment]
 try:
     # From the assignment on: what members did before it is of no arm, so the page's period does not narrow it.
     compared = source.compare(experiment, start, end, filters.where)
@@ -76,13 +82,14 @@ if compared.height:
                 delta=f"{share(row['members'] / of_it['members'].sum())} of members", delta_color="off",
                 delta_arrow="off", height="stretch", help="Members of the panel who were assigned to the arm.",
             )  # fmt: skip
+        srm = ratio_p(of_it, meant)
         is_off = srm is not None and srm < SRM_ALARM
         st.metric(
             "Sample ratio, p", NOTHING if srm is None else f"{srm:.3g}", border=True, height="stretch",
-            delta="mismatch: look for the fault first" if is_off else "as equal arms would be",
+            delta="mismatch: look for the fault first" if is_off else f"as arms of {share(meant)} would be",
             delta_color="red" if is_off else "off", delta_arrow="off",
-            help="Pearson's χ² of the arms' members against equal shares; below .001 something is broken. An "
-            "experiment that was meant to be unequal shows here, too.",
+            help="Pearson's χ² of the arms' members against the shares meant; below .001 something is broken. What was "
+            "meant is not told by the telemetry: a usual share is supposed, until another is set above.",
         )  # fmt: skip
         powered = told["detectable"].drop_nulls()
         st.metric(

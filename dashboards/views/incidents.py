@@ -188,7 +188,7 @@ with card("Incidents", "newest first; click one"):
     ]
     st.dataframe(
         pl.DataFrame(table), hide_index=True, row_height=32, key="incidents", on_select=listed,
-        selection_mode="single-row", height=min(38 + 32 * len(table), 300), alt="Incidents, newest first",
+        selection_mode="single-row", height=min(34 + 32 * len(table), 300), alt="Incidents, newest first",
     )  # fmt: skip
 
 # --- one of them ------------------------------------------------------------------------------------------

@@ -127,11 +127,11 @@ with right:
 
 episodes = episodes_in([evaluation], filters.period)
 incidents = merged(episodes)
-wide, narrow = st.columns([3, 2])
+halves = st.grid(2, min_column_width=400)
 # As far ahead as a shift plans; the sentence says what lies beyond.
 outlook = projected(objective, evaluation.burn)
 ahead = outlook.path.filter(pl.col("ts_ms") <= evaluation.end_ts_ms + AHEAD_MS)
-with wide, card("Error budget", f"share left of the rolling {duration_text(objective.period_ms)}"):
+with halves.cell(), card("Error budget", f"share left of the rolling {duration_text(objective.period_ms)}"):
     burn = evaluation.burn.filter(
         (pl.col("ts_ms") >= filters.period.start_ts_ms) & (pl.col("ts_ms") < filters.period.end_ts_ms)
     )
@@ -151,7 +151,7 @@ with wide, card("Error budget", f"share left of the rolling {duration_text(objec
         "Share of the budget left, by hour, UTC",
     )
     st.caption(outlook.sentence)
-with narrow, card("Where it is broken", "share of bad events by region"):
+with halves.cell(), card("Where it is broken", "share of bad events by region"):
     kept = source.kept(filters.period, filters.where)
     rows = kept.filter(pl.col("objective") == objective.name) if kept.height else kept
     if rows.is_empty() or rows["region"].is_null().all():
@@ -198,8 +198,8 @@ with card("Alerts in the period", f"incidents: {incidents.height}, alerts: {epis
 
 # --- what spent the budget --------------------------------------------------------------------------------
 
-left, right = st.columns(2)
-with left, card("Budget spent by incident", "1× is all of it"):
+halves = st.grid(2, min_column_width=400)
+with halves.cell(), card("Budget spent by incident", "1× is all of it"):
     by_incident = incidents_spent(source, filters.where, evaluation)
     told = by_incident.drop_nulls("incident_id").head(12)
     rest = by_incident.filter(pl.col("incident_id").is_null())
@@ -234,7 +234,7 @@ with left, card("Budget spent by incident", "1× is all of it"):
             f"Told in hindsight, by counts that chance does not explain. All other minutes: "
             f"{rest['budget_spent'][0]:.2f}×."
         )
-with right, card("Budget spent by slice", "1× is all of it"):
+with halves.cell(), card("Budget spent by slice", "1× is all of it"):
     spent = evaluation.spent.filter(pl.col("excess_bad") > 0).sort("budget_spent", descending=True).head(10)
     if spent.is_empty():
         st.caption("No slice has spent more than its own allowance.")
@@ -257,8 +257,8 @@ with right, card("Budget spent by slice", "1× is all of it"):
 
 # --- when it alerts, and how good that was ----------------------------------------------------------------
 
-left, right = st.columns([2, 3])
-with left, card("When it alerts", objective.policy):
+halves = st.grid(2, min_column_width=400)
+with halves.cell(), card("When it alerts", objective.policy):
     policy = load_policies()[objective.policy]
     if isinstance(policy, BurnPolicy):
         st.table(
@@ -279,7 +279,7 @@ with left, card("When it alerts", objective.policy):
         st.caption(
             f"{policy.about} No alert on fewer than {policy.bad_events_minimum} effective bad events. {policy.source}"
         )
-with right, card("Backtest", "these alerts, and others, on all minutes up to here"):
+with halves.cell(), card("Backtest", "these alerts, and others, on all minutes up to here"):
     tried = backtested(source, filters.where, evaluation)
     if tried.is_empty():
         st.caption("No policy of windows can watch this objective.")

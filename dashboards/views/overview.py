@@ -193,7 +193,7 @@ def incidents_in_view() -> None:
                     "began, UTC": _began(row["start_ts_ms"]),
                     "objective": row["objective"],
                     "fired": _fired(row),
-                    "burn": f"×{row['peak_burn']:.0f}",
+                    "burn": _burn(row),
                 }
                 for row in varied(incidents, most=6).iter_rows(named=True)
             ]
@@ -219,6 +219,11 @@ def _began(start_ts_ms: int) -> str:
     return moment(start_ts_ms) if start_ts_ms >= start else f"before {moment(start)[:-6]}"
 
 
+def _burn(row: dict[str, Any]) -> str:
+    """Its peak, where all that its windows look back on was read: at their first minutes they hold too little."""
+    return f"×{row['peak_burn']:.0f}" if row["start_ts_ms"] >= view()[1].period.start_ts_ms else "–"
+
+
 def _fired(row: dict[str, Any]) -> str:
     if row["end_ts_ms"] is None:
         return "still firing"
@@ -234,11 +239,11 @@ def decisions() -> None:
 
 head()
 source, filters = view()
-decisions()
 tour(sees_finance=source.sees_finance)
 with st.grid(2, min_column_width=430) as halves:
     north_star()
     with halves.cell():
         worst_places()
         incidents_in_view()
+decisions()
 footer(source, filters, st.session_state["_span"], (*TILES, "time_to_play_bad_ratio"))

@@ -8,7 +8,9 @@ import streamlit as st
 from cost_model.report.numbers import count
 from dashboards.components import card, footer, missing, view
 from dashboards.formats import instant
+from dashboards.scorecards import card_frame, card_rows
 from metrics.catalog import METRICS
+from metrics.scorecard import ESTIMATORS
 from metrics.telemetry import TABLES
 
 source, filters = view()
@@ -37,8 +39,8 @@ cells[1].metric("Counted", f"{ledger.counted:,}", border=True)
 cells[2].metric("Excluded", f"{sum(ledger.excluded.values()):,}", border=True)
 cells[3].metric("Residual", f"{ledger.residual:,}", border=True, help="In less counted less excluded.")
 
-left, right = st.columns(2)
-with left, card("Excluded, by reason"):
+halves = st.grid(2, min_column_width=400)
+with halves.cell(), card("Excluded, by reason"):
     if not ledger.excluded:
         st.caption("Nothing was excluded.")
     else:
@@ -64,7 +66,7 @@ with left, card("Excluded, by reason"):
         st.caption(
             f"Of those counted, left out of metrics that need what their source does not tell: {untold}"
         )
-with right, card("Quality checks", "every table against its contract"):
+with halves.cell(), card("Quality checks", "every table against its contract"):
     if not quality or "tables" not in quality:
         missing("No verdict for this lake yet.", "`playhead quality` gives one.")
     else:
@@ -123,6 +125,30 @@ with card("Tables", f"last session ended {instant(span.last_ts_ms)} UTC"):
         hide_index=True, row_height=32, alt="Rows of each table",
     )  # fmt: skip
     st.caption("A table with 0 rows was never written: figures that need it say so.")
+
+kept = source.artefact("scorecard.json")
+scores = card_frame(kept)
+is_own = isinstance(kept, dict) and bool(kept.get("scores"))
+with card("Scorecard", "how often each estimator is right" + ("" if is_own else ", on made cases")):
+    scored = scores["estimator"].unique(maintain_order=True).to_list()
+    estimator = st.selectbox(
+        "Estimator", [None, *scored], key="estimator", label_visibility="collapsed", width=520,
+        format_func=lambda name: "All estimators" if name is None else f"{name}: {ESTIMATORS.get(name, '')}",
+    )  # fmt: skip
+    lines = card_rows(scores, estimator)
+    st.dataframe(
+        pl.DataFrame(lines), hide_index=True, row_height=32, height=min(34 + 32 * len(lines), 360),
+        column_config={"cases": st.column_config.TextColumn(width="large")}, alt="Scorecard of the estimators",
+    )  # fmt: skip
+    if isinstance(kept, dict) and is_own:
+        stale = " The lake has changed since: `playhead scorecard`." * (
+            kept["lake_version"] != source.version
+        )
+        st.caption(f"This lake's truth and made cases, beside peers on the same cases. {kept['said']}{stale}")
+    else:
+        missing(
+            "Made cases alone, beside peers on the same.", "`playhead scorecard` adds what this lake tells."
+        )
 
 st.subheader("Definitions", anchor="definitions")
 wanted = st.text_input("Find a metric", key="find", bind="query-params", placeholder="rebuffer, hours, usd …")

@@ -48,7 +48,8 @@ def command(
     quality = check(lake)
     good = quality.expectations - quality.failed
     say(f"quality: {good} of {quality.expectations} expectations hold, {len(quality.alarms)} alarms")
-    if serves:
-        from playhead.serving import serve
+    from playhead.serving import prepare, serve
 
+    prepare(lake)
+    if serves:
         serve(lake_path, port)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from dashboards.experiments import arms_of, judged, power_of, state_of
+from dashboards.experiments import arms_of, judged, power_of, ratio_p, state_of, usual_share
 
 DAY_MS = 86_400_000
 
@@ -23,12 +23,12 @@ def test_an_experiment_runs_until_it_is_over() -> None:
     for until, now, state, end in ((None, 9, "running", 9), (5, 9, "finished", 5), (5, 4, "running", 4)):
         arms = arms_of(assignment(None if until is None else until * DAY_MS)).collect()
         assert arms.select("arm", "members").rows() == [("control", 60), ("treatment", 40)]
-        assert state_of(arms, now * DAY_MS)[:3] == (state, DAY_MS, end * DAY_MS)
+        assert state_of(arms, now * DAY_MS) == (state, DAY_MS, end * DAY_MS)
 
 
 def test_arms_that_are_unequal_have_a_small_p() -> None:
     # χ² = (60 − 50)² / 50 + (40 − 50)² / 50 = 4 with one degree of freedom
-    assert state_of(arms_of(assignment(None)).collect(), DAY_MS)[3] == pytest.approx(0.0455, abs=5e-5)
+    assert ratio_p(arms_of(assignment(None)).collect(), 0.5) == pytest.approx(0.0455, abs=5e-5)
 
 
 def compared(
@@ -88,3 +88,19 @@ def test_power_grows_with_the_effect_and_the_least_lift_does_not_hang_on_it() ->
     power, _ = power_of(least, least - 0.1, least + 0.1)
     assert power == pytest.approx(0.8, abs=0.001)
     assert power_of(0.1, None, None) == (None, None)
+
+
+def arms(*sizes: int) -> pl.DataFrame:
+    """One experiment's arms, the control first."""
+    return pl.DataFrame({"is_control": [True] + [False] * (len(sizes) - 1), "members": sizes})
+
+
+def test_unequal_arms_are_judged_against_the_share_they_were_meant_to_have() -> None:
+    holdout = arms(18_516, 1_960)
+    assert usual_share(holdout) == 0.1
+    assert ratio_p(holdout, 0.1) == pytest.approx(0.041, abs=1e-3)
+    assert ratio_p(holdout, 0.5) == pytest.approx(0)
+    assert ratio_p(arms(10_000, 8_000), usual_share(arms(10_000, 8_000))) == pytest.approx(0)
+    assert usual_share(arms(300, 310, 290)) == pytest.approx(1 / 3)
+    assert ratio_p(arms(300, 300, 300), 0.5) is None
+    assert ratio_p(arms(300), 0.5) is None

@@ -11,7 +11,7 @@ import pytest
 from alerts.slo import load
 from dashboards.breakdown import breakdown, with_days
 from dashboards.context import Period
-from dashboards.decisions import decision_regions, decision_rows, grounds
+from dashboards.decisions import decision_regions, decision_rows, grounds, is_current
 from dashboards.formats import change, written
 from dashboards.scorecards import card_frame, card_rows
 from dashboards.segments import HEADLINE, merged, objectives_of, varied, worst_segments
@@ -232,6 +232,13 @@ def test_no_decision_is_no_row(given: Any) -> None:
     assert not grounds(given)
 
 
+def test_a_table_of_an_older_version_is_told_from_a_current_one() -> None:
+    assert is_current(artefact(decided(1.0, 0.5, 1.5)))
+    assert not is_current({"decisions": [{"switch": "S", "effects": []}]})
+    assert not is_current(artefact({"title": "t", "effect": 1.0}))
+    assert not is_current([])
+
+
 def test_a_kept_scorecard_is_shown_and_else_what_is_shipped() -> None:
     card = scorecard(
         pl.concat(
@@ -241,7 +248,7 @@ def test_a_kept_scorecard_is_shown_and_else_what_is_shipped() -> None:
     kept = card_frame({"scores": card.to_dicts()})
     assert kept.equals(card)
     (row,) = card_rows(kept)
-    assert (row["value"], row["n"], row["peer"]) == ("0", "9", "3 :gray[other]")
+    assert (row["value"], row["n"], row["peer"], row["peer's"]) == ("0", "9", "other", "3")
     assert card_frame(None).equals(scorecard(shipped()))
     assert card_rows(kept, "explain") == []
 
