@@ -6,6 +6,7 @@ the assignment on: what they did before it belongs to no arm.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 import narwhals as nw
@@ -30,7 +31,7 @@ def experiment_of(assignments: nw.LazyFrame[Any], asked: str | None = None) -> s
     if asked is None and len(found) > 1:
         what, mend = (
             f"{len(found)} experiments: {', '.join(found)}",
-            f"choose one: --where experiment={found[0]}, or playhead experiment {found[0]}",
+            f"choose one: --where {quote(f'experiment={found[0]}')}, or playhead experiment {quote(found[0])}",
         )
         raise InputError(what, mend=mend)
     return asked if asked is not None else found[0]

@@ -61,8 +61,8 @@ def compare(
 
     Columns: ``metric, arm, is_control, value, low, high``, the ``difference`` from the control with
     ``difference_low`` and ``difference_high``, the ``lift`` (difference over control) with its own, and ``n``. All
-    intervals are 90 %; null where a side is, and where what all rows of an arm are spread over (the effective
-    catalogue size) would be compared between arms of unlike size.
+    intervals are 90 %; null where a side is, a lift's where it is the same without any group, and where what all rows
+    of an arm are spread over (the effective catalogue size) would be compared between arms of unlike size.
 
     Raises :class:`~metrics.errors.InputError` where there is no such experiment, no arm or more than one is its
     control, or a metric cannot be compared by arm.
@@ -143,6 +143,10 @@ def _contrast(
                 is_share=is_share,
                 is_signed=is_signed,
             )
+            if name == "lift":
+                # An arm at 0 is 100 % below whatever the control has: of how surely, groups left out say nothing.
+                varies = pl.col("low") < pl.col("high")
+                bounds = bounds.with_columns(pl.when(varies).then(pl.col("low", "high")))
             prefix = "" if name == "value" else f"{name}_"
             parts = parts.join(bounds.rename({"low": f"{prefix}low", "high": f"{prefix}high"}), on="arm")
     else:

@@ -188,8 +188,8 @@ def _instants(frame: pl.DataFrame, name: str, at: str | float) -> tuple[pl.Serie
         parsed = both.rank("dense").cast(pl.Float64)  # text that sorts as time does
     instants, now = parsed[:-1], float(parsed[-1])
     if not (instants == now).any():
-        ends = both[:-1].to_list()
-        first, last = min(ends), max(ends)
+        texts_in_time = both[:-1].gather(instants.arg_sort())
+        first, last = texts_in_time[0], texts_in_time[-1]
         raise InputError(
             f"no row at {at}", where=f"--time {name}", mend=f"instants go from {first} to {last}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -19,9 +20,20 @@ if TYPE_CHECKING:
     from metrics.lake import Lake
 
 __all__ = [
-    "check_option", "checked", "engine_options", "json_option", "lake_option", "print_json", "rates_option",
+    "Finite", "check_option", "checked", "engine_options", "json_option", "lake_option", "print_json", "rates_option",
     "read_texts", "spark_session", "where_of", "world_options",
 ]  # fmt: skip
+
+
+class Finite(click.FloatRange):
+    """A number within a range; ``nan``, which no range refuses, and ``inf`` are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
 
 lake_option = click.option(
     "--lake",

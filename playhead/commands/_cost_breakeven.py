@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from playhead.commands._common import json_option, print_json, rates_option
+from playhead.commands._common import Finite, json_option, print_json, rates_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +31,10 @@ def _options(function: Any) -> Any:
     for option in (
         rates_option,
         json_option,
-        click.option(
-            "--price", type=click.FloatRange(min=0, min_open=True), help="Negotiated price, USD/GB."
-        ),
+        click.option("--price", type=Finite(min=0, min_open=True), help="Negotiated price, USD/GB."),
         click.option(
             "--subscribers",
-            type=click.FloatRange(min=1),
+            type=Finite(min=1),
             default=100e6,
             show_default=True,
             help="Size of the service to look at.",
@@ -53,7 +51,7 @@ def _options(function: Any) -> Any:
 @click.option("--policy", type=click.Choice(["lean", "dense"]), help="Footprint; both by default.")
 @click.option(
     "--churn-avoided",
-    type=float,
+    type=Finite(),
     nargs=2,
     metavar="LOW HIGH",
     help="Your experiment's 90 % interval of the share of churn that own delivery avoids.",
@@ -156,12 +154,10 @@ def _tell_beside(public: Sequence[Backtest], apart: Reliability) -> None:
 
 
 @breakeven.command()
-@click.option(
-    "--saving", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Share of bytes saved."
-)
+@click.option("--saving", type=Finite(0, 1, min_open=True, max_open=True), help="Share of bytes saved.")
 @click.option(
     "--device-share",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Finite(0, 1, min_open=True, max_open=True),
     help="Share of bytes replaced.",
 )
 @click.option(

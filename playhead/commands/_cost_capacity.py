@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import json_option, lake_option, print_json, rates_option
+from playhead.commands._common import Finite, json_option, lake_option, print_json, rates_option
 
 if TYPE_CHECKING:
     from cost_model.capacity import Capacity
@@ -20,10 +20,10 @@ _LARGEST = 325e6  # members of the largest public service
 
 
 @click.command(short_help="What breaks first at a given concurrency, and what to buy.")
-@click.option("--concurrent", type=click.FloatRange(min=1), required=True, help="Streams at once, as 300e6.")
+@click.option("--concurrent", type=Finite(min=1), required=True, help="Streams at once, as 300e6.")
 @click.option(
     "--subscribers",
-    type=click.FloatRange(min=1),
+    type=Finite(min=1),
     help="Look at a fleet planned for so many; else at the lake's, or one for 325 M where there is no lake.",
 )
 @click.option(
@@ -84,11 +84,11 @@ def _tell_capacity(result: Capacity) -> None:
         used, at, buy = row["utilisation"], row["breaks_at_concurrent"], row["buy"]
         name = f"{number}. {row['resource']}" + (f" ({row['place']})" if row["place"] else "")
         if at["median"] is None:
-            click.echo(f"{name:<42} {_times(used['median'])} full, whatever the streams")
+            click.echo(f"{name:<42} {_times(used['median'])} its capacity, whatever the streams")
             continue
         between = f"{_times(used['low'])} to {_times(used['high'])}"
         click.echo(
-            f"{name:<42} {_times(used['median'])} full (90 %: {between}); full at {count(at['median'])}, "
+            f"{name:<42} {_times(used['median'])} its capacity (90 %: {between}); full at {count(at['median'])}, "
             f"first in {ratio(row['first_ratio'])} of draws"
         )
         if buy["pieces"]["median"]:
@@ -97,4 +97,4 @@ def _tell_capacity(result: Capacity) -> None:
 
 
 def _times(utilisation: float) -> str:
-    return f"{100 * utilisation:.0f} %" if utilisation < 10 else f"{utilisation:,.0f} ×"
+    return f"{utilisation:,.0f} ×" if utilisation >= 10 else f"{utilisation:.2g} ×"

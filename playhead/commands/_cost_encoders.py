@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import json_option, print_json
+from playhead.commands._common import Finite, json_option, print_json
 
 __all__ = ["calibrate_encoders"]
 
@@ -23,7 +23,7 @@ __all__ = ["calibrate_encoders"]
     help="Rates file to write, of grade measured.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0.5, 60), default=1.5, show_default=True, help="How much of each clip."
+    "--seconds", type=Finite(0.5, 60), default=1.5, show_default=True, help="How much of each clip."
 )
 @click.option(
     "--height", type=click.IntRange(90, 2160), default=360, show_default=True, help="Lines it is encoded at."

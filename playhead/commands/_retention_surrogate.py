@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import json_option, lake_option, print_json, read_texts
+from playhead.commands._common import Finite, json_option, lake_option, print_json, read_texts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,7 +124,7 @@ def surrogate(
 @click.command()
 @click.argument("path", metavar="FILE.csv", type=click.Path(path_type=Path))
 @click.option(
-    "--false-launches", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
+    "--false-launches", type=Finite(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
     help="Share of experiments without a gain that may be launched.",
 )  # fmt: skip
 @json_option

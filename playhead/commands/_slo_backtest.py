@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._common import Finite, json_option, lake_option, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,14 +42,14 @@ _VOLUMES = "10,100,1000,10000,100000,1000000"
 )
 @click.option(
     "--base-burn",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=0.5,
     show_default=True,
     help="With --cases: share of the budget that is spent without incidents.",
 )
 @click.option(
     "--least-share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Finite(0, 1, min_open=True),
     default=0.01,
     show_default=True,
     help="On a lake: share of the period's budget that makes an incident one to catch.",

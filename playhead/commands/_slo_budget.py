@@ -103,6 +103,8 @@ def _show(spendings: Sequence[Spending]) -> None:
             {True: "yes", False: "NO", None: "–"}[judged.kept],
         )
     console.print(table)
+    if not all(spending.evaluation.objective.in_contract for spending in spendings):
+        console.print("in brackets: watched, not promised")
     for spending in spendings:
         _details(console, spending)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import json_option, lake_option, print_json, where_of
+from playhead.commands._common import Finite, json_option, lake_option, print_json, where_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,17 +27,17 @@ _TABLE_ONLY = ("unit", "arm", "control")
     "--covariate", help="FILE: what was known of a unit before the experiment; narrows intervals (CUPED)."
 )
 @click.option("--denominator", help="FILE: the metric is a ratio, of sums over units.")
-@click.option("--quantile", type=float, help="FILE: compare this quantile, 0 to 1, and not the mean.")
+@click.option("--quantile", type=Finite(), help="FILE: compare this quantile, 0 to 1, and not the mean.")
 @click.option("--cluster", help="FILE: the column arms were drawn by, where it is coarser than the unit.")
 @click.option("--sequential", is_flag=True, help="FILE: intervals and p that hold however often one looks.")
 @click.option(
     "--tuning",
-    type=float,
+    type=Finite(),
     default=5_000.0,
     show_default=True,
     help="FILE: units at which those are narrowest.",
 )
-@click.option("--level", type=float, default=0.95, show_default=True, help="FILE: of intervals.")
+@click.option("--level", type=Finite(), default=0.95, show_default=True, help="FILE: of intervals.")
 @click.option(
     "--adjustment",
     type=click.Choice(["cuped", "lin"]),
@@ -161,7 +161,15 @@ def _print_effects(found: pl.DataFrame, level: float) -> None:
     from rich.table import Table
 
     table = Table("Metric", "Arm", box=box.SIMPLE)
-    for column in ("Units", "Control", "Value", f"Effect ({level:.4g} interval)", "Relative", "p", "Power"):
+    for column in (
+        "Units",
+        "Control",
+        "Value",
+        f"Effect ({100 * level:.4g} % interval)",
+        "Relative",
+        "p",
+        "Power",
+    ):
         table.add_column(column, justify="right")
     for row in found.iter_rows(named=True):
         absolute, relative = row["absolute"], row["relative"]
@@ -171,14 +179,19 @@ def _print_effects(found: pl.DataFrame, level: float) -> None:
         table.add_row(
             row["metric"], row["arm"], f"{row['n']:,}", f"{row['control_value']:.5g}", f"{row['value']:.5g}",
             f"{absolute['effect']:+.4g} ({absolute['low']:+.4g} to {absolute['high']:+.4g})", lift,
-            f"{absolute['p']:.4f}", f"{row['power']:.2f}",
+            _chance(absolute["p"]), f"{row['power']:.2f}",
         )  # fmt: skip
     _console().print(table)
     last = found.row(0, named=True)
     click.echo(
-        f"{'; '.join(found['method'].unique(maintain_order=True))}. Sample ratio p {last['srm_p']:.4f}; "
+        f"{'; '.join(found['method'].unique(maintain_order=True))}. Sample ratio p {_chance(last['srm_p'])}; "
         f"{last['contaminated']:,} units in several arms left out, {last['unassigned_rows']:,} rows unassigned."
     )
+
+
+def _chance(p: float) -> str:
+    """A p value, never 0."""
+    return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
 
 
 def _print_lake(found: pl.DataFrame) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._common import Finite, json_option, lake_option, print_json
 
 __all__ = ["command"]
 
@@ -77,7 +77,7 @@ def cube(lake_path: Path, as_json: bool) -> None:
 @json_option
 @click.option(
     "--retention-hours",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=168.0,
     show_default=True,
     help="Age from which a file may go.",

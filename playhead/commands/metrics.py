@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,8 @@ def command(
     dimensions = [name.strip() for name in by.split(",") if name.strip()]
     slices = where_of(where)
     lake = Lake.open(lake_path)
+    start_ts_ms = instant_ms(start, where="--from") if start else None
+    end_ts_ms = instant_ms(end, where="--to") if end else None
     names = names or tuple(
         _answerable([*dimensions, *slices], grain, None if as_json or not by else _HEADLINE)
     )
@@ -79,13 +82,15 @@ def command(
             names,
             by=dimensions,
             where=slices,
-            start_ts_ms=instant_ms(start, where="--from") if start else None,
-            end_ts_ms=instant_ms(end, where="--to") if end else None,
+            start_ts_ms=start_ts_ms,
+            end_ts_ms=end_ts_ms,
             grain=grain,
             intervals=intervals,
             scan=scan,
         )
     _check_values(lake, slices)
+    if not found["n"].sum():
+        _check_period(lake, start_ts_ms, end_ts_ms)
     if as_json:
         print_json(_grouped(found, intervals))
     else:
@@ -107,6 +112,22 @@ def _check_values(lake: Lake, slices: dict[str, list[str | None]]) -> None:
             if value is not None and value not in known:
                 mend = did_you_mean(value, known) if known else f"the telemetry tells no {name}"
                 raise InputError(f"no {name} {value!r} in the lake", where="--where", mend=mend)
+
+
+def _check_period(lake: Lake, start_ts_ms: int | None, end_ts_ms: int | None) -> None:
+    """Refuse a period beside all of the lake's sessions: a slip too."""
+    import polars as pl
+
+    if "playback_session" not in lake.tables():
+        return
+    starts = lake.scan("playback_session").select("start_ts_ms")
+    first, last = pl.concat([starts.min(), starts.max()]).collect()["start_ts_ms"]
+    if first is None:
+        return
+    if (start_ts_ms is not None and start_ts_ms > last) or (end_ts_ms is not None and end_ts_ms <= first):
+        days = (f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d}" for ms in (first, last))
+        mend = f"its sessions started from {' to '.join(days)} UTC"
+        raise InputError("the period lies outside the lake", where="--from, --to", mend=mend)
 
 
 def _answerable(dimensions: list[str], grain: str | None, among: tuple[str, ...] | None) -> list[str]:

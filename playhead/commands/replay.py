@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from playhead.commands._common import json_option, print_json
+from playhead.commands._common import Finite, json_option, print_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 )
 @click.option("--abr", required=True, help="throughput, bola, bola_basic, bolae, dynamic or dynamicdash.")
 @click.option("--no-abandon", is_flag=True, help="Finish every download that was begun.")
-@click.option("--buffer", "buffer_s", type=float, default=25.0, show_default=True, help="Its size, seconds.")
 @click.option(
-    "--gamma-p", type=float, default=5.0, show_default=True, help="BOLA's weight of avoiding stalls."
+    "--buffer", "buffer_s", type=Finite(), default=25.0, show_default=True, help="Its size, seconds."
+)
+@click.option(
+    "--gamma-p", type=Finite(), default=5.0, show_default=True, help="BOLA's weight of avoiding stalls."
 )
 @click.option("--bola-o", is_flag=True, help="BOLA-O for BOLA-U: wait, and do not step above the throughput.")
 @click.option(

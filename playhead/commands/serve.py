@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from playhead.commands._common import json_option, print_json, world_options
+from playhead.commands._common import Finite, json_option, print_json, world_options
 
 __all__ = ["command"]
 
@@ -27,7 +27,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0.1, 600),
+    type=Finite(0.1, 600),
     default=1.0,
     show_default=True,
     help="Minutes of the service a minute.",

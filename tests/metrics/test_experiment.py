@@ -74,6 +74,13 @@ def test_who_was_assigned_twice_is_in_no_arm() -> None:
     assert found.select("arm", "value").rows() == [("control", 4.0), ("new", 0.0), (None, 15.0)]
 
 
+def test_a_name_of_two_words_is_told_as_a_shell_takes_it() -> None:
+    two = tables([*ARMS, assigned("m0", "b", "a holdout"), assigned("m2", "control", "a holdout")])
+    told = r"--where 'experiment=a holdout', or playhead experiment 'a holdout'"
+    with pytest.raises(InputError, match=told):
+        measure_frames(two, ["watch_hours"], by=["arm"])
+
+
 def test_arms_of_one_experiment_at_a_time() -> None:
     two = tables([*ARMS, assigned("m0", "b", "other"), assigned("m2", "control", "other")])
     with pytest.raises(InputError, match=r"2 experiments: other, page; choose one: --where experiment=other"):
@@ -153,6 +160,13 @@ def test_the_difference_of_arms_with_its_interval() -> None:
     assert new["lift"] == pytest.approx(new["value"] / control["value"] - 1)
     assert new["lift_low"] < new["lift"] < new["lift_high"]
     assert new["lift_low"] > 0.2
+
+
+def test_a_lift_that_no_group_sways_has_no_interval() -> None:
+    _, new = compare(many(-1.0), ["hours_per_member_day"]).iter_rows(named=True)
+    assert (new["value"], new["lift"]) == (0, -1)
+    assert new["difference_low"] < new["difference"] < new["difference_high"]
+    assert (new["lift_low"], new["lift_high"]) == (None, None)
 
 
 def test_an_interval_of_no_difference_holds_zero_and_goes_below_it() -> None:

@@ -30,6 +30,26 @@ def test_a_bare_group_shows_its_help_as_it_is(
     assert "Commands:\n" in told
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("cost", "capacity", "--concurrent"),
+        ("cost", "breakeven", "cdn", "--price"),
+        ("experiment", "--level"),
+        ("replay", "--buffer"),
+        ("serve", "--speed"),
+    ],
+)
+def test_a_number_that_is_none_is_refused(
+    argv: tuple[str, ...], number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(*argv, number) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"playhead: Invalid value for '{argv[-1]}': {number} is not ")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("raised", "expected", "says"),
     [

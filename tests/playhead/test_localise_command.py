@@ -74,6 +74,7 @@ def test_a_forecast_column_and_every_method(
         (b"min,stalling,viewers,cdn\n", HISTORY, "no rows"),
         (b"min,stalling,viewers,cdn\n9,1,2,a\n", HISTORY, "no row before 9"),
         (b"min,stalling,viewers,cdn\n1,1,2,a\n2,1,2,a\n", HISTORY, "no row at 9"),
+        (b"min,stalling,viewers,cdn\n8,1,2,a\n10,1,2,a\n", HISTORY, "instants go from 8 to 10"),
         (b"min,stalling,viewers,cdn\n8,,,a\n9,,,a\n", HISTORY, "nothing is no number"),
         (b"min,stalling,viewers,cdn\n8,-1,2,a\n9,1,2,a\n", HISTORY, "'-1' is no number of at least 0"),
         (b"min,stalling,viewers,cdn\n8,inf,2,a\n9,1,2,a\n", HISTORY, "'inf' is no number"),

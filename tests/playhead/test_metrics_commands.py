@@ -163,3 +163,18 @@ def test_a_value_that_occurs_nowhere_is_a_slip(lake: Path, capsys: pytest.Captur
         2, "playhead: --where: no appliance 'oca-1' in the lake; the telemetry tells no appliance\n",
     )  # fmt: skip
     assert run(capsys, *command, "region=")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "period",
+    [("--from", "2026-04-05"), ("--to", "2026-04-01"), ("--from", "2030-01-01", "--to", "2030-02-01")],
+)
+def test_a_period_beside_the_lake_is_a_slip(
+    period: tuple[str, ...], lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(capsys, "metrics", "--lake", lake, "-m", "attempts", *period)
+    assert (status, out) == (2, "")
+    assert err == (
+        "playhead: --from, --to: the period lies outside the lake; its sessions started from 2026-04-01 to "
+        "2026-04-04 UTC\n"
+    )
