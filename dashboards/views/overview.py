@@ -239,11 +239,11 @@ def decisions() -> None:
 
 head()
 source, filters = view()
+decisions()
 tour(sees_finance=source.sees_finance)
 with st.grid(2, min_column_width=430) as halves:
     north_star()
     with halves.cell():
         worst_places()
         incidents_in_view()
-decisions()
 footer(source, filters, st.session_state["_span"], (*TILES, "time_to_play_bad_ratio"))

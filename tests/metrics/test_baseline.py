@@ -80,7 +80,7 @@ def test_too_short_to_know_a_season_is_not_judged() -> None:
 def test_a_series_that_never_moved_and_then_does() -> None:
     values = np.full(20 * 24, 0.5)
     values[-1] = 0.6
-    for rows in (None, 100.0 + np.arange(len(values)) % 24):
+    for rows in (None, [100.0 + hour % 24 for hour in range(len(values))]):
         found = seasonal_anomalies(T0 + np.arange(len(values)) * HOUR_MS, values, rows)
         assert found.filter(pl.col("is_anomaly"))["value"].to_list() == [0.6]
         assert found["anomaly_score"].is_between(0, 1).all()
