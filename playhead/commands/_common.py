@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from metrics.lake import Lake
 
 __all__ = [
-    "Finite", "check_option", "checked", "engine_options", "json_option", "lake_option", "print_json", "rates_option",
-    "read_texts", "spark_session", "where_of", "world_options",
+    "Finite", "check_option", "checked", "engine_options", "json_option", "lake_option", "p_text", "print_json",
+    "rates_option", "read_texts", "spark_session", "where_of", "world_options",
 ]  # fmt: skip
 
 
@@ -141,6 +141,11 @@ def where_of(where: tuple[str, ...]) -> dict[str, list[str | None]]:
         # An empty value keeps rows where the dimension is unknown.
         slices.setdefault(name.strip(), []).extend(v.strip() or None for v in values.split(","))
     return slices
+
+
+def p_text(p: float) -> str:
+    """A p value as people read it: never 0."""
+    return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
 
 
 _EXACT = 2**53

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrics.errors import InputError
-from playhead.commands._common import Finite, json_option, lake_option, print_json, where_of
+from playhead.commands._common import Finite, json_option, lake_option, p_text, print_json, where_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -179,19 +179,14 @@ def _print_effects(found: pl.DataFrame, level: float) -> None:
         table.add_row(
             row["metric"], row["arm"], f"{row['n']:,}", f"{row['control_value']:.5g}", f"{row['value']:.5g}",
             f"{absolute['effect']:+.4g} ({absolute['low']:+.4g} to {absolute['high']:+.4g})", lift,
-            _chance(absolute["p"]), f"{row['power']:.2f}",
+            p_text(absolute["p"]), f"{row['power']:.2f}",
         )  # fmt: skip
     _console().print(table)
     last = found.row(0, named=True)
     click.echo(
-        f"{'; '.join(found['method'].unique(maintain_order=True))}. Sample ratio p {_chance(last['srm_p'])}; "
+        f"{'; '.join(found['method'].unique(maintain_order=True))}. Sample ratio p {p_text(last['srm_p'])}; "
         f"{last['contaminated']:,} units in several arms left out, {last['unassigned_rows']:,} rows unassigned."
     )
-
-
-def _chance(p: float) -> str:
-    """A p value, never 0."""
-    return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
 
 
 def _print_lake(found: pl.DataFrame) -> None:

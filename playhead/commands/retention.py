@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._common import json_option, lake_option, p_text, print_json
 from playhead.commands._retention_surrogate import launches, surrogate
 
 
@@ -45,7 +45,7 @@ def command(context: click.Context, by: str, lake_path: Path, as_json: bool) -> 
     for row in hazards.iter_rows(named=True):
         if row["is_identified"]:
             ratio = f"{row['hazard_ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-            figures = [ratio, f"{row['crude']:.3f}", f"{row['p']:.4f}"]
+            figures = [ratio, f"{row['crude']:.3f}", p_text(row["p"])]
         else:
             figures = [f"not identified: {row['reason']}", "", ""]
         table.add_row(row["exposure"], f"+{row['step']:g}", *figures)

@@ -96,6 +96,9 @@ def test_a_table_of_units_is_shown(table: Path, capsys: pytest.CaptureFixture[st
     status, out, _ = run(capsys, "experiment", table, *ASKED, "--denominator", "plays")
     assert status == 0
     assert "Welch, ratio. Sample ratio p 1.0000; 0 units in several arms left out" in out
+    assert "(95 % interval)" in out
+    _, out, _ = run(capsys, "experiment", table, *ASKED, "--share", "old=3", "--share", "new=1")
+    assert "Sample ratio p < 0.0001" in out  # a p value is never 0
 
 
 @pytest.mark.parametrize(
