@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from metrics.errors import InputError
@@ -220,6 +220,7 @@ def test_any_query_is_answered_or_refused_in_one_line(query: str, index: SearchI
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(NAME, min_size=1, max_size=6))
+@example(names=["0:1", "0:1"])
 def test_names_of_any_letters_are_kept_and_found(names: list[str], tmp_path: Path) -> None:
     """Quotes, commas, line ends and any script in a cell are that cell's text."""
     wanted = [name.strip() for name in names if name.strip()]

@@ -22,7 +22,9 @@ from synthetic.world import World, make_world
 
 PLANE = sorted(Path(synthetic.control_plane.__path__[0]).rglob("*.py"))
 # What the control plane may import of ours: tools, itself, and the title's metadata where it is published.
-ALLOWED = ("synthetic.control_plane", "synthetic.jit", "synthetic.random", "synthetic.arrays", "metrics")
+ALLOWED = (
+    "synthetic.control_plane", "synthetic.jit", "synthetic.random", "synthetic.arrays", "synthetic.products", "metrics",
+)  # fmt: skip
 PUBLISHED = ("catalogue.py", {"GENRES", "Titles"})
 HIDDEN = (
     "taste_offset",

@@ -308,7 +308,7 @@ def test_a_manifest_without_a_part_says_what_it_needs(
     [
         (["--abr", "bolla"], "did you mean bola"),
         (["--buffer", "0"], "a buffer of 0 s"),
-        (["--buffer", "nan"], "a buffer of nan s"),
+        (["--buffer", "nan"], "'--buffer': nan is not a finite number"),
         (["--gamma-p", "0"], "gamma p of 0"),
         (["--trace", "nowhere.json"], "nowhere.json: no such file"),
     ],

@@ -216,7 +216,8 @@ def _latent_space(weight: sparse.csr_array, seed: int) -> tuple[Singles, Singles
     if dimensions < 1:
         axes = np.zeros((unit.shape[1], 1), np.float32)
     else:
-        with threadpool_limits(limits=1):
+        # Titles that are all alike have no variance to explain a share of, and none is asked for.
+        with threadpool_limits(limits=1), np.errstate(invalid="ignore"):
             axes = TruncatedSVD(dimensions, random_state=seed).fit(unit).components_.T.astype(np.float32)
     axes[np.bincount(weight.indices, minlength=axes.shape[0]) < 2] = (
         0  # what one title holds keeps no company
