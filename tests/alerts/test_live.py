@@ -86,11 +86,13 @@ def test_alerts_fire_reach_a_webhook_and_are_resolved(tmp_path: Path) -> None:
     (page,) = evaluate(objectives[0], known).episodes.filter(pl.col("severity") == "page").to_dicts()
     interval_s = 60 / SPEED
 
-    def service_minute(at_s: float) -> float:
-        return (at_s * 1000 - shown.begun_ms) * SPEED / 60_000
+    def behind_minutes(at_s: float, expected_ms: int) -> float:
+        return (at_s * 1000 - shown.begun_ms) * SPEED / 60_000 - (expected_ms - T0) / 60_000
 
-    assert abs(service_minute(fired_at[0]) - (page["start_ts_ms"] - T0) / 60_000) <= 1
-    assert abs(service_minute(fired_at[-1] + interval_s) - (page["end_ts_ms"] - T0) / 60_000) <= 1
+    # The server has a minute after the next scrape, a quarter of one, and acts on it within one interval of its
+    # rules; it fires never before the minute is over. What ends may also fall out of a window between two minutes.
+    assert 0 <= behind_minutes(fired_at[0], page["start_ts_ms"]) <= 0.25 + 1
+    assert -1 <= behind_minutes(fired_at[-1] + interval_s, page["end_ts_ms"]) <= 0.25 + 1
     told = hook.alerts("firing", name, "page")
     assert told
     assert told[0][1]["annotations"]["runbook_url"].endswith("#time-to-play-p99")
