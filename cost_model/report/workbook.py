@@ -17,11 +17,12 @@ import polars as pl
 from cost_model.margin import COST_POOLS
 from cost_model.quarterly import Quarterly
 from cost_model.report import tables
+from cost_model.report.ahead_sheets import assets_sheet, forecast_sheet, investment_sheet
+from cost_model.report.beside_sheet import beside_sheet
 from cost_model.report.bridge_sheet import bridge_sheet
 from cost_model.report.page import Quality, cards, checks
-from cost_model.report.sheets import CENT, COUNT, RATIO, UNIT, Book, Sheet
+from cost_model.report.sheets import CENT, COUNT, UNIT, Book, Sheet
 from cost_model.statement import Statement
-from cost_model.value import ContentCost
 
 __all__ = ["as_workbook"]
 
@@ -57,10 +58,10 @@ def _write(book: Book, q: Quarterly, quality: Quality) -> None:
     for name, found in (("Bridge prior", q.prior), ("Bridge budget", q.budget)):
         if found:
             bridge_sheet(book, name, found, totals["effective"])
-    _forecast(book, q)
-    _assets(book, q)
-    _case(book, q)
-    _beside(book, q, totals, units)
+    forecast_sheet(book, q)
+    assets_sheet(book, q)
+    investment_sheet(book, q)
+    beside_sheet(book, q, totals, units)
     _rates(book, s)
     _check_sheet(book)
     _summary(summary, q, quality, totals, units)
@@ -222,200 +223,6 @@ def _unit_costs(book: Book, q: Quarterly, totals: dict[str, str]) -> dict[str, s
         at = sheet.line("Sum", *sums, cost, style="sum", formats=formats)
         book.check(f"Slices by {name} against the bill", f"'Unit costs'!J{at}-{totals['effective']}")
     return where
-
-
-def _forecast(book: Book, q: Quarterly) -> None:
-    found = q.forecast
-    sheet = Sheet(book, "Forecast", (12, 18, 18, 18, 26))
-    sheet.line("Cost by quarter and forecast: statsmodels, values", style="title")
-    sheet.line("Quarter", "USD", "90 % low", "90 % high", "Origin", style="head")
-    for p in (*found.actual, *found.ahead):
-        ends = (p.interval.low, p.interval.high) if p.interval else (None, None)
-        sheet.line(str(p.quarter), p.usd, *ends, p.origin, formats=("", *[CENT] * 3))
-    if score := found.score:
-        sheet.skip()
-        sheet.line("The last forecast for this quarter", style="head")
-        at = sheet.line(
-            "Foreseen",
-            score.foreseen.median,
-            score.foreseen.low,
-            score.foreseen.high,
-            formats=("", *[CENT] * 3),
-        )
-        sheet.line("Was", score.actual_usd, formats=("", CENT))
-        sheet.line("Error", (f"=(B{at}-B{at + 1})/B{at + 1}", score.error_ratio), formats=("", "0.0%"))
-        held = "yes" if score.is_inside else "no"
-        sheet.line("Inside", (f'=IF(AND(B{at + 1}>=C{at},B{at + 1}<=D{at}),"yes","no")', held))
-
-
-def _assets(book: Book, q: Quarterly) -> None:
-    sheet = Sheet(book, "Assets", (44, *[19] * 9))
-    sheet.line("Capex, additions and depreciation", style="title")
-    sheet.line(*tables.assets(q).head, "Basis", style="head")
-    first = sheet.row
-    for row in q.assets:
-        r = sheet.row
-        sheet.line(
-            row.name, row.opening_gross_usd, row.additions_usd, row.retirements_usd,
-            (f"=B{r}+C{r}-D{r}", float(row.closing_gross_usd)), row.opening_accumulated_usd, row.depreciation_usd,
-            (f"=F{r}+G{r}-D{r}", float(row.closing_accumulated_usd)), (f"=B{r}-F{r}", float(row.opening_net_usd)),
-            (f"=E{r}-H{r}", float(row.closing_net_usd)), row.basis, formats=("", *[CENT] * 9),
-        )  # fmt: skip
-    names = (
-        "opening_gross_usd", "additions_usd", "retirements_usd", "closing_gross_usd", "opening_accumulated_usd",
-        "depreciation_usd", "closing_accumulated_usd", "opening_net_usd", "closing_net_usd",
-    )  # fmt: skip
-    sums = [
-        (
-            f"=SUM({letter}{first}:{letter}{sheet.row - 1})",
-            float(sum((getattr(a, n) for a in q.assets), Decimal(0))),
-        )
-        for letter, n in zip("BCDEFGHIJ", names, strict=True)
-    ]
-    if q.assets:
-        at = sheet.line("Sum", *sums, style="sum", formats=("", *[CENT] * 9))
-        book.check(
-            "Net assets: opening + additions − depreciation − closing",
-            f"Assets!I{at}+Assets!C{at}-Assets!G{at}-Assets!J{at}",
-        )
-
-
-def _case(book: Book, q: Quarterly) -> None:
-    found = q.case
-    if found is None:
-        return
-    from numpy import array
-
-    from cost_model.investment import irr, npv
-
-    sheet = Sheet(book, "Investment", (40, *[18] * (found.years + 1)))
-    sheet.line("Own CDN against buying the same bytes: medians of the yearly flows", style="title")
-    sheet.line("Cost of capital, median", found.wacc_ratio, formats=("", "0.00%"))
-    sheet.line("Year", *range(found.years + 1), style="head")
-    at = sheet.line("Flow, USD", *found.flows_usd, formats=("", *[CENT] * (found.years + 1)))
-    flows = array(found.flows_usd)[:, None]
-    end = chr(ord("B") + found.years)
-    worth = float(npv(array([found.wacc_ratio]), flows)[0])
-    sheet.line(
-        "Net present value of these flows, USD",
-        (f"=B{at}+NPV(B2,C{at}:{end}{at})", worth),
-        formats=("", CENT),
-    )
-    if found.flows_usd[0] < 0 < max(found.flows_usd):
-        sheet.line(
-            "Internal rate of return",
-            (f"=IRR(B{at}:{end}{at},1)", float(irr(flows)[0])),
-            formats=("", "0.0000%"),
-        )
-    sheet.skip()
-    sheet.line("From draws", "90 % low", "Median", "90 % high", style="head")
-    for name, i, form in (
-        ("Net present value, USD", found.npv_usd, CENT),
-        ("Internal rate of return", found.irr_ratio, "0.0%"),
-        ("Payback, years", found.payback_years, COUNT),
-    ):
-        sheet.line(
-            name,
-            *(v if abs(v) < float("inf") else "never" for v in (i.low, i.median, i.high)),
-            formats=("", form, form, form),
-        )
-
-
-def _beside(book: Book, q: Quarterly, totals: dict[str, str], units: dict[str, str]) -> None:
-    sheet = Sheet(book, "Beside the margin", (40, 18, 18, 18, 18, 14, 80))
-    sheet.line("Content, the worth of systems, service credits: in no figure of the margin", style="title")
-    if q.content:
-        _with_content(sheet, q, q.content, totals, units)
-    sheet.line(
-        "USD a subscriber-month",
-        "90 % low",
-        "Median",
-        "90 % high",
-        "Stands on",
-        "Grade",
-        "Source",
-        style="head",
-    )
-    rows: list[tuple[Any, ...]] = []
-    if content := q.content:
-        i = content.usd_per_member_month
-        rows.append(("Content cost", i.low, i.median, i.high, content.basis, content.grade, content.source))
-    rows += [
-        (
-            f"Worth of {v.system}",
-            v.usd_per_member_month.low,
-            v.usd_per_member_month.median,
-            v.usd_per_member_month.high,
-            v.basis,
-            v.grade,
-            v.source,
-        )
-        for v in q.values
-    ]
-    for cells in rows:
-        sheet.line(*cells, formats=("", *[UNIT] * 3))
-    if q.credits is None:
-        return
-    sheet.skip()
-    sheet.line(
-        "Objective",
-        "Revenue, USD",
-        "Attained",
-        "Promised",
-        "Credit, USD",
-        "Region and month",
-        style="head",
-    )
-    first = sheet.row
-    for row in q.credits.iter_rows(named=True):
-        where = f"{tables.title('region', row['region'])}, {row['period']:%Y-%m}"
-        figures = (row[name] for name in ("revenue_usd", "attained_ratio", "objective_ratio", "credit_usd"))
-        sheet.line(row["objective"], *figures, where, formats=("", CENT, RATIO, RATIO, CENT))
-    if sheet.row > first:
-        total = (f"=SUM(E{first}:E{sheet.row - 1})", float(q.credit_usd or 0))
-        sheet.line("Sum", None, None, None, total, style="sum", formats=("", CENT, RATIO, RATIO, CENT))
-
-
-def _with_content(
-    sheet: Sheet, q: Quarterly, content: ContentCost, totals: dict[str, str], units: dict[str, str]
-) -> None:
-    """Serving, content and both, by hour, member-month and retained subscriber."""
-    s = q.statement
-    hours, months = s.usage.total_hours(), s.usage.member_months()
-    head = ("USD", "In all", "A stream hour", "A subscriber-month", "A retained subscriber")
-    sheet.line(*head, style="head")
-    # Received content is in no bill of ours, so then it is a value.
-    charged: Any = content.charged_usd
-    if content.basis == "prior":
-        charged = (f"={totals['content']}", float(content.charged_usd))
-    first = sheet.row
-    both = s.cost_usd + content.charged_usd
-    revenue = s.total["revenue_usd"]
-    lines: list[tuple[str, Any, Decimal]] = [
-        (
-            "Serving: delivery, encoding, control plane",
-            (f"={totals['effective']}", float(s.cost_usd)),
-            s.cost_usd,
-        ),
-        ("Content", charged, content.charged_usd),
-        ("Serving and content", (f"=B{first}+B{first + 1}", float(both)), both),
-    ]
-    if revenue is not None:
-        lines += [
-            ("Revenue", (f"={units['revenue']}", float(revenue)), revenue),
-            ("Left of revenue", (f"=B{first + 3}-B{first + 2}", float(revenue - both)), revenue - both),
-        ]
-    for name, amount, value in lines:
-        at = sheet.row
-        ratios: list[Any] = [
-            (f"=B{at}/{units[unit]}", float(value / n)) if n else None
-            for unit, n in (("hours", hours), ("member_months", months))
-        ]
-        if name == "Content" and content.retained:
-            ratios.append((f"=B{at}/B{first + len(lines)}", float(value / content.retained)))
-        sheet.line(name, amount, *ratios, formats=("", CENT, *[UNIT] * 3))
-    sheet.line("Subscribers paying on the first and on the last day", content.retained, formats=("", COUNT))
-    sheet.skip()
 
 
 def _rates(book: Book, s: Statement) -> None:
