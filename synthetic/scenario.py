@@ -20,6 +20,8 @@ from synthetic.switches import DELIVERY, SWITCHES
 __all__ = ["CODEC_NAMES", "ExperimentSpec", "IncidentSpec", "Scenario", "load_scenario", "scenario_text"]
 
 CODEC_NAMES = ("h264", "av1", "av1_fgs")
+MOST_AT_A_TIME = 3
+"""Experiments on one day."""
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -248,7 +250,7 @@ class Scenario(_Frozen):
     device: dict[str, Device]
     region: dict[str, Region]
     incident: tuple[IncidentSpec, ...] = ()
-    experiment: tuple[ExperimentSpec, ...] = Field((), max_length=3)
+    experiment: tuple[ExperimentSpec, ...] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Scenario:
@@ -259,6 +261,7 @@ class Scenario(_Frozen):
         _same_names("codecs.bitrate_ratio", self.codecs.bitrate_ratio, CODEC_NAMES)
         _only_once("experiment.name", [spec.name for spec in self.experiment])
         _one_at_a_time([spec for spec in self.experiment if spec.switch in DELIVERY])
+        _few_at_a_time(self.experiment)
         _only_once("incident.id", [incident.id for incident in self.incident])
         _only_once(
             "region.*.countries", [name for region in self.region.values() for name in region.countries]
@@ -336,6 +339,16 @@ def _one_at_a_time(specs: Sequence[ExperimentSpec]) -> None:
         if after.from_day < before.to_day:
             raise ValueError(
                 f"{before.name} and {after.name} both switch delivery; let one end before the other"
+            )
+
+
+def _few_at_a_time(specs: Sequence[ExperimentSpec]) -> None:
+    """Of n at a time every combination of arms has models of its own, 2^n of them."""
+    for spec in specs:
+        running = [other.name for other in specs if other.from_day <= spec.from_day < other.to_day]
+        if len(running) > MOST_AT_A_TIME:
+            raise ValueError(
+                f"{', '.join(running)} run at a time, where {MOST_AT_A_TIME} can; let one end before the other"
             )
 
 

@@ -35,7 +35,7 @@ def discovery_truth(world: World) -> pl.DataFrame:
 def untried(world: World, members: int = UNTRIED_MEMBERS) -> pl.DataFrame:
     """Rows of ``truth_discovery`` for the switches of :data:`DECIDED` that no experiment turns."""
     scenario = world.scenario
-    tried = {spec.switch for spec in scenario.experiment}
+    tried = {spec.switch for spec in scenario.experiment if spec.from_day < scenario.days}
     switches = [name for name in DECIDED if name not in tried]
     columns = get_table("truth_discovery").schema
     if scenario.days < LEAST_DAYS or not switches:

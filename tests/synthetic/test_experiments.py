@@ -140,6 +140,19 @@ def test_experiments_on_delivery_take_turns() -> None:
         of(spec("throughput_abr"), spec("h264_only"))
 
 
+def test_three_experiments_run_on_a_day_and_more_one_after_another() -> None:
+    text = scenario().model_dump(mode="json")
+    switches = ("siloed", "keyword_search", "default_artwork")
+
+    def of(*specs: ExperimentSpec) -> Scenario:
+        return Scenario.model_validate(text | {"experiment": [each.model_dump() for each in specs]})
+
+    early = [spec(name, from_day=0, to_day=14) for name in switches]
+    of(*early, spec("popularity", from_day=14, to_day=21), spec("h264_only", from_day=14, to_day=21))
+    with pytest.raises(ValueError, match="run at a time, where 3 can"):
+        of(*early, spec("popularity", from_day=7, to_day=21))
+
+
 @pytest.mark.parametrize("name", sorted(DELIVERY))
 def test_each_arm_of_a_switch_of_delivery_is_served_in_its_world_to_the_bit(name: str) -> None:
     """The treatment gets what everyone would get in the other world, the control what everyone gets in this one."""
@@ -261,4 +274,6 @@ def test_a_switch_nobody_tries_is_turned_for_a_few(world: World) -> None:
     assert turned != as_it_is["playing_ms"][0]
     tried = long.scenario.model_copy(update={"experiment": (spec("siloed"),)})
     assert set(untried(replace(long, scenario=tried), 100)["experiment"]) == names - {"siloed"}
+    later = long.scenario.model_copy(update={"experiment": (spec("siloed", from_day=35, to_day=42),)})
+    assert set(untried(replace(long, scenario=later), 100)["experiment"]) == names
     assert untried(replace(long, scenario=tried.model_copy(update={"days": LEAST_DAYS - 1}))).is_empty()
