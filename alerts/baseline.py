@@ -8,7 +8,7 @@ than ``cohort_minimum`` effective rows is not judged. An alert that comes back w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ from alerts.source import read_documents
 from metrics.catalog import get_metric
 from metrics.errors import InputError
 
-__all__ = ["ALERTS", "Baseline", "load_baselines", "watch_baseline"]
+__all__ = ["ALERTS", "Baseline", "load_baselines", "watch_all", "watch_baseline"]
 
 SHIPPED = Path(__file__).parent / "baselines"
 # An alert that comes back sooner is the one that went.
@@ -86,6 +86,18 @@ def load_baselines(paths: Iterable[Path] = ()) -> list[Baseline]:
                 )
             found[baseline.name] = baseline
     return list(found.values())
+
+
+def watch_all(
+    baselines: Iterable[Baseline], hours_of: Callable[[Baseline], pl.DataFrame], detect: Detector
+) -> pl.DataFrame:
+    """Alerts (:data:`ALERTS`) of each baseline over the hours that ``hours_of`` gives for it; no hour, no alert."""
+    found = [ALERTS.to_frame()]
+    for baseline in baselines:
+        hours = hours_of(baseline)
+        if not hours.is_empty():
+            found.append(watch_baseline(baseline, hours, detect))
+    return pl.concat(found)
 
 
 def watch_baseline(baseline: Baseline, hours: pl.DataFrame, detect: Detector) -> pl.DataFrame:

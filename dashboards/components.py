@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
+from functools import cache, wraps
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas  # noqa: F401  (Plotly looks for it half-imported where parts that are drawn at once both import it)
@@ -28,16 +30,12 @@ from metrics.metric import Metric
 DeltaColor = Literal["normal", "inverse", "off"]
 
 __all__ = [
-    "card", "chart", "colours", "drawn", "footer", "guarded", "live", "missing", "part", "tile", "view", "wordmark",
+    "card", "chart", "colours", "drawn", "footer", "guarded", "live", "missing", "part", "taken", "tile", "view",
+    "wordmark",
 ]  # fmt: skip
 
 _LIVE = "5s"
-_MODEBAR = {
-    "displaylogo": False,
-    "displayModeBar": "hover",
-    "modeBarButtons": [["toImage"]],
-    "toImageButtonOptions": {"format": "png", "scale": 2},
-}
+_PICTURES = Path(__file__).with_name("pictures.js")
 
 
 def view() -> tuple[Source, Filters]:
@@ -106,8 +104,15 @@ def live(draw: Callable[[], None]) -> Callable[[], None]:
 
 
 @contextmanager
-def card(title: str, note: str = "", *, help: str | None = None) -> Iterator[None]:  # noqa: A002
-    """A bordered section under a quiet title."""
+def card(
+    title: str,
+    note: str = "",
+    *,
+    help: str | None = None,  # noqa: A002
+    of: Sequence[str] = (),
+) -> Iterator[None]:
+    """A bordered section under a quiet title; ``of`` names the metrics it shows, whose definitions hang on it."""
+    help = "\n\n".join(filter(None, (help, *map(_defined, of)))) or None  # noqa: A001
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{title}**" + (f" :gray[· {note}]" if note else ""), help=help)
         yield
@@ -140,7 +145,7 @@ def tile(
             None if delta == "–" else 0 if delta == "0" else delta.replace("−", "-"),
             delta_color=colour,
             delta_description=spread or None,
-            help=f"{metric.about} Unit: {metric.unit}. Source: {metric.source or 'catalogue'}.",
+            help=_defined(name),
         )
         words = " · ".join(part for part in (_promise(metric, now), note and f":gray[{note}]") if part)
         unit = "share" if metric.unit == "ratio" else metric.unit
@@ -148,6 +153,15 @@ def tile(
         days = f"{metric.title} by day, {written(metric, now)} over the period"
         if line := sparkline(daily, colours(), before=daily_before, limit=metric.limit, alt=days):
             st.html(line)
+
+
+def _defined(name: str) -> str:
+    """What a metric is, in a line, and the way to its definition."""
+    metric = get_metric(name)
+    return (
+        f"{metric.title}: {metric.about} Unit: {metric.unit}; by the {metric.clock} clock. Source: "
+        f"{metric.source or 'catalogue'}. [Definition](trust?find={name}#definitions)"
+    )
 
 
 def _promise(metric: Metric, value: float | None) -> str:
@@ -175,17 +189,26 @@ def chart(
 
     ``on_select`` is called when a reader drags over it or clicks; what was selected is in the session state.
     """
+    picture = {"format": "png", "scale": 2, "filename": key}
+    config = {
+        "displaylogo": False, "displayModeBar": "hover", "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": picture,
+    }  # fmt: skip
     if on_select is None:
-        st.plotly_chart(figure, key=key, theme=None, config=_MODEBAR, alt=alt)
+        st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
     else:
         st.plotly_chart(
-            figure, key=key, theme=None, config=_MODEBAR, alt=alt, on_select=on_select, selection_mode=selects
+            figure, key=key, theme=None, config=config, alt=alt, on_select=on_select, selection_mode=selects
         )
-    _told(caption or alt, data, key)
+    taken(caption or alt, data, key=key)
 
 
-def _told(words: str, data: pl.DataFrame, key: str) -> None:
-    # The words give way in a narrow card, not the button.
+def taken(words: str, data: pl.DataFrame, *, key: str, of: str = "") -> None:
+    """What a figure shows in a line, and the figure to take away: its data as CSV, itself as PNG.
+
+    The picture is of the figure drawn just before, or of the element that the CSS selector ``of`` names.
+    """
+    # The words give way in a narrow card, not the buttons.
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.caption(words, width="stretch")
         st.download_button(
@@ -198,12 +221,31 @@ def _told(words: str, data: pl.DataFrame, key: str) -> None:
             key=f"{key}-csv",
             on_click="ignore",
         )
+        st.html(_picture_button(key, of, colours()), width="content")
+
+
+def _picture_button(key: str, of: str, palette: Palette) -> str:
+    """A button that :data:`_PICTURES` answers, in the browser: what is seen is what is saved."""
+    style = (
+        f"all:unset;cursor:pointer;padding:4px 6px;border-radius:8px;color:{palette.text};font-size:0.875rem;"
+        "outline:revert"
+    )
+    name, selector = html.escape(key), html.escape(of)
+    return (
+        f'<button type="button" data-png="{name}" data-of="{selector}" title="Save this figure as a picture" '
+        f'style="{style}">PNG</button>'
+    )
+
+
+@cache
+def _pictures() -> str:
+    return f"<script>{_PICTURES.read_text(encoding='utf-8')}</script>"
 
 
 def drawn(markup: str, alt: str, data: pl.DataFrame, *, key: str, caption: str = "") -> None:
     """A drawing that needs no library of charts: its text alternative is in it, its data can be taken away."""
     st.html(markup)
-    _told(caption or alt, data, key)
+    taken(caption or alt, data, key=key)
 
 
 def wordmark(palette: Palette) -> str:
@@ -247,3 +289,4 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
         label="Definitions" + (f": {named}" if named else ""),
         icon=":material/menu_book:",
     )
+    st.html(_pictures(), unsafe_allow_javascript=True)

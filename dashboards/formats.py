@@ -147,14 +147,16 @@ def named(value: str | None) -> str:
 
     >>> named("south-asia"), named("mena"), named("connected_tv"), named("sa-isp-1"), named(None)
     ('South Asia', 'MENA', 'Connected TV', 'sa-isp-1', 'unknown')
+    >>> named("keyword_search"), named("popularity holdout"), named("throughput ABR")
+    ('Keyword Search', 'Popularity Holdout', 'Throughput ABR')
     """
     if value is None:
         return "unknown"
     known = _NAMES.get(value)
     if known:
         return known
-    if re.fullmatch(r"[a-z]{4,}([-_][a-z]{4,})*", value):
-        return re.sub(r"[-_]", " ", value).title()
+    if re.fullmatch(r"[a-z]{4,}([-_ ]([a-z]{4,}|[A-Z]{2,}))*", value):
+        return " ".join(word[0].upper() + word[1:] for word in re.split(r"[-_ ]", value))
     return value
 
 

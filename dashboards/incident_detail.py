@@ -117,7 +117,7 @@ def _around(looked: Looked) -> None:
     )
     back = Window(seen.start_ts_ms - 7 * DAY_MS, seen.end_ts_ms - 7 * DAY_MS)
     past = looked.source.measure((metric.name,), back, where=where, grain=grain)
-    with card(metric.title, f"{metric.unit}, by {grain}", help=metric.about):
+    with card(metric.title, f"{metric.unit}, by {grain}", of=(metric.name,)):
         if line.is_empty() or line["value"].is_null().all():
             missing("No value around this incident in the slice.", "Clear a filter.")
             return

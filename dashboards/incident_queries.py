@@ -10,13 +10,12 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from alerts.baseline import ALERTS, load_baselines, watch_baseline
+from dashboards.baselines import alerts_of
 from dashboards.context import Where
 from dashboards.queries import Source
 from dashboards.session_queries import days_of
 from dashboards.window import Window
 from metrics import truth
-from metrics.baseline import seasonal_anomalies
 from metrics.catalog import get_metric
 from metrics.errors import InputError
 from metrics.lake import Lake
@@ -77,14 +76,7 @@ def baseline_alerts(source: Source, window: Window) -> pl.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _baseline_alerts(source: Source) -> pl.DataFrame:
-    """Over the whole lake at once: a baseline judges an hour by the hours before it, so no period changes it."""
-    lake = Lake.open(Path(source.path))
-    found = [ALERTS.to_frame()]
-    for baseline in load_baselines():
-        hours = measure(lake, [baseline.metric], by=baseline.by, grain="1h")
-        if not hours.is_empty():
-            found.append(watch_baseline(baseline, hours, seasonal_anomalies))
-    return pl.concat(found)
+    return alerts_of(Lake.open(Path(source.path)))
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

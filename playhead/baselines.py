@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from alerts.baseline import ALERTS, Baseline, watch_baseline
+from alerts.baseline import Baseline, watch_all
 from alerts.root_cause import group_alerts
 from metrics.baseline import seasonal_anomalies
 from metrics.lake import Lake
@@ -36,12 +36,12 @@ def watch_lake(
 
     Alerts that were over by ``start_ts_ms`` are left out.
     """
-    found = [ALERTS.to_frame()]
-    for baseline in baselines:
-        hours = measure(lake, [baseline.metric], by=baseline.by, grain="1h", end_ts_ms=end_ts_ms)
-        if not hours.is_empty():
-            found.append(watch_baseline(baseline, hours, seasonal_anomalies))
-    alerts = pl.concat(found).sort("start_ts_ms", "baseline", "slice")
+    found = watch_all(
+        baselines,
+        lambda each: measure(lake, [each.metric], by=each.by, grain="1h", end_ts_ms=end_ts_ms),
+        seasonal_anomalies,
+    )
+    alerts = found.sort("start_ts_ms", "baseline", "slice")
     if start_ts_ms is not None:
         alerts = alerts.filter((pl.col("end_ts_ms") > start_ts_ms).fill_null(value=True))
     drivers = {parent: [edge.child for edge in edges] for parent, edges in TREE.items()}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboards.charts.series import Band, instant, instants, shade
+from dashboards.charts.series import Band, dated, instant, instants, shade, stroked
 from dashboards.charts.style import Palette, faded, figure
 
 __all__ = ["burn_down", "regions_kept"]
@@ -63,7 +63,10 @@ def burn_down(
             x=instant(end), y=0, text="gone", showarrow=True, arrowhead=0, ax=0, ay=-24,
             font={"color": colours.bad, "size": 12}, arrowcolor=colours.bad,
         )  # fmt: skip
-    fig.update_yaxes(tickformat=".0%")
+    fig.update_yaxes(tickformat=",.0%")
+    if burn.height:
+        ends = [*burn["ts_ms"].to_list(), *(ahead["ts_ms"].to_list() if ahead is not None else [])]
+        fig.update_xaxes(tickformat=dated(max(ends) - min(ends)))
     return fig
 
 
@@ -78,6 +81,8 @@ def _exhaustion(burn: pl.DataFrame) -> int | None:
 
 def regions_kept(rows: pl.DataFrame, by: str, target: float, colours: Palette) -> go.Figure:
     """Attained share by ``by`` against the objective: ``<by>, attained, kept``, worst first.
+
+    Where there is a column ``before``, the share attained in the period before, it is a stroke across the bar.
 
     Drawn as the share of bad events, so that a longer bar is worse and the allowance is a line.
     """
@@ -95,6 +100,11 @@ def regions_kept(rows: pl.DataFrame, by: str, target: float, colours: Palette) -
     )  # fmt: skip
     allowance = 1 - target
     fig.add_vline(x=allowance, line={"color": colours.bad, "width": 1, "dash": "dot"})
+    before = [
+        None if v is None else 1 - v for v in (known["before"].to_list() if "before" in known.columns else [])
+    ]
+    stroked(fig, colours, names, before)
     fig.update_yaxes(autorange="reversed", showgrid=False, nticks=len(names))
-    fig.update_xaxes(tickformat=".2~%", showgrid=True, nticks=5, range=[0, max([*bad, allowance]) * 1.25])
+    most = max([*bad, allowance, *(v for v in before if v is not None)])
+    fig.update_xaxes(tickformat=".2~%", showgrid=True, nticks=5, range=[0, most * 1.25])
     return fig

@@ -78,7 +78,7 @@ def misses(
             hovertemplate="%{y:.3%}",
         )  # fmt: skip
     shade(fig, colours, bands, frame)
-    fig.update_yaxes(tickformat=".1%", rangemode="tozero")
+    fig.update_yaxes(tickformat=".1~%", rangemode="tozero")
     _days(fig, frame)
     return fig
 

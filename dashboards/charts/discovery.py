@@ -15,11 +15,17 @@ _WIDEST = 1.1  # lifts beyond are at the edge
 
 
 def still_looking(
-    curve: pl.DataFrame, colours: Palette, *, until_ms: int = 180_000, height: int = 300
+    curve: pl.DataFrame,
+    colours: Palette,
+    *,
+    before: pl.DataFrame | None = None,
+    until_ms: int = 180_000,
+    height: int = 300,
 ) -> go.Figure:
     """The share of visits still looking after each time, as steps, with its 90 % interval and its median.
 
-    ``curve``: ``time_ms, value, low, high`` (:func:`metrics.survival.curve`); shown up to ``until_ms``.
+    ``curve``: ``time_ms, value, low, high`` (:func:`metrics.survival.curve`); shown up to ``until_ms``. ``before``:
+    that of the period before, a quiet dashed line.
     """
     fig = figure(colours, height=height, hovermode="x unified")
     known = curve.filter(pl.col("time_ms") <= until_ms)
@@ -31,6 +37,14 @@ def still_looking(
         fig.add_scatter(x=seconds, y=[1.0, *known["high"].to_list()], **ribbon)
         fill = {"fill": "tonexty", "fillcolor": faded(colours.series[0], 0.14)}
         fig.add_scatter(x=seconds, y=[1.0, *known["low"].to_list()], **fill, **ribbon)
+    if before is not None and before.height:
+        past = before.filter(pl.col("time_ms") <= until_ms)
+        past = past.gather_every(max(1, past.height // 400))
+        fig.add_scatter(
+            x=[0.0, *(past["time_ms"] / 1000).to_list()], y=[1.0, *past["value"].to_list()], mode="lines",
+            name="period before", hovertemplate="%{y:.1%}",
+            line={"color": colours.quiet, "width": 1.3, "dash": "dash", "shape": "hv"},
+        )  # fmt: skip
     fig.add_scatter(
         x=seconds, y=[1.0, *known["value"].to_list()], mode="lines", name="still looking",
         line={"color": colours.series[0], "width": 2, "shape": "hv"}, hovertemplate="%{y:.1%}",
@@ -85,7 +99,7 @@ def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> go.Fig
     # An interval as wide as the figure says nothing more where it is drawn out.
     ends = [abs(end) for end in (*low, *high) if end is not None]
     span = min(max([*ends, 0.01]) * 1.05, _WIDEST)
-    fig.update_xaxes(tickformat="+.0%", showgrid=True, nticks=7, range=[-span, span])
+    fig.update_xaxes(tickformat=".0%", showgrid=True, nticks=7, range=[-span, span])
     return fig
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from dashboards.charts.style import Axis, Palette, faded, figure
 
-__all__ = ["Band", "bars", "dated", "instant", "instants", "shade", "trend"]
+__all__ = ["Band", "bars", "dated", "instant", "instants", "shade", "stroked", "trend"]
 
 _CROWDED = 0.25
 
@@ -92,7 +92,7 @@ def trend(
     # A share that stays near 1 is a flat line on an axis from 0.
     is_high = limit is None and bool(known) and min(known) > 0.6 * max(known)
     fig.update_yaxes(
-        tickformat=axis.spec, tickprefix=axis.prefix, ticksuffix=axis.suffix,
+        tickformat=axis.ticks, tickprefix=axis.prefix, ticksuffix=axis.suffix,
         rangemode="normal" if is_high else "tozero",
     )  # fmt: skip
     if view is not None:
@@ -100,8 +100,15 @@ def trend(
     return fig
 
 
-def bars(labels: Sequence[str], values: Sequence[float], colours: Palette, *, axis: Axis) -> go.Figure:
-    """Horizontal bars with their figures written out, first on top."""
+def bars(
+    labels: Sequence[str],
+    values: Sequence[float],
+    colours: Palette,
+    *,
+    axis: Axis,
+    before: Sequence[float | None] = (),
+) -> go.Figure:
+    """Horizontal bars with their figures written out, first on top; ``before``, of the period before, as a stroke."""
     fig = figure(colours, height=40 + 26 * len(labels))
     fig.add_bar(
         x=list(values),
@@ -114,9 +121,10 @@ def bars(labels: Sequence[str], values: Sequence[float], colours: Palette, *, ax
         cliponaxis=False,
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
+    stroked(fig, colours, labels, before)
     fig.update_yaxes(autorange="reversed", showgrid=False, nticks=len(labels))
     fig.update_xaxes(
-        tickformat=axis.spec,
+        tickformat=axis.ticks,
         tickprefix=axis.prefix,
         ticksuffix=axis.suffix,
         showgrid=True,
@@ -124,6 +132,15 @@ def bars(labels: Sequence[str], values: Sequence[float], colours: Palette, *, ax
         range=[0, max(values, default=0.0) * 1.22],
     )
     return fig
+
+
+def stroked(fig: go.Figure, colours: Palette, labels: Sequence[str], before: Sequence[float | None]) -> None:
+    """A stroke across each bar where it ended in the period before."""
+    if any(value is not None for value in before):
+        fig.add_scatter(
+            x=list(before), y=list(labels), mode="markers", name="period before", hoverinfo="skip",
+            marker={"symbol": "line-ns", "size": 15, "line": {"color": colours.text, "width": 1.6}},
+        )  # fmt: skip
 
 
 def shade(fig: go.Figure, colours: Palette, bands: Sequence[Band], frame: pl.DataFrame) -> None:

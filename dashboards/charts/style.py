@@ -55,6 +55,15 @@ class Axis:
     spec: str
     suffix: str
 
+    @property
+    def ticks(self) -> str:
+        """``spec`` as an axis writes it: without zeros that tell nothing.
+
+        >>> axis_of("{:.3%}").ticks
+        '.3~%'
+        """
+        return re.sub(r"([f%])$", r"~\1", self.spec)
+
 
 def axis_of(format_string: str) -> Axis:
     """A Python format string of the catalogue as plotly writes it.

@@ -88,7 +88,7 @@ def world_map(
             "colorbar": {
                 "thickness": 8, "outlinewidth": 0, "len": 0.5, "x": 0.005, "xanchor": "left", "y": 0.03,
                 "yanchor": "bottom", "tickfont": {"color": colours.quiet, "size": 11}, "nticks": 4,
-                "tickformat": axis.spec, "tickprefix": axis.prefix, "ticksuffix": axis.suffix,
+                "tickformat": axis.ticks, "tickprefix": axis.prefix, "ticksuffix": axis.suffix,
             },
         },
         customdata=known.select("name", "value", "n", "key").rows(),

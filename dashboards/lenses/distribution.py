@@ -80,7 +80,7 @@ def _heatmap(question: Question, sample: Sessions, name: str, found: pl.DataFram
         if dragged is not None and inside is not None:
             st.query_params["box"] = str(Box(inside, dragged.first, dragged.last))
 
-    with card(f"{measure.title}, distribution over time", read, help=get_metric(measure.metric).about):
+    with card(f"{measure.title}, distribution over time", read, of=(measure.metric,)):
         figure = heatmap(
             found, colours(), labels=[measure.label(i) for i in range(measure.size)], ticks=measure.ticks(),
             grain_ms=grain, has_none=measure.has_none, limit=row, bands=bands_of(question),

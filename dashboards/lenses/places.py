@@ -58,7 +58,7 @@ def places(question: Question, overall: float | None) -> None:
         if placed.height > 1
         else f"one {what}"
     )
-    with card(f"{metric.title} by {what}", many):
+    with card(f"{metric.title} by {what}", many, of=(metric.name,)):
         figure = world_map(
             placed, colours(), axis=axis_of(metric.format), is_lower_better=metric.better == "lower"
         )

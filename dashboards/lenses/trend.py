@@ -35,7 +35,7 @@ def over_time(question: Question) -> float | None:
     with card(
         metric.title,
         metric.unit,
-        help=f"{metric.about} Clock: {metric.clock}. Source: {metric.source or 'catalogue'}.",
+        of=(name,),
     ):
         low, high = (now["low"][0], now["high"][0]) if now.height else (None, None)
         tone = "gray"

@@ -124,7 +124,8 @@ def _columns(
         "change": st.column_config.NumberColumn("change", format=signed),
         "sessions": st.column_config.NumberColumn("rows in the panel", format="localized"),
         "impact": st.column_config.ProgressColumn(
-            "impact on the whole", format=f"%.{int(digits) + 1}f", min_value=0.0,
+            "impact on the whole", min_value=0.0,
+            format=f"%,.{int(digits) + 1}f{' pt' if scale == 100 else axis.suffix}",
             max_value=max(float(shown["impact"].max() or 0.0), 1e-12), color="red",  # type: ignore[arg-type]
         ),
         "days": st.column_config.LineChartColumn("by day"),

@@ -8,7 +8,7 @@ import streamlit as st
 from cost_model.report.numbers import unit_usd, usd
 from dashboards.bands import page_bands
 from dashboards.charts.delivery import fill_nights, layers, misses, utilisation_heatmap
-from dashboards.components import card, chart, colours, footer, missing, tile, view
+from dashboards.components import card, chart, colours, footer, missing, taken, tile, view
 from dashboards.context import Period, Where
 from dashboards.delivery import LEVELS, fullest, sentence
 from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
@@ -125,7 +125,7 @@ tiers = (
 present = {name: title for name, title in TIERS.items() if name in tiers.columns}
 day_size, day_unit = scaled(float(tiers.select(pl.sum_horizontal(list(present)).median()).item() or 0) * 1e9)
 tiers = tiers.select("ts_ms", *(pl.col(name).fill_null(0) * 1e9 / day_size for name in present))
-with halves.cell(), card("Bytes by tier", f"{day_unit} a day"):
+with halves, card("Bytes by tier", f"{day_unit} a day", of=(volume,)):
     past = None
     if versus is not None:
         past = source.measure((volume,), versus, where=filters.where, grain="1d")
@@ -135,7 +135,7 @@ with halves.cell(), card("Bytes by tier", f"{day_unit} a day"):
         f"Bytes delivered a day by tier, {day_unit}", tiers, key="tiers",
         caption=f"{day_unit} delivered a day by tier, UTC" + ("; dashed: the period before" if versus else "") + told,
     )  # fmt: skip
-with halves.cell(), card("What each tier costs", "of delivery"):
+with halves, card("What each tier costs", "of delivery"):
     names = (volume, "delivery_cost_per_gigabyte_usd")
     costs = source.measure(names, period, where=filters.where, by=("tier",))
     old = source.measure((volume,), versus, where=filters.where, by=("tier",)) if versus else None
@@ -192,10 +192,7 @@ with halves.cell(), card("What each tier costs", "of delivery"):
 # --- misses, and the fill that should have spared them ----------------------------------------------------
 
 halves = st.grid(2, min_column_width=400)
-with (
-    halves.cell(),
-    card("Misses by class", "share of bytes", help="Of bytes whose miss class is known; the rest were hits."),
-):
+with halves, card("Misses by class", "share of bytes", of=tuple(MISSES)):
     lines = {name: title for name, title in MISSES.items() if name in daily.columns}
     if not lines or daily.select(pl.all_horizontal(pl.col(list(lines)).is_null().all())).item():
         missing("No miss class is told.", "A third-party CDN's log does not carry one; an own CDN's does.")
@@ -206,7 +203,7 @@ with (
             daily.select("ts_ms", *lines), key="misses",
             caption="By day, UTC" + ("; dashed: the period before" if versus else "") + told,
         )  # fmt: skip
-with halves.cell(), card("Nightly fill", "planned, and what arrived"):
+with halves, card("Nightly fill", "planned, and what arrived", of=("fill_ratio",)):
     window = Window(period.start_ts_ms, period.end_ts_ms)
     pushed = nights(source, window, filters.where)
     if pushed.is_empty():
@@ -261,12 +258,13 @@ with card("Steering", "answers of the control plane"):
         missing("No steering request is told.", "The table `control_request` holds a sample of them.")
     else:
         asked, bad = int(answers["requests"].sum()), int(answers["failed"].sum())
-        cells = st.columns(3)
+        cells = st.container(key="steering").columns(3)
         cells[0].metric("Requests sampled", f"{asked:,}", chart_data=answers["requests"].to_list())
         cells[1].metric(
             "p99, median of days", f"{float(answers['p99_ms'].median() or 0):,.0f} ms",  # type: ignore[arg-type]
             chart_data=answers["p99_ms"].to_list(),
         )  # fmt: skip
         cells[2].metric("Failed", share(bad / asked, 3), chart_data=answers["failed"].to_list())
-        st.caption(f"p50 {float(answers['p50_ms'].median() or 0):,.0f} ms; by day, UTC.")  # type: ignore[arg-type]
+        p50 = float(answers["p50_ms"].median() or 0)  # type: ignore[arg-type]
+        taken(f"p50 {p50:,.0f} ms; by day, UTC.", answers, key="steering", of=".st-key-steering")
 footer(source, filters, st.session_state["_span"], (*TILES, "health_miss_ratio"))

@@ -59,20 +59,22 @@ def _why_none(name: str) -> str:
 def time_to_find() -> None:
     """How long visits look before something plays."""
     source, filters = view()
-    with card("Time to find", "share of visits still looking", help=METRICS[FIND].about):
+    with card("Time to find", "share of visits still looking", of=(FIND,)):
         curve = source.survival(FIND, filters.period, filters.where) if filters.tells(FIND) else None
         if curve is None or curve.is_empty():
             missing("No visit is told, with or without a play.", "An emulated lake has the table `visit`.")
             return
         half = curve.filter(pl.col("value") <= 0.5)
         median = written(METRICS[FIND], half["time_ms"][0] if half.height else None)
+        before = source.survival(FIND, filters.versus, filters.where) if filters.versus else None
         chart(
-            still_looking(curve, colours()),
+            still_looking(curve, colours(), before=before),
             f"Share of visits still looking by seconds since the service was opened; median {median}",
             curve,
             key="time-to-find",
-            caption="Who leaves without a play was still looking then (Kaplan–Meier); shaded: 90 %. Visits that go "
-            "on with a title are not in it.",
+            caption="Who leaves without a play was still looking then (Kaplan–Meier); shaded: 90 %"
+            + ("; dashed: the period before" if before is not None and before.height else "")
+            + ". Visits that go on with a title are not in it.",
         )
 
 
@@ -80,13 +82,23 @@ def time_to_find() -> None:
 def surfaces() -> None:
     """Where plays come from, and how much of what is looked at there is taken."""
     source, filters = view()
-    with card("What brings a play", "hours by surface, and what is taken of what is looked at"):
+    with card(
+        "What brings a play",
+        "hours by surface, and what is taken of what is looked at",
+        of=("watch_hours", "take_rate"),
+    ):
         hours = source.measure(("watch_hours",), filters.period, where=filters.where, by=("surface",))
         hours = hours.drop_nulls("surface")
         if hours.is_empty():
             missing("No play says which surface brought it.", "Map `surface` and `is_rec_driven` on ingest.")
             return
         told = hours.select("surface", hours="value").sort("hours", descending=True)
+        before: list[float | None] = []
+        if filters.versus:
+            past = source.measure(("watch_hours",), filters.versus, where=filters.where, by=("surface",))
+            past = past.drop_nulls("surface").select("surface", before="value")
+            told = told.join(past, on="surface", how="left", maintain_order="left")
+            before = (told["before"] / told["before"].sum()).to_list() if told["before"].sum() else []
         if filters.tells("take_rate", "surface"):
             taken = source.measure(("take_rate",), filters.period, where=filters.where, by=("surface",))
             told = told.join(taken.select("surface", take_rate="value"), on="surface", how="left")
@@ -103,11 +115,13 @@ def surfaces() -> None:
                 (told["hours"] / told["hours"].sum()).to_list(),
                 colours(),
                 axis=PERCENT,
+                before=before,
             ),
             "Share of hours by the surface that brought the play",
             told,
             key="surfaces",
-            caption=f"Take rate on examined impressions: {', '.join(rates) or 'not told'}",
+            caption=f"Take rate on examined impressions: {', '.join(rates) or 'not told'}"
+            + ("; stroke: the period before" if before else ""),
         )
 
 

@@ -78,7 +78,8 @@ if compared.height:
     with st.grid(4, min_column_width=240):
         for row in of_it.iter_rows(named=True):
             st.metric(
-                named(row["arm"]) + (" (control)" if row["is_control"] else ""), f"{row['members']:,}", border=True,
+                named(row["arm"]) + (" (control)" if row["is_control"] and row["arm"] != "control" else ""),
+                f"{row['members']:,}", border=True,
                 delta=f"{share(row['members'] / of_it['members'].sum())} of members", delta_color="off",
                 delta_arrow="off", height="stretch", help="Members of the panel who were assigned to the arm.",
             )  # fmt: skip
@@ -125,7 +126,11 @@ if compared.height:
             metric = METRICS[row["metric"]]
             line = {"metric": label}
             line |= {named(a): written(metric, values.get((row["metric"], a))) for a in of_it["arm"]}
-            between = f":gray[({_signed(row['lift_low'])} to {_signed(row['lift_high'])})]"
+            between = (
+                ":gray[(no interval)]"
+                if row["lift_low"] is None
+                else f":gray[({_signed(row['lift_low'])} to {_signed(row['lift_high'])})]"
+            )
             line["lift, 90 %"] = f":{COLOURS[row['verdict']]}[{_signed(row['lift'])}] {between}"
             line["power"] = share(row["power"], 0)
             line["least lift told"] = share(row["detectable"])

@@ -37,8 +37,10 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     )
     metric = get_metric(name)
     told = [d for d in DIMENSIONS if filters.tells(name, d) and d in dimensions_of(metric.numerator.table)]
+    # A way down sets what is looked at by: a default beside it would be said twice.
     by = st.multiselect(
-        "by", told, default=told[:1], format_func=titled, key="by", bind="query-params", max_selections=3, width=300,
+        "by", told, default=None if "by" in st.session_state else told[:1],
+        format_func=titled, key="by", bind="query-params", max_selections=3, width=300,
         disabled=not told, placeholder="any dimensions",
     )  # fmt: skip
     lens = st.segmented_control(

@@ -55,6 +55,14 @@ if not found:
     )
     st.stop()
 
+judged = [evaluation.kept for evaluation in found.values() if evaluation.kept is not None]
+st.header(
+    f"{sum(judged)} of {len(judged)} objectives {'is' if len(judged) == 1 else 'are'} kept."
+    if judged
+    else "No objective has traffic to judge it by.",
+    anchor=False,
+)
+
 names = sorted(
     found,
     key=lambda n: (
@@ -131,7 +139,7 @@ halves = st.grid(2, min_column_width=400)
 # As far ahead as a shift plans; the sentence says what lies beyond.
 outlook = projected(objective, evaluation.burn)
 ahead = outlook.path.filter(pl.col("ts_ms") <= evaluation.end_ts_ms + AHEAD_MS)
-with halves.cell(), card("Error budget", f"share left of the rolling {duration_text(objective.period_ms)}"):
+with halves, card("Error budget", f"share left of the rolling {duration_text(objective.period_ms)}"):
     burn = evaluation.burn.filter(
         (pl.col("ts_ms") >= filters.period.start_ts_ms) & (pl.col("ts_ms") < filters.period.end_ts_ms)
     )
@@ -151,19 +159,26 @@ with halves.cell(), card("Error budget", f"share left of the rolling {duration_t
         "Share of the budget left, by hour, UTC",
     )
     st.caption(outlook.sentence)
-with halves.cell(), card("Where it is broken", "share of bad events by region"):
+with halves, card("Where it is broken", "share of bad events by region"):
     kept = source.kept(filters.period, filters.where)
     rows = kept.filter(pl.col("objective") == objective.name) if kept.height else kept
     if rows.is_empty() or rows["region"].is_null().all():
         missing("The telemetry tells no regions.", "Ingest logs that do.")
     else:
+        if filters.versus:
+            past = source.kept(filters.versus, filters.where)
+            past = past.filter(pl.col("objective") == objective.name) if past.height else past
+            if past.height:
+                past = past.select("region", before="attained")
+                rows = rows.join(past, on="region", how="left", nulls_equal=True, maintain_order="left")
         labelled = rows.with_columns(pl.col("region").map_elements(named, pl.String, skip_nulls=False))
         chart(
             regions_kept(labelled, "region", float(objective.target), palette),
             f"Share of bad events by region against the {share(float(objective.budget), 2)} allowed",
             rows,
             key=f"regions-{objective.name}",
-            caption="dotted: what is allowed",
+            caption="Share of bad events; dotted: what is allowed"
+            + ("; stroke: the period before" if "before" in rows.columns else ""),
         )
 
 # --- alerts -----------------------------------------------------------------------------------------------
@@ -199,7 +214,7 @@ with card("Alerts in the period", f"incidents: {incidents.height}, alerts: {epis
 # --- what spent the budget --------------------------------------------------------------------------------
 
 halves = st.grid(2, min_column_width=400)
-with halves.cell(), card("Budget spent by incident", "1× is all of it"):
+with halves, card("Budget spent by incident", "1× is all of it"):
     by_incident = incidents_spent(source, filters.where, evaluation)
     told = by_incident.drop_nulls("incident_id").head(12)
     rest = by_incident.filter(pl.col("incident_id").is_null())
@@ -234,7 +249,7 @@ with halves.cell(), card("Budget spent by incident", "1× is all of it"):
             f"Told in hindsight, by counts that chance does not explain. All other minutes: "
             f"{rest['budget_spent'][0]:.2f}×."
         )
-with halves.cell(), card("Budget spent by slice", "1× is all of it"):
+with halves, card("Budget spent by slice", "1× is all of it"):
     spent = evaluation.spent.filter(pl.col("excess_bad") > 0).sort("budget_spent", descending=True).head(10)
     if spent.is_empty():
         st.caption("No slice has spent more than its own allowance.")
@@ -258,7 +273,7 @@ with halves.cell(), card("Budget spent by slice", "1× is all of it"):
 # --- when it alerts, and how good that was ----------------------------------------------------------------
 
 halves = st.grid(2, min_column_width=400)
-with halves.cell(), card("When it alerts", objective.policy):
+with halves, card("When it alerts", objective.policy):
     policy = load_policies()[objective.policy]
     if isinstance(policy, BurnPolicy):
         st.table(
@@ -279,7 +294,7 @@ with halves.cell(), card("When it alerts", objective.policy):
         st.caption(
             f"{policy.about} No alert on fewer than {policy.bad_events_minimum} effective bad events. {policy.source}"
         )
-with halves.cell(), card("Backtest", "these alerts, and others, on all minutes up to here"):
+with halves, card("Backtest", "these alerts, and others, on all minutes up to here"):
     tried = backtested(source, filters.where, evaluation)
     if tried.is_empty():
         st.caption("No policy of windows can watch this objective.")

@@ -11,7 +11,7 @@ import streamlit as st
 from alerts.verdict import verdict
 from cost_model.report.numbers import count, unit_usd
 from dashboards.charts import Ranked, ranking
-from dashboards.components import card, colours, drawn, footer, live, missing, part, tile, view
+from dashboards.components import card, colours, drawn, footer, live, missing, part, taken, tile, view
 from dashboards.context import Period
 from dashboards.decision_card import decision_card
 from dashboards.formats import change, duration, escaped, moment, named, share, written
@@ -72,9 +72,9 @@ def tiles(now: pl.DataFrame) -> None:
     source, filters = view()
     shown = tuple(name for name in TILES if filters.tells(name))
     before = source.measure(asked(), filters.versus, where=filters.where) if filters.versus else None
-    daily, earlier = _by_day(shown)
+    daily, earlier, days = _by_day(shown)
     bounds = source.bounds(shown, filters.period, filters.where)
-    with st.grid(4, min_column_width=240):
+    with st.container(key="tiles"), st.grid(4, min_column_width=240):
         for name in TILES:
             metric = get_metric(name)
             if name not in shown:
@@ -94,14 +94,17 @@ def tiles(now: pl.DataFrame) -> None:
                 name, row["value"], old, daily.get(name, []), daily_before=earlier.get(name, []),
                 interval=bounds.get(name, (None, None)), note=note,
             )  # fmt: skip
+    if any(daily.values()):
+        dashed = ", dashed those before" if earlier else ""
+        taken(f"Lines: the days of the period, UTC{dashed}.", days, key="tiles", of=".st-key-tiles")
 
 
-def _by_day(names: tuple[str, ...]) -> tuple[Days, Days]:
-    """Each metric's days, of the period and of the one before: asked for at once, since they meet."""
+def _by_day(names: tuple[str, ...]) -> tuple[Days, Days, pl.DataFrame]:
+    """Each metric's days, of the period and of the one before, and both with their dates: asked for at once."""
     source, filters = view()
     period, versus = filters.period, filters.versus
     if not names:
-        return {}, {}
+        return {}, {}, pl.DataFrame()
     whole = Period(versus.first, period.last) if versus else period
     daily = source.measure(names, whole, where=filters.where, grain="1d").sort("bucket_ts_ms")
     is_now = pl.col("bucket_ts_ms") >= period.start_ts_ms
@@ -109,7 +112,10 @@ def _by_day(names: tuple[str, ...]) -> tuple[Days, Days]:
         {name: rows.filter(metric=name)["value"].to_list() for name in names}
         for rows in (daily.filter(is_now), daily.filter(~is_now))
     )
-    return now, earlier if versus else {}
+    dated = daily.select(
+        "metric", pl.from_epoch("bucket_ts_ms", time_unit="ms").dt.date().alias("day"), "value"
+    )
+    return now, earlier if versus else {}, dated
 
 
 @part

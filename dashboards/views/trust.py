@@ -40,7 +40,7 @@ cells[2].metric("Excluded", f"{sum(ledger.excluded.values()):,}", border=True)
 cells[3].metric("Residual", f"{ledger.residual:,}", border=True, help="In less counted less excluded.")
 
 halves = st.grid(2, min_column_width=400)
-with halves.cell(), card("Excluded, by reason"):
+with halves, card("Excluded, by reason"):
     if not ledger.excluded:
         st.caption("Nothing was excluded.")
     else:
@@ -66,7 +66,7 @@ with halves.cell(), card("Excluded, by reason"):
         st.caption(
             f"Of those counted, left out of metrics that need what their source does not tell: {untold}"
         )
-with halves.cell(), card("Quality checks", "every table against its contract"):
+with halves, card("Quality checks", "every table against its contract"):
     if not quality or "tables" not in quality:
         missing("No verdict for this lake yet.", "`playhead quality` gives one.")
     else:

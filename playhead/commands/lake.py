@@ -60,11 +60,14 @@ def compact(lake_path: Path, as_json: bool) -> None:
 def cube(lake_path: Path, as_json: bool) -> None:
     """Add up the tables by day and by a few sets of dimensions. Questions are then answered from these sums
     where they tell the same to the integer, as long as the table is the one that was added up: run it again
-    after new rows, which alone are read."""
+    after new rows, which alone are read. Hours that leave their season are told ahead, too, for the page Incidents."""
+    from dashboards.baselines import alerts_of
     from metrics.cube import build
     from metrics.lake import Lake
 
-    sizes = build(Lake.open(lake_path))
+    lake = Lake.open(lake_path)
+    sizes = build(lake)
+    alerts_of(lake)
     if as_json:
         print_json({name: {"size_bytes": size} for name, size in sizes.items()})
         return

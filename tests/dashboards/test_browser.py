@@ -10,7 +10,6 @@ import http.client
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,12 +18,11 @@ import pytest
 
 from metrics.lake import Lake
 from metrics.telemetry import TABLES
-from tests.dashboards import lakes
 
 pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page
 
-from benchmarks.browser import Served, Theme, chromium, opened, served, settled
+from benchmarks.browser import Served, Theme, opened, served, settled
 
 pytestmark = [
     pytest.mark.integration,
@@ -37,30 +35,6 @@ PAGES = (
 PICTURES = os.environ.get("PLAYHEAD_SCREENSHOTS")  # read now: a test sees none of our variables
 # Where a page is opened by its own address, Streamlit looks for its server beside it before it looks at the root.
 PROBE = re.compile(r"/_stcore/(health|host-config)$")
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lakes.shown() or lakes.emulated(tmp_path_factory.mktemp("browser") / "lake")
-
-
-@pytest.fixture(scope="module")
-def address(lake: Path) -> Iterator[Served]:
-    with served(lake) as where:
-        yield where
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as one:
-        yield one
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
-    yield context.new_page()
-    context.close()
 
 
 def main(page: Page) -> str:

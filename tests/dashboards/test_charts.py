@@ -46,7 +46,7 @@ def test_a_trend_shows_both_periods_and_the_limit() -> None:
     assert (now.line.dash, before.line.dash) == (None, "dash")
     assert not now.connectgaps
     assert [line.y0 for line in shapes(fig, "line")] == [0.25]
-    assert fig.layout.yaxis.tickformat == ".2%"
+    assert fig.layout.yaxis.tickformat == ".2~%"  # an axis needs no zeros to the right
 
 
 def test_an_interval_is_a_ribbon_behind_the_line() -> None:
@@ -81,6 +81,18 @@ def test_bars_write_their_figures_out() -> None:
     (bar,) = charts.bars(["a", "b"], [0.5, 0.25], LIGHT, axis=PERCENT).data
     assert list(bar.text) == ["50.00%", "25.00%"]
     assert list(bar.y) == ["a", "b"]
+
+
+def test_a_stroke_across_a_bar_is_the_period_before() -> None:
+    _, before = charts.bars(["a", "b"], [0.5, 0.25], LIGHT, axis=PERCENT, before=[0.4, None]).data
+    assert (list(before.x), list(before.y)) == ([0.4, None], ["a", "b"])
+    assert len(charts.bars(["a"], [0.5], LIGHT, axis=PERCENT, before=[None]).data) == 1
+    rows = pl.DataFrame(
+        {"region": ["a", "b"], "attained": [0.999, 0.95], "kept": [True, False], "before": [0.99, 0.9]}
+    )
+    fig = charts.regions_kept(rows, "region", 0.99, LIGHT)
+    assert list(fig.data[1].x) == pytest.approx([0.1, 0.01])
+    assert fig.layout.xaxis.range[1] > 0.1
 
 
 def paths(markup: str) -> list[dict[str, str]]:
@@ -269,6 +281,9 @@ def test_who_is_still_looking_falls_in_steps_from_all_and_tells_its_median() -> 
     assert shapes(fig, "line")[0].x0 == 20.0
     without = charts.still_looking(curve.with_columns(low=None, high=None, value=pl.lit(0.9)), DARK)
     assert (len(without.data), without.layout.annotations) == (1, ())
+    plain = curve.with_columns(low=None, high=None)
+    before, _ = charts.still_looking(plain, LIGHT, before=plain).data
+    assert (list(before.y), before.line.dash) == ([1.0, 0.9, 0.5, 0.4], "dash")
 
 
 def test_a_lift_is_coloured_only_where_its_interval_leaves_zero() -> None:

@@ -1,0 +1,93 @@
+// A button with data-png saves the figure before it as a picture, as it is seen: by Plotly where Plotly drew it, else
+// by drawing its markup, styles and font included, on a canvas. data-of names another element than the one before.
+(() => {
+  if (window.playheadPictures) return;
+  window.playheadPictures = true;
+  const FIGURES = '[data-testid="stPlotlyChart"], [data-testid="stHtml"] > :is(img, div, table)';
+  const LEFT_OUT = '[data-testid="stTooltipIcon"], [data-testid="stElementToolbar"], [data-png]';
+  const SCALE = 2, MARGIN = 12;
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-png]");
+    if (!button) return;
+    const of = button.dataset.of;
+    const figure = of ? document.querySelector(of) : before(button);
+    const ofPlotly = figure?.querySelector('.modebar-btn[data-attr="toImage"], .modebar-btn[data-title^="Download"]');
+    if (ofPlotly) ofPlotly.click();
+    else if (figure) save(figure, `${button.dataset.png}.png`);
+  });
+
+  function before(button) {
+    for (let node = button; node; node = node.parentElement) {
+      for (let other = node.previousElementSibling; other; other = other.previousElementSibling) {
+        const found = [...other.querySelectorAll(FIGURES)].filter((one) => !one.querySelector("[data-png]"));
+        if (found.length) return found.at(-1);
+      }
+    }
+    return null;
+  }
+
+  async function save(figure, name) {
+    const { width, height } = figure.getBoundingClientRect();
+    const app = getComputedStyle(document.querySelector('[data-testid="stApp"]'));
+    const svg =
+      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><style>${await fonts()}</style>` +
+      `<foreignObject width="100%" height="100%">${new XMLSerializer().serializeToString(styled(figure))}` +
+      "</foreignObject></svg>";
+    const image = new Image();
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    canvas.width = SCALE * (width + 2 * MARGIN);
+    canvas.height = SCALE * (height + 2 * MARGIN);
+    const pen = canvas.getContext("2d");
+    pen.scale(SCALE, SCALE);
+    pen.fillStyle = app.backgroundColor;
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(image, MARGIN, MARGIN, width, height);
+    const link = document.createElement("a");
+    link.href = canvas.toDataURL("image/png");
+    link.download = name;
+    link.click();
+  }
+
+  // A copy that needs none of the page's style sheets.
+  function styled(figure) {
+    const copy = figure.cloneNode(true);
+    const of = [figure, ...figure.querySelectorAll("*")];
+    [copy, ...copy.querySelectorAll("*")].forEach((node, i) => {
+      const style = getComputedStyle(of[i]);
+      node.setAttribute("style", [...style].map((name) => `${name}:${style.getPropertyValue(name)}`).join(";"));
+    });
+    copy.querySelectorAll(LEFT_OUT).forEach((node) => node.remove());
+    copy.style.margin = "0";
+    return copy;
+  }
+
+  async function fonts() {
+    const rules = [...document.styleSheets].flatMap((sheet) => {
+      try {
+        return [...sheet.cssRules].map((rule) => [rule, sheet.href ?? document.baseURI]);
+      } catch {
+        return []; // another origin's
+      }
+    });
+    const faces = rules.filter(
+      ([rule]) => rule instanceof CSSFontFaceRule && /Source Sans/.test(rule.cssText) && !/italic/.test(rule.cssText),
+    );
+    const texts = await Promise.all(
+      faces.map(async ([rule, base]) => {
+        const address = /url\("?([^")]+)"?\)/.exec(rule.cssText)?.[1];
+        if (!address) return "";
+        const blob = await (await fetch(new URL(address, base))).blob();
+        const data = await new Promise((done) => {
+          const reader = new FileReader();
+          reader.onload = () => done(reader.result);
+          reader.readAsDataURL(blob);
+        });
+        return rule.cssText.replace(/url\([^)]+\)/, `url("${data}")`);
+      }),
+    );
+    return texts.join("").replace(/[<&]/g, "");
+  }
+})();

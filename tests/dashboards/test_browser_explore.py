@@ -1,0 +1,216 @@
+"""Explore in Chromium: what a reader drags and clicks shows in figures and address, and a link says it again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import polars as pl
+import pytest
+
+pytest.importorskip("playwright")
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from benchmarks.browser import Served, opened, settled
+from dashboards.window import box_of, window_of
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium"),
+]
+
+ROW_PX, HEAD_PX = 32, 34
+
+
+def said(page: Page) -> str:
+    return page.get_by_test_id("stMain").inner_text()
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def table(page: Page) -> Locator:
+    """The first table that rows can be picked of, drawn."""
+    frame = page.get_by_test_id("stDataFrame").first
+    frame.scroll_into_view_if_needed()
+    frame.locator("td").first.wait_for(state="attached")
+    return frame
+
+
+def cell(page: Page, row: int, column: int = 0) -> str:
+    """What stands in the table: it is drawn on a canvas, beside which its cells are told to who cannot see it."""
+    return table(page).get_by_test_id(f"glide-cell-{column + 1}-{row}").inner_text()
+
+
+def pick(page: Page, row: int = 0) -> None:
+    """Click the box before a row of the table."""
+    box = table(page).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 20, box["y"] + HEAD_PX + ROW_PX * (row + 0.5))
+
+
+def button(page: Page, key: str) -> Locator:
+    """The button of that key; one with a tooltip is there twice, once for where nothing hovers."""
+    return page.locator(f".st-key-{key} button").first
+
+
+def drag(page: Page, chart: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag over a figure from one place in its axes to another, both as shares of width and height."""
+    area = chart.locator(".nsewdrag").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box is not None
+    xs, ys = ([box[of] + box[size] * at[i] for at in (start, end)] for i, (of, size) in enumerate(AXES))
+    page.mouse.move(xs[0], ys[0])
+    page.mouse.down()
+    page.mouse.move(sum(xs) / 2, sum(ys) / 2, steps=5)
+    page.mouse.move(xs[1], ys[1], steps=5)
+    page.mouse.up()
+
+
+AXES = (("x", "width"), ("y", "height"))
+
+
+@contextmanager
+def moving_on(page: Page, key: str) -> Iterator[None]:
+    """What is done within changes ``key`` in the address; afterwards the page is drawn."""
+    before = query(page).get(key)
+    yield
+    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query).get(key) != before)
+    settled(page)
+
+
+def same_view(browser: Browser, page: Page) -> None:
+    """A pasted link shows, to somebody else, the words that are on the page."""
+    other = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
+    try:
+        shown = opened(other.new_page(), page.url)
+        expect(shown.get_by_test_id("stMain")).to_have_text(
+            page.get_by_test_id("stMain").inner_text(), use_inner_text=True
+        )
+    finally:
+        other.close()
+
+
+def test_from_a_region_down_to_one_session_and_back(browser: Browser, page: Page, address: Served) -> None:
+    opened(page, f"{address}/explore?period=all")
+    region = cell(page, 0)
+    with moving_on(page, "region"):
+        pick(page)
+    assert query(page)["region"] == [region]
+    assert query(page)["by"] == ["ISP"]
+    isp = cell(page, 0)
+    with moving_on(page, "isp"):
+        pick(page)
+    assert query(page)["isp"] == [isp]
+    site = cell(page, 0)
+    with moving_on(page, "site"):
+        pick(page)
+    assert query(page)["site"] == [site]
+    for step, value in (("region", region), ("isp", isp), ("site", site)):
+        expect(button(page, f"up-{step}")).to_contain_text(value)
+    same_view(browser, page)
+    with moving_on(page, "lens"):
+        page.get_by_test_id("stButtonGroup").get_by_text("Sessions", exact=True).click()
+    session = cell(page, 0)
+    with moving_on(page, "session"):
+        pick(page)
+    assert query(page)["session"] == [session]
+    timeline = page.get_by_role("figure", name=f"Timeline of session {session}")
+    expect(timeline).to_be_visible()
+    expect(page.get_by_text(f"› session {session}")).to_be_visible()
+    same_view(browser, page)
+    # Back up by the path: to the region first, then out of it.
+    with moving_on(page, "isp"):
+        button(page, "up-region").click()
+    assert query(page)["region"] == [region]
+    assert not {"isp", "site", "session"} & set(query(page))
+    with moving_on(page, "region"):
+        button(page, "up-all").click()
+    assert "region" not in query(page)
+
+
+def test_a_drag_over_the_days_is_what_every_figure_is_of(
+    browser: Browser, page: Page, address: Served
+) -> None:
+    opened(page, f"{address}/explore?period=all")
+    whole = [cell(page, row, column) for row in range(2) for column in (0, 1)]
+    with moving_on(page, "brush"):
+        drag(page, page.get_by_test_id("stPlotlyChart").first, (0.25, 0.5), (0.55, 0.5))
+    brush = window_of(query(page)["brush"][0])
+    assert brush is not None
+    assert brush.length_ms % 86_400_000 == 0
+    # The value and the rows are the span's, and the span is told.
+    assert [cell(page, row, column) for row in range(2) for column in (0, 1)] != whole
+    name = page.get_by_test_id("stPlotlyChart").first.get_attribute("aria-label") or ""
+    assert re.search(r" in \d+ \w+( to \d+ \w+)?$", name)
+    same_view(browser, page)
+    # A second drag is another span, not a part of the first.
+    with moving_on(page, "brush"):
+        drag(page, page.get_by_test_id("stPlotlyChart").first, (0.95, 0.4), (0.6, 0.6))
+    later = window_of(query(page)["brush"][0])
+    assert later is not None
+    assert later.start_ts_ms > brush.start_ts_ms
+    with moving_on(page, "brush"):
+        button(page, "unbrush").click()
+    assert [cell(page, row, column) for row in range(2) for column in (0, 1)] == whole
+
+
+def test_a_box_over_the_distribution_ranks_what_differs(
+    browser: Browser, page: Page, address: Served
+) -> None:
+    opened(page, f"{address}/explore?period=all&lens=Distribution")
+    heatmap = page.get_by_test_id("stPlotlyChart").nth(1)
+    expect(page.get_by_text("What is different?")).to_be_visible()
+    with moving_on(page, "box"):
+        drag(page, heatmap, (0.1, 0.02), (0.9, 0.45))
+    box = box_of(query(page)["box"][0])
+    assert box is not None
+    assert box.last > box.first
+    expect(page.get_by_text("What is different in the box")).to_be_visible()
+    # Slow starts are where the emulator has slow networks: some value surely differs.
+    ranked = page.get_by_role(
+        "figure", name="Values that are more or less common inside the box than outside"
+    )
+    expect(ranked).to_be_visible()
+    same_view(browser, page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").last.click()
+    assert waiting.value.suggested_filename == "apart.csv"
+    with moving_on(page, "box"):
+        button(page, "unbox").click()
+    expect(page.get_by_text("What is different?")).to_be_visible()
+
+
+def test_the_map_leads_to_a_site(page: Page, address: Served) -> None:
+    opened(page, f"{address}/explore?period=all&lens=Map")
+    places = page.get_by_test_id("stPlotlyChart").nth(1)
+    with moving_on(page, "site"):
+        places.locator("path.point").first.click(force=True)
+    assert query(page)["site"][0] in said(page)
+
+
+@pytest.mark.parametrize("lens", ["By value", "Distribution", "Map", "Sessions"])
+def test_every_lens_is_a_link(browser: Browser, page: Page, address: Served, lens: str) -> None:
+    opened(page, f"{address}/explore?metric=Rebuffer+rate&device=Mobile")
+    if lens != "By value":
+        with moving_on(page, "lens"):
+            page.get_by_test_id("stButtonGroup").get_by_text(lens, exact=True).click()
+        assert unquote(query(page)["lens"][0]) == lens
+    same_view(browser, page)
+
+
+def test_what_is_dragged_over_can_be_taken_away(page: Page, address: Served, tmp_path: Path) -> None:
+    opened(page, f"{address}/explore?period=all")
+    for kind, button in (("csv", "CSV"), ("png", "PNG")):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=button).first.click()
+        waiting.value.save_as(tmp_path / f"trend.{kind}")
+        assert waiting.value.suggested_filename == f"trend-time_to_play_p99_ms.{kind}"
+    assert pl.read_csv(tmp_path / "trend.csv").columns == ["ts_ms", "value"]
+    assert (tmp_path / "trend.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
