@@ -25,7 +25,7 @@ from alerts.counts import (
     slices_of,
     window_sums,
 )
-from alerts.evaluation import EPISODES, HOUR_MS, Evaluation, burn_down, is_kept, period_of
+from alerts.evaluation import EPISODES, HOUR_MS, Evaluation, Fired, burn_down, is_kept, period_of
 from alerts.evidence import nats, usual_share
 from alerts.indicator import Counted, Events, events_of
 from alerts.policy import MINUTE_MS, BurnPolicy, Pair, Policy, load_policies
@@ -33,7 +33,7 @@ from alerts.slo import CountRatio, Objective
 from alerts.states import firing_runs
 from metrics.errors import InputError, did_you_mean
 
-__all__ = ["Evaluation", "evaluate", "evaluate_all", "kept_by"]
+__all__ = ["Evaluation", "Fired", "columns_of", "evaluate", "evaluate_all", "fired", "kept_by"]
 
 Bools = NDArray[np.bool_]
 _KEPT = {
@@ -88,13 +88,13 @@ def evaluate_all(
     policies = load_policies() if policies is None else policies
     clock = clock or Clock()
     ratios = [(objective, *_counted(objective, policies)) for objective in objectives]
-    columns = {names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED}
-    columns |= {column for _, ratio, _ in ratios for column in ratio.columns}
-    minutes = minutes_of(minute_counts, sorted(columns), end_ts_ms)
+    columns = columns_of(objectives)
+    minutes = minutes_of(minute_counts, columns, end_ts_ms)
+    guard = _Guard(minutes, clock)
     if start_ts_ms is not None and start_ts_ms >= minutes.end_ts_ms:
         raise InputError("no minute counts in that period", mend="give a period that the lake has counts of")
     spans = [period_of(o, minutes.start_ts_ms, minutes.end_ts_ms, start_ts_ms) for o in objectives]
-    slices = slices_of(minute_counts, sorted(columns), spans)
+    slices = slices_of(minute_counts, columns, spans)
     evaluations = []
     for (objective, ratio, policy), span in zip(ratios, spans, strict=True):
         events = events_of(ratio, minutes)
@@ -108,11 +108,30 @@ def evaluate_all(
                 bad=bad,
                 total=total,
                 burn=_burn(objective, minutes, events),
-                episodes=_episodes(objective, policy, minutes, events, clock),
+                episodes=_episodes(objective, policy, minutes, events, guard),
                 spent=_spent(objective, ratio, slices[span], minute_counts, span),
             )
         )
     return evaluations
+
+
+def fired(
+    objectives: Sequence[Objective], minutes: Minutes, *, policies: Mapping[str, Policy] | None = None
+) -> list[Fired]:
+    """What :func:`evaluate_all` gives as episodes, and no more: of minutes that are added up already."""
+    policies = load_policies() if policies is None else policies
+    counted = [(objective, *_counted(objective, policies)) for objective in objectives]
+    guard = _Guard(minutes, Clock())
+    return [
+        Fired(objective, _episodes(objective, policy, minutes, events_of(ratio, minutes), guard))
+        for objective, ratio, policy in counted
+    ]
+
+
+def columns_of(objectives: Sequence[Objective]) -> list[str]:
+    """The columns of ``minute_count`` that alerts of ``objectives`` look at."""
+    counted = (o.indicator.columns for o in objectives if isinstance(o.indicator, Counted))
+    return sorted({names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED}.union(*counted))
 
 
 def kept_by(
@@ -174,8 +193,9 @@ def _counted(objective: Objective, policies: Mapping[str, Policy]) -> tuple[Coun
 
 
 def _episodes(
-    objective: Objective, policy: BurnPolicy, minutes: Minutes, events: Events, clock: Clock
+    objective: Objective, policy: BurnPolicy, minutes: Minutes, events: Events, guard: _Guard
 ) -> pl.DataFrame:
+    clock = guard.clock
     budget = float(objective.budget)
     shares: dict[int, Floats] = {}
 
@@ -201,9 +221,9 @@ def _episodes(
             threshold = pair.factor(policy.period_ms) * budget
             short = share(pair.short_ms)
             fires = (short > threshold) & (share(pair.long_ms) > threshold)
-            fires &= ~_too_few(policy, pair, minutes, bad_in(pair.long_ms), clock)
+            fires &= ~_too_few(policy, pair, bad_in(pair.long_ms), guard)
             for window_ms, least in pair.evidence.items():
-                effective = _effective(minutes, bad_in(window_ms), clock, window_ms)
+                effective = guard.effective(bad_in(window_ms), window_ms)
                 fires &= ~(nats(effective, share(window_ms), allowed) < least)
             by_pair[pair.text] = fires
             active |= fires
@@ -224,22 +244,35 @@ def _episodes(
     return pl.DataFrame(rows, schema=EPISODES).sort("start_ts_ms", "severity")
 
 
-def _too_few(policy: BurnPolicy, pair: Pair, minutes: Minutes, bad: Ints, clock: Clock) -> Bools:
+def _too_few(policy: BurnPolicy, pair: Pair, bad: Ints, guard: _Guard) -> Bools:
     """Whether the window's bad events are fewer, counted unweighted, than may wake anybody.
 
     Unknown weights let the alert through.
     """
-    too_few: Bools = _effective(minutes, bad, clock, pair.long_ms) < policy.bad_events_minimum
+    too_few: Bools = guard.effective(bad, pair.long_ms) < policy.bad_events_minimum
     return too_few
 
 
-def _effective(minutes: Minutes, bad: Ints, clock: Clock, window_ms: int) -> Floats:
-    """Effective events of a window = weighted events × Σw ÷ Σw² of the attempts."""
-    attempts = window_sums(minutes.counts[names.ATTEMPTS], clock, window_ms)
-    squares = window_sums(minutes.counts[names.ATTEMPTS_WEIGHT_SQUARED], clock, window_ms)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effective: Floats = bad.astype(np.float64) * attempts / squares
-    return effective
+class _Guard:
+    """Weighted events as effective ones; attempts over each window are added up once, whatever objective asks."""
+
+    def __init__(self, minutes: Minutes, clock: Clock) -> None:
+        self.clock = clock
+        self._minutes = minutes
+        self._sums: dict[int, tuple[Ints, Ints]] = {}
+
+    def effective(self, bad: Ints, window_ms: int) -> Floats:
+        """Effective events of a window = weighted events × Σw ÷ Σw² of the attempts."""
+        if window_ms not in self._sums:
+            attempts, squares = (
+                window_sums(self._minutes.counts[name], self.clock, window_ms)
+                for name in (names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED)
+            )
+            self._sums[window_ms] = attempts, squares
+        attempts, squares = self._sums[window_ms]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            effective: Floats = bad.astype(np.float64) * attempts / squares
+        return effective
 
 
 def _burn(objective: Objective, minutes: Minutes, events: Events) -> pl.DataFrame:

@@ -22,6 +22,7 @@ __all__ = [
     "SPENT",
     "Attained",
     "Evaluation",
+    "Fired",
     "burn_down",
     "incidents",
     "is_kept",
@@ -79,6 +80,14 @@ class Attained:
     def kept(self) -> bool | None:
         """Whether the promise was kept, in exact arithmetic; null without traffic."""
         return is_kept(self.objective, self.bad, self.total)
+
+
+@dataclass(frozen=True)
+class Fired:
+    """Alerts of one objective: ``episodes`` as of an :class:`Evaluation`."""
+
+    objective: Objective
+    episodes: pl.DataFrame
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from alerts.evaluate import Evaluation, evaluate_all, kept_by
+from alerts.counts import Minutes, MinutesBy, minutes_by, minutes_of
+from alerts.evaluate import Evaluation, Fired, columns_of, evaluate_all, fired, kept_by
 from alerts.evaluation import Attained
 from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
@@ -36,6 +37,8 @@ from metrics.tree import explain
 
 __all__ = ["MINUTE_DIMENSIONS", "Source", "objectives", "ratios_attained"]
 
+# Two years: what is longer is read from its files, so that memory is bounded.
+_MOST_MINUTES = 731 * 1440
 MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
 
 
@@ -125,8 +128,8 @@ class Source:
         """Every objective that counts events, over the lake's minutes; empty where there are none."""
         return _evaluations(self, _minute_slice(where), end_ts_ms)
 
-    def alerts(self, where: Where, period: Period) -> list[Evaluation]:
-        """Every objective's alerts in the period; cheaper than all of :meth:`evaluations`."""
+    def alerts(self, where: Where, period: Period) -> list[Fired]:
+        """Every objective's alerts in the period; far cheaper than all of :meth:`evaluations`."""
         return _alerts(self, _minute_slice(where), period)
 
     def kept(self, period: Period, where: Where, by: str = "region") -> pl.DataFrame:
@@ -319,7 +322,7 @@ def _evaluations(source: Source, where: Where, end_ts_ms: int | None) -> list[Ev
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _alerts(source: Source, where: Where, period: Period) -> list[Evaluation]:
+def _alerts(source: Source, where: Where, period: Period) -> list[Fired]:
     policies = _policies()
     # An alert looks back no further than its longest window.
     past = max(
@@ -329,16 +332,31 @@ def _alerts(source: Source, where: Where, period: Period) -> list[Evaluation]:
         for pairs in policy.severities.values()
         for pair in pairs
     )
-    minutes = _minutes(source, where).filter(
-        (pl.col("ts_ms") >= period.start_ts_ms - past) & (pl.col("ts_ms") < period.end_ts_ms)
-    )
-    # Episodes are of the slice as a whole: its minutes are added up once, and not once an objective.
-    whole = _added_up(minutes, "ts_ms")
-    whole = whole.with_columns(pl.lit(None, pl.String).alias(name) for name in MINUTE_DIMENSIONS)
     try:
-        return evaluate_all(objectives(), whole, policies=policies, end_ts_ms=period.end_ts_ms)
+        minutes = _minutes_in(source, where, period.start_ts_ms - past, period.end_ts_ms)
+        return fired(objectives(), minutes, policies=policies) if minutes else []
     except InputError:
         return []
+
+
+def _minutes_in(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int) -> Minutes | None:
+    """A slice's minutes; where it is cut by one dimension or none, out of memory."""
+    if len(where) <= 1 and _span_minutes(source) <= _MOST_MINUTES:
+        name, values = where[0] if where else ("cdn", None)  # all are the same by any; these are few
+        return _minutes_by(source, name).minutes(values, start_ts_ms, end_ts_ms)
+    rows = _minutes(source, where).filter(pl.col("ts_ms") >= start_ts_ms)
+    return minutes_of(rows, columns_of(objectives()), end_ts_ms)
+
+
+def _span_minutes(source: Source) -> int:
+    span = source.span()
+    return 0 if span is None else ((span.last - span.first).days + 1) * 1440
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _minutes_by(source: Source, name: str) -> MinutesBy:
+    """Every minute by one dimension: at a quarter of a demo, 40 MB for all three dimensions."""
+    return minutes_by(Lake.open(Path(source.path)).scan("minute_count"), columns_of(objectives()), name)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from alerts.evaluate import Evaluation
+from alerts.evaluate import Evaluation, Fired
 from dashboards.context import Period
 
 __all__ = ["HEADLINE", "episodes_in", "merged", "objectives_of", "varied", "worst_segments"]
@@ -62,7 +62,7 @@ def _wide(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def episodes_in(evaluations: Sequence[Evaluation], period: Period) -> pl.DataFrame:
+def episodes_in(evaluations: Sequence[Evaluation | Fired], period: Period) -> pl.DataFrame:
     """Alert episodes that touch the period, newest first.
 
     Columns: ``objective, severity, start_ts_ms, end_ts_ms`` (null while it fires), ``duration_ms, peak_burn``.

@@ -72,6 +72,8 @@ def server_command(port: int) -> list[str]:
         "server.enableXsrfProtection": "true",
         "server.enableCORS": "true",
         "server.fileWatcherType": "none",
+        # A full collection after every run of a page costs more than the page: Python's own, by need, is enough.
+        "runner.postScriptGC": "false",
         "browser.gatherUsageStats": "false",
         "client.showErrorDetails": "none",
         "logger.level": "warning",
