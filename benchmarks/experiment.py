@@ -25,10 +25,14 @@ from metrics.effects import (
     team_draft,
 )
 
-__all__ = ["BLOCK", "LIFT", "SEED", "SHAPES", "TRIALS", "held", "rows"]
+__all__ = [
+    "DAYS", "INTERLEAVED", "LIFT", "SEED", "SHAPES", "TRIALS", "Interleaved", "Looks", "held", "interleaved", "looks",
+    "rows",
+]  # fmt: skip
 
 TRIALS, BLOCK, LIFT, SEED = 10_000, 500, 0.1, 20_260_401
 DAYS, DAILY, LOOKS_TUNED = 30, 100, 5_000
+INTERLEAVED = 200  # members that see two rankings as one
 HOURS_ZERO, HOURS_SIGMA = 0.4, 1.0  # share of members who watched nothing; spread of the others' log hours
 
 _Array = np.ndarray[Any, Any]
@@ -60,14 +64,13 @@ class _Shape:
     name: str
     draw: _Draw
     base: float
-    block: int = BLOCK
 
 
 def held(shape: _Shape, lift: float, rng: np.random.Generator) -> tuple[float, float]:
     """The share of trials whose interval holds the truth: of the absolute effect, and of the relative."""
     inside = np.zeros(2)
-    for _ in range(TRIALS // shape.block):
-        pair = shape.draw(rng, shape.block, lift)
+    for _ in range(TRIALS // BLOCK):
+        pair = shape.draw(rng, BLOCK, lift)
         for which, (estimate, truth) in enumerate(zip(pair, (lift * shape.base, lift), strict=True)):
             low, high = estimate.interval()
             inside[which] += np.sum((low <= truth) & (truth <= high))
@@ -182,52 +185,77 @@ SHAPES = (
 )  # fmt: skip
 
 
-def _looks() -> list[Row]:
+@dataclass(frozen=True)
+class Looks:
+    """Tests of a month that were looked at every day, :data:`TRIALS` of each kind: which said what.
+
+    ``false_naive`` and ``false_anytime``: A/A tests in which a look called something, by a z test and by the
+    anytime-valid interval; ``found_once`` and ``found_anytime``: A/B tests called, by one t test at the end and by any
+    look; ``held``: tests of either kind all of whose anytime-valid intervals held.
+    """
+
+    false_naive: _Array
+    false_anytime: _Array
+    found_once: _Array
+    found_anytime: _Array
+    held: _Array
+
+
+def looks() -> Looks:
     """A/A and A/B tests of watch hours looked at every day for a month, new members every day."""
-    wrong, out, found = np.zeros(2), 0.0, np.zeros(2)
-    for lift in (0.0, LIFT):
-        rng = np.random.default_rng([SEED, 100, int(lift > 0)])
+    naive, told, once, held = ([list[_Array](), list[_Array]()] for _ in range(4))
+    for kind, lift in enumerate((0.0, LIFT)):
+        rng = np.random.default_rng([SEED, 100, kind])
         for _ in range(TRIALS // BLOCK):
-            control, treatment = (
-                np.moveaxis((1 + up) * _hours(rng, (BLOCK, DAYS, DAILY)), 1, 0) for up in (0.0, lift)
-            )
-            naive, told, missed = (np.zeros(BLOCK, np.bool_) for _ in range(3))
+            days = [np.moveaxis((1 + up) * _hours(rng, (BLOCK, DAYS, DAILY)), 1, 0) for up in (0.0, lift)]
+            called, called_anytime, missed = (np.zeros(BLOCK, np.bool_) for _ in range(3))
             for day in range(1, DAYS + 1):
-                arms = [
-                    Moments.of(np.moveaxis(side[:day], 0, 1).reshape(BLOCK, -1))
-                    for side in (control, treatment)
-                ]
+                arms = [Moments.of(np.moveaxis(side[:day], 0, 1).reshape(BLOCK, -1)) for side in days]
                 fixed, _ = difference(arms[0], arms[1])
                 anytime, _ = difference(arms[0], arms[1], tuning=LOOKS_TUNED)
                 low, high = anytime.interval()
-                naive |= 2 * stats.norm.sf(np.abs(fixed.effect) / fixed.error) < 0.05
-                told |= anytime.p() < 0.05
+                called |= 2 * stats.norm.sf(np.abs(fixed.effect) / fixed.error) < 0.05
+                called_anytime |= anytime.p() < 0.05
                 missed |= (low > lift * _HOURS_MEAN) | (high < lift * _HOURS_MEAN)
-            if lift:
-                found += [(fixed.p() < 0.05).sum(), told.sum()]
-            else:
-                wrong += [naive.sum(), told.sum()]
-            out += missed.sum()
-    what = f"{DAYS} daily looks at watch hours"
-    shares = [f"{share:.2%}" for share in (*wrong / TRIALS, *found / TRIALS)]
+            for kept, one in zip(
+                (naive, told, once, held), (called, called_anytime, fixed.p() < 0.05, ~missed), strict=True
+            ):
+                kept[kind].append(one)
+    each = np.concatenate
+    return Looks(each(naive[0]), each(told[0]), each(once[1]), each(told[1]), each([*held[0], *held[1]]))
+
+
+def _looks() -> list[Row]:
+    found, what = looks(), f"{DAYS} daily looks at watch hours"
     return [
-        Row(f"{what}, false positives: anytime-valid", shares[1], "z test each day", shares[0]),
         Row(
-            f"{what}: all intervals hold at once",
-            f"{1 - out / (2 * TRIALS):.2%}",
-            "promised",
-            "at least 95 %",
+            f"{what}, false positives: anytime-valid",
+            f"{found.false_anytime.mean():.2%}",
+            "z test each day",
+            f"{found.false_naive.mean():.2%}",
         ),
+        Row(f"{what}: all intervals hold at once", f"{found.held.mean():.2%}", "promised", "at least 95 %"),
         Row(
             f"{what}, a lift of {LIFT:.0%} found: anytime-valid",
-            shares[3],
+            f"{found.found_anytime.mean():.2%}",
             "one t test at the end",
-            shares[2],
+            f"{found.found_once.mean():.2%}",
         ),
     ]
 
 
-def _interleaved(members: int = 200, places: int = 10, pool: int = 20) -> list[Row]:
+@dataclass(frozen=True)
+class Interleaved:
+    """Rankings told apart: ``false`` of :data:`TRIALS` pairs alike; ``found`` and, by an A/B test of the same members,
+    ``found_parted`` of pairs of which one is better; ``gain`` in members."""
+
+    false: _Array
+    found: _Array
+    found_parted: _Array
+    gain: float
+
+
+def interleaved(members: int = INTERLEAVED, places: int = 10, pool: int = 20) -> Interleaved:
     """Two rankings of the same titles, one with more noise; members play what they like, more at the top."""
     rng = np.random.default_rng([SEED, 200])
     seen = 1 / np.log2(2 + np.arange(places))
@@ -253,15 +281,24 @@ def _interleaved(members: int = 200, places: int = 10, pool: int = 20) -> list[R
         )
         return mixed, parted
 
-    alike = [trial(1.0)[0].p() < 0.05 for _ in range(TRIALS)]
+    alike = np.array([trial(1.0)[0].p() < 0.05 for _ in range(TRIALS)])
     apart = [trial(0.7) for _ in range(TRIALS // 5)]
     usual = [_usual([pair[which] for pair in apart]) for which in (0, 1)]
-    found = [f"{np.mean([pair[which].p() < 0.05 for pair in apart]):.1%}" for which in (0, 1)]
-    gain = sensitivity_gain(usual[0], usual[1])
+    found = [np.array([pair[which].p() < 0.05 for pair in apart]) for which in (0, 1)]
+    return Interleaved(alike, found[0], found[1], sensitivity_gain(usual[0], usual[1]))
+
+
+def _interleaved() -> list[Row]:
+    told = interleaved()
     return [
-        Row("interleaving, false positives", f"{np.mean(alike):.2%}", "promised", "5 %"),
-        Row(f"interleaving, the better ranking found with {members} members", found[0], "A/B test", found[1]),
-        Row("interleaving: members an A/B test needs for each of its own", f"{gain:.1f}"),
+        Row("interleaving, false positives", f"{told.false.mean():.2%}", "promised", "5 %"),
+        Row(
+            f"interleaving, the better ranking found with {INTERLEAVED} members",
+            f"{told.found.mean():.1%}",
+            "A/B test",
+            f"{told.found_parted.mean():.1%}",
+        ),
+        Row("interleaving: members an A/B test needs for each of its own", f"{told.gain:.1f}"),
     ]
 
 

@@ -36,7 +36,7 @@ __all__ = ["MEASURED", "main"]
 
 ROWS = Path(__file__).parent.parent / "metrics" / "scores.csv"
 PAGE = Path(__file__).parent.parent / "docs" / "scorecard.md"
-TABLES, REPLICATES, COMPANIES, DRAWS, CASES = 200, 60, 200, 5_000, 300
+TABLES, COMPANIES, DRAWS, CASES = 200, 200, 5_000, 300
 VOLUMES = (1_000.0, 100_000.0)
 
 
@@ -135,36 +135,48 @@ def _anomalies(given: argparse.Namespace) -> pl.DataFrame:
 
 
 def _experiment(_: argparse.Namespace) -> pl.DataFrame:
-    """Shapes that are judged many trials at a time."""
     rows = []
     for number, shape in enumerate(experiment.SHAPES):
-        if shape.block < experiment.BLOCK:
-            continue
         for lift, what in ((0.0, "A/A"), (experiment.LIFT, "A/B")):
+            print(f"  {what}: {shape.name}", file=sys.stderr, flush=True)
             rng = np.random.default_rng([experiment.SEED, number, int(lift > 0)])
             held = round(experiment.held(shape, lift, rng)[0] * experiment.TRIALS)
             cases = [True] * held + [False] * (experiment.TRIALS - held)
             rows.append(score("experiment", f"{what}: {shape.name}", "coverage_95", cases))
-    return pl.concat(rows)
+    print("  daily looks, interleaving", file=sys.stderr, flush=True)
+    looks, mixed = experiment.looks(), experiment.interleaved()
+    month = f"{experiment.DAYS} daily looks at watch hours"
+    pairs = f"two rankings, {experiment.INTERLEAVED} members"
+    figures = {
+        ("experiment", f"A/A: {month}", "false_positives_anytime_valid"): looks.false_anytime,
+        ("experiment/z test", f"A/A: {month}", "false_positives_anytime_valid"): looks.false_naive,
+        ("experiment", f"A/B: {month}", "found_anytime_valid"): looks.found_anytime,
+        ("experiment/one t test at the end", f"A/B: {month}", "found_anytime_valid"): looks.found_once,
+        ("experiment", f"A/A and A/B: {month}", "coverage_of_all_looks_95"): looks.held,
+        ("experiment", f"{pairs}, alike", "false_positives_interleaving"): mixed.false,
+        ("experiment", f"{pairs}, one better", "found_interleaving"): mixed.found,
+        ("experiment/A/B test", f"{pairs}, one better", "found_interleaving"): mixed.found_parted,
+    }
+    return pl.concat([*rows, *(score(*keys, cases.tolist()) for keys, cases in figures.items())])
 
 
 def _retention(_: argparse.Namespace) -> pl.DataFrame:
-    logs, crude, held = [], [], []
-    for replicate in range(REPLICATES):
-        rng = np.random.default_rng([retention.SEED, replicate])
-        found = retention.judge(retention.population(rng), "stalls")
-        if found["is_identified"]:
-            logs.append(float(np.log(found["hazard_ratio"])) / retention.PLANTED - 1)
-            crude.append(float(np.log(found["crude"])) / retention.PLANTED - 1)
-            held.append(bool(found["low"] <= np.exp(retention.PLANTED) <= found["high"]))
-    case_set = "a planted hazard of stalls, confounded"
-    return pl.concat(
-        [
-            score("retention hazard", case_set, "relative_bias", logs, unit="ratio"),
-            score("retention hazard/without confounders", case_set, "relative_bias", crude, unit="ratio"),
-            score("retention hazard", case_set, "coverage_95", held),
-        ]
-    )
+    found = retention.recovered()
+    told = found.filter("is_identified")
+    planted = "a planted hazard of stalls, confounded"
+    peer = "retention hazard/without confounders"
+    rows = [
+        score("retention hazard", planted, "relative_bias", told["bias"].to_list(), unit="ratio"),
+        score(peer, planted, "relative_bias", told["crude_bias"].to_list(), unit="ratio"),
+        score("retention hazard", planted, "coverage_95", told["is_held"].to_list()),
+        score("retention hazard", planted, "wrongly_flagged", (~found["is_identified"]).to_list()),
+    ]
+    for kind in retention.KINDS:
+        print(f"  {kind}", file=sys.stderr, flush=True)
+        rows.append(
+            score("retention hazard", f"not identifiable: {kind}", "flagged", retention.flagged(kind))
+        )
+    return pl.concat(rows)
 
 
 def _cost(_: argparse.Namespace) -> pl.DataFrame:
