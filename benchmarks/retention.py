@@ -6,7 +6,6 @@ ratio mixes all that; the truth is what was planted on stalls.
 
 from __future__ import annotations
 
-from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -27,12 +26,12 @@ def rows() -> list[Row]:
     """The planted hazard, then each kind of population that cannot tell it."""
     found = recovered()
     told = found.filter("is_identified")
-    bias, mixed = (f"{mean(told[each]):+.1%}" for each in ("bias", "crude_bias"))
+    bias, mixed = (f"{np.mean(told[each].to_numpy()):+.1%}" for each in ("bias", "crude_bias"))
     table = [
         Row("a planted hazard of stalls, mean bias of its logarithm", bias, "without confounders", mixed),
         Row(
             "a planted hazard of stalls, 95 % interval holds",
-            f"{told['is_held'].mean():.1%}",
+            f"{np.mean(told['is_held'].to_numpy()):.1%}",
             "promised",
             "92 to 98 %",
         ),
@@ -44,7 +43,7 @@ def rows() -> list[Row]:
         ),
     ]
     return table + [
-        Row(f"not identifiable, {kind}: flagged", f"{mean(flagged(kind)):.1%}", "promised", "95 %")
+        Row(f"not identifiable, {kind}: flagged", f"{np.mean(flagged(kind)):.1%}", "promised", "95 %")
         for kind in KINDS
     ]
 

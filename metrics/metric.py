@@ -91,7 +91,11 @@ class Metric:
 
     def show(self, value: float | None) -> str:
         """The value as people read it: the one place that formats figures."""
-        return "no data" if value is None else self.format.format(value)
+        if value is None:
+            return "no data"
+        text = self.format.format(value)
+        # What rounds to nothing has no sign.
+        return text if any(digit in text for digit in "123456789") else text.replace("-", "", 1)
 
     def keeps(self, value: float | None) -> bool | None:
         """Whether ``value`` keeps the limit; null without a limit or a value."""

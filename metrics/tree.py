@@ -29,6 +29,7 @@ from metrics.cube import source_of
 from metrics.errors import InputError
 from metrics.exact import Group, Sides, exact_sides
 from metrics.lake import Lake
+from metrics.parts import clock_column
 from metrics.plan import Cut, Source
 from metrics.query import check_cut
 
@@ -173,8 +174,8 @@ def explain(
     cut_by = tuple(dict.fromkeys(by))
     after = _sides_of(source, names, period, cut_by, where)
     before = _sides_of(source, names, versus, cut_by, where)
-    whole_after = _whole(asked, after[metric], period)
-    whole_before = _whole(asked, before[metric], versus)
+    whole_after = _whole(source, asked, after[metric], period)
+    whole_before = _whole(source, asked, before[metric], versus)
     if metric == NORTH_STAR:
         parts = _north_star(before, after)
     elif metric == _SUCCESS and not cut_by:
@@ -207,7 +208,9 @@ def _sides_of(
     return exact_sides(rows, metrics, Cut(by, slices, *period))
 
 
-def _whole(metric: Metric, groups: Mapping[Group, Sides], period: Period) -> Sides:
+def _whole(
+    source: Lake | Mapping[str, pl.LazyFrame], metric: Metric, groups: Mapping[Group, Sides], period: Period
+) -> Sides:
     numerator = sum((sides.numerator for sides in groups.values()), Fraction(0))
     bottoms = [sides.denominator for sides in groups.values()]
     is_sliced = metric.denominator is not None and metric.denominator.is_sliced
@@ -216,9 +219,18 @@ def _whole(metric: Metric, groups: Mapping[Group, Sides], period: Period) -> Sid
     is_absent = metric.denominator is not None and metric.numerator.table != metric.denominator.table
     if not denominator or (is_absent and not numerator):
         raise InputError(
-            f"{metric.name} has no data in a period", where=_said(period), mend="give a period with telemetry"
+            f"{metric.name} has no data in a period", where=_said(period), mend=_known(source, metric)
         )
     return Sides(numerator, denominator)
+
+
+def _known(source: Lake | Mapping[str, pl.LazyFrame], metric: Metric) -> str:
+    """What periods could be asked for."""
+    table = metric.numerator.table
+    clock = pl.col(clock_column(table, metric.clock))
+    rows = source.scan(table) if isinstance(source, Lake) else source[table]
+    first, last = rows.select(first=clock.min(), last=clock.max()).collect().row(0)
+    return "no telemetry tells it" if first is None else f"telemetry tells it from {_said((first, last))}"
 
 
 def _mix_and_rate(

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from playhead.commands._common import json_option, lake_option, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
     from playhead.budgets import Spending
 
-__all__ = ["budget"]
+__all__ = ["budget", "budget_left"]
 
 _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 _MOST = 5
+_TIMES = 2.0  # of the budget, from where a share is told as so many times it
+_LEVEL = 0.5  # of the period, from where a stretch in hindsight is the level and no incident
 
 
 @click.command(short_help="What is left of each error budget, what spent it, until when it lasts.")
@@ -99,7 +101,7 @@ def _show(spendings: Sequence[Spending]) -> None:
             objective.name if objective.in_contract else f"({objective.name})",
             f"{float(objective.target):.3%}",
             _percent(judged.attained, 3),
-            _percent(judged.budget_left, 0),
+            budget_left(judged.budget_left),
             {True: "yes", False: "NO", None: "–"}[judged.kept],
         )
     console.print(table)
@@ -122,14 +124,10 @@ def _details(console: Console, spending: Spending) -> None:
         )
     for row in spending.incidents.head(_MOST).iter_rows(named=True):
         if row["incident_id"] is not None and row["excess_bad"] > 0:
-            console.print(
-                f"  {_percent(row['budget_spent'], 1)} of the budget by {row['incident_id']} ({row['kind']}), "
-                f"{_instant(row['start_ts_ms'])} to {_instant(row['end_ts_ms'])}: "
-                f"{_percent(row['budget_spent_beyond'], 1)} beyond the usual pace"
-            )
+            console.print(f"  {_incident(row, judged.end_ts_ms - judged.start_ts_ms)}")
     for row in judged.spent.filter(judged.spent["excess_bad"] > 0).head(_MOST).iter_rows(named=True):
         console.print(
-            f"  {_percent(row['budget_spent'], 1)} of the budget in {row['dimension']} {row['value'] or 'unknown'}"
+            f"  {_of_budget(row['budget_spent'])} in {row['dimension']} {row['value'] or 'unknown'}"
         )
     if spending.credits is not None:
         for row in spending.credits.iter_rows(named=True):
@@ -138,6 +136,33 @@ def _details(console: Console, spending: Spending) -> None:
                 f"  {row['month']:%Y-%m}: {_percent(row['attained'], 3)}, credit of "
                 f"{_percent(row['credit_ratio'], 0)} of the charge{until}"
             )
+
+
+def _incident(row: Mapping[str, Any], period_ms: int) -> str:
+    """What one incident spent. A stretch as long as most of the period is no incident, but the level itself."""
+    span = f"{_instant(row['start_ts_ms'])} to {_instant(row['end_ts_ms'])}"
+    spent = _of_budget(row["budget_spent"])
+    if row["kind"] == "hindsight" and row["end_ts_ms"] - row["start_ts_ms"] > _LEVEL * period_ms:
+        return f"{spent} by the usual level, {span}: no incident, it is always worse than promised"
+    beyond = _of_budget(row["budget_spent_beyond"])
+    return f"{spent} by {row['incident_id']} ({row['kind']}), {span}: {beyond} beyond the usual pace"
+
+
+def budget_left(share: float | None) -> str:
+    """What is left as people read it: an overspent budget by how many times it went.
+
+    >>> budget_left(0.54), budget_left(-0.9), budget_left(None)
+    ('54%', 'none, 1.9 × spent', '–')
+    """
+    return _percent(share, 0) if share is None or share >= 0 else f"none, {1 - share:,.1f} × spent"
+
+
+def _of_budget(share: float) -> str:
+    """
+    >>> _of_budget(0.255), _of_budget(55.286)
+    ('25.5% of the budget', '55.3 times the budget')
+    """
+    return f"{share:,.1f} times the budget" if share >= _TIMES else f"{share:.1%} of the budget"
 
 
 def _percent(share: float | None, digits: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from playhead.commands._common import json_option, lake_option, print_json
+from playhead.commands._slo_budget import budget_left
 from playhead.commands._slo_options import FILES, POLICIES
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _show(evaluations: Sequence[Evaluation], slices: pl.DataFrame | None, by: st
             objective.name if objective.in_contract else f"({objective.name})",
             f"{float(objective.target):.3%}",
             _percent(evaluation.attained, 3),
-            _percent(evaluation.budget_left, 0),
+            budget_left(evaluation.budget_left),
             str(alerts.count("page")),
             str(alerts.count("ticket")),
             _verdict(evaluation.kept),
@@ -174,7 +175,7 @@ def _show_slices(console: Console, slices: pl.DataFrame, by: str, evaluations: S
             row["objective"] if row["in_contract"] else f"({row['objective']})",
             row[by] or "unknown",
             _percent(row["attained"], 3),
-            _percent(row["budget_left"], 0),
+            budget_left(row["budget_left"]),
             _verdict(row["kept"]),
         )
     console.print(table)

@@ -90,7 +90,7 @@ def _print(found: Explanation) -> None:
     for c in found.worst_first:
         driver = METRICS.get(c.part)
         own = driver.show if driver else show
-        share = f"{float(c.amount / found.change):.1%}" if found.change else "–"
+        share = f"{float(c.amount / found.change):z.1%}" if found.change else "–"
         table.add_row(
             *("unknown" if value is None else str(value) for value in c.group),
             driver.title if driver else c.part,

@@ -403,6 +403,7 @@ def test_names_say_their_unit_and_formats_work() -> None:
     for metric in METRICS.values():
         assert metric.show(1.5), metric.name
         assert metric.show(None) == "no data"
+        assert metric.show(-1e-12) == metric.show(0.0), metric.name
         if metric.unit in ("ms", "ratio", "kbit/s") and metric.name not in ("take_rate", "rebuffer_rate"):
             assert metric.name.endswith(("_ms", "_ratio", "_kbps")), metric.name
         assert all(driver.metric in METRICS for driver in metric.drivers), metric.name

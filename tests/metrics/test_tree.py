@@ -181,7 +181,8 @@ def test_the_frame_keeps_the_unknown_and_ranks_by_size() -> None:
         ("time_to_play_p99_ms", AFTER, BEFORE, "is a quantile: its parts do not add up; explain time_to_play_late"),
         ("home_latency_p50_ms", AFTER, BEFORE, "explain home_late_ratio"),
         ("rebuffer_rate", AFTER, (0, 60_000), "1970-01-01T00:00 to 1970-01-01T00:01 UTC: rebuffer_rate has no data"),
-        ("cost_per_stream_hour_usd", AFTER, BEFORE, "no data in a period"),
+        ("rebuffer_rate", AFTER, (0, 60_000), "no data in a period; telemetry tells it from 2026-04-01T00:"),
+        ("cost_per_stream_hour_usd", AFTER, BEFORE, "no data in a period; no telemetry tells it"),
         (NORTH_STAR, AFTER, (BEFORE[0], AFTER[1]), "the periods differ in length"),
     ],
 )  # fmt: skip

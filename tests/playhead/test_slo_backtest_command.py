@@ -119,6 +119,20 @@ def test_what_cannot_be_backtested_is_one_line(
     assert "left out, since google-30d cannot watch it" in err
 
 
+def test_a_stretch_of_all_of_the_period_is_no_incident(
+    capsys: pytest.CaptureFixture[str], lake: Lake
+) -> None:
+    arguments = ["budget", REBUFFERING, "--lake", lake.path]
+    whole = ["--from", "2026-04-07T10:10", "--to", "2026-04-07T11:50"]
+    status, out, _ = run(capsys, *arguments, *whole)
+    assert status == 0
+    assert "no incident, it is always worse than promised" in out
+    assert "times the budget by the usual level" in out
+    assert "× spent" in out
+    assert "-" not in out.splitlines()[1].replace("rebuffering-sessions", "")
+    assert "no incident" not in run(capsys, *arguments)[1]
+
+
 def test_budgets_say_what_spent_them(capsys: pytest.CaptureFixture[str], lake: Lake, tmp_path: Path) -> None:
     arguments = ["budget", REBUFFERING, "--lake", lake.path, "--truth", "--sla", "monthly-uptime"]
     status, out, _ = run(capsys, *arguments, "--json")
