@@ -17,7 +17,8 @@ import polars as pl
 import streamlit as st
 
 from cost_model.report.numbers import count
-from dashboards.charts import Palette, palette, sparkline
+from dashboards.charts import Palette, marked, palette, sparkline
+from dashboards.charts import table as table_of
 from dashboards.context import Filters, Span, lake_path
 from dashboards.filters import renewed
 from dashboards.formats import change, day, instant, written
@@ -30,7 +31,8 @@ from metrics.metric import Metric
 DeltaColor = Literal["normal", "inverse", "off"]
 
 __all__ = [
-    "card", "chart", "colours", "drawn", "footer", "guarded", "live", "missing", "part", "taken", "tile", "view",
+    "card", "chart", "colours", "drawn", "footer", "guarded", "live", "missing", "part", "table", "taken", "tile",
+    "view",
     "wordmark",
 ]  # fmt: skip
 
@@ -149,10 +151,11 @@ def tile(
         )
         words = " · ".join(part for part in (_promise(metric, now), note and f":gray[{note}]") if part)
         unit = "share" if metric.unit == "ratio" else metric.unit
-        st.markdown(f":small[{words or f':gray[{unit}]'}]")
+        palette = colours()
         days = f"{metric.title} by day, {written(metric, now)} over the period"
-        if line := sparkline(daily, colours(), before=daily_before, limit=metric.limit, alt=days):
-            st.html(line)
+        line = sparkline(daily, palette, before=daily_before, limit=metric.limit, alt=days)
+        said = marked(words or f":gray[{unit}]", palette)
+        st.html(f'<div style="font-size:0.875rem;padding-bottom:8px">{said}</div>{line}')
 
 
 def _defined(name: str) -> str:
@@ -246,6 +249,11 @@ def drawn(markup: str, alt: str, data: pl.DataFrame, *, key: str, caption: str =
     """A drawing that needs no library of charts: its text alternative is in it, its data can be taken away."""
     st.html(markup)
     taken(caption or alt, data, key=key)
+
+
+def table(rows: Sequence[Mapping[str, str]], *, alt: str) -> None:
+    """A small table that is only looked at: one element of the page, where each cell would be one."""
+    st.html(table_of(rows, colours(), alt=alt))
 
 
 def wordmark(palette: Palette) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboards.components import card, missing
+from dashboards.components import card, missing, table
 from dashboards.decisions import decision_regions, decision_rows, grounds, is_current, region_name
 from dashboards.queries import Source
 
@@ -29,7 +29,7 @@ def decision_card(source: Source) -> None:
         if not rows:
             missing("No decision table was taken of this lake.", "`playhead decide` prints it.")
             return
-        st.table(rows, border="horizontal", hide_index=True, alt="Effect of each system decision")
+        table(rows, alt="Effect of each system decision")
         st.caption(
             "What runs today over the alternative, over the whole lake, ± half of a 90 % interval; :green[better] and "
             ":red[worse] only where the interval excludes no effect. Estimated from telemetry alone, by ᵉ experiment, "
@@ -38,4 +38,4 @@ def decision_card(source: Source) -> None:
             "moves with cost; what members pay for an hour is held."
         )
         with st.expander("What each estimate stands on"):
-            st.table(grounds(artefact), border="horizontal", hide_index=True, alt="Grounds of the estimates")
+            table(grounds(artefact), alt="Grounds of the estimates")

@@ -24,6 +24,7 @@ from alerts.slo import CountRatio, Objective, RawRatio, load
 from dashboards.context import FILTERS, Period, Span, Where
 from dashboards.experiments import arms_of
 from dashboards.window import Window
+from metrics import held
 from metrics.catalog import get_metric
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
@@ -233,7 +234,7 @@ def _measured(
     intervals: bool,
 ) -> pl.DataFrame:
     return measure(
-        Lake.open(Path(source.path)),
+        _held(source),
         names,
         by=by,
         where=dict(where),
@@ -246,8 +247,7 @@ def _measured(
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _survived(source: Source, name: str, where: Where, start_ts_ms: int, end_ts_ms: int) -> pl.DataFrame:
-    lake = Lake.open(Path(source.path))
-    return survival(lake, name, where=dict(where), start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
+    return survival(_held(source), name, where=dict(where), start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
@@ -278,7 +278,7 @@ def _can_cut(name: str, dimensions: list[str]) -> bool:
 def _contributions(source: Source, metric: str, period: Period, versus: Period, where: Where) -> pl.DataFrame:
     now, then = ((p.start_ts_ms, p.end_ts_ms) for p in (period, versus))
     try:
-        return explain(Lake.open(Path(source.path)), metric, now, then, ("region",), dict(where)).frame()
+        return explain(_held(source), metric, now, then, ("region",), dict(where)).frame()
     except InputError:
         return pl.DataFrame()
 
@@ -291,7 +291,7 @@ def _ledger(source: Source) -> Ledger:
 @st.cache_data(show_spinner=False, max_entries=4)
 def _span(source: Source) -> Span | None:
     lake = Lake.open(Path(source.path))
-    days = measure(lake, ["attempts"], grain="1d").filter(pl.col("n") > 0)
+    days = measure(_held(source), ["attempts"], grain="1d").filter(pl.col("n") > 0)
     if days.is_empty():
         return None
     days = days.select("n", day=pl.from_epoch(BUCKET, time_unit="ms").dt.date()).sort("day")
@@ -305,7 +305,7 @@ def _span(source: Source) -> Span | None:
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _options(source: Source) -> dict[str, list[str]]:
-    lake = Lake.open(Path(source.path))
+    lake = _held(source)
     counts = {name: measure(lake, ["attempts"], by=[name]).drop_nulls(name) for name in FILTERS}
     return {
         name: found.sort("n", name, descending=[True, False])[name].to_list()
@@ -396,6 +396,11 @@ def _minutes(source: Source, where: Where) -> pl.LazyFrame:
     for name, values in where:
         minutes = minutes.filter(pl.col(name).is_in(values))
     return minutes
+
+
+def _held(source: Source) -> held.Source:
+    """The lake, its cubes held in memory from one question to the next."""
+    return held.source_of(Lake.open(Path(source.path)))
 
 
 def _minute_slice(where: Where) -> Where:

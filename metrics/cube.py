@@ -18,14 +18,15 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import narwhals as nw
 import polars as pl
+from narwhals.typing import IntoLazyFrame
 
 from metrics.catalog import METRICS
 from metrics.engine import collect
@@ -47,7 +48,7 @@ from metrics.plan import (
 )  # fmt: skip
 from metrics.rollup import filter_rows, n_columns
 
-__all__ = ["TABLES", "build", "discard", "source_of"]
+__all__ = ["TABLES", "Wanted", "build", "discard", "source_of", "wanted_of"]
 
 TABLES = (
     "playback_session",
@@ -119,44 +120,65 @@ def discard(lake: Lake) -> None:
     shutil.rmtree(lake.artefact("cube"), ignore_errors=True)
 
 
-def source_of(lake: Lake) -> Source:
-    """The lake's rows, with what its cubes tell of them."""
-    return Source(lake.scan, partial(_ready, lake))
+def source_of(source: Lake | Source | Mapping[str, IntoLazyFrame]) -> Source:
+    """The lake's rows, with what its cubes tell of them; or tables given by their names; or a source as it is."""
+    if isinstance(source, Source):
+        return source
+    return (
+        Source(source.scan, partial(_ready, source))
+        if isinstance(source, Lake)
+        else Source(source.__getitem__)
+    )
 
 
-def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any] | None:
-    """What :func:`metrics.plan.roll_up` gives for ``key``, out of the smallest cube that tells it; None without."""
+@dataclass(frozen=True)
+class Wanted:
+    """A question to a cube: its ``file``, and which columns are grouped by, filtered and summed, over which days."""
+
+    file: Path
+    by: tuple[str, ...]
+    where: Mapping[str, Sequence[str | None]]
+    sums: tuple[str, ...]
+    period: tuple[int | None, int | None]
+
+
+def wanted_of(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> Wanted | None:
+    """How the smallest cube that tells what :func:`metrics.plan.roll_up` gives for ``key`` is asked; None without."""
     bounds = (cut.start_ts_ms, cut.end_ts_ms, None if key.is_level else cut.grain_ms)
     if key.table not in TABLES or key.groups or any(bound is not None and bound % DAY_MS for bound in bounds):
         return None
     where = {name: values for name, values in cut.where if key.is_sliced or name in SERVICE_FILTERS}
     by = cut.by if key.is_sliced else ()
     own = [REPLICATE] if cut.replicates and is_weighted(key.table) else []
-    sums = [name for part in parts for name in (part.name, *n_columns(part.of))]
+    sums = tuple(dict.fromkeys(name for part in parts for name in (part.name, *n_columns(part.of))))
     is_timed = any(bound is not None for bound in (cut.start_ts_ms, cut.end_ts_ms, cut.grain_ms))
-    for file, clock, kind, names in _cubes(lake, key.table):
+    bucket = [DAY] if key.is_level else [BUCKET] if cut.grain_ms else []
+    keys = (*by, *own, *([SKETCH] if key.sketch else []), *bucket)
+    for cube in _cubes(_folder(lake, key.table, lake.last_commit(key.table))):
         # Over all time a part is the same by any clock.
-        is_it = kind == _kind(key) and (clock == key.clock or not is_timed)
-        if is_it and names >= {*by, *where, *own}:
-            cube = pl.scan_parquet(file)
-            if set(sums) <= set(cube.collect_schema()):
-                break
-    else:
+        is_it = cube.kind == _kind(key) and (cube.clock == key.clock or not is_timed)
+        if is_it and cube.names >= {*by, *where, *own} and cube.columns >= set(sums):
+            return Wanted(cube.file, keys, where, sums, (cut.start_ts_ms, cut.end_ts_ms))
+    return None
+
+
+def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any] | None:
+    """What :func:`metrics.plan.roll_up` gives for ``key``, out of the smallest cube that tells it; None without."""
+    wanted = wanted_of(lake, key, parts, cut)
+    if wanted is None:
         return None
     instant = DAY if key.is_level else BUCKET
+    start_ts_ms, end_ts_ms = wanted.period
     rows = filter_rows(
-        nw.from_native(cube), where=where, clock=instant, start_ts_ms=cut.start_ts_ms, end_ts_ms=cut.end_ts_ms
-    )
-    keys = [*by, *own, *([SKETCH] if key.sketch else [])]
-    if key.is_level:
-        keys.append(DAY)
-    elif cut.grain_ms:
-        keys.append(BUCKET)
+        nw.from_native(pl.scan_parquet(wanted.file)), where=wanted.where, clock=instant, start_ts_ms=start_ts_ms,
+        end_ts_ms=end_ts_ms,
+    )  # fmt: skip
+    if BUCKET in wanted.by and cut.grain_ms:
         rows = rows.with_columns(bucket_start(nw.col(BUCKET), cut.grain_ms).alias(BUCKET))
     wide, exact = nw.Int128(), nw.Decimal(38, 0)
-    rows = rows.select(*keys, *(nw.col(name).cast(wide) for name in dict.fromkeys(sums)))
-    totals = [nw.col(name).sum().cast(exact) for name in dict.fromkeys(sums)]
-    return rows.group_by(*keys).agg(*totals) if keys else rows.select(*totals)
+    rows = rows.select(*wanted.by, *(nw.col(name).cast(wide) for name in wanted.sums))
+    totals = [nw.col(name).sum().cast(exact) for name in wanted.sums]
+    return rows.group_by(*wanted.by).agg(*totals) if wanted.by else rows.select(*totals)
 
 
 def _folder(lake: Lake, table: str, version: int) -> Path:
@@ -180,12 +202,31 @@ def _kind(key: PartKey) -> str:
     return key.sketch or ("level" if key.is_level else "sum")
 
 
-def _cubes(lake: Lake, table: str) -> Iterator[tuple[Path, str, str, set[str]]]:
-    """The cubes of the table as it is now, smallest first: file, clock, kind and what it can be cut by."""
-    folder = _folder(lake, table, lake.last_commit(table))
+@dataclass(frozen=True)
+class _Cube:
+    """A cube's file, what its name tells of it, and its columns."""
+
+    file: Path
+    clock: str
+    kind: str
+    names: frozenset[str]
+    columns: frozenset[str]
+
+
+def _cubes(folder: Path) -> tuple[_Cube, ...]:
+    """The cubes of a table as it is now, smallest first; none before they are made."""
+    # What was made stays as it is: a folder appears whole, by a rename.
+    return _found(folder) if folder.exists() else ()
+
+
+@lru_cache(maxsize=64)
+def _found(folder: Path) -> tuple[_Cube, ...]:
+    found = []
     for file in sorted(folder.glob("*.parquet"), key=lambda file: file.stat().st_size):
         clock, kind, names, *own = file.stem.split(".")
-        yield file, clock, kind, {*names.split("+"), *own}
+        columns = frozenset(pl.read_parquet_schema(file))
+        found.append(_Cube(file, clock, kind, frozenset({*names.split("+"), *own}), columns))
+    return tuple(found)
 
 
 def _write(lake: Lake, table: str, files: list[str], old: Path | None, folder: Path) -> None:

@@ -45,17 +45,22 @@ def _ratios(
 ) -> _Figures:
     sides = [side(rolled[part_key(metric, part, cut)], part, cut) for part in metric.parts]
     totals = [total(one, part) for one, part in zip(sides, metric.parts, strict=True)]
-    found = _divided(metric, totals, keys)
+    has_groups = [REPLICATE in one.columns for one in sides]
+    # Out of one rollup the sides have the same rows; without anything to group by they have one.
+    is_one = len({part_key(metric, part, cut) for part in metric.parts}) == 1
+    is_aligned = not keys or (is_one and not any(has_groups) and not metric.numerator.is_level)
     sample = totals[metric.parts.index(sample_part(metric))]
-    found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
-    found = found.with_columns(pl.col(SAMPLE).fill_null(0))
+    if is_aligned:
+        found = _quotients(metric, _beside(totals), keys).hstack(sample.select(SAMPLE))
+    else:
+        found = _divided(metric, totals, keys)
+        found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
+        found = found.with_columns(pl.col(SAMPLE).fill_null(0))
     # Nothing was recorded, which is not the same as a zero that was.
     found = found.with_columns(pl.when(~_is_silent(metric, totals[0])).then("value").alias("value"))
-    if not cut.replicates:
+    if not cut.replicates or not any(has_groups):
         return found, None
     deleted = [without_each(*these) for these in zip(sides, totals, metric.parts, strict=True)]
-    if not any(REPLICATE in frame.columns for frame in deleted):
-        return found, None
     return found, _divided(metric, deleted, [*keys, REPLICATE])
 
 
@@ -71,35 +76,49 @@ def _is_silent(metric: Metric, numerator: pl.DataFrame) -> pl.Expr:
     return pl.lit(not numerator["n"].sum())
 
 
+def _beside(sides: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Two sides of the same rows, or a total's one, as columns of one frame."""
+    top = sides[0].drop("days", *SAMPLE).rename({"sum": "sum_0", "amount": "amount_0"})
+    if len(sides) == 1:
+        return top
+    return top.hstack([sides[1]["sum"].alias("sum_1"), sides[1]["amount"].alias("amount_1")])
+
+
 def _divided(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
     """``keys, value, numerator, denominator`` of a ratio's two sides, or a total's one."""
-    columns = {"sum": "sum_0", "amount": "amount_0"}
-    top = sides[0].rename(columns).drop("days", *SAMPLE)
+    top = _beside(sides[:1])
     if metric.denominator is None:
-        none = pl.lit(None, EXACT)
-        return top.select(*keys, value="amount_0", numerator=_shown("0", metric.numerator), denominator=none)
-    bottom = sides[1].rename({name: name + "_1" for name in columns}).drop("days", *SAMPLE)
+        return _quotients(metric, top, keys)
+    bottom = sides[1].drop("days", *SAMPLE).rename({"sum": "sum_1", "amount": "amount_1"})
     # A denominator that no dimension slices goes with what was recorded, and adds no group of its own.
     both = join(top, bottom, keys, how="full" if metric.denominator.is_sliced else "left")
     both = both.with_columns(
         pl.col("sum_0", "sum_1").fill_null(0), pl.col("amount_0", "amount_1").fill_null(0.0)
     )
-    # In the same unit of the same table, the exact sums are divided: one rounding, and none by a unit.
+    return _quotients(metric, both, keys)
+
+
+def _quotients(metric: Metric, both: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """``keys, value, numerator, denominator`` of the two sides beside each other."""
+    own = [both[key] for key in keys]
     one, other = metric.numerator, metric.denominator
+    if other is None:
+        value, none = both["amount_0"].alias("value"), pl.Series("denominator", [None], EXACT)
+        return pl.DataFrame(
+            [*own, value, _shown(both, "0", one).alias("numerator"), none.new_from_index(0, len(value))]
+        )
+    # In the same unit of the same table, the exact sums are divided: one rounding, and none by a unit.
     is_alike = one.per == other.per and one.table == other.table and not (one.is_level or other.is_level)
     used = "sum" if is_alike else "amount"
-    return both.select(
-        *keys,
-        quotient(both[f"{used}_0"], both[f"{used}_1"]).alias("value"),
-        _shown("0", metric.numerator).alias("numerator"),
-        _shown("1", metric.denominator).alias("denominator"),
-    )
+    value = quotient(both[f"{used}_0"], both[f"{used}_1"]).alias("value")
+    shown = _shown(both, "0", one).alias("numerator"), _shown(both, "1", other).alias("denominator")
+    return pl.DataFrame([*own, value, *shown])
 
 
-def _shown(place: str, part: Part) -> pl.Expr:
+def _shown(both: pl.DataFrame, place: str, part: Part) -> pl.Series:
     """The part in its unit; exact where the unit is what was summed."""
     is_exact = part.per == 1 and not part.is_level
-    return pl.col(f"sum_{place}" if is_exact else f"amount_{place}").cast(EXACT)
+    return both[f"sum_{place}" if is_exact else f"amount_{place}"].cast(EXACT)
 
 
 def _quantiles(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -146,6 +147,7 @@ def clock_column(table: str, clock: Clock) -> str:
     return _CLOCK_COLUMNS.get((table, clock), "ts_ms")
 
 
+@cache
 def dimensions_of(table: str) -> Mapping[str, str]:
     """The dimensions rows of ``table`` can be grouped and filtered by, each with its column.
 
@@ -153,7 +155,9 @@ def dimensions_of(table: str) -> Mapping[str, str]:
     'x_cdn'
     """
     if table == "charge":
-        return _CHARGE_DIMENSIONS | {"is_synthetic": "is_synthetic", "x_cost_pool": "x_cost_pool"}
+        return MappingProxyType(
+            _CHARGE_DIMENSIONS | {"is_synthetic": "is_synthetic", "x_cost_pool": "x_cost_pool"}
+        )
     schema = TABLES[table].schema
     names = [
         name
@@ -161,7 +165,7 @@ def dimensions_of(table: str) -> Mapping[str, str]:
         if (dtype in (pl.String, pl.Boolean) or name in _INTEGER_DIMENSIONS) and name not in _IDENTITIES
     ]
     names += [name for name in ARMS if has_arms(table)]
-    return {name: name for name in names}
+    return MappingProxyType({name: name for name in names})
 
 
 def _telling(name: str, needs: tuple[str, ...]) -> str:

@@ -90,7 +90,7 @@ class Source:
     """Where rows come from: ``scan`` gives a table by its name, ``ready`` what is rolled up already, if anything."""
 
     scan: Callable[[str], IntoLazyFrame]
-    ready: Callable[[PartKey, Sequence[Part], Cut], nw.LazyFrame[Any] | None] = _nothing
+    ready: Callable[[PartKey, Sequence[Part], Cut], nw.LazyFrame[Any] | pl.DataFrame | None] = _nothing
 
 
 def part_key(metric: Metric, part: Part, cut: Cut) -> PartKey:
@@ -144,11 +144,13 @@ def roll_up(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[PartKey
     tables = {table: nw.from_native(source.scan(table)) for table in unread}
     if {*cut.by, *dict(cut.where)} & set(ARMS) or any(HOLDOUT in key.groups for key in wanted):
         tables = _with_arms(source, tables, cut)
-    lazy = [
-        frame if frame is not None else rolled(tables[key.table], key, wanted[key], cut)
+    lazy = {
+        key: rolled(tables[key.table], key, wanted[key], cut) if frame is None else frame
         for key, frame in found.items()
-    ]
-    return dict(zip(wanted, collect(lazy), strict=True))
+        if not isinstance(frame, pl.DataFrame)
+    }
+    computed = dict(zip(lazy, collect(lazy.values()), strict=True)) if lazy else {}
+    return {key: frame if isinstance(frame, pl.DataFrame) else computed[key] for key, frame in found.items()}
 
 
 def rolled(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any]:

@@ -33,7 +33,7 @@ Where = Mapping[str, Sequence[str | None]]
 
 
 def measure(
-    lake: Lake,
+    lake: Lake | Source,
     names: Sequence[str],
     *,
     by: Sequence[str] = (),
@@ -110,7 +110,7 @@ def _over(frame: pl.DataFrame, dimension: str) -> pl.DataFrame:
 
 
 def survival(
-    source: Lake | Mapping[str, IntoLazyFrame],
+    source: Lake | Source | Mapping[str, IntoLazyFrame],
     name: str,
     *,
     by: Sequence[str] = (),
@@ -127,8 +127,7 @@ def survival(
         curves = [known for known, one in METRICS.items() if one.kind == "survival"]
         raise InputError(f"{name} is no time to an event", mend=f"ask for {', '.join(curves)}")
     cut = cut_of([metric], by, where, start_ts_ms, end_ts_ms, None, intervals=True)
-    rows = source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
-    return curve(grouped(metric, roll_up(rows, [metric], cut), cut), by=cut.by)
+    return curve(grouped(metric, roll_up(source_of(source), [metric], cut), cut), by=cut.by)
 
 
 def check_cut(names: Sequence[str], dimensions: Sequence[str], grain: str | None = None) -> None:

@@ -30,13 +30,17 @@ _FACTORS = ("days", "amount")
 def side(rolled: pl.DataFrame, part: Part, cut: Cut) -> pl.DataFrame:
     """``part`` out of its rollup; a level averaged over the days of each bucket that have data."""
     keys = [c for c in (*cut.by, BUCKET, DAY, REPLICATE) if c in rolled.columns]
-    sample = [pl.col(n).alias(name) for n, name in zip(n_columns(part.of), SAMPLE, strict=True)]
-    found = rolled.select(*keys, pl.col(part.name).alias("sum"), pl.lit(1, pl.Int64).alias("days"), *sample)
+    sample = [rolled[n].alias(name) for n, name in zip(n_columns(part.of), SAMPLE, strict=True)]
+    days = pl.Series("days", np.ones(rolled.height, dtype=np.int64))
+    found = pl.DataFrame([*(rolled[key] for key in keys), rolled[part.name].alias("sum"), days, *sample])
     return _averaged(found, cut) if part.is_level else found
 
 
 def total(one: pl.DataFrame, part: Part) -> pl.DataFrame:
-    """All jackknife groups together; one row of zeros where there is nothing to group by."""
+    """All jackknife groups together, in the order of ``one`` where it has none; one row of zeros where there is
+    nothing to group by."""
+    if REPLICATE not in one.columns:
+        return _with_amount(one, part)  # a rollup has a row a group
     keys = _keys(one)
     sums = [pl.col(_SUMS).sum(), pl.col("days").first()]
     summed = one.group_by(keys).agg(sums) if keys else one.select(sums)
@@ -81,8 +85,11 @@ def join(left: pl.DataFrame, right: pl.DataFrame, keys: Sequence[str], *, how: s
 
 
 def _with_amount(one: pl.DataFrame, part: Part) -> pl.DataFrame:
-    per = one["days"].cast(pl.Float64) * float(part.per)
-    return one.with_columns(quotient(one["sum"], per).fill_null(0.0).alias("amount"))
+    sums, days = (one[name].cast(pl.Float64).to_numpy() for name in ("sum", "days"))
+    amount = np.zeros(len(sums))
+    per = days * float(part.per)
+    np.divide(sums, per, out=amount, where=(per != 0) & ~np.isnan(sums))
+    return one.drop("amount", strict=False).hstack([pl.Series("amount", amount)])
 
 
 def _keys(one: pl.DataFrame) -> list[str]:

@@ -140,7 +140,7 @@ def contributions(
 
 
 def explain(
-    source: Lake | Mapping[str, pl.LazyFrame],
+    source: Lake | Source | Mapping[str, pl.LazyFrame],
     metric: str,
     period: Period,
     versus: Period,
@@ -196,16 +196,15 @@ _IDENTITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def _sides_of(
-    source: Lake | Mapping[str, pl.LazyFrame],
+    source: Lake | Source | Mapping[str, pl.LazyFrame],
     names: Sequence[str],
     period: Period,
     by: tuple[str, ...],
     where: Mapping[str, Sequence[str | None]] | None,
 ) -> dict[str, dict[Group, Sides]]:
     metrics = [get_metric(name) for name in names]
-    rows = source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
     slices = tuple((name, tuple(values)) for name, values in (where or {}).items())
-    return exact_sides(rows, metrics, Cut(by, slices, *period))
+    return exact_sides(source_of(source), metrics, Cut(by, slices, *period))
 
 
 def _whole(

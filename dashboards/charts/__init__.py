@@ -15,6 +15,7 @@ from dashboards.charts.ranking import Ranked, ranking
 from dashboards.charts.series import Band, bars, trend
 from dashboards.charts.sparkline import sparkline
 from dashboards.charts.style import DARK, LIGHT, Palette, palette
+from dashboards.charts.table import marked, table
 from dashboards.charts.tree import Edge, north_star_tree
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "burn_down",
     "equation",
     "lifts",
+    "marked",
     "north_star_tree",
     "palette",
     "payback_by_size",
@@ -38,6 +40,7 @@ __all__ = [
     "regions_kept",
     "sparkline",
     "still_looking",
+    "table",
     "tornado",
     "trend",
     "utilisation",

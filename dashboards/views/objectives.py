@@ -13,7 +13,7 @@ from alerts.policy import BurnPolicy, duration_text, load_policies
 from alerts.slo import shipped
 from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
-from dashboards.components import card, chart, colours, footer, missing, view
+from dashboards.components import card, chart, colours, footer, missing, table, view
 from dashboards.formats import duration, instant, named, share
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.segments import episodes_in, merged
@@ -276,7 +276,7 @@ halves = st.grid(2, min_column_width=400)
 with halves, card("When it alerts", objective.policy):
     policy = load_policies()[objective.policy]
     if isinstance(policy, BurnPolicy):
-        st.table(
+        table(
             [
                 {
                     "severity": severity,
@@ -287,8 +287,6 @@ with halves, card("When it alerts", objective.policy):
                 for severity, pairs in policy.severities.items()
                 for pair in pairs
             ],
-            border="horizontal",
-            hide_index=True,
             alt="Alert windows and burn rates",
         )
         st.caption(
@@ -299,7 +297,7 @@ with halves, card("Backtest", "these alerts, and others, on all minutes up to he
     if tried.is_empty():
         st.caption("No policy of windows can watch this objective.")
     else:
-        st.table(
+        table(
             [
                 {
                     "policy": f"**{row['policy']}**" if row["policy"] == objective.policy else row["policy"],
@@ -311,8 +309,6 @@ with halves, card("Backtest", "these alerts, and others, on all minutes up to he
                 }
                 for row in tried.iter_rows(named=True)
             ],
-            border="horizontal",
-            hide_index=True,
             alt="Backtest of the objective's alerts",
         )
         st.caption(

@@ -11,7 +11,7 @@ import streamlit as st
 from alerts.verdict import verdict
 from cost_model.report.numbers import count, unit_usd
 from dashboards.charts import Ranked, ranking
-from dashboards.components import card, colours, drawn, footer, live, missing, part, taken, tile, view
+from dashboards.components import card, colours, drawn, footer, live, missing, part, table, taken, tile, view
 from dashboards.context import Period
 from dashboards.decision_card import decision_card
 from dashboards.formats import change, duration, escaped, moment, named, share, written
@@ -203,9 +203,7 @@ def incidents_in_view() -> None:
                 }
                 for row in varied(incidents, most=6).iter_rows(named=True)
             ]
-            st.table(
-                rows, border="horizontal", hide_index=True, alt="Incidents in the period, severest first"
-            )
+            table(rows, alt="Incidents in the period, severest first")
             with st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
             ):

@@ -9,8 +9,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from metrics import cube
+from metrics import cube, held
 from metrics.catalog import METRICS, Metric
 from metrics.erasure import forget
 from metrics.errors import InputError
@@ -38,6 +40,10 @@ CUTS: list[dict[str, Any]] = [
     {"by": ["surface"], "where": {"region": ["south-asia"]}},
 ]  # fmt: skip
 
+VALUES = {
+    "region": ("mena", "south-asia", "nowhere"), "isp": ("nothing",), "device": ("mobile", "smart_tv"),
+    "codec": ("av1", "h264"), "cdn": ("own", "third_party"),
+}  # fmt: skip
 FEW = ("attempts", "rebuffer_rate", "time_to_play_p99_ms", "watch_hours", "gigabytes_per_hour")
 
 
@@ -84,6 +90,50 @@ def test_a_cube_gives_the_answer_of_the_rows(lake: Lake, cut: dict[str, Any]) ->
     ours, theirs = both(lake, **cut)
     assert ours.equals(theirs)
     assert ours["value"].count() > 0
+
+
+@pytest.mark.parametrize("cut", [*CUTS, {"by": ["isp"], "grain": "3d"}, {"where": {"region": ["nowhere"]}}])
+def test_a_cube_held_in_memory_gives_it_too(lake: Lake, cut: dict[str, Any]) -> None:
+    names = answerable(cut.get("by", []), cut.get("where", {}), cut.get("grain"))
+    for source in (held.source_of(lake), Source(lake.scan, held.source_of(lake).ready)):  # read, then held
+        assert measure(source, names, **cut).equals(measure(lake, names, scan=lake.scan, **cut))
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_slice_and_period_of_memory_is_that_of_the_rows(lake: Lake, data: st.DataObject) -> None:
+    dimensions = ("region", "isp", "device", "codec", "cdn")
+    by = data.draw(st.lists(st.sampled_from(dimensions), max_size=2, unique=True))
+    where = {
+        name: data.draw(st.lists(st.sampled_from([*VALUES[name], None]), min_size=1, max_size=3))
+        for name in data.draw(st.lists(st.sampled_from(dimensions), max_size=2, unique=True))
+    }
+    first = data.draw(st.integers(-1, 4))
+    cut: dict[str, Any] = {
+        "by": by,
+        "where": where,
+        "start_ts_ms": APRIL_MS + first * DAY_MS,
+        "end_ts_ms": APRIL_MS + data.draw(st.integers(first + 1, 6)) * DAY_MS,
+        "grain": data.draw(st.sampled_from([None, "1d", "2d", "1w"])),
+        "intervals": data.draw(st.booleans()),
+    }
+    names = [name for name in FEW if name in answerable(by, where, cut["grain"])]
+    theirs = measure(lake, names, scan=lake.scan, **cut)
+    assert measure(held.source_of(lake), names, **cut).equals(theirs)
+
+
+def test_what_is_held_is_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = held._Held()
+    monkeypatch.setattr(held, "_HELD", fresh)
+    monkeypatch.setattr(held, "MOST_BYTES", 20_000)
+    for cut in CUTS:
+        names = [
+            name
+            for name in FEW
+            if name in answerable(cut.get("by", []), cut.get("where", {}), cut.get("grain"))
+        ]
+        assert measure(held.source_of(lake), names, **cut).equals(measure(lake, names, **cut))
+        assert sum(column.nbytes for column in fresh._columns.values()) == fresh._bytes <= 20_000
 
 
 @pytest.mark.parametrize("clock", [{}, {"start_ts_ms": APRIL_MS}, {"grain_ms": DAY_MS}])
@@ -168,6 +218,10 @@ def test_sums_past_64_bits_stay_exact(tmp_path: Path) -> None:
     found = measure(lake, ["gigabytes_per_hour"])
     assert found.equals(measure(lake, ["gigabytes_per_hour"], scan=lake.scan))
     assert found["numerator"].item() == 3 * 5 * 10**9
+    assert found.equals(measure(held.source_of(lake), ["gigabytes_per_hour"]))
+    by = {"by": ["region"], "grain": "1d"}
+    held_too = measure(held.source_of(lake), ["gigabytes_per_hour"], **by)
+    assert held_too.equals(measure(lake, ["gigabytes_per_hour"], scan=lake.scan, **by))
 
 
 def test_who_is_forgotten_is_in_no_cube(tmp_path: Path) -> None:

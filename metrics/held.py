@@ -1,0 +1,221 @@
+"""Cubes held in memory, for whoever asks again and again: the pages.
+
+A cube's columns are read when they are first asked for and kept as arrays, the least lately used given up beyond
+:data:`MOST_BYTES`. A question is then a slice of days, a mask and sums by group, of the very rows and to the very
+integers that :mod:`metrics.cube` reads from the file: sums are taken in floating point where no sum can leave the
+integers that it holds, and in two halves elsewhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from metrics.cube import wanted_of
+from metrics.lake import Lake
+from metrics.parts import Part
+from metrics.period import DAY_MS, bucket_start
+from metrics.plan import BUCKET, DAY, Cut, PartKey, Source
+
+__all__ = ["MOST_BYTES", "source_of"]
+
+MOST_BYTES = 512 * 2**20
+"""What is held at most, of all lakes of a process; a question larger than it is answered and not kept."""
+
+_Ints = NDArray[np.int64]
+_HALF = 2**32
+# Up to here floating point holds every integer, and so every sum of integers that comes to no more.
+_EXACT = 2.0**52
+# So many rows of half an integer each stay below it.
+_MOST_ROWS = 2**20
+
+
+def source_of(lake: Lake) -> Source:
+    """The lake's rows, with what its cubes tell of them held in memory."""
+    return Source(lake.scan, partial(_ready, lake))
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Integers in 64 bits, or as ``high · 2³² + low``; ``is_exact`` where their sum is one in floating point."""
+
+    low: NDArray[Any]
+    high: _Ints | None
+    is_exact: bool
+
+    @property
+    def nbytes(self) -> int:
+        return self.low.nbytes + (0 if self.high is None else self.high.nbytes)
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """A column to group and filter by: for each row the place of its value in ``values``; ``words``: as text."""
+
+    codes: NDArray[Any]
+    values: pl.Series
+    words: list[str | None]
+
+    @property
+    def nbytes(self) -> int:
+        return self.codes.nbytes
+
+
+def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.DataFrame | None:
+    """:func:`metrics.cube.source_of`'s answer, out of memory."""
+    wanted = wanted_of(lake, key, parts, cut)
+    if wanted is None:
+        return None
+    instant = DAY if key.is_level else BUCKET
+    held = _HELD.of(wanted.file, (instant, *wanted.where, *wanted.by), wanted.sums)
+    days = held[instant]
+    assert isinstance(days, _Codes)
+    # Rows are by day: a period is a slice of them.
+    all_days = days.values.to_numpy()
+    start, end = (None if bound is None else np.searchsorted(all_days, bound) for bound in wanted.period)
+    rows = slice(*(None if at is None else int(np.searchsorted(days.codes, at)) for at in (start, end)))
+    kept: NDArray[np.bool_] | None = None
+    for name, values in wanted.where.items():
+        filtered = held[name]
+        assert isinstance(filtered, _Codes)
+        allowed = np.array([word in values for word in filtered.words], dtype=np.bool_)
+        mask = allowed[filtered.codes[rows]]
+        kept = mask if kept is None else kept & mask
+    keys: dict[str, tuple[NDArray[Any], pl.Series]] = {}
+    for name in wanted.by:
+        coded = held[name]
+        assert isinstance(coded, _Codes)
+        codes, own = coded.codes[rows], coded.values
+        if name == BUCKET and cut.grain_ms and cut.grain_ms != DAY_MS:
+            codes, own = _coarser(codes, own, cut.grain_ms)
+        keys[name] = codes if kept is None else codes[kept], own
+    count = len(range(*rows.indices(len(days.codes)))) if kept is None else int(kept.sum())
+    groups, names = _groups(keys, count)
+    size = names.height if keys else 1
+    sums = {
+        name: _summed(column, rows, kept, groups, size)
+        for name in wanted.sums
+        if isinstance(column := held[name], _Column)
+    }
+    return names.with_columns(**sums) if keys else pl.DataFrame(sums)
+
+
+def _coarser(codes: NDArray[Any], days: pl.Series, grain_ms: int) -> tuple[NDArray[Any], pl.Series]:
+    """Days as the longer buckets that they lie in."""
+    frame = nw.from_native(days.alias(BUCKET).to_frame()).select(bucket_start(nw.col(BUCKET), grain_ms))
+    starts = frame.to_native()[BUCKET]
+    own = starts.unique().sort()
+    return np.searchsorted(own.to_numpy(), starts.to_numpy())[codes], own
+
+
+def _groups(
+    keys: Mapping[str, tuple[NDArray[Any], pl.Series]], count: int
+) -> tuple[_Ints | None, pl.DataFrame]:
+    """The group of each row, and what each group is; None where all rows are one."""
+    if not keys:
+        return None, pl.DataFrame()
+    cells = 1
+    group = np.zeros(count, dtype=np.int64)
+    for codes, values in keys.values():
+        group = group * len(values) + codes
+        cells *= len(values)
+    if cells <= max(4 * count, 4096):
+        seen = np.flatnonzero(np.bincount(group, minlength=cells))
+        place = np.zeros(cells, dtype=np.int64)
+        place[seen] = np.arange(len(seen))
+        group = place[group]
+    else:
+        seen, group = np.unique(group, return_inverse=True)
+    names: list[pl.Series] = []
+    for name, (_, values) in reversed(keys.items()):
+        seen, code = np.divmod(seen, max(len(values), 1))
+        names.append(values.gather(code).alias(name))
+    return group, pl.DataFrame(names[::-1])
+
+
+def _summed(
+    column: _Column, rows: slice, kept: NDArray[np.bool_] | None, group: _Ints | None, size: int
+) -> pl.Series:
+    """The sums of a column by group, exact."""
+
+    def chosen(values: NDArray[Any]) -> NDArray[Any]:
+        return values[rows] if kept is None else values[rows][kept]
+
+    def by_group(values: NDArray[Any]) -> pl.Series:
+        if group is None:
+            return pl.Series([values.sum(dtype=np.int64)], dtype=pl.Int64)
+        if column.is_exact:
+            return pl.Series(np.bincount(group, values, minlength=size).astype(np.int64))
+        sums = np.zeros(size, dtype=np.int64)
+        for first in range(0, len(values), _MOST_ROWS):
+            some = slice(first, first + _MOST_ROWS)
+            sums += np.bincount(group[some], values[some], minlength=size).astype(np.int64)
+        return pl.Series(sums)
+
+    exact = pl.Decimal(38, 0)
+    low = chosen(column.low)
+    if column.is_exact:
+        return by_group(low).cast(exact)
+    low, high = (low & (_HALF - 1), low >> 32) if column.high is None else (low, chosen(column.high))
+    return (by_group(high).cast(pl.Int128) * _half() + by_group(low).cast(pl.Int128)).cast(exact)
+
+
+class _Held:
+    """Columns by file and name, those asked for last."""
+
+    def __init__(self) -> None:
+        self._columns: OrderedDict[tuple[Path, str], _Codes | _Column] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def of(self, file: Path, keys: Sequence[str], sums: Sequence[str]) -> dict[str, _Codes | _Column]:
+        """The columns of a file: ``keys`` as codes, ``sums`` as integers."""
+        with self._lock:
+            found = {name: known for name in (*keys, *sums) if (known := self._columns.get((file, name)))}
+            for name in found:
+                self._columns.move_to_end((file, name))
+            missing = [name for name in dict.fromkeys((*keys, *sums)) if name not in found]
+            if missing:
+                frame = pl.read_parquet(file, columns=missing)
+                for name in missing:
+                    made = _codes(frame[name]) if name in keys else _column(frame[name])
+                    found[name] = self._columns[file, name] = made
+                    self._bytes += made.nbytes
+            while self._bytes > MOST_BYTES:
+                self._bytes -= self._columns.popitem(last=False)[1].nbytes
+        return found
+
+
+_HELD = _Held()
+
+
+def _codes(column: pl.Series) -> _Codes:
+    values = column.unique().sort()
+    place = dict(zip(values.to_list(), range(len(values)), strict=True))
+    codes = column.replace_strict(place, return_dtype=pl.UInt32).to_numpy()
+    words = values.cast(pl.String).to_list()
+    return _Codes(codes.astype(np.min_scalar_type(max(len(values) - 1, 0))), values, words)
+
+
+def _column(column: pl.Series) -> _Column:
+    if column.dtype == pl.Int64:
+        values = column.to_numpy()
+        return _Column(values, None, bool(np.abs(values).sum(dtype=np.float64) < _EXACT))
+    wide = column.cast(pl.Int128)
+    high = wide // _half()
+    low = (wide - high * _half()).cast(pl.Int64).to_numpy()
+    return _Column(low, high.cast(pl.Int64).to_numpy(), is_exact=False)
+
+
+def _half() -> pl.Series:
+    return pl.Series([_HALF], dtype=pl.Int128)
