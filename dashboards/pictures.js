@@ -30,12 +30,14 @@
   async function save(figure, name) {
     const { width, height } = figure.getBoundingClientRect();
     const app = getComputedStyle(document.querySelector('[data-testid="stApp"]'));
-    const svg =
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><style>${await fonts()}</style>` +
-      `<foreignObject width="100%" height="100%">${new XMLSerializer().serializeToString(styled(figure))}` +
-      "</foreignObject></svg>";
+    // No markup in strings: what lets scripts pass takes one with a tag in it away.
+    const whole = made("svg", { width, height });
+    const style = whole.appendChild(made("style", {}));
+    style.textContent = await fonts();
+    whole.appendChild(made("foreignObject", { width: "100%", height: "100%" })).appendChild(styled(figure));
     const image = new Image();
-    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+    const svg = encodeURIComponent(new XMLSerializer().serializeToString(whole));
+    image.src = `data:image/svg+xml;charset=utf-8,${svg}`;
     await image.decode();
     const canvas = document.createElement("canvas");
     canvas.width = SCALE * (width + 2 * MARGIN);
@@ -49,6 +51,12 @@
     link.href = canvas.toDataURL("image/png");
     link.download = name;
     link.click();
+  }
+
+  function made(name, attributes) {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    return node;
   }
 
   // A copy that needs none of the page's style sheets.
@@ -88,6 +96,6 @@
         return rule.cssText.replace(/url\([^)]+\)/, `url("${data}")`);
       }),
     );
-    return texts.join("").replace(/[<&]/g, "");
+    return texts.join("");
   }
 })();

@@ -55,10 +55,10 @@ if not found:
     )
     st.stop()
 
-judged = [evaluation.kept for evaluation in found.values() if evaluation.kept is not None]
+verdicts = [evaluation.kept for evaluation in found.values() if evaluation.kept is not None]
 st.header(
-    f"{sum(judged)} of {len(judged)} objectives {'is' if len(judged) == 1 else 'are'} kept."
-    if judged
+    f"{sum(verdicts)} of {len(verdicts)} objectives {'is' if len(verdicts) == 1 else 'are'} kept."
+    if verdicts
     else "No objective has traffic to judge it by.",
     anchor=False,
 )

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
+from PIL import Image
 
 from metrics.lake import Lake
 from metrics.telemetry import TABLES
@@ -139,7 +140,7 @@ def test_light_and_dark_have_their_own_colours(browser: Browser, address: Served
 def test_a_figure_s_data_can_be_taken_away(page: Page, address: Served, tmp_path: Path) -> None:
     opened(page, address)
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="CSV").first.click()
+        page.locator(".st-key-north-star-tree-csv button").first.click()
     waiting.value.save_as(tmp_path / "tree.csv")
     assert waiting.value.suggested_filename == "north-star-tree.csv"
     assert pl.read_csv(tmp_path / "tree.csv").columns == ["driver", "edge", "value", "before", "carried"]
@@ -148,6 +149,27 @@ def test_a_figure_s_data_can_be_taken_away(page: Page, address: Served, tmp_path
         page.get_by_role("button", name="PDF").click()
     waiting.value.save_as(tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+@pytest.mark.parametrize("name", ["", "objectives", "delivery", "economics"])
+def test_every_figure_is_a_picture_to_take_away(
+    page: Page, address: Served, tmp_path: Path, name: str
+) -> None:
+    """Drawings of ours as well as charts of the library, each beside its data."""
+    opened(page, f"{address}/{name}")
+    buttons = page.locator("button[data-png]").all()
+    figures = (
+        page.get_by_test_id("stPlotlyChart").count() + page.locator("[data-of]:not([data-of=''])").count()
+    )
+    assert len(buttons) >= max(figures, 2)
+    for button in buttons:
+        with page.expect_download() as waiting:
+            button.click()
+        waiting.value.save_as(tmp_path / "one.png")
+        assert waiting.value.suggested_filename == f"{button.get_attribute('data-png')}.png"
+        picture = Image.open(tmp_path / "one.png")
+        assert min(picture.size) > 60
+        assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 8  # a blank one has its ground alone
 
 
 def test_a_live_view_follows_a_lake_that_grows(browser: Browser, lake: Path, tmp_path: Path) -> None:

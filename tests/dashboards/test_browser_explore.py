@@ -65,15 +65,13 @@ def drag(page: Page, chart: Locator, start: tuple[float, float], end: tuple[floa
     area.scroll_into_view_if_needed()
     box = area.bounding_box()
     assert box is not None
-    xs, ys = ([box[of] + box[size] * at[i] for at in (start, end)] for i, (of, size) in enumerate(AXES))
+    xs = [box["x"] + box["width"] * x for x, _ in (start, end)]
+    ys = [box["y"] + box["height"] * y for _, y in (start, end)]
     page.mouse.move(xs[0], ys[0])
     page.mouse.down()
     page.mouse.move(sum(xs) / 2, sum(ys) / 2, steps=5)
     page.mouse.move(xs[1], ys[1], steps=5)
     page.mouse.up()
-
-
-AXES = (("x", "width"), ("y", "height"))
 
 
 @contextmanager
