@@ -17,7 +17,7 @@ import polars as pl
 from scipy.stats import beta
 
 from cost_model.rates import load
-from metrics.decide import DECISIONS, LEAVES, decide, estimates
+from metrics.decide import DECISIONS, LEAVES, decide, estimates, tried
 from metrics.scorecard import score
 from playhead.decision import truths
 from synthetic.emulator import run
@@ -26,7 +26,8 @@ from synthetic.scenario import ExperimentSpec, Scenario, load_scenario
 __all__ = ["cells_of", "measured", "scores", "service"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "decisions.md"
-WORLDS, MEMBERS, DAYS, TITLES = 16, 2_000, 14, 3_000
+WORLDS, MEMBERS, DAYS, TITLES = 16, 2_000, 28, 3_000
+BEFORE_DAYS = 14  # what the arms were apart before is told by these
 FIRST_SEED = 7_001
 # One switch of delivery at a time; where it is not AV1, AV1 is told by comparing like sessions.
 _DELIVERY = ("third_party_cdn", "h264_only")
@@ -63,12 +64,13 @@ def measured(worlds: int = WORLDS, kept: Path | None = None) -> pl.DataFrame:
 
 
 def service(seed: int) -> Scenario:
-    """A fortnight of a small service without incidents, three experiments over all of it."""
+    """Four weeks of a small service without incidents, three experiments over the last two."""
     whole = load_scenario(None, panel=MEMBERS, days=DAYS, seed=seed, titles=TITLES)
     switches = (_DELIVERY[seed % 2], *_DISCOVERY)
     codecs = whole.codecs.model_copy(update={"av1_titles": TITLES // 3})
     specs = tuple(
-        ExperimentSpec(name=name, switch=name, share=0.5, from_day=0, to_day=DAYS) for name in switches
+        ExperimentSpec(name=name, switch=name, share=0.5, from_day=BEFORE_DAYS, to_day=DAYS)
+        for name in switches
     )
     return whole.model_copy(update={"incident": (), "experiment": specs, "codecs": codecs})
 
@@ -80,14 +82,15 @@ def cells_of(seed: int) -> pl.DataFrame:
         for name, frame in batch.tables.items():
             frames.setdefault(name, []).append(frame)
     tables = {name: pl.concat(parts).lazy() for name, parts in frames.items()}
+    telemetry: Mapping[str, pl.LazyFrame] = {n: t for n, t in tables.items() if not n.startswith("truth_")}
     known = truths(
         tables["truth_counterfactual"].collect(),
         tables["truth_discovery"].collect(),
         None,
         load(),
+        experiments=tried(telemetry),
         by_region=True,
     )
-    telemetry: Mapping[str, pl.LazyFrame] = {n: t for n, t in tables.items() if not n.startswith("truth_")}
     cells = decide(telemetry, estimates(telemetry), truths=known, by_region=True)
     return cells.filter(pl.col("holds").is_not_null()).select(
         pl.lit(seed).alias("seed"),

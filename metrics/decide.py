@@ -18,11 +18,11 @@ import narwhals as nw
 import polars as pl
 
 from metrics import measures as m
+from metrics.before import adjusted
 from metrics.catalog import get_metric
 from metrics.cube import source_of
 from metrics.effects import units_per_arm
 from metrics.errors import InputError
-from metrics.experiment import contrasts
 from metrics.intervals import T
 from metrics.lake import Lake
 from metrics.metric import Metric
@@ -33,7 +33,7 @@ from metrics.unknown import told
 
 __all__ = [
     "CELLS", "DECISIONS", "ESTIMATES", "LEAVES", "MARGIN", "PLANNED_CHANGE", "TRUTHS", "Decision", "Leaf",
-    "decide", "estimates",
+    "decide", "estimates", "tried",
 ]  # fmt: skip
 
 Method = Literal["experiment", "comparison", "model", "none"]
@@ -192,7 +192,7 @@ def estimates(source: Lake | Mapping[str, Any], experiments: Mapping[str, str] |
     or an experiment that there is not.
     """
     rows = _rows(source)
-    by_world = _experiments(rows, experiments or {})
+    by_world = tried(source, experiments)
     parts = [_of_experiment(rows, world, name) for world, name in by_world.items()]
     parts += [compared(rows, world) for world, compared in _COMPARISONS.items() if world not in by_world]
     return pl.concat([pl.DataFrame(schema=ESTIMATES), *parts])
@@ -205,8 +205,12 @@ def _rows(source: Lake | Mapping[str, Any]) -> Source:
 # --- experiments ------------------------------------------------------------------------------------------
 
 
-def _experiments(rows: Source, named: Mapping[str, str]) -> dict[str, str]:
-    """World -> experiment."""
+def tried(source: Lake | Mapping[str, Any], experiments: Mapping[str, str] | None = None) -> dict[str, str]:
+    """World -> the experiment that turns it: as ``experiments`` names it, else one whose name holds the world's.
+
+    Raises as :func:`estimates`.
+    """
+    rows, named = _rows(source), experiments or {}
     assignments = nw.from_native(rows.scan("assignment"))
     running = sorted(assignments.select("experiment").unique().collect("polars")["experiment"].to_list())
     worlds = [decision.world for decision in DECISIONS]
@@ -230,14 +234,14 @@ def _of_experiment(rows: Source, world: str, experiment: str) -> pl.DataFrame:
         return pl.DataFrame(schema=ESTIMATES)
     ground = f"experiment {experiment}: {sizes['n'].sum():,} members, {_days(arms)}"
     found = []
-    for region, frame in contrasts(rows, _MEASURED, experiment, by="region").items():
-        treated = frame.filter(~pl.col("is_control"))
+    for region, frame in adjusted(rows, _MEASURED, experiment, by="region").items():
         # The control is what runs, so the effect of what runs is the treatment's with the sign turned.
         found.append(
-            treated.select(
+            frame.select(
                 world=pl.lit(world), region=pl.lit(region, pl.String), metric="metric", method=pl.lit("experiment"),
-                estimate=-pl.col("difference"), low=-pl.col("difference_high"), high=-pl.col("difference_low"),
-                ground=pl.lit(ground),
+                estimate=-pl.col("difference"), low=-pl.col("high"), high=-pl.col("low"),
+                ground=pl.when("is_adjusted").then(pl.lit(f"{ground}, less what its arms were apart before it"))
+                .otherwise(pl.lit(ground)),
             )
         )  # fmt: skip
     return _with_interval(pl.concat(found))

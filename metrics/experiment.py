@@ -27,7 +27,7 @@ from metrics.plan import REPLICATE, Cut, PartKey, Source, roll_up
 from metrics.query import apart, cut_of
 from metrics.sides import quotient
 
-__all__ = ["HEADLINE", "comparable", "compare", "contrasts"]
+__all__ = ["HEADLINE", "comparable", "compare", "contrasts", "differences"]
 
 HEADLINE = (
     "hours_per_member_day", "plays_per_member_day", "rec_driven_hours_ratio", "take_rate", "time_to_find_p50_ms",
@@ -92,14 +92,48 @@ def contrasts(
 
     Raises as :func:`compare`.
     """
+    control, cut, parts = _by_arm(rows, metrics, experiment, by, where, start_ts_ms, end_ts_ms)
+    return {value: _contrasted(metrics, part, cut, control) for value, part in parts.items()}
+
+
+def differences(
+    rows: Source, metrics: Sequence[Metric], experiment: str, *, by: str | None = None
+) -> dict[str | None, pl.DataFrame]:
+    """How far each arm is from the control, with everyone and without each jackknife group (``replicate``; else null).
+
+    Columns ``metric, arm, replicate, difference``, of the whole (None) and of each known value of ``by``. Raises as
+    :func:`compare`.
+    """
+    control, cut, parts = _by_arm(rows, metrics, experiment, by, None, None, None)
+    names = ["metric", "arm", REPLICATE, "difference"]
+    found = {}
+    for value, part in parts.items():
+        frames = []
+        for metric in metrics:
+            for side in figures(metric, part, cut, ["arm"]):
+                if side is not None:
+                    keys = [REPLICATE] if REPLICATE in side.columns else []
+                    side = _against(side.filter(pl.col("arm").is_not_null()), control, keys)
+                    told = side if keys else side.with_columns(pl.lit(None, pl.Int64).alias(REPLICATE))
+                    frames.append(
+                        told.with_columns(pl.col(REPLICATE).cast(pl.Int64), metric=pl.lit(metric.name))
+                    )
+        found[value] = pl.concat([frame.select(names) for frame in frames]).filter(pl.col("arm") != control)
+    return found
+
+
+def _by_arm(
+    rows: Source, metrics: Sequence[Metric], experiment: str, by: str | None,
+    where: Mapping[str, Sequence[str | None]] | None, start_ts_ms: int | None, end_ts_ms: int | None,
+) -> tuple[str, Cut, dict[str | None, dict[PartKey, pl.DataFrame]]]:  # fmt: skip
+    """The control's name; a cut by arm, and what was rolled up for it, of the whole and of each value of ``by``."""
     control = _control(nw.from_native(rows.scan("assignment")), experiment)
     slices = {**(where or {}), "experiment": [experiment]}
     groups = [by] if by else []
     cut = cut_of(metrics, [*groups, "arm"], slices, start_ts_ms, end_ts_ms, None, intervals=True)
     rolled = roll_up(rows, metrics, cut)
-    parts = apart(rolled, by) if by else {None: rolled}
-    arms = replace(cut, by=("arm",))
-    return {value: _contrasted(metrics, part, arms, control) for value, part in parts.items()}
+    whole: dict[str | None, dict[PartKey, pl.DataFrame]] = {None: dict(rolled)}
+    return control, replace(cut, by=("arm",)), apart(rolled, by) if by else whole
 
 
 def _contrasted(

@@ -115,6 +115,10 @@ def _as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 STEPS: Mapping[int, Mapping[str, Step]] = MappingProxyType(
-    {1: {"truth_incident": _incident_names_its_metric}, 2: {"impression": _as_it_is}},
+    {
+        1: {"truth_incident": _incident_names_its_metric},
+        2: {"impression": _as_it_is},
+        3: {"truth_counterfactual": _as_it_is},
+    },
 )
 """What becomes of a table's rows on the way from a version to the next."""

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 # Raised with any change of a table's columns, and with a step in metrics/migration.py.
-CONTRACT_VERSION = 3
+CONTRACT_VERSION = 4
 REPLICATES = 32
 
 OUTCOMES = ("played", "exit_before_start", "start_failure", "playback_failure")
@@ -498,6 +498,7 @@ _TRUTH_COUNTERFACTUAL = Table(
     "truth_counterfactual",
     "both worlds on one seed: parts of metrics by world, region and jackknife group",
     columns=(
+        _null("experiment", _STR, "over the days of which experiment; null: all days"),
         _c("world", _STR, "which world: factual, or the switch that was turned"),
         _c("region", _STR, "market region"),
         _c("replicate", _INT, "jackknife group"),
@@ -519,12 +520,12 @@ _TRUTH_COUNTERFACTUAL = Table(
 
 _TRUTH_DISCOVERY = Table(
     "truth_discovery",
-    "both worlds of an experiment on discovery, lived through by a sample of the same members: weighted sums",
+    "both worlds of an experiment on discovery, lived through by the same members: weighted sums",
     columns=(
         _c("experiment", _STR, "which experiment"),
         _enum(
             "world",
-            "control: the factual world; treatment: the switch turned for everyone",
+            "control: the factual world; treatment: the one with the switch turned",
             ("control", "treatment"),
         ),
         _c("region", _STR, "market region"),

@@ -10,7 +10,7 @@ import polars as pl
 
 from metrics.lake import Lake
 
-__all__ = ["counterfactuals", "discovery", "incidents"]
+__all__ = ["counterfactuals", "discovery", "experiments", "incidents"]
 
 
 def incidents(lake: Lake) -> pl.LazyFrame:
@@ -19,8 +19,13 @@ def incidents(lake: Lake) -> pl.LazyFrame:
 
 
 def counterfactuals(lake: Lake) -> pl.LazyFrame:
-    """Parts of metrics by world: table ``truth_counterfactual``, empty on a lake of real telemetry."""
-    return lake.scan("truth_counterfactual")
+    """Parts of metrics by world over all days: of ``truth_counterfactual``, empty on a lake of real telemetry."""
+    return lake.scan("truth_counterfactual").filter(pl.col("experiment").is_null())
+
+
+def experiments(lake: Lake) -> pl.LazyFrame:
+    """Parts of metrics in the two worlds of each experiment, over its days: the rest of ``truth_counterfactual``."""
+    return lake.scan("truth_counterfactual").filter(pl.col("experiment").is_not_null())
 
 
 def discovery(lake: Lake) -> pl.LazyFrame:

@@ -21,11 +21,12 @@ from cost_model.rates import Rates, load
 from cost_model.switches import margin_effects
 from cost_model.uncertainty import Interval
 from cost_model.usage import Quarter, Usage
-from metrics.decide import DECISIONS, ESTIMATES, MARGIN, TRUTHS, decide, estimates
+from metrics.decide import DECISIONS, ESTIMATES, MARGIN, TRUTHS, decide, estimates, tried
 from metrics.errors import InputError
 from metrics.intervals import CONFIDENCE
 from metrics.lake import Lake
 from metrics.truth import counterfactuals, discovery
+from metrics.truth import experiments as of_experiments
 from playhead.effects import Cost, DiscoveryWorld, Effect, Parts, World, effects
 from playhead.usage import measured_usage, paired_worlds
 
@@ -43,7 +44,10 @@ _WORLDS = tuple(decision.world for decision in DECISIONS)
 _FLEET_UNKNOWN = ("no_edge_tier",)
 _MARGINS = {"third_party_cdn": "own_cdn", "h264_only": "av1_fgs"}
 _DELIVERED = "both worlds on one seed, the same members, visits and titles"
-_DISCOVERED = "both worlds on one seed, lived through by a sample of the same members, without delivery"
+_DISCOVERED = (
+    "both worlds on one seed, lived through by a few members as a service of their own, without delivery"
+)
+_TWICE = "both lives of each member, over the days of {}"
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,15 @@ def table(
             "no sessions to decide on", where=str(lake.path), mend="ingest or synthesise some first"
         )
     rates = rates or load()
-    found = estimates(lake, experiments)
+    chosen = tried(lake, experiments)
+    found = estimates(lake, chosen)
     used = _usage(lake, rates)
     known = truths(
-        counterfactuals(lake).collect(),
+        pl.concat([counterfactuals(lake), of_experiments(lake)]).collect(),
         discovery(lake).collect(),
         used and used[0],
         rates,
+        experiments=chosen,
         by_region=by_region,
     )
     if used:
@@ -124,22 +130,43 @@ def truths(
     usage: Usage | None,
     rates: Rates,
     *,
+    experiments: Mapping[str, str] | None = None,
     by_region: bool = False,
 ) -> pl.DataFrame:
-    """Columns :data:`metrics.decide.TRUTHS`, from rows of ``truth_counterfactual`` and ``truth_discovery``."""
-    costs = _costs(delivered, usage, rates) if usage and delivered.height else {}
-    rows = [
-        _truth(one.world, one.region, effect, _DELIVERED)
-        for one in paired(delivered, costs, by_region=by_region)
+    """Columns :data:`metrics.decide.TRUTHS`, from rows of ``truth_counterfactual`` and ``truth_discovery``.
+
+    ``experiments``: by world the one that turns it, whose days and members its truth is of. A switch that none turns
+    has its truth over all days. Margin is of the quarter's usage, as its estimate is.
+    """
+    always = delivered.filter(pl.col("experiment").is_null())
+    costs = _costs(always, usage, rates) if usage and always.height else {}
+    fixed = _fixed_usd_per_hour(usage, rates) if usage else None
+    chosen = experiments or {}
+    of_days = [
+        _truth(world, one.region, effect, _TWICE.format(name))
+        for world, name in chosen.items()
+        for one in paired(_as_world(delivered.filter(experiment=name), world), by_region=by_region)
         for effect in one.effects
     ]
-    fixed = _fixed_usd_per_hour(usage, rates) if usage else None
-    rows += [
-        _truth(world, region, effect, _DISCOVERED)
-        for world, region, found in discovery_effects(discovered, fixed, by_region=by_region)
-        for effect in found
+    of_all = [
+        _truth(one.world, one.region, effect, _DELIVERED)
+        for one in paired(always, costs, by_region=by_region)
+        for effect in one.effects
     ]
-    return pl.DataFrame(rows, schema=TRUTHS, orient="row")
+    lived = discovery_effects(discovered, fixed, experiments=chosen, by_region=by_region)
+    found = [
+        _truth(world, region, effect, _DISCOVERED if name == world else _TWICE.format(name))
+        for world, name, region, effects in lived
+        for effect in effects
+    ]
+    rows = pl.DataFrame([*of_days, *of_all, *found], schema=TRUTHS, orient="row")
+    return rows.unique(["world", "region", "metric"], keep="first", maintain_order=True)
+
+
+def _as_world(rows: pl.DataFrame, world: str) -> pl.DataFrame:
+    """Rows of an experiment with the world that is not the factual one under the name it has in the table."""
+    is_factual = pl.col("world") == FACTUAL
+    return rows.with_columns(world=pl.when(is_factual).then("world").otherwise(pl.lit(world)))
 
 
 def paired(
@@ -161,15 +188,22 @@ def paired(
 
 
 def discovery_effects(
-    truth: pl.DataFrame, fixed_usd_per_hour: float | None = None, *, by_region: bool = False
-) -> Iterator[tuple[str, str | None, tuple[Effect, ...]]]:
-    """World, region (null: the whole) and true effects, from ``truth_discovery`` rows.
+    truth: pl.DataFrame,
+    fixed_usd_per_hour: float | None = None,
+    *,
+    experiments: Mapping[str, str] | None = None,
+    by_region: bool = False,
+) -> Iterator[tuple[str, str, str | None, tuple[Effect, ...]]]:
+    """World, experiment, region (null: the whole) and true effects, from ``truth_discovery`` rows.
 
-    An experiment is of the world whose name stands in its own; of several the first by name counts.
+    A world's experiment is that of ``experiments``; else the first by name of those whose name holds the world's.
     """
+    told = truth["experiment"].unique().sort().to_list()
     for decision in DECISIONS:
         world = decision.world
-        names = [name for name in truth["experiment"].unique().sort() if decision.is_tried_by(name)]
+        chosen = (experiments or {}).get(world)
+        named = [chosen] if chosen is not None and chosen in told else []
+        names = named or [name for name in told if decision.is_tried_by(name)]
         if not names:
             continue
         rows = truth.filter(experiment=names[0])
@@ -178,7 +212,8 @@ def discovery_effects(
             now, was = (part.filter(world=name) for name in ("control", "treatment"))
             if now.height and was.height:
                 usd = None if region else fixed_usd_per_hour
-                yield world, region, effects(*(DiscoveryWorld.of(side, now, usd) for side in (now, was)))
+                sides = (DiscoveryWorld.of(side, now, usd) for side in (now, was))
+                yield world, names[0], region, effects(*sides)
 
 
 def _truth(world: str, region: str | None, e: Effect, ground: str) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import narwhals as nw
@@ -9,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from metrics.quantiles import with_bucket
-from metrics.telemetry import get_table
-from synthetic.arrays import Ints
+from metrics.telemetry import REPLICATES, get_table
+from synthetic.arrays import Ints, Tinies
 from synthetic.data_plane.appliances import EDGE, STORAGE, THIRD_PARTY
 from synthetic.day import Request
 from synthetic.minutes import LATE_START_MS
@@ -34,15 +35,19 @@ _KEYS = ("world", "region_index", "replicate")
 
 @dataclass
 class Counterfactuals:
-    """Sums by world, region and jackknife group; grows a day at a time, in integers."""
+    """Sums by world, region and jackknife group over some days; grows a day at a time, in integers."""
 
+    worlds: Sequence[str] = tuple(WORLDS)
     played: list[pl.DataFrame] = field(default_factory=list)
     sums: list[pl.DataFrame] = field(default_factory=list)
     sketches: list[pl.DataFrame] = field(default_factory=list)
     member_days: Ints | None = None
 
-    def add(self, world: World, name: str, request: Request, delivered: Delivered) -> None:
-        """One partition's day in one world; :meth:`sum_up` adds the worlds up together."""
+    def add(self, world: World, lived_in: int | Tinies, request: Request, delivered: Delivered) -> None:
+        """A day of some members, who live in the world of that number, or [members] each in one of their own.
+
+        :meth:`sum_up` adds the worlds up together.
+        """
         d, rows = delivered, delivered.rows
         member = request.visits.member[rows]
         weight = world.members.weight[member]
@@ -51,9 +56,12 @@ class Counterfactuals:
         late = d.played.startup_ms >= LATE_START_MS
         kbyte = np.where(started, d.played.delivered_kbit, 0).astype(np.int64) * 125
         playing = np.where(started, d.played.playing_ms, 0).astype(np.int64)
+        number = (
+            lived_in[member] if isinstance(lived_in, np.ndarray) else np.full(rows.size, lived_in, np.int8)
+        )
         frame = pl.DataFrame(
             {
-                "world": pl.repeat(list(WORLDS).index(name), rows.size, dtype=pl.Int8, eager=True),
+                "world": number,
                 "region_index": request.region[rows],
                 "replicate": world.members.replicate[member],
                 "weight": weight,
@@ -82,25 +90,38 @@ class Counterfactuals:
         self.sketches.append(by_bucket.collect())
 
     def extend(self, other: Counterfactuals) -> None:
-        """Another partition's sums beside these."""
-        self.sums += other.sums
-        self.sketches += other.sketches
+        """Another partition's sums beside these, of the worlds that are told here."""
+        number = {other.worlds.index(name): at for at, name in enumerate(self.worlds)}
+        told = pl.col("world").is_in(list(number))
+        here = pl.col("world").replace_strict(number, return_dtype=pl.Int8)
+        for mine, others in ((self.sums, other.sums), (self.sketches, other.sketches)):
+            mine += [frame.filter(told).with_columns(here) for frame in others]
 
-    def add_members(self, world: World, standing: Standing, day: int) -> None:
-        """One day's paying members, weighted, by region and jackknife group."""
+    def add_members(self, world: World, lived_in: Tinies | None, standing: Standing, day: int) -> None:
+        """One day's paying members, weighted, by world, region and jackknife group.
+
+        ``lived_in`` [members]: the world each lives in; None: every one, the members being the same in all.
+        """
         m = world.members
         paying = (standing.paying_day <= day) & (standing.leave_day > day)
-        cell = m.region[paying] * 32 + m.replicate[paying]
-        days = np.bincount(cell, m.weight[paying], minlength=len(world.places.regions) * 32).astype(np.int64)
+        regions, worlds = len(world.places.regions), len(self.worlds)
+        number = np.zeros(m.count, np.int64) if lived_in is None else lived_in.astype(np.int64)
+        cell = ((number * regions + m.region) * REPLICATES + m.replicate)[paying]
+        size = worlds * regions * REPLICATES
+        days = np.bincount(cell, m.weight[paying], minlength=size).astype(np.int64)
+        if lived_in is None:
+            days = np.tile(days[: regions * REPLICATES], worlds)
         self.member_days = days if self.member_days is None else self.member_days + days
 
     def fold(self) -> None:
         """Add up what has gathered, so that memory stays bounded."""
-        self.sums = [pl.concat(self.sums).group_by(_KEYS).agg(pl.col(_SUMS).sum())]
-        self.sketches = [pl.concat(self.sketches).group_by(*_KEYS, "bucket").agg(pl.col("weight").sum())]
+        if self.sums:
+            self.sums = [pl.concat(self.sums).group_by(_KEYS).agg(pl.col(_SUMS).sum())]
+            sketches = pl.concat(self.sketches)
+            self.sketches = [sketches.group_by(*_KEYS, "bucket").agg(pl.col("weight").sum())]
 
-    def table(self, world: World) -> pl.DataFrame:
-        """The table ``truth_counterfactual``."""
+    def table(self, world: World, experiment: str | None = None) -> pl.DataFrame:
+        """The table ``truth_counterfactual``, of the days of ``experiment``; None: all days."""
         self.fold()
         sketch = (
             self.sketches[0]
@@ -109,23 +130,26 @@ class Counterfactuals:
             .agg(pl.col("bucket").alias("startup_bucket"), pl.col("weight").alias("startup_weight"))
         )
         regions = world.places.regions
+        cells = np.arange(len(self.worlds) * len(regions) * REPLICATES)
         days = pl.DataFrame(
             {
-                "region_index": np.repeat(np.arange(len(regions)), 32),
-                "replicate": np.tile(np.arange(32), len(regions)),
+                "world": (cells // (len(regions) * REPLICATES)).astype(np.int8),
+                "region_index": cells // REPLICATES % len(regions),
+                "replicate": cells % REPLICATES,
                 "member_days": self.member_days,
             }
         )
         columns = get_table("truth_counterfactual").schema.names()
         return (
-            self.sums[0]
+            days.join(self.sums[0], on=_KEYS, how="left")
             .join(sketch, on=_KEYS, how="left")
-            .join(days, on=["region_index", "replicate"], how="left")
             .with_columns(
+                pl.col(_SUMS).fill_null(0),
+                experiment=pl.lit(experiment, pl.String),
                 region=pl.col("region_index").replace_strict(
                     dict(enumerate(regions)), return_dtype=pl.String
                 ),
-                world=pl.col("world").replace_strict(dict(enumerate(WORLDS)), return_dtype=pl.String),
+                world=pl.col("world").replace_strict(dict(enumerate(self.worlds)), return_dtype=pl.String),
             )
             .with_columns(pl.col("startup_bucket", "startup_weight").fill_null([]))
             .sort("world", "region", "replicate")

@@ -5,7 +5,11 @@ It is told what was shown and played (:meth:`Discovery.enter`), never why: nothi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +29,7 @@ from synthetic.control_plane.serving import (
     ranking_of_day,
     teach_picks,
 )
-from synthetic.experiments import arms_of_week
+from synthetic.experiments import lives_of_week
 from synthetic.members import DEVICE_NAMES, PLANS
 from synthetic.switches import Switches
 from synthetic.viewer import Browse, onboarding_picks
@@ -56,25 +60,35 @@ class Discovery:
         self.cohort = self.world.members.main_device * len(PLANS) + self.world.members.plan
         self.trained_day: int | None = None
         self.mornings: list[Singles] = []
+        self.week: Week
+        self.preference: Singles
 
     @property
     def model(self) -> Model:
         """The model of the first arm, which the fallback page and the forecast of demand are read from."""
         return self.week.arms[0].model
 
-    def learn(self, day: int) -> None:
-        """Train each arm's model on its own members' logs, and rank candidates for every member."""
+    def learn(self, day: int, twins: Mapping[str, Discovery] = MappingProxyType({})) -> None:
+        """Train each arm's model on its own members' logs, and rank candidates for every member.
+
+        ``twins``: by experiment, what the service logs of members as they live in its other arm. They are ranked for by
+        that arm's model, which knows their taste from their logs there and nothing else.
+        """
         world, members = self.world, self.world.members
-        worlds, arm = arms_of_week(world, day)
+        worlds, arm, other_arm = lives_of_week(world, day)
         if self.switches is not None:
             worlds, arm = (self.switches,), np.zeros_like(arm)
-        self.looks = [look for look in self.looks if look.day >= day - self.choices.look_days]
+        lives = [(self, arm), *((twin, other_arm[name]) for name, twin in twins.items())]
+        for life, _ in lives:
+            life.looks = [look for look in life.looks if look.day >= day - self.choices.look_days]
         arms = []
         for number, switches in enumerate(worlds):
-            started, looks = self.plays, self.looks
+            started, looks, teaches = self.plays, self.looks, None
             if len(worlds) > 1:
-                started = started.where(arm[started.member] == number)
-                looks = [look.where(arm[look.member] == number) for look in looks]
+                logs = [life.plays.where(of[life.plays.member] == number) for life, of in lives]
+                started = reduce(add, logs)
+                looks = [look.where(of[look.member] == number) for life, of in lives for look in life.looks]
+                teaches = arm == number
             model = train(
                 self._as_told(started),
                 self.catalogue,
@@ -84,6 +98,7 @@ class Discovery:
                 seed=world.scenario.seed,
                 looks=looks,
                 started=started,
+                teaches=teaches,
                 cohort=self.cohort,
                 cohorts=len(DEVICE_NAMES) * len(PLANS),
                 recommender=switches.recommender,
@@ -92,10 +107,11 @@ class Discovery:
             arms.append(
                 Arm(model, switches.first_week_diversity, switches.personal_artwork, switches.semantic_search)
             )
-        self.week: Week = prepare_week(arms, arm, members.region)
-        self.preference: Singles = self.week.taste.copy()
-        self.trained_day = day
-        self.mornings = []  # each training has axes of its own
+        for life, of in lives:
+            life.week = prepare_week(arms, of, members.region)
+            life.preference = life.week.taste.copy()
+            life.trained_day = day
+            life.mornings = []  # each training has axes of its own
 
     def open_day(self, day: int) -> None:
         """The morning: what yesterday moved fades a little, and who joins today is asked what they like."""

@@ -21,21 +21,22 @@ from synthetic import tables
 from synthetic import visits as looking
 from synthetic.arrays import Bools, Ints, Singles, choose, join, take
 from synthetic.counterfactual import WORLDS, Counterfactuals
-from synthetic.day import DayState, Request, open_service, session_keys
+from synthetic.day import DayState, Request, open_service
 from synthetic.delivery import Fills, Night
 from synthetic.experiments import assignments, running_on, treated
 from synthetic.impressions import impressions
 from synthetic.incidents import resolve_incidents, truth_incident
+from synthetic.living import close_day
 from synthetic.minutes import MinuteInput, minute_counts
 from synthetic.playing import Delivered, deliver
 from synthetic.reports import appliance_healths, fills
 from synthetic.scenario import Scenario
-from synthetic.sessions import playback_events, playback_sessions, stalls
-from synthetic.side_by_side import discovery_truth
-from synthetic.staying import strain_of
-from synthetic.switches import DELIVERY
+from synthetic.sessions import feel, playback_events, playback_sessions, stalls
+from synthetic.side_by_side import untried
+from synthetic.switches import DELIVERY, FACTUAL
 from synthetic.titles import demand
-from synthetic.viewer import MemberState, advance, make_market
+from synthetic.twins import Twin
+from synthetic.viewer import MemberState, make_market
 from synthetic.warmup import settle_in
 from synthetic.world import World, make_world
 
@@ -126,11 +127,23 @@ def _partition(world: World, state: DayState, rows: Ints) -> _Part:
     request, preference = open_service(world, state, rows)
     truth = Counterfactuals()
     delivered: dict[str, Delivered] = {}
-    for name, switches in WORLDS.items():
+    for number, (name, switches) in enumerate(WORLDS.items()):
         delivered[name] = deliver(world, state, request, switches, delivered.get("factual"))
-        truth.add(world, name, request, delivered[name])
+        truth.add(world, number, request, delivered[name])
     truth.sum_up()
     return _Part(request, _as_lived(world, state.day, request, delivered), truth, preference)
+
+
+def _twin_partition(world: World, state: DayState, rows: Ints) -> _Part:
+    """As :func:`_partition`, without the worlds that nobody lives in."""
+    request, preference = open_service(world, state, rows)
+    delivered = {"factual": deliver(world, state, request, FACTUAL)}
+    for spec in running_on(world, state.day):
+        if spec.switch in DELIVERY:
+            switches = WORLDS[spec.switch]
+            delivered[spec.switch] = deliver(world, state, request, switches, delivered["factual"])
+    lived = _as_lived(world, state.day, request, delivered)
+    return _Part(request, lived, Counterfactuals(), preference)
 
 
 def _as_lived(world: World, day: int, request: Request, delivered: Mapping[str, Delivered]) -> Delivered:
@@ -164,10 +177,17 @@ class _Run:
         self.nights = ThreadPoolExecutor(1)
         self.ahead: Future[Night] | None = None
         self.counterfactuals = Counterfactuals()
+        self.of_days: dict[str, Counterfactuals] = {}
+        self.twins: dict[str, Twin] = {}
 
     def learn(self, day: int) -> None:
         """Train on what was logged and rank titles for every member."""
-        self.discovery.learn(day)
+        for spec in running_on(self.world, day):
+            if spec.switch in DELIVERY:
+                self.of_days.setdefault(spec.name, Counterfactuals(("factual", spec.switch)))
+            elif spec.name not in self.twins:
+                self.twins[spec.name] = Twin.begun(self.world, spec, self.discovery, self.member_state)
+        self.discovery.learn(day, {name: twin.service for name, twin in self._twins(day).items()})
         model = self.discovery.model
         self.predicted = np.exp(model.log_popularity.astype(np.float64))
         # A night is planned on who is a member when the week begins, so that it need not wait for the day before.
@@ -175,13 +195,27 @@ class _Run:
         self.is_expected = standing.leave_day > day
         self.founders = max(members.weight[members.join_day < 0].sum(), 1)
 
+    def _twins(self, day: int) -> dict[str, Twin]:
+        """Of the experiments of that day."""
+        running = {spec.name for spec in running_on(self.world, day)}
+        return {name: twin for name, twin in self.twins.items() if name in running}
+
     def serve(self, day: int) -> Served:
         """One day: barrier, partitions, join."""
         state = self._barrier(day)
         parts = list(self.mapper(partial(_partition, self.world, state), self.parts))
+        running = [spec for spec in running_on(self.world, day) if spec.switch in DELIVERY]
+        standing = state.member_state.standing
         for part in parts:
             self.counterfactuals.extend(part.truth)
-        self.counterfactuals.add_members(self.world, state.member_state.standing, day)
+            for spec in running:
+                self.of_days[spec.name].extend(part.truth)
+        for counted in (self.counterfactuals, *(self.of_days[spec.name] for spec in running)):
+            counted.add_members(self.world, None, standing, day)
+        return self._joined(state, parts)
+
+    def _joined(self, state: DayState, parts: Sequence[_Part]) -> Served:
+        """The day's partitions as one, in member order."""
         preference = np.empty_like(state.preference)
         for part, members in zip(parts, self.parts, strict=True):
             preference[members] = part.preference
@@ -202,15 +236,19 @@ class _Run:
         end = scenario.start_ts_ms + scenario.days * _DAY_MS
         minutes = minute_counts([o.minutes for o in outcomes], world.places.regions)
         frames["minute_count"] = minutes.filter(pl.col("ts_ms") < end)
-        self.counterfactuals.fold()
+        for counted in (self.counterfactuals, *self.of_days.values()):
+            counted.fold()
         if index == 0:
             frames["encode"] = tables.encodes(world)
             if not (arms := assignments(world)).is_empty():
                 frames["assignment"] = tables.assignments(world, arms)
             frames["truth_incident"] = truth_incident(self.incidents)
         if days.stop == scenario.days:
-            frames["truth_counterfactual"] = self.counterfactuals.table(world)
-            if not (both := discovery_truth(world)).is_empty():
+            of_days = self.of_days | {name: twin.delivered for name, twin in self.twins.items()}
+            delivered = [self.counterfactuals.table(world), *(c.table(world, n) for n, c in of_days.items())]
+            frames["truth_counterfactual"] = pl.concat(delivered)
+            both = pl.concat([*(twin.discovered(world) for twin in self.twins.values()), untried(world)])
+            if not both.is_empty():
                 frames["truth_discovery"] = both
         return Batch(index, days, sessions.height, frames)
 
@@ -245,33 +283,20 @@ class _Run:
         rows = delivered.rows
         member = request.visits.member[rows]
         is_first = _first_of_each(member, request.play_ts_ms[rows], self.has_begun)
-        sessions = playback_sessions(world, request, delivered, is_first)
+        felt = feel(world, request, delivered)
+        sessions = playback_sessions(world, request, delivered, felt, is_first)
         played_in = [(state.night.paths[w].conditions, w.abr) for w in WORLDS.values()]
         stalled = stalls(world, played_in, delivered, sessions)
         visits = request.visits
-        watched = np.zeros(visits.member.size, np.int64)
-        watched[rows] = sessions["playing_ms"].to_numpy()
-        strain = np.zeros(visits.member.size)
-        strain[rows] = strain_of(
-            sessions["waited_ms"].to_numpy().astype(np.float64), sessions["stall_ms"].to_numpy().astype(np.float64),
-            sessions["watched_ms"].to_numpy().astype(np.float64),
-            (sessions["failure_class"] == "technical").fill_null(value=False).to_numpy(),
-        )  # fmt: skip
-        membership = world.scenario.membership
         # Rows of the day are told before it changes what they are told from.
         member_rows = tables.memberships(world, state)
-        advance(
-            self.member_state, world.scenario.seed, state.day, visits.member, world.subscriber, request.browse,
-            watched, strain, world.titles,
-        )  # fmt: skip
-        self.member_state.standing.close(
-            world.scenario.seed, state.day, members.join_day, trial_days=membership.trial_days,
-            trial_paid_ratio=membership.trial_paid_ratio, price_ratio=membership.price_ratio,
-        )  # fmt: skip
-        self.discovery.enter(
-            state.day, session_keys(visits), visits.member, request.is_degraded, request.browse, watched,
-            served.preference,
-        )  # fmt: skip
+        close_day(world, state.day, self.discovery, self.member_state, request, rows, felt, served.preference)
+        for twin in self._twins(state.day).values():
+            twin.beside(world, state.day, request, delivered, felt, self.member_state.standing)
+            morning = twin.morning(state)
+            parts = list(self.mapper(partial(_twin_partition, world, morning), self.parts))
+            lived = self._joined(morning, parts)
+            twin.evening(world, state.day, lived.request, lived.delivered, lived.preference)
         first_visits = _first_of_each(request.visits.member, request.visits.open_ts_ms, self.has_visited)
         other = {
             "visit": looking.visits(world, request, rows, sessions, first_visits),

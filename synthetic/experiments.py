@@ -22,7 +22,7 @@ from synthetic.scenario import ExperimentSpec
 from synthetic.switches import DELIVERY, FACTUAL, SWITCHES, Switches
 from synthetic.world import World
 
-__all__ = ["arms_of_week", "assignments", "running_on", "treated"]
+__all__ = ["arms_of_week", "assignments", "lives_of_week", "running_on", "treated"]
 
 _DAY_MS = 86_400_000
 ARMS: Mapping[bool, str] = MappingProxyType({False: "control", True: "treatment"})
@@ -46,11 +46,19 @@ def arms_of_week(world: World, day: int) -> tuple[tuple[Switches, ...], Tinies]:
     The first is the factual one. Members in several experiments have several switches turned. Switches of delivery are
     not among them: they leave what is shown as it is.
     """
+    worlds, arm, _ = lives_of_week(world, day)
+    return worlds, arm
+
+
+def lives_of_week(world: World, day: int) -> tuple[tuple[Switches, ...], Tinies, dict[str, Tinies]]:
+    """As :func:`arms_of_week`, and by experiment [members] the world each would live in, were they in its other arm."""
     bits = np.zeros(world.members.count, np.int64)
     running = [spec for spec in running_on(world, day) if spec.switch not in DELIVERY]
     for number, spec in enumerate(running):
         bits |= treated(world, spec).astype(np.int64) << number
-    combinations = [0, *(int(b) for b in np.unique(bits) if b)]
+    others = {spec.name: bits ^ (1 << number) for number, spec in enumerate(running)}
+    seen = np.unique(np.concatenate([bits, *others.values()]))
+    combinations = [0, *(int(b) for b in seen if b)]
     worlds = []
     for combination in combinations:
         switches = FACTUAL
@@ -58,7 +66,8 @@ def arms_of_week(world: World, day: int) -> tuple[tuple[Switches, ...], Tinies]:
             if combination >> number & 1:
                 switches = replace(switches, **SWITCHES[spec.switch])
         worlds.append(switches)
-    return tuple(worlds), np.searchsorted(combinations, bits).astype(np.int8)
+    arms = {name: np.searchsorted(combinations, of).astype(np.int8) for name, of in others.items()}
+    return tuple(worlds), np.searchsorted(combinations, bits).astype(np.int8), arms
 
 
 def assignments(world: World) -> pl.DataFrame:

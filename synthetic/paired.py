@@ -7,15 +7,18 @@ meant. Each world's recommender learns from its own logs. Up to that day there i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from metrics.telemetry import get_table
-from synthetic.arrays import Bools
+from synthetic.arrays import Bools, Ints, Tinies
 from synthetic.browsing import HOME, SEARCH
 from synthetic.demand import Visits
 from synthetic.discovery import Discovery
@@ -32,7 +35,7 @@ from synthetic.world import World
 __all__ = ["PAIRED_MEMBERS", "Lived", "live_days", "live_through", "lived_until", "paired_worlds", "sampled"]
 
 PAIRED_MEMBERS = 2_000
-_KEYS = ("region_index", "replicate")
+KEYS = ("region_index", "replicate")
 
 
 def paired_worlds(world: World, members: int = PAIRED_MEMBERS) -> pl.DataFrame:
@@ -81,13 +84,14 @@ def live_through(world: World, settled: Settled, switches: Switches, spec: Exper
     """
     days = range(spec.from_day, min(spec.to_day, world.scenario.days))
     begun = lived_until(world, settled, days.start)
-    sums = [frame for lived in live_days(world, begun, switches, days.stop) for frame in _sums(world, lived)]
-    return (
-        pl.concat(sums, how="diagonal")
-        .group_by(_KEYS)
-        .agg(pl.all().fill_null(0).sum().cast(pl.Decimal(38, 0)))
-        .sort(_KEYS)
-    )
+    sums = [
+        frame
+        for lived in live_days(world, begun, switches, days.stop)
+        for frame in sums_of_day(
+            world, lived.day, lived.visits, lived.found, lived.found.watch_ms, lived.standing
+        )
+    ]
+    return added_up(sums, KEYS)
 
 
 def lived_until(world: World, settled: Settled, day: int) -> Settled:
@@ -142,36 +146,46 @@ def _live(world: World, settled: Settled, switches: Switches, end: int) -> Itera
         yield Lived(day, visits, found, is_paying, is_churned, state.standing)
 
 
-def _sums(world: World, lived: Lived) -> Iterator[pl.DataFrame]:
-    """A day's weighted sums, of visits and of members."""
-    m, member, found = world.members, lived.visits.member, lived.found
-    weight = m.weight[member]
+def sums_of_day(
+    world: World, day: int, visits: Visits, found: Browse, watched_ms: Ints, standing: Standing,
+    lived_in: Mapping[str, Tinies] = MappingProxyType({}),
+) -> list[pl.DataFrame]:  # fmt: skip
+    """A closed day's weighted sums, of visits and of members, by region, jackknife group and ``lived_in`` [members]."""
+    m, member = world.members, visits.member
     played = found.chosen >= 0
-    values = {
+    values: dict[str, npt.NDArray[Any]] = {
         "visits": np.ones(member.size, np.int64),
         "plays": played,
         "rec_plays": played & found.is_rec_driven,
         "searches": found.asked >= 0,
         "search_plays": (found.surface == SEARCH) & played,
         "skips": found.is_skipped,
-        "playing_ms": found.watch_ms,
-        "rec_playing_ms": found.watch_ms * found.is_rec_driven,
+        "playing_ms": watched_ms,
+        "rec_playing_ms": watched_ms * found.is_rec_driven,
         "found_ms": found.browse_ms * played,
         "lost_ms": found.browse_ms * ~played,
         "home_looks": found.examined,
         "home_plays": (found.surface == HOME) & played,
     }
-    frame = pl.DataFrame(
-        {"region_index": m.region[member], "replicate": m.replicate[member]}
-        | {name: weight * np.asarray(value).astype(np.int64) for name, value in values.items()}
-    )
-    yield frame.group_by(_KEYS).sum()
-    days = pl.DataFrame(
-        {
-            "region_index": m.region,
-            "replicate": m.replicate,
-            "member_days": m.weight * lived.is_paying,
-            "churned": m.weight * lived.is_churned,
-        }
-    )
-    yield days.group_by(_KEYS).sum()
+    of_members: dict[str, npt.NDArray[Any]] = {
+        "member_days": (standing.paying_day <= day) & (standing.leave_day > day),
+        "churned": standing.is_churn & (standing.leave_day == day + 1),
+    }
+    keys: dict[str, npt.NDArray[Any]] = {**lived_in, "region_index": m.region, "replicate": m.replicate}
+    every = np.arange(m.count)
+    tables: list[tuple[Ints, dict[str, npt.NDArray[Any]]]] = [(member, values), (every, of_members)]
+    return [
+        pl.DataFrame(
+            {name: of[who] for name, of in keys.items()}
+            | {name: m.weight[who] * np.asarray(value).astype(np.int64) for name, value in counted.items()}
+        )
+        .group_by(list(keys))
+        .sum()
+        for who, counted in tables
+    ]
+
+
+def added_up(sums: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
+    """Frames of :func:`sums_of_day` as one."""
+    parts = pl.all().exclude(*keys).fill_null(0).sum().cast(pl.Decimal(38, 0))
+    return pl.concat(sums, how="diagonal_relaxed").group_by(keys).agg(parts).sort(keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,28 +25,58 @@ from synthetic.software import os_names
 from synthetic.tables import HOUR_MS, appliances, inclusion, is_sampled, names, tenure_days
 from synthetic.world import World
 
-__all__ = ["playback_events", "playback_sessions", "stalls"]
+__all__ = ["Felt", "feel", "playback_events", "playback_sessions", "stalls"]
 
 _INTERRUPTIONS = 8  # most seeks, and most pauses, of a session
 _SEEK_MEDIAN_MS, _SEEK_LOG_SD = 450.0, 0.5  # refilling the buffer after a seek; assumption
 
 
-def playback_sessions(world: World, request: Request, delivered: Delivered, is_first: Bools) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Felt:
+    """What n play attempts came to for the viewer; times in ms, ``watched_ms`` from the press of play to the end.
+
+    ``is_failed``: technically, at the start or while playing.
+    """
+
+    started: Bools
+    is_failed: Bools
+    waited_ms: Ints
+    playing_ms: Ints
+    stall_count: Ints
+    stall_ms: Ints
+    seek_count: Ints
+    seeking_ms: Ints
+    paused_ms: Ints
+    watched_ms: Ints
+
+
+def feel(world: World, request: Request, delivered: Delivered) -> Felt:
+    """Of the attempts of ``delivered``."""
+    d, played, rows = delivered, delivered.played, delivered.rows
+    started = played.started & (d.failure == 0)
+    waited = np.where(d.failure > 0, d.plays.before_ms, played.startup_ms).astype(np.int64)
+    playing = np.where(started, played.playing_ms, 0).astype(np.int64)
+    stall_count = np.where(started, played.stall_count, 0).astype(np.int64)
+    # A stall is at least a millisecond long.
+    stall = np.where(stall_count > 0, np.maximum(played.stall_ms.astype(np.int64), 1), 0)
+    visits = request.visits
+    seeks, seeking, paused = _interruptions(world, visits.member[rows], visits.step[rows], playing)
+    watched = np.where(started, waited + playing + stall + seeking, 0)
+    is_failed = (d.failure == 1) | (d.fails_playing & started)
+    return Felt(started, is_failed, waited, playing, stall_count, stall, seeks, seeking, paused, watched)
+
+
+def playback_sessions(
+    world: World, request: Request, delivered: Delivered, felt: Felt, is_first: Bools
+) -> pl.DataFrame:
     """The table ``playback_session``; ``is_first`` marks the first session of a new account."""
     scenario, places, members, titles = world.scenario, world.places, world.members, world.titles
     d, played, rows = delivered, delivered.played, delivered.rows
     member, step = request.visits.member[rows], request.visits.step[rows]
     title, found = request.browse.chosen[rows].astype(np.int64), request.browse
-    failure = d.failure
-    started = played.started & (failure == 0)
-    start = request.play_ts_ms[rows]
-    waited = np.where(failure > 0, d.plays.before_ms, played.startup_ms).astype(np.int64)
-    playing = np.where(started, played.playing_ms, 0).astype(np.int64)
-    stall_count = np.where(started, played.stall_count, 0)
-    # A stall is at least a millisecond long.
-    stall = np.where(stall_count > 0, np.maximum(played.stall_ms.astype(np.int64), 1), 0)
-    seeks, seeking, paused = _interruptions(world, member, step, playing)
-    watched = np.where(started, waited + playing + stall + seeking, 0)
+    failure, start = d.failure, request.play_ts_ms[rows]
+    started, waited, playing, stall_count = felt.started, felt.waited_ms, felt.playing_ms, felt.stall_count
+    stall, seeks, seeking, paused = felt.stall_ms, felt.seek_count, felt.seeking_ms, felt.paused_ms
     end = start + waited + playing + stall + seeking + paused
     outcome = np.where(
         failure > 0, 2, np.where(~played.started, 1, np.where(d.fails_playing, 3, 0))
@@ -90,9 +121,9 @@ def playback_sessions(world: World, request: Request, delivered: Delivered, is_f
             "playing_ms": playing,
             "paused_ms": paused,
             "seeking_ms": seeking,
-            "watched_ms": watched,
+            "watched_ms": felt.watched_ms,
             "media_ms": playing,
-            "stall_count": stall_count.astype(np.int64),
+            "stall_count": stall_count,
             "stall_ms": stall,
             "seek_stall_count": seeks,
             "seek_stall_ms": seeking,

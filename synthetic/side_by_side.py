@@ -1,7 +1,8 @@
-"""The truth of the switches of discovery: of each experiment that runs, and of the others over a fortnight.
+"""The truth of the switches of discovery that no experiment turns: a small service of its own, over a fortnight.
 
-An experiment is paired over its own days by :mod:`synthetic.paired`. A switch that nobody tries is turned for a smaller
-sample over the first days, so that the decision table knows what an estimate of it would be marked by.
+A sample of the members lives through both worlds, without delivery, and all that is learned is learned from them; so
+the decision table knows the sign and about the size of what an experiment would find. What an experiment that runs does
+is counted in its own service (:mod:`synthetic.twins`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import replace
 import polars as pl
 
 from metrics.telemetry import get_table
-from synthetic.paired import live_through, paired_worlds, sampled
+from synthetic.paired import live_through, sampled
 from synthetic.scenario import ExperimentSpec
 from synthetic.switches import FACTUAL, SWITCHES
 from synthetic.warmup import settle_in
 from synthetic.world import World
 
-__all__ = ["LEAST_DAYS", "UNTRIED_DAYS", "UNTRIED_MEMBERS", "discovery_truth", "untried"]
+__all__ = ["LEAST_DAYS", "UNTRIED_DAYS", "UNTRIED_MEMBERS", "untried"]
 
 DECIDED = ("siloed", "no_first_week_diversity", "keyword_search")
 """The switches of discovery that the decision table has."""
@@ -25,11 +26,6 @@ DECIDED = ("siloed", "no_first_week_diversity", "keyword_search")
 UNTRIED_MEMBERS, UNTRIED_DAYS = 800, 14
 LEAST_DAYS = 28
 """A shorter run is for trying things out: its untried switches have no truth."""
-
-
-def discovery_truth(world: World) -> pl.DataFrame:
-    """The table ``truth_discovery``: a switch that no experiment turns stands as an experiment of its own name."""
-    return pl.concat([paired_worlds(world), untried(world)])
 
 
 def untried(world: World, members: int = UNTRIED_MEMBERS) -> pl.DataFrame:

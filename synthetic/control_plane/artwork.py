@@ -32,14 +32,20 @@ def genre_means(title: Float32Array, catalogue: Catalogue) -> Float32Array:
 
 
 def learn_pictures(
-    log: PlayLog, catalogue: Catalogue, members: int, rank: int, seed: int
+    log: PlayLog, teachers: npt.NDArray[np.bool_], catalogue: Catalogue, rank: int, seed: int
 ) -> tuple[Factors, Float32Array, Float32Array]:
     """From pictures alone: vectors of genres, and taste of members with the plays it hangs on.
 
-    A genre's picture stands for who plays from it.
+    A genre's picture stands for who plays from it, of ``teachers`` [members].
     """
+    taught = _table(log.where(teachers[log.member]), teachers.size, catalogue)
+    factors = turned(genre_vectors(taught, rank=rank, seed=seed), np.asarray(taught.sum(axis=0), np.float64))
+    return factors, *member_vectors(_table(log, teachers.size, catalogue), factors)
+
+
+def _table(log: PlayLog, members: int, catalogue: Catalogue) -> sparse.csr_array:
+    """[members, genres] what a member's plays from a genre's pictures count for."""
     shape = (members, len(catalogue.genres))
     table = sparse.csr_array((log.inclusion, (log.member, log.picture)), shape=shape)
     table.sum_duplicates()
-    factors = turned(genre_vectors(table, rank=rank, seed=seed), np.asarray(table.sum(axis=0), np.float64))
-    return factors, *member_vectors(table, factors)
+    return table

@@ -77,12 +77,12 @@ _BAND_RANKS = (10, 30, 100, 300, 1_000, 2_000, 4_000, 7_000, 11_000)
 _CALIBRATION_MEMBERS, _CALIBRATION_ROUNDS, _CALIBRATION_STEP = 1_000, 12, 0.35
 
 
-def calibrated_prominence(model: Model, region: IntArray) -> Float32Array:
+def calibrated_prominence(model: Model, region: IntArray, teachers: npt.NDArray[np.bool_]) -> Float32Array:
     """[regions, count] the function of log popularity with which exposure follows ``exposure_exponent``.
 
     A score's tail is Gaussian in taste: the same bonus buys an obscure title far less exposure than a known
     one. So the function is found by ranking pages for a sample of members and moving its value in each band
-    of popularity toward the band's wanted exposure, a few rounds.
+    of popularity toward the band's wanted exposure, a few rounds. The sample is of ``teachers`` [members].
     """
     p = model.parameters
     world = np.exp(model.log_popularity.astype(np.float64)).mean(axis=0)
@@ -97,7 +97,7 @@ def calibrated_prominence(model: Model, region: IntArray) -> Float32Array:
     wanted = (1 - p.long_tail_ratio) * by_play / by_play.sum() + p.long_tail_ratio * alike / available
     knot = np.add.reduceat(np.log(world[order[:available]]), edges[:-1]) / np.diff(edges)
     value = p.exposure_exponent * knot
-    warm = np.flatnonzero(~model.is_cold(np.arange(model.member_plays.size)))
+    warm = np.flatnonzero(teachers & ~model.is_cold(np.arange(model.member_plays.size)))
     sample = warm[:: max(1, warm.size // _CALIBRATION_MEMBERS)][:_CALIBRATION_MEMBERS]
     prominence = model.prominence
     is_out = np.isneginf(model.log_popularity)

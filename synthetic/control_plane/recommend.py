@@ -58,6 +58,7 @@ def train(
     seed: int,
     looks: Sequence[LookLog] = (),
     started: PlayLog | None = None,
+    teaches: BoolArray | None = None,
     cohort: IntArray | None = None,
     cohorts: int = 1,
     recommender: str = "unified",
@@ -66,7 +67,8 @@ def train(
     """Learn from the plays and looks before ``today``; ``region`` and ``cohort`` [members]: where, and what kind.
 
     ``started``: what members were seen to start, which is not shown to them again; None: as ``plays``. It tells another
-    story where the log of a surface that teaches is broken.
+    story where the log of a surface that teaches is broken. ``teaches`` [members]: whose logs titles are learned from;
+    the taste of the others is learned from their own, and nothing else is. None: everyone's.
     """
     p = parameters or RecommendParameters()
     members = region.size
@@ -80,14 +82,19 @@ def train(
         else []
     )
     liked = log.where(log.watched_ratio >= p.qualified_ratio)
+    # What is learned of titles, and whom they are learned for.
+    teachers = np.ones(members, np.bool_) if teaches is None else teaches
+    taught_looks = [
+        look for look in (look.where(teachers[look.member]) for look in lately) if look.title.size
+    ]
     siloed = recommender == "siloed"
     of_home = liked.where(~liked.is_search) if siloed else liked.where(liked.is_unaided)
     with threadpool_limits(limits=1):  # one thread: the order of a sum must not depend on the machine's load
         if siloed:
             blocks, ranks = _silos(p), p.silo_ranks
-            home = _learn_plays(of_home, catalogue, members, ranks[0], p, seed)
-            search = _learn_plays(liked.where(liked.is_search), catalogue, members, ranks[1], p, seed)
-            pictures = learn_pictures(liked.where(~liked.is_search), catalogue, members, ranks[2], seed)
+            home = _learn_plays(of_home, teachers, catalogue, ranks[0], p, seed)
+            search = _learn_plays(liked.where(liked.is_search), teachers, catalogue, ranks[1], p, seed)
+            pictures = learn_pictures(liked.where(~liked.is_search), teachers, catalogue, ranks[2], seed)
             title = np.concatenate(
                 [home[0].title, search[0].title, np.zeros((catalogue.count, ranks[2]))], axis=1
             )
@@ -102,18 +109,20 @@ def train(
                 of_home if recommender != "popularity" else of_home.where(np.zeros(of_home.count, np.bool_))
             )
             factors, member, evidence = _learn_plays(
-                taught, catalogue, members, p.rank, p, seed, by_genre=recommender != "factors"
+                taught, teachers, catalogue, p.rank, p, seed, by_genre=recommender != "factors"
             )
             title, curvature, norms = factors.title, factors.curvature, (factors.norm, factors.norm)
             centre = genre_means(factors.title, catalogue)
-        take = _take_odds(lately)
+        take = _take_odds(taught_looks)
+    told = log.where(teachers[log.member])
     popular = log_popularity(
-        log.where(~log.is_search if siloed else log.is_unaided), catalogue, region, regions, today,
+        told.where(~told.is_search if siloed else told.is_unaided), catalogue, region, regions, today,
         half_life_days=p.popularity_half_life_days, prior_plays=p.regional_prior_plays, horizon_days=p.horizon_days,
     )  # fmt: skip
     lately_started = (started or plays).where((started or plays).day < today).since(today - p.rest_days)
     resting = _table(lately_started, (members, catalogue.count))
     of_kinds = of_home if siloed else liked
+    of_kinds = of_kinds.where(teachers[of_kinds.member])
     main = np.bincount(catalogue.genre[of_kinds.title, 0], minlength=len(catalogue.genres)) + 1.0
     draft = Model(
         day=today,
@@ -139,7 +148,7 @@ def train(
         seed=seed,
         parameters=p,
     )
-    model = replace(draft, prominence=calibrated_prominence(draft, np.asarray(region)))
+    model = replace(draft, prominence=calibrated_prominence(draft, np.asarray(region), teachers))
     for look in lately:
         _learn_looks(
             model.member, model.evidence, look.member, look.title, look.is_liked, look.picture.astype(np.int64),
@@ -165,22 +174,24 @@ def _table(log: PlayLog, shape: tuple[int, int], weight: Float32Array | None = N
 
 def _learn_plays(
     log: PlayLog,
+    teachers: BoolArray,
     catalogue: Catalogue,
-    members: int,
     rank: int,
     p: RecommendParameters,
     seed: int,
     *,
     by_genre: bool = True,
 ) -> tuple[Factors, Float32Array, Float32Array]:
-    """Vectors of titles, and taste of members with the plays it hangs on, from these plays alone."""
-    table = _table(log, (members, catalogue.count), log.inclusion)
+    """Vectors of titles from plays of ``teachers``; taste of members, and the plays it hangs on; from these alone."""
+    shape = (teachers.size, catalogue.count)
+    taught = log.where(teachers[log.member])
+    table = _table(taught, shape, taught.inclusion)
     vectors = title_vectors(
         table, catalogue, rank=rank, prior_plays=p.title_prior_plays, seed=seed, by_genre=by_genre
     )
     factors = turned(vectors, np.asarray(table.sum(axis=0), np.float64))
     # What a page brought about is told by looks, where they are still remembered.
-    unaided = _table(log.where(log.is_unaided), (members, catalogue.count))
+    unaided = _table(log.where(log.is_unaided), shape)
     return factors, *member_vectors(unaided, factors)
 
 

@@ -16,14 +16,14 @@ from metrics.lake import Lake
 from metrics.migration import migrate
 from metrics.query import measure
 from metrics.telemetry import CONTRACT_VERSION, TABLES
-from metrics.truth import incidents
+from metrics.truth import counterfactuals, experiments, incidents
 from metrics.upkeep import vacuum
 from synthetic.incident_kinds import KINDS
 from tests.metrics.rows import rows
 from tests.metrics.sessions_frame import sessions
 
 # The columns of each version, by their digest: a table that changes needs a version and a step.
-SHAPES = {3: "643ce2ea6dec2136"}
+SHAPES = {4: "f7919bfaf32b3170"}
 
 
 def _shape() -> str:
@@ -93,7 +93,7 @@ def test_an_older_lake_is_refused_with_the_command_that_mends_it(old: Path) -> N
 
 def test_from_version_1(old: Path) -> None:
     done = migrate(old)
-    assert (done.before, done.after, done.rows, done.quarantined) == (1, 3, {"truth_incident": 2}, 0)
+    assert (done.before, done.after, done.rows, done.quarantined) == (1, 4, {"truth_incident": 2}, 0)
     lake = Lake.open(old)
     found = incidents(lake).collect()
     assert found.schema == TABLES["truth_incident"].schema
@@ -122,11 +122,26 @@ def test_from_version_2(tmp_path: Path) -> None:
     meta = lake.path / "_playhead.json"
     meta.write_text(json.dumps(json.loads(meta.read_text()) | {"contract_version": 2}))
     done = migrate(lake.path)
-    assert (done.before, done.after, done.rows, done.quarantined) == (2, 3, {"impression": 2}, 0)
+    assert (done.before, done.after, done.rows, done.quarantined) == (2, 4, {"impression": 2}, 0)
     found = Lake.open(lake.path).scan("impression").collect()
     assert found.drop("day").schema == TABLES["impression"].schema
     assert found.drop("day").equals(given)
     assert measure(Lake.open(lake.path), ["take_rate", "first_week_genres"])["value"].to_list() == [0.0, None]
+
+
+def test_from_version_3(tmp_path: Path) -> None:
+    """Worlds were told over all days alone, which is what no experiment says."""
+    lake = Lake.create(tmp_path / "old")
+    sketch: dict[str, Any] = {"startup_bucket": [3], "startup_weight": [1]}
+    given = rows("truth_counterfactual", {"world": "factual"} | sketch, {"world": "h264_only"} | sketch)
+    _write(lake, "truth_counterfactual", given.drop("experiment"), "synthesize")
+    meta = lake.path / "_playhead.json"
+    meta.write_text(json.dumps(json.loads(meta.read_text()) | {"contract_version": 3}))
+    done = migrate(lake.path)
+    assert (done.before, done.after, done.rows, done.quarantined) == (3, 4, {"truth_counterfactual": 2}, 0)
+    now = Lake.open(lake.path)
+    assert counterfactuals(now).collect()["world"].to_list() == ["factual", "h264_only"]
+    assert experiments(now).collect().is_empty()
 
 
 def test_what_the_present_contract_does_not_let_in_goes_to_quarantine(old: Path) -> None:
@@ -160,7 +175,9 @@ def test_cut_off_half_way_it_goes_on(old: Path, monkeypatch: pytest.MonkeyPatch)
 def test_where_no_step_leads(old: Path, version: int) -> None:
     meta = old / "_playhead.json"
     meta.write_text(meta.read_text().replace('"contract_version": 1', f'"contract_version": {version}'))
-    with pytest.raises(LakeError, match=f"no way from contract version {version} to 3; use the Playhead"):
+    with pytest.raises(
+        LakeError, match=f"no way from contract version {version} to {CONTRACT_VERSION}; use the Playhead"
+    ):
         migrate(old)
 
 

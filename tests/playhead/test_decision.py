@@ -43,8 +43,8 @@ def world(
     rows = []
     for group in range(GROUPS):
         row = {
-            "world": name, "region": "r", "replicate": group, "attempts": 100, "starts": 100, "starts_late": late,
-            "exits_late": 0, "stalled_sessions": 2, "startup_bucket": [bucket_of(startup_ms)],
+            "experiment": None, "world": name, "region": "r", "replicate": group, "attempts": 100, "starts": 100,
+            "starts_late": late, "exits_late": 0, "stalled_sessions": 2, "startup_bucket": [bucket_of(startup_ms)],
             "startup_weight": [100], "playing_ms": Decimal(int(hours * 3_600_000)), "rec_playing_ms": Decimal(0),
             "edge_bytes": Decimal(20 * 10**9), "storage_bytes": Decimal(0), "third_party_bytes": Decimal(0),
             "member_days": Decimal(30),
@@ -217,8 +217,8 @@ def test_a_switch_of_discovery_has_its_truth_from_its_experiment() -> None:
             discovered("siloed-spring", "treatment", 1.0, churned=2),
         ]
     )
-    ((world_name, region, found),) = discovery_effects(truth, 0.02)
-    assert (world_name, region) == ("siloed", None)
+    ((world_name, name, region, found),) = discovery_effects(truth, 0.02)
+    assert (world_name, name, region) == ("siloed", "siloed-spring", None)
     of = {effect.metric: effect for effect in found}
     mean = sum(1 + group / 100 for group in range(GROUPS)) / GROUPS
     hours = of["watch_hours_per_subscriber_month"]
@@ -228,9 +228,9 @@ def test_a_switch_of_discovery_has_its_truth_from_its_experiment() -> None:
     # Fixed costs of 2 cents an hour would lie on a tenth fewer hours.
     cost = of["cost_per_stream_hour_usd"]
     assert (cost.now, cost.was) == pytest.approx((0.02, 0.022), rel=1e-6)
-    ((_, region, _), *rest) = discovery_effects(truth, by_region=True)
+    ((_, _, region, _), *rest) = discovery_effects(truth, by_region=True)
     assert region is None
-    assert [(r, len(effects)) for _, r, effects in rest] == [("r", 3)]
+    assert [(r, len(effects)) for _, _, r, effects in rest] == [("r", 3)]
 
 
 def test_margin_gains_what_cost_loses(usage: Usage) -> None:

@@ -11,6 +11,7 @@ import pytest
 from metrics.errors import InputError
 from metrics.telemetry import TABLES
 from synthetic import emulator
+from synthetic.discovery import Discovery
 from synthetic.experiments import arms_of_week, assignments, treated
 from synthetic.paired import live_through, lived_until, paired_worlds, sampled
 from synthetic.playing import deliver
@@ -70,11 +71,7 @@ def test_each_arm_is_ranked_by_its_own_model_and_delivered_in_its_own_world(worl
     served = next(iter(emulator.days(world)))
     models = [arm.model.recommender for arm in served.state.week.arms]
     assert models == ["unified", "siloed"]
-    own, other = (arm.model.member_plays for arm in served.state.week.arms)
-    assert not own[silo].any()
-    assert not other[~silo].any()
-    assert own.any()
-    assert other.any()
+    assert (served.state.week.arm == silo).all()
     member = served.request.visits.member[served.delivered.rows]
     assert (served.delivered.world[edge[member]] > 0).all()
     assert (served.delivered.world[~edge[member]] == 0).all()
@@ -175,7 +172,12 @@ def test_every_switch_of_delivery_tells_its_true_effect() -> None:
     # A catalogue that no edge holds whole: or else a cache that pulls would come to the same as one that is filled.
     (batch,) = emulator.run(scenario(spec("throughput_abr"), panel=200, titles=10_000))
     sums = ["attempts", "starts", "edge_bytes", "storage_bytes", "third_party_bytes"]
-    truth = batch.tables["truth_counterfactual"].group_by("world").agg(pl.col(sums).sum())
+    truth = (
+        batch.tables["truth_counterfactual"]
+        .filter(pl.col("experiment").is_null())
+        .group_by("world")
+        .agg(pl.col(sums).sum())
+    )
     by_world = {row.pop("world"): row for row in truth.to_dicts()}
     assert set(by_world) == {"factual", *DELIVERY}
     factual = by_world.pop("factual")
@@ -277,3 +279,49 @@ def test_a_switch_nobody_tries_is_turned_for_a_few(world: World) -> None:
     later = long.scenario.model_copy(update={"experiment": (spec("siloed", from_day=35, to_day=42),)})
     assert set(untried(replace(long, scenario=later), 100)["experiment"]) == names
     assert untried(replace(long, scenario=tried.model_copy(update={"days": LEAST_DAYS - 1}))).is_empty()
+
+
+def test_the_truth_of_an_experiment_is_of_its_days_and_of_every_member() -> None:
+    """Each member lives in both arms once: what the worlds add up to is what both lives do."""
+    silo, player = spec("siloed", from_day=7, to_day=14), spec("throughput_abr", 0.3, from_day=7, to_day=14)
+    batches = list(emulator.run(scenario(silo, player, panel=200, days=14)))
+    sessions = pl.concat([batch.tables["playback_session"] for batch in batches])
+    truth = batches[-1].tables["truth_counterfactual"]
+    sums = truth.group_by("experiment", "world").agg(pl.col("starts", "member_days", "attempts").sum())
+    whole = sums.filter(pl.col("experiment").is_null(), world="factual")
+    assert set(sums["world"].filter(sums["experiment"] == silo.name)) == {"factual", "siloed"}
+    assert set(sums["world"].filter(sums["experiment"] == player.name)) == {"factual", "throughput_abr"}
+    of_player = sums.filter(experiment=player.name, world="factual")
+    began = pl.col("start_ts_ms") >= scenario().start_ts_ms + 7 * 86_400_000
+    assert of_player["attempts"][0] == sessions.filter(began)["weight"].sum() < whole["attempts"][0]
+    assert of_player["member_days"][0] < whole["member_days"][0]
+    # Both lives of a member are in it: as many paying days in either world, within who left in one alone.
+    of_silo = sums.filter(experiment=silo.name)
+    assert of_silo["member_days"].cast(pl.Float64).to_list() == pytest.approx(
+        [float(of_player["member_days"][0])] * 2, rel=0.01
+    )
+    found = batches[-1].tables["truth_discovery"]
+    plays = found.group_by("world").agg(pl.col("playing_ms").sum().cast(pl.Float64)).sort("world")
+    delivered = (
+        truth.filter(experiment=silo.name).group_by("world").agg(pl.col("playing_ms").sum().cast(pl.Float64))
+    )
+    assert plays["playing_ms"].to_list() == delivered.sort("world")["playing_ms"].to_list()
+
+
+def test_twins_leave_the_experiment_as_it_is() -> None:
+    """A member's twin lives by the other arm's model, and what it plays teaches no title."""
+    world = make_world(scenario(spec("siloed"), panel=300))
+    settled = settle_in(world)
+    alone, beside = (
+        Discovery(world, settled.discovery.plays, looks=list(settled.discovery.looks)) for _ in range(2)
+    )
+    twin = Discovery(world, settled.discovery.plays, looks=list(settled.discovery.looks))
+    alone.learn(0)
+    beside.learn(0, {"siloed test": twin})
+    for one, other in zip(alone.week.arms, beside.week.arms, strict=True):
+        for name in ("title", "title_norm", "log_popularity", "prominence", "cohort_lift", "take"):
+            assert (getattr(one.model, name) == getattr(other.model, name)).all(), name
+    for name in ("candidate", "score", "taste", "arm"):
+        assert (getattr(alone.week, name) == getattr(beside.week, name)).all(), name
+    assert (twin.week.arm == 1 - beside.week.arm).all()
+    assert twin.week.taste.any(axis=1).mean() > 0.9  # what is liked is known of who is not in the arm, too

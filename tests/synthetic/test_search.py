@@ -129,7 +129,7 @@ def test_pictures_alone_teach_who_plays_from_them(catalogue: Catalogue) -> None:
         member, np.zeros(n, np.int32), np.zeros(n, np.int32), np.ones(n, np.float32), np.zeros(n, np.bool_),
         np.zeros(n, np.bool_), np.ones(n, np.float32), shown.astype(np.int8),
     )  # fmt: skip
-    factors, taste, _ = learn_pictures(log, catalogue, 400, 2, seed=1)
+    factors, taste, _ = learn_pictures(log, np.ones(400, np.bool_), catalogue, 2, seed=1)
     likes = taste @ factors.title.T
     assert ((likes[::2, 3] > likes[::2, 7]).mean() > 0.95) & ((likes[1::2, 7] > likes[1::2, 3]).mean() > 0.95)
 
