@@ -32,8 +32,7 @@ DeltaColor = Literal["normal", "inverse", "off"]
 
 __all__ = [
     "card", "chart", "colours", "drawn", "footer", "guarded", "live", "missing", "part", "table", "taken", "tile",
-    "view",
-    "wordmark",
+    "view", "wordmark",
 ]  # fmt: skip
 
 _LIVE = "5s"
