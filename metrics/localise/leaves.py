@@ -25,6 +25,7 @@ _RAKING_PASSES = 6
 _SHAPES = (0.5, 50.0)
 _BEGAN = 3.5
 _USUAL_MINUTES = 2  # what the usual noise counts for beside that of the history
+_VALUES_A_MINUTE = 4.0  # whose wander a minute tells as if each were on its own
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ class Noise:
     """What the history does without a fault; variances are of a count with expectation E.
 
     ``dispersion`` (at least 1) and ``leaf``: a leaf's is ``dispersion · E + leaf · E²``. ``slice`` is the relative
-    variance of the values of a single dimension beside the whole, and ``whole`` that of the whole.
+    variance of the values of a single dimension beside the whole, ``whole`` that of the whole, and ``freedom`` with how
+    many degrees of freedom the former is known.
     """
 
     dispersion: float = 1.0
     leaf: float = 0.05
     slice: float = 0.005
     whole: float = 0.01
+    freedom: float = _VALUES_A_MINUTE * _USUAL_MINUTES
 
 
 @dataclass(frozen=True)
@@ -288,6 +291,7 @@ def _noise(codes: Ints, observed: Floats, expected: Floats) -> Noise:
         float(np.clip(drawn(leaf, usual.leaf), 0.005, 1.0)),
         float(np.clip(drawn(float(np.median(parts)) if parts else 0.0, usual.slice), 4e-4, 0.25)),
         float(np.clip(drawn(whole, usual.whole), 1e-4, 0.25)),
+        _VALUES_A_MINUTE * (minutes - 1 + _USUAL_MINUTES),
     )
 
 
