@@ -8,6 +8,7 @@ distribution of mean ``m`` and shape ``a`` after ``v`` events in ``c`` trials.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,7 @@ Ints = NDArray[np.int64]
 _RAKING_PASSES = 6
 _SHAPES = (0.5, 50.0)
 _BEGAN = 3.5
+_MOST = 2.0**53  # above, a count and the next one are the same number
 _USUAL_MINUTES = 2  # what the usual noise counts for beside that of the history
 _VALUES_A_MINUTE = 4.0  # whose wander a minute tells as if each were on its own
 
@@ -91,7 +93,8 @@ def leaves_at(frame: pl.DataFrame, *, value: str, count: str | None, time: str, 
         raise InputError(
             "counts before the incident are all 0", where=f"--count {count}", mend="give history"
         )
-    return _expected(tuple(dimensions), values, codes, cells, trials if count else None)
+    is_known = np.bincount(leaf[minute < minutes - 1], minlength=n) > 0
+    return _expected(tuple(dimensions), values, codes, cells, trials if count else None, is_known)
 
 
 def _expected(
@@ -100,8 +103,12 @@ def _expected(
     codes: Ints,
     cells: Floats,
     counts: Floats | None,
+    is_known: NDArray[np.bool_],
 ) -> Leaves:
-    """The leaves of the last minute of ``cells`` and ``counts`` (minutes × n), from the minutes before."""
+    """The leaves of the last minute of ``cells`` and ``counts`` (minutes × n), from the minutes before.
+
+    ``is_known``: leaves of which a row, be it of 0, is there before the last minute.
+    """
     trials = np.ones_like(cells) if counts is None else counts
     before, before_trials = cells[:-1], trials[:-1]
     calm = _until_it_began(before.sum(1), before_trials.sum(1))
@@ -111,7 +118,7 @@ def _expected(
     expected = trials[-1] * rate
     if counts is None:
         # Without trials nobody can say how much of a leaf that is new was due: it is no evidence either way.
-        expected = np.where(before.sum(0) > 0, expected, cells[-1])
+        expected = np.where(is_known, expected, cells[-1])
     return Leaves(dimensions, values, codes, cells[-1], expected, noise, doubt)
 
 
@@ -163,12 +170,13 @@ def _number(frame: pl.DataFrame, name: str) -> pl.Series:
         if raw.dtype == pl.String
         else raw.cast(pl.Float64)
     )
-    bad = numbers.is_null() | ~numbers.is_finite() | (numbers < 0)
+    bad = numbers.is_null() | ~numbers.is_finite() | (numbers < 0) | (numbers > _MOST)
     if bad.fill_null(value=True).any():
         row = int(bad.fill_null(value=True).arg_max() or 0)
         shown = "nothing" if raw[row] is None else repr(raw[row])
+        is_large = numbers[row] is not None and _MOST < numbers[row] < math.inf
         raise InputError(
-            f"{shown} is no number of at least 0",
+            f"{shown} is more than can be counted" if is_large else f"{shown} is no number of at least 0",
             where=f"column {name}, row {row + 1}",
             mend="mend or drop the row",
         )
