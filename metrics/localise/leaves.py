@@ -8,6 +8,7 @@ distribution of mean ``m`` and shape ``a`` after ``v`` events in ``c`` trials.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +25,9 @@ Ints = NDArray[np.int64]
 _RAKING_PASSES = 6
 _SHAPES = (0.5, 50.0)
 _BEGAN = 3.5
+_MOST = 2.0**53  # above, a count and the next one are the same number
 _USUAL_MINUTES = 2  # what the usual noise counts for beside that of the history
+_VALUES_A_MINUTE = 4.0  # whose wander a minute tells as if each were on its own
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,15 @@ class Noise:
     """What the history does without a fault; variances are of a count with expectation E.
 
     ``dispersion`` (at least 1) and ``leaf``: a leaf's is ``dispersion · E + leaf · E²``. ``slice`` is the relative
-    variance of the values of a single dimension beside the whole, and ``whole`` that of the whole.
+    variance of the values of a single dimension beside the whole, ``whole`` that of the whole, and ``freedom`` with how
+    many degrees of freedom the former is known.
     """
 
     dispersion: float = 1.0
     leaf: float = 0.05
     slice: float = 0.005
     whole: float = 0.01
+    freedom: float = _VALUES_A_MINUTE * _USUAL_MINUTES
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ def leaves_at(frame: pl.DataFrame, *, value: str, count: str | None, time: str, 
         raise InputError(
             "counts before the incident are all 0", where=f"--count {count}", mend="give history"
         )
-    return _expected(tuple(dimensions), values, codes, cells, trials if count else None)
+    is_known = np.bincount(leaf[minute < minutes - 1], minlength=n) > 0
+    return _expected(tuple(dimensions), values, codes, cells, trials if count else None, is_known)
 
 
 def _expected(
@@ -97,8 +103,12 @@ def _expected(
     codes: Ints,
     cells: Floats,
     counts: Floats | None,
+    is_known: NDArray[np.bool_],
 ) -> Leaves:
-    """The leaves of the last minute of ``cells`` and ``counts`` (minutes × n), from the minutes before."""
+    """The leaves of the last minute of ``cells`` and ``counts`` (minutes × n), from the minutes before.
+
+    ``is_known``: leaves of which a row, be it of 0, is there before the last minute.
+    """
     trials = np.ones_like(cells) if counts is None else counts
     before, before_trials = cells[:-1], trials[:-1]
     calm = _until_it_began(before.sum(1), before_trials.sum(1))
@@ -108,7 +118,7 @@ def _expected(
     expected = trials[-1] * rate
     if counts is None:
         # Without trials nobody can say how much of a leaf that is new was due: it is no evidence either way.
-        expected = np.where(before.sum(0) > 0, expected, cells[-1])
+        expected = np.where(is_known, expected, cells[-1])
     return Leaves(dimensions, values, codes, cells[-1], expected, noise, doubt)
 
 
@@ -160,12 +170,13 @@ def _number(frame: pl.DataFrame, name: str) -> pl.Series:
         if raw.dtype == pl.String
         else raw.cast(pl.Float64)
     )
-    bad = numbers.is_null() | ~numbers.is_finite() | (numbers < 0)
+    bad = numbers.is_null() | ~numbers.is_finite() | (numbers < 0) | (numbers > _MOST)
     if bad.fill_null(value=True).any():
         row = int(bad.fill_null(value=True).arg_max() or 0)
         shown = "nothing" if raw[row] is None else repr(raw[row])
+        is_large = numbers[row] is not None and _MOST < numbers[row] < math.inf
         raise InputError(
-            f"{shown} is no number of at least 0",
+            f"{shown} is more than can be counted" if is_large else f"{shown} is no number of at least 0",
             where=f"column {name}, row {row + 1}",
             mend="mend or drop the row",
         )
@@ -288,6 +299,7 @@ def _noise(codes: Ints, observed: Floats, expected: Floats) -> Noise:
         float(np.clip(drawn(leaf, usual.leaf), 0.005, 1.0)),
         float(np.clip(drawn(float(np.median(parts)) if parts else 0.0, usual.slice), 4e-4, 0.25)),
         float(np.clip(drawn(whole, usual.whole), 1e-4, 0.25)),
+        _VALUES_A_MINUTE * (minutes - 1 + _USUAL_MINUTES),
     )
 
 

@@ -102,10 +102,24 @@ def _plain(answer: Explanation) -> dict[str, Any]:
 
 
 def _print(path: Path, answers: list[Explanation]) -> None:
-    click.echo(f"{path}:")
-    for rank, answer in enumerate(answers, 1):
-        said = answer.text
-        click.echo(
-            f"  {rank}. {said or 'no slice explains it: it is everywhere, or nothing moved'}"
-            + (f"  (explains {answer.explained_ratio:.0%}, score {answer.score:.1f})" if said else "")
-        )
+    """The answer, and what else it could be; a slice of a slice that is named already is nothing else."""
+    best, *others = answers
+    click.echo(
+        f"{path}: {best.text or 'no slice explains it: it is everywhere, or nothing moved'}{_told(best)}"
+    )
+    told = [best]
+    for other in others:
+        if not any(_is_part(other, one) for one in told):
+            told.append(other)
+            click.echo(f"  {'or' if best.text else 'most likely, were it one'}: {other.text}{_told(other)}")
+
+
+def _told(answer: Explanation) -> str:
+    return (
+        "" if answer.is_external else f"  (explains {answer.explained_ratio:.0%}, score {answer.score:.1f})"
+    )
+
+
+def _is_part(one: Explanation, of: Explanation) -> bool:
+    """Whether one of the slices lies within one that ``of`` names."""
+    return any(wide.items() <= slice_.items() for slice_ in one.elements for wide in of.elements)

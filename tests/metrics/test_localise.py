@@ -124,6 +124,14 @@ def test_an_additive_value_that_falls() -> None:
     assert names(found(frame, None)[0]) == {frozenset({("cdn", "c2")})}
 
 
+def test_an_additive_value_of_nothing_but_the_fault() -> None:
+    """Zeros that are told are a history; rows that are not there are none."""
+    hit = (pl.col("min") == MINUTES - 1) & (pl.col("cdn") == "c2")
+    frame = table({}).with_columns(value=pl.when(hit).then(40).otherwise(0)).drop("cnt")
+    assert names(found(frame, None)[0]) == {frozenset({("cdn", "c2")})}
+    assert found(frame.filter(pl.col("value") > 0).vstack(frame[:1]), None)[0].is_external
+
+
 def test_a_dimension_that_says_the_same_is_not_named_twice() -> None:
     frame = table({(("isp", "i3"),): 5.0}).with_columns(network=pl.col("isp"))
     assert [len(element) for element in found(frame)[0].elements] == [1]
@@ -184,6 +192,7 @@ def test_instants_sort_as_time_does() -> None:
     [
         (pl.lit(-1.0).alias("value"), "-1.0 is no number of at least 0"),
         (pl.lit(float("inf")).alias("value"), "inf is no number"),
+        (pl.lit(1e300).alias("value"), "1e.300 is more than can be counted"),
         (pl.lit(float("nan")).alias("cnt"), "nan is no number"),
         (pl.lit(None, pl.Float64).alias("value"), "nothing is no number"),
         (pl.lit("many").alias("cnt"), "'many' is no number"),

@@ -43,7 +43,9 @@ def test_one_file_gives_its_causes_best_first(tmp_path: Path, capsys: pytest.Cap
     assert best["elements"] == [{"cdn": "b"}]
     assert best["external"] is False
     assert best["explained_ratio"] > 0.9
-    assert "1. cdn=b" in run(capsys, "localise", file, *HISTORY)[1]
+    said = run(capsys, "localise", file, *HISTORY)[1]
+    assert said.startswith(f"{file}: cdn=b  (explains ")
+    assert said.count("cdn=b") == 1, "a part of the answer is no other answer"
 
 
 def test_several_files_give_a_list_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
