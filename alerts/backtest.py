@@ -17,6 +17,7 @@ import polars as pl
 from alerts import names
 from alerts.cases import Cases, rescaled
 from alerts.counts import Clock, Frame, Minutes, minutes_of
+from alerts.evaluate import columns_of
 from alerts.evidence import nats
 from alerts.indicator import Counted, CountRatio, Events, events_of
 from alerts.kernel import Bools, Floats, Ints, excesses, firing, held, runs
@@ -95,16 +96,17 @@ class History:
         )  # fmt: skip
 
 
-def histories(objectives: Sequence[Objective], minute_counts: Frame) -> list[History]:
-    """The minutes of each objective that counts on the event clock, from rows of ``minute_count``.
+def histories(objectives: Sequence[Objective], minute_counts: Frame | Minutes) -> list[History]:
+    """The minutes of each objective that counts on the event clock, from rows of ``minute_count`` or their sums.
 
     Raises :class:`~metrics.errors.InputError` where no objective is left, or there are no rows.
     """
     counted = [(o, o.indicator) for o in objectives if isinstance(o.indicator, Counted)]
     if not counted:
         raise InputError("no objective counts events by the minute", mend="give one that does")
-    columns = {names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED}.union(*(ratio.columns for _, ratio in counted))
-    minutes = minutes_of(minute_counts, sorted(columns), None)
+    minutes = minute_counts
+    if not isinstance(minutes, Minutes):
+        minutes = minutes_of(minutes, columns_of(objectives), None)
     return [_history(objective, events_of(indicator, minutes), minutes) for objective, indicator in counted]
 
 
@@ -178,13 +180,19 @@ def over_cases(policy: BurnPolicy, budget: float, cases: Cases, *, severity: str
 
 
 def over_history(
-    policy: BurnPolicy, history: History, incidents: pl.DataFrame, *, severity: str = "page"
+    policy: BurnPolicy,
+    history: History,
+    incidents: pl.DataFrame,
+    *,
+    severity: str = "page",
+    found: Ints | None = None,
 ) -> Judged:
-    """A policy's pages against incidents of a history (:func:`known`, :func:`hindsight`).
+    """A policy's pages against incidents of a history (:func:`known`, :func:`hindsight`); ``found``: its :func:`pages`.
 
     An incident that spent less than its share is not one to catch, but a page that began in it is not false.
     """
-    found = pages(policy, float(history.objective.budget), history, severity=severity)
+    if found is None:
+        found = pages(policy, float(history.objective.budget), history, severity=severity)
     judged = judge_pages(found, incidents, history.days, open_end=history.bad.shape[1])
     return replace(judged, incidents=judged.incidents.filter("counts"))
 
@@ -249,9 +257,10 @@ def scripted(lake: Lake) -> pl.DataFrame:
     return truth.incidents(lake).select("incident_id", "kind", "start_ts_ms", "end_ts_ms").collect()
 
 
-def told(history: History) -> pl.DataFrame:
-    """Incidents in hindsight as instants: ``incident_id, kind, start_ts_ms, end_ts_ms``."""
-    return hindsight(history).select(
+def told(history: History, stretches: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Incidents in hindsight (``stretches``, if they are told already) as instants:
+    ``incident_id, kind, start_ts_ms, end_ts_ms``."""
+    return (hindsight(history) if stretches is None else stretches).select(
         "incident_id",
         kind="shape",
         start_ts_ms=history.start_ts_ms + pl.col("start_minute") * MINUTE_MS,

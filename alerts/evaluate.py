@@ -7,7 +7,7 @@ its factor and the effective number of bad events is not below the guard.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -33,7 +33,16 @@ from alerts.slo import CountRatio, Objective
 from alerts.states import firing_runs
 from metrics.errors import InputError, did_you_mean
 
-__all__ = ["Evaluation", "Fired", "columns_of", "evaluate", "evaluate_all", "fired", "kept_by"]
+__all__ = [
+    "Evaluation",
+    "Fired",
+    "columns_of",
+    "evaluate",
+    "evaluate_all",
+    "evaluate_minutes",
+    "fired",
+    "kept_by",
+]
 
 Bools = NDArray[np.bool_]
 _KEPT = {
@@ -85,18 +94,44 @@ def evaluate_all(
     past. Raises :class:`~metrics.errors.InputError` when there are no rows, or for an objective that does
     not count events.
     """
-    policies = load_policies() if policies is None else policies
-    clock = clock or Clock()
-    ratios = [(objective, *_counted(objective, policies)) for objective in objectives]
     columns = columns_of(objectives)
     minutes = minutes_of(minute_counts, columns, end_ts_ms)
-    guard = _Guard(minutes, clock)
     if start_ts_ms is not None and start_ts_ms >= minutes.end_ts_ms:
         raise InputError("no minute counts in that period", mend="give a period that the lake has counts of")
     spans = [period_of(o, minutes.start_ts_ms, minutes.end_ts_ms, start_ts_ms) for o in objectives]
     slices = slices_of(minute_counts, columns, spans)
+    return evaluate_minutes(
+        objectives,
+        minutes,
+        slices.__getitem__,
+        minute_counts,
+        policies=policies,
+        start_ts_ms=start_ts_ms,
+        clock=clock,
+    )
+
+
+def evaluate_minutes(
+    objectives: Sequence[Objective],
+    minutes: Minutes,
+    slices_in: Callable[[tuple[int, int]], pl.DataFrame],
+    minute_counts: Frame,
+    *,
+    policies: Mapping[str, Policy] | None = None,
+    start_ts_ms: int | None = None,
+    clock: Clock | None = None,
+) -> list[Evaluation]:
+    """:func:`evaluate_all` of minutes that are added up already.
+
+    ``slices_in`` gives the sums by region, device and CDN of a span of them, ``minute_counts`` their rows, which
+    objectives that count slices of time or minutes ask for.
+    """
+    policies = load_policies() if policies is None else policies
+    guard = _Guard(minutes, clock or Clock())
     evaluations = []
-    for (objective, ratio, policy), span in zip(ratios, spans, strict=True):
+    for objective in objectives:
+        ratio, policy = _counted(objective, policies)
+        span = period_of(objective, minutes.start_ts_ms, minutes.end_ts_ms, start_ts_ms)
         events = events_of(ratio, minutes)
         inside = slice((span[0] - minutes.start_ts_ms) // MINUTE_MS, None)
         bad, total = events.sums(inside)
@@ -109,7 +144,7 @@ def evaluate_all(
                 total=total,
                 burn=_burn(objective, minutes, events),
                 episodes=_episodes(objective, policy, minutes, events, guard),
-                spent=_spent(objective, ratio, slices[span], minute_counts, span),
+                spent=_spent(objective, ratio, slices_in(span), minute_counts, span),
             )
         )
     return evaluations

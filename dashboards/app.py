@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboards.access import reader, sign_out
+from dashboards.ahead import load_ahead
 from dashboards.components import colours, guarded, wordmark
 from dashboards.context import lake_path
 from dashboards.filters import filter_row
@@ -71,4 +72,5 @@ with guarded(page.title):
     st.session_state["_span"] = span
     page.run()
     if "--warm" in sys.argv:  # a server, and no test of a page
+        load_ahead()
         warm(source, filters)

@@ -7,13 +7,23 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from alerts.backtest import can_fire, hindsight, histories, known, over_history, scripted, told
+from alerts.backtest import (
+    History,
+    can_fire,
+    hindsight,
+    histories,
+    known,
+    over_history,
+    pages,
+    scripted,
+    told,
+)
 from alerts.budget import by_incident
 from alerts.evaluation import Evaluation
-from alerts.policy import BurnPolicy, load_policies
+from alerts.policy import BurnPolicy
 from alerts.quality import quality
 from dashboards.context import Where
-from dashboards.queries import MINUTE_DIMENSIONS, Source
+from dashboards.queries import Source, minutes_in, policies
 from metrics.lake import Lake
 
 __all__ = ["backtested", "incidents_spent"]
@@ -36,8 +46,10 @@ def backtested(source: Source, where: Where, evaluation: Evaluation) -> pl.DataF
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _spent(source: Source, where: Where, name: str, end_ts_ms: int, _evaluation: Evaluation) -> pl.DataFrame:
-    (history,) = histories([_evaluation.objective], _minutes(source, where, end_ts_ms))
-    spent = by_incident(_evaluation, told(history), history.start_ts_ms, history.bad[0], history.total[0])
+    history, stretches = _history(source, where, name, end_ts_ms, _evaluation)
+    spent = by_incident(
+        _evaluation, told(history, stretches), history.start_ts_ms, history.bad[0], history.total[0]
+    )
     names = scripted(Lake.open(Path(source.path)))
     shared = (
         spent.select("incident_id", "start_ts_ms", "end_ts_ms")
@@ -64,27 +76,29 @@ def _backtested(
     source: Source, where: Where, name: str, end_ts_ms: int, _evaluation: Evaluation
 ) -> pl.DataFrame:
     objective = _evaluation.objective
-    (history,) = histories([objective], _minutes(source, where, end_ts_ms))
-    told_by = {"hindsight": hindsight(history)}
+    history, stretches = _history(source, where, name, end_ts_ms, _evaluation)
+    told_by = {"hindsight": stretches}
     if (incidents := scripted(Lake.open(Path(source.path)))).height:
         told_by["truth"] = known(history, incidents)
-    policies = load_policies()
     frames = []
     for policy_name in dict.fromkeys((objective.policy, *_BESIDE)):
-        policy = objective.watched_by(policies) if policy_name == objective.policy else policies[policy_name]
+        known_as = policies()
+        policy = objective.watched_by(known_as) if policy_name == objective.policy else known_as[policy_name]
         if not isinstance(policy, BurnPolicy) or not can_fire(policy, objective):
             continue
+        fired = pages(policy, float(objective.budget), history)
         for against, told_incidents in told_by.items():
-            found = quality(over_history(policy, history, told_incidents))
+            found = quality(over_history(policy, history, told_incidents, found=fired))
             frames.append(
                 found.select(pl.lit(policy_name).alias("policy"), pl.lit(against).alias("against"), pl.all())
             )
     return pl.concat(frames, how="vertical_relaxed") if frames else pl.DataFrame()
 
 
-def _minutes(source: Source, where: Where, end_ts_ms: int) -> pl.LazyFrame:
-    minutes = Lake.open(Path(source.path)).scan("minute_count").filter(pl.col("ts_ms") < end_ts_ms)
-    for name, values in where:
-        if name in MINUTE_DIMENSIONS:
-            minutes = minutes.filter(pl.col(name).is_in(values))
-    return minutes
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _history(
+    source: Source, where: Where, name: str, end_ts_ms: int, _evaluation: Evaluation
+) -> tuple[History, pl.DataFrame]:
+    """An objective's minutes, and the incidents that they tell in hindsight."""
+    (history,) = histories([_evaluation.objective], minutes_in(source, where, 0, end_ts_ms))
+    return history, hindsight(history)

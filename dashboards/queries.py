@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 import streamlit as st
 
 from alerts.counts import Minutes, MinutesBy, minutes_by, minutes_of
-from alerts.evaluate import Evaluation, Fired, columns_of, evaluate_all, fired, kept_by
+from alerts.evaluate import Evaluation, Fired, columns_of, evaluate_minutes, fired, kept_by
 from alerts.evaluation import Attained
 from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
@@ -36,8 +36,9 @@ from metrics.plan import BUCKET, check_dimensions
 from metrics.query import measure, survival
 from metrics.tree import explain
 
-__all__ = ["MINUTE_DIMENSIONS", "Source", "objectives", "ratios_attained"]
+__all__ = ["MINUTE_DIMENSIONS", "Source", "minutes_in", "objectives", "policies", "ratios_attained"]
 
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 # Two years: what is longer is read from its files, so that memory is bounded.
 _MOST_MINUTES = 731 * 1440
 MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
@@ -205,7 +206,8 @@ def _shipped() -> tuple[Objective, ...]:
 
 
 @cache
-def _policies() -> dict[str, Policy]:
+def policies() -> dict[str, Policy]:
+    """The shipped policies, read once."""
     return dict(load_policies())
 
 
@@ -316,36 +318,60 @@ def _options(source: Source) -> dict[str, list[str]]:
 @st.cache_data(show_spinner=False, max_entries=32)
 def _evaluations(source: Source, where: Where, end_ts_ms: int | None) -> list[Evaluation]:
     try:
-        return evaluate_all(objectives(), _minutes(source, where), policies=_policies(), end_ts_ms=end_ts_ms)
+        minutes = minutes_in(source, where, 0, end_ts_ms)
+        return evaluate_minutes(
+            objectives(),
+            minutes,
+            lambda span: _slices(source, where, *span),
+            _minutes(source, where, 0, end_ts_ms),
+            policies=policies(),
+        )
     except InputError:
         return []
 
 
+def _slices(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int) -> pl.DataFrame:
+    """Sums of a slice's minutes by region, device and CDN; the end is that of a day, or of what the lake holds."""
+    first_day = -(-start_ts_ms // DAY_MS) * DAY_MS
+    whole = _in_slice(_days(source), where).filter(
+        (pl.col("ts_ms") >= first_day) & (pl.col("ts_ms") < end_ts_ms)
+    )
+    parts = [whole]
+    if start_ts_ms < first_day:
+        parts.append(
+            _added_up(_minutes(source, where, start_ts_ms, min(first_day, end_ts_ms)), *whole.columns[:4])
+        )
+    return pl.concat(parts, how="diagonal").drop("ts_ms")
+
+
 @st.cache_data(show_spinner=False, max_entries=64)
 def _alerts(source: Source, where: Where, period: Period) -> list[Fired]:
-    policies = _policies()
     # An alert looks back no further than its longest window.
     past = max(
         pair.long_ms
-        for policy in policies.values()
+        for policy in policies().values()
         if isinstance(policy, BurnPolicy)
         for pairs in policy.severities.values()
         for pair in pairs
     )
     try:
-        minutes = _minutes_in(source, where, period.start_ts_ms - past, period.end_ts_ms)
-        return fired(objectives(), minutes, policies=policies) if minutes else []
+        minutes = minutes_in(source, where, period.start_ts_ms - past, period.end_ts_ms)
+        return fired(objectives(), minutes, policies=policies())
     except InputError:
         return []
 
 
-def _minutes_in(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int) -> Minutes | None:
-    """A slice's minutes; where it is cut by one dimension or none, out of memory."""
-    if len(where) <= 1 and _span_minutes(source) <= _MOST_MINUTES:
-        name, values = where[0] if where else ("cdn", None)  # all are the same by any; these are few
-        return _minutes_by(source, name).minutes(values, start_ts_ms, end_ts_ms)
-    rows = _minutes(source, where).filter(pl.col("ts_ms") >= start_ts_ms)
-    return minutes_of(rows, columns_of(objectives()), end_ts_ms)
+def minutes_in(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int | None) -> Minutes:
+    """A slice's minutes; where it is cut by one dimension or none, out of memory. Raises where there are none."""
+    where = _minute_slice(where)
+    if len(where) > 1 or _span_minutes(source) > _MOST_MINUTES:
+        rows = _minutes(source, where, start_ts_ms, end_ts_ms)
+        return minutes_of(rows, columns_of(objectives()), end_ts_ms)
+    name, values = where[0] if where else ("cdn", None)  # all are the same by any; these are few
+    held = _minutes_by(source, name).minutes(values, start_ts_ms, end_ts_ms or 2**62)
+    if held is None:
+        raise InputError("no minute counts in that period", mend="give a period that the lake has counts of")
+    return held
 
 
 def _span_minutes(source: Source) -> int:
@@ -361,9 +387,7 @@ def _minutes_by(source: Source, name: str) -> MinutesBy:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _kept(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int, by: str) -> pl.DataFrame:
-    days = _days(source).filter(pl.col("ts_ms") >= start_ts_ms)
-    for name, values in where:
-        days = days.filter(pl.col(name).is_in(values))
+    days = _in_slice(_days(source), where).filter(pl.col("ts_ms") >= start_ts_ms)
     try:
         return kept_by(objectives(), days, by, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
     except InputError:
@@ -391,8 +415,24 @@ def _added_up(minutes: pl.LazyFrame, *keys: str) -> pl.DataFrame:
     return minutes.group_by(keys).agg(pl.col(counts).sum()).collect()
 
 
-def _minutes(source: Source, where: Where) -> pl.LazyFrame:
-    minutes = Lake.open(Path(source.path)).scan("minute_count")
+def _minutes(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int | None) -> pl.LazyFrame:
+    """Rows of minutes in a slice and period; files are by their day, so that no other's are opened."""
+    first, last = (
+        pl.Series([ts_ms]).cast(pl.Datetime("ms")).dt.strftime("day=%Y-%m-%d").item()
+        for ts_ms in (start_ts_ms, 2**47 if end_ts_ms is None else end_ts_ms)
+    )
+    files = [file for file in _minute_files(source) if first <= Path(file).parent.name <= last]
+    minutes = _in_slice(Lake.open(Path(source.path)).scan("minute_count", files), where)
+    minutes = minutes.filter(pl.col("ts_ms") >= start_ts_ms)
+    return minutes if end_ts_ms is None else minutes.filter(pl.col("ts_ms") < end_ts_ms)
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _minute_files(source: Source) -> tuple[str, ...]:
+    return Lake.open(Path(source.path)).snapshot("minute_count").files
+
+
+def _in_slice(minutes: Frame, where: Where) -> Frame:
     for name, values in where:
         minutes = minutes.filter(pl.col(name).is_in(values))
     return minutes

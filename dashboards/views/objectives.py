@@ -9,13 +9,14 @@ import polars as pl
 import streamlit as st
 
 from alerts.budget import projected
-from alerts.policy import BurnPolicy, duration_text, load_policies
+from alerts.policy import BurnPolicy, duration_text
 from alerts.slo import shipped
 from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, view
 from dashboards.formats import duration, instant, named, share
 from dashboards.objective_history import backtested, incidents_spent
+from dashboards.queries import policies
 from dashboards.segments import episodes_in, merged
 
 AHEAD_MS = 7 * 86_400_000
@@ -274,7 +275,7 @@ with halves, card("Budget spent by slice", "1× is all of it"):
 
 halves = st.grid(2, min_column_width=400)
 with halves, card("When it alerts", objective.policy):
-    policy = load_policies()[objective.policy]
+    policy = policies()[objective.policy]
     if isinstance(policy, BurnPolicy):
         table(
             [
