@@ -37,6 +37,8 @@ __all__ = [
 
 _LIVE = "5s"
 _PICTURES = Path(__file__).with_name("pictures.js")
+# A part that is drawn by itself stands in a container that does not stretch: cards side by side would end unevenly.
+_EVEN = '[data-testid="stGridCell"] [data-testid="stLayoutWrapper"]:only-child { flex-grow: 1; }'
 
 
 def view() -> tuple[Source, Filters]:
@@ -60,10 +62,20 @@ def guarded(what: str) -> Iterator[None]:
         for path in {str(lake_path()), str(lake_path().absolute())}:
             said = said.replace(path, "LAKE") if "/" in path else said
         st.error(said, title="This lake cannot be read", icon=":material/error:")
-    except Exception:
-        # A fault of ours: the reader gets one line, whoever runs the server gets the trace.
+    except Exception as error:
+        # The reader gets one line, whoever runs the server gets the trace.
         logging.getLogger("playhead").exception("%s failed", what)
-        st.error(
+        if isinstance(error, OSError) or (
+            isinstance(error, pl.exceptions.ComputeError) and "parquet" in str(error)
+        ):
+            st.error(
+                "A file of its tables is missing or cut short. Restore the lake's folder from a backup, or write a new "
+                "lake.",
+                title="This lake cannot be read",
+                icon=":material/error:",
+            )
+            return
+        st.error(  # a fault of ours
             "The terminal that serves the dashboard has the details.",
             title=f"{what} could not be drawn",
             icon=":material/error:",
@@ -240,8 +252,9 @@ def _picture_button(key: str, of: str, palette: Palette) -> str:
 
 
 @cache
-def _pictures() -> str:
-    return f"<script>{_PICTURES.read_text(encoding='utf-8')}</script>"
+def _manners() -> str:
+    """What every page needs of a browser beyond what it is sent."""
+    return f"<style>{_EVEN}</style><script>{_PICTURES.read_text(encoding='utf-8')}</script>"
 
 
 def drawn(markup: str, alt: str, data: pl.DataFrame, *, key: str, caption: str = "") -> None:
@@ -296,4 +309,4 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
         label="Definitions" + (f": {named}" if named else ""),
         icon=":material/menu_book:",
     )
-    st.html(_pictures(), unsafe_allow_javascript=True)
+    st.html(_manners(), unsafe_allow_javascript=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -17,7 +18,9 @@ __all__ = [
     "instant",
     "moment",
     "named",
+    "plain",
     "share",
+    "signed",
     "span",
     "titled",
     "written",
@@ -57,6 +60,29 @@ def share(ratio: float | None, digits: int = 1) -> str:
     ('17.4 %', '−50 %')
     """
     return NOTHING if ratio is None else f"{100 * ratio:,.{digits}f} %".replace("-", _MINUS)
+
+
+def signed(ratio: float | None, digits: int = 1, unit: str = "%") -> str:
+    """A share of 1 with its sign, as a percentage or in points; what rounds to nothing has none.
+
+    >>> signed(0.0741), signed(-0.0001), signed(-0.02, 2, "pt")
+    ('+7.4 %', '0.0 %', '−2.00 pt')
+    """
+    if ratio is None:
+        return NOTHING
+    text = f"{100 * ratio:+,.{digits}f}"
+    return f"{text.replace('-', _MINUS) if re.search('[1-9]', text) else text[1:]} {unit}"
+
+
+def plain(value: float) -> str:
+    """Three figures of a number, and no power of ten.
+
+    >>> plain(0.00000889), plain(1.81), plain(12345.0)
+    ('0.00000889', '1.81', '12,300')
+    """
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    text = f"{round(value, digits):,.{max(digits, 0)}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", _MINUS)
 
 
 def duration(ms: float | None) -> str:

@@ -5,7 +5,6 @@ A cached answer is a small frame: rolled up by the lake's own engine, a row a gr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +20,7 @@ from alerts.evaluation import Attained
 from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
+from dashboards.artefacts import read
 from dashboards.context import FILTERS, Period, Span, Where
 from dashboards.experiments import arms_of
 from dashboards.window import Window
@@ -146,10 +146,7 @@ class Source:
         """A JSON artefact of the lake, without what its reader may not see; null where there is none to be read."""
         if name in _FINANCE_FILES and not self.sees_finance:
             return None
-        try:
-            found = json.loads(self.file(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+        found = read(self.file(name))
         return found if self.sees_finance else without_money(found)
 
     def file(self, name: str) -> Path:

@@ -7,7 +7,7 @@ import streamlit as st
 __all__ = ["QUESTIONS", "tour"]
 
 QUESTIONS = (
-    ("Is the promise kept?", "objectives", {"period": "30d", "objective": "Time to play, p99 under 2 s"}),
+    ("Is the promise kept?", "objectives", {"period": "30d"}),
     ("Where does p99 degrade?", "explore", {"period": "30d", "metric": "Time to play, p99", "by": "region"}),
     ("What would AV1 everywhere do to margin?", "economics", {"ask": "av1"}),
 )

@@ -64,9 +64,13 @@ def _questions(source: Source, filters: Filters) -> Iterator[Callable[[], object
             if versus:
                 yield lambda told=told: source.measure(told, versus, where=where)  # type: ignore[misc]
         if by_day:
-            yield lambda names=by_day: source.measure(names, period, where=where, grain="1d")  # type: ignore[misc]
+            for span in filter(None, (period, versus)):
+                yield lambda names=by_day, span=span: source.measure(  # type: ignore[misc]
+                    names, span, where=where, grain="1d"
+                )
     if filters.tells(FIND):
-        yield lambda: source.survival(FIND, period, where)
+        for span in filter(None, (period, versus)):
+            yield lambda span=span: source.survival(FIND, span, where)  # type: ignore[misc]
     yield lambda: source.evaluations(where, period.end_ts_ms)
     if source.sees_finance:
         found = source.artefact("economics.json") or {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboards.charts.series import Band, dated, instant, instants, shade, stroked
+from dashboards.charts.series import Band, beside, dated, instant, instants, shade, stroked
 from dashboards.charts.style import Palette, faded, figure
 
 __all__ = ["burn_down", "regions_kept"]
@@ -104,7 +104,8 @@ def regions_kept(rows: pl.DataFrame, by: str, target: float, colours: Palette) -
         None if v is None else 1 - v for v in (known["before"].to_list() if "before" in known.columns else [])
     ]
     stroked(fig, colours, names, before)
-    fig.update_yaxes(autorange="reversed", showgrid=False, nticks=len(names))
+    fig.update_yaxes(range=[len(names) - 0.4, -0.6], showgrid=False, tickvals=names)
     most = max([*bad, allowance, *(v for v in before if v is not None)])
-    fig.update_xaxes(tickformat=".2~%", showgrid=True, nticks=5, range=[0, most * 1.25])
+    fig.update_xaxes(tickformat=".2~%", showgrid=True, nticks=5, range=[0, most])
+    beside(fig)
     return fig

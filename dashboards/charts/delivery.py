@@ -44,7 +44,7 @@ def layers(
             line={"color": colours.text, "width": 1.3, "dash": "dash"}, hovertemplate=f"%{{y:,.2f}} {unit}",
         )  # fmt: skip
     shade(fig, colours, bands, frame)
-    fig.update_yaxes(ticksuffix=f" {unit}", rangemode="tozero")
+    fig.update_yaxes(ticksuffix=f" {unit}", tickformat=",", rangemode="tozero")
     _days(fig, frame)
     return fig
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from cost_model.report.numbers import usd
+from dashboards.charts.series import beside
 from dashboards.charts.style import Palette, faded, figure
 
 __all__ = ["breakeven_curve", "breakeven_draws", "bridge", "payback_by_size", "tornado", "utilisation"]
@@ -188,10 +189,18 @@ def tornado(rows: Sequence[tuple[str, float, float]], base: float, colours: Pale
         )  # fmt: skip
     fig.add_vline(x=base, line={"color": colours.quiet, "width": 1})
     ends = [*lows, *highs]
-    room = 0.16 * (max(ends) - min(ends) or base)
-    fig.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", dtick=1)
+    # What is written left of a bar stands between it and its name.
+    beside(fig)
+    fig.update_yaxes(
+        autorange="reversed",
+        showgrid=False,
+        tickmode="linear",
+        dtick=1,
+        ticklabelstandoff=fig.layout.margin.r,
+    )
+    room = 0.0 if max(ends) > min(ends) else abs(base) / 10 or 1.0
     fig.update_xaxes(
-        tickprefix="$", tickformat="~s", showgrid=True, nticks=6, range=[min(ends) - room, max(ends) + room]
+        tickprefix="$", tickformat="~s", showgrid=True, nticks=5, range=[min(ends) - room, max(ends) + room]
     )
     return fig
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from dashboards.charts.style import Axis, Palette, faded, figure
 
-__all__ = ["Band", "bars", "dated", "instant", "instants", "shade", "stroked", "trend"]
+__all__ = ["Band", "bars", "beside", "dated", "instant", "instants", "shade", "stroked", "trend"]
 
 _CROWDED = 0.25
 
@@ -122,21 +122,30 @@ def bars(
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     stroked(fig, colours, labels, before)
-    fig.update_yaxes(autorange="reversed", showgrid=False, nticks=len(labels))
+    fig.update_yaxes(range=[len(labels) - 0.4, -0.6], showgrid=False, tickvals=list(labels))
     fig.update_xaxes(
         tickformat=axis.ticks,
         tickprefix=axis.prefix,
         ticksuffix=axis.suffix,
         showgrid=True,
         nticks=5,
-        range=[0, max(values, default=0.0) * 1.22],
+        range=[0, max([*values, *(v for v in before if v is not None)], default=0.0) or 1.0],
+        rangemode="tozero",
     )
+    beside(fig)
     return fig
 
 
+def beside(fig: go.Figure) -> None:
+    """Room at the right for what is written beside horizontal bars, which no width of the window takes away."""
+    longest = max((len(text) for bar in fig.data if bar.type == "bar" for text in bar.text or ()), default=0)
+    fig.update_layout(margin={"r": 14 + 7 * longest})
+
+
 def stroked(fig: go.Figure, colours: Palette, labels: Sequence[str], before: Sequence[float | None]) -> None:
-    """A stroke across each bar where it ended in the period before."""
+    """A stroke across each bar where it ended in the period before; figures written beside bars make room for it."""
     if any(value is not None for value in before):
+        fig.update_traces(texttemplate="\u2002%{text}", selector={"type": "bar"})
         fig.add_scatter(
             x=list(before), y=list(labels), mode="markers", name="period before", hoverinfo="skip",
             marker={"symbol": "line-ns", "size": 15, "line": {"color": colours.text, "width": 1.6}},

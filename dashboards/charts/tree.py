@@ -17,6 +17,7 @@ from dashboards.charts.style import Palette, drawing, faded
 __all__ = ["Edge", "north_star_tree"]
 
 _ROW_PX = 66
+_LINE = "white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
 _WIDTH = 100.0
 _WIDEST, _NARROWEST = 30.0, 2.0
 
@@ -48,13 +49,11 @@ def north_star_tree(
     """
     box = f"border:1px solid {colours.line};border-radius:8px;background:{colours.panel};padding:6px 10px;"
     # One line, whatever the width: rows are as high as the bands that lead to them.
-    quiet = (
-        f"color:{colours.quiet};font-size:0.84rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
-    )
+    quiet = f"color:{colours.quiet};font-size:0.84rem;{_LINE}"
     leaves = "".join(
         f'<div style="display:flex;align-items:center;gap:14px;height:{_ROW_PX}px">'
         f'<div style="{box}flex:1 1 60%;min-width:0"><div title="{html.escape(edge.title)}" style="{quiet}">'
-        f"{html.escape(edge.title)}</div><div><b>{html.escape(edge.value)}</b>&ensp;"
+        f'{html.escape(edge.title)}</div><div style="{_LINE}"><b>{html.escape(edge.value)}</b>&ensp;'
         f'<span style="color:{_colour(edge, colours)}">{html.escape(edge.change)}</span></div></div>'
         f'<div style="flex:1 1 40%;min-width:0;{quiet};line-height:1.35">'
         f"{'<br>'.join(html.escape(note) for note in edge.notes[:2])}</div></div>"
@@ -63,7 +62,7 @@ def north_star_tree(
     return (
         f'<div role="img" aria-label="{html.escape(alt or title)}" '
         'style="display:grid;align-items:center;'
-        'grid-template-columns:minmax(104px,24%) minmax(30px,10%) minmax(0,1fr)">'
+        'grid-template-columns:minmax(84px,24%) minmax(24px,10%) minmax(0,1fr)">'
         f'<div style="{box}"><div style="color:{colours.quiet};font-size:0.86rem">{html.escape(title)}</div>'
         f'<div style="font-size:1.35rem;font-weight:600">{html.escape(value)}</div>'
         f"<div>{html.escape(change)}</div></div>"

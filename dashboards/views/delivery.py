@@ -12,7 +12,7 @@ from dashboards.components import card, chart, colours, footer, missing, taken, 
 from dashboards.context import Period, Where
 from dashboards.delivery import LEVELS, fullest, sentence
 from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
-from dashboards.formats import moment, named, share, span, titled
+from dashboards.formats import moment, named, share, signed, span, titled
 from dashboards.window import Window
 
 TILES = ("edge_offload_ratio", "content_miss_ratio", "fill_ratio", "delivery_cost_per_gigabyte_usd")
@@ -104,14 +104,21 @@ st.caption(
 )
 
 daily = wide(shown, period, filters.where)
-for column, name in zip(st.columns(len(TILES)), TILES, strict=True):
-    with column:
+earlier = wide(shown, versus, filters.where) if versus else pl.DataFrame()
+with st.container(key="tiles"), st.grid(len(TILES), min_column_width=240):
+    for name in TILES:
         if name not in shown:
             with card(name):
                 missing("Not told of this slice.", "Clear a filter.")
             continue
-        days = daily[name].to_list() if name in daily.columns else []
-        tile(name, of(now, name), of(before, name), days)
+        days, days_before = (
+            frame[name].to_list() if name in frame.columns else [] for frame in (daily, earlier)
+        )
+        tile(name, of(now, name), of(before, name), days, daily_before=days_before)
+taken(
+    "Lines: the days of the period, UTC" + (", dashed those before." if versus else "."),
+    daily.select("ts_ms", *(name for name in TILES if name in daily.columns)), key="delivery-tiles", of=".st-key-tiles",
+)  # fmt: skip
 
 # --- tiers, what they cost, and the third party -----------------------------------------------------------
 
@@ -152,7 +159,7 @@ with halves, card("What each tier costs", "of delivery"):
             {
                 "tier": title,
                 "share": share(gigabytes / total, 2),
-                "change": "–" if moved is None else f"{100 * moved:+.2f} pt".replace("-", "−"),
+                "change": signed(moved, 2, "pt"),
                 "$ a GB": unit_usd(price) if price is not None else "–",
                 "cost": usd(price * gigabytes) if price is not None else "–",
             }

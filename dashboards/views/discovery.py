@@ -7,8 +7,8 @@ import streamlit as st
 
 from dashboards.charts import bars, still_looking
 from dashboards.charts.style import Axis
-from dashboards.components import card, chart, colours, footer, missing, part, tile, view
-from dashboards.formats import NOTHING, escaped, named, share, written
+from dashboards.components import card, chart, colours, footer, missing, part, taken, tile, view
+from dashboards.formats import NOTHING, escaped, named, share, signed, written
 from dashboards.questions import DISCOVERY, FIND
 from metrics.catalog import METRICS, get_metric
 from metrics.errors import InputError
@@ -27,24 +27,38 @@ def figures(title: str, names: tuple[str, ...]) -> None:
     found = {row["metric"]: row for row in now.iter_rows(named=True)}
     if all(row["value"] is None for row in found.values()):
         return
-    st.caption(title)
     before = source.measure(told, filters.versus, where=filters.where) if filters.versus else None
     old = dict(before.select("metric", "value").iter_rows()) if before is not None else {}
     # What is spread over titles takes as long a day as the whole.
     by_day = tuple(name for name in told if METRICS[name].kind in ("ratio", "quantile"))
     daily = source.measure(by_day, filters.period, where=filters.where, grain="1d") if by_day else None
-    with st.grid(4, min_column_width=240):
+    earlier = None
+    if by_day and filters.versus:
+        earlier = source.measure(by_day, filters.versus, where=filters.where, grain="1d")
+    key = f"tiles-{names[0]}"
+    if daily is None:
+        st.caption(title)
+    else:
+        said = f"{title}. Lines: the days of the period, UTC" + (
+            ", dashed those before" if filters.versus else ""
+        )
+        taken(said, daily.select("metric", "bucket_ts_ms", "value"), key=key, of=f".st-key-{key}")
+    with st.container(key=key), st.grid(4, min_column_width=240):
         for name in names:
             if name not in found:
                 with card(get_metric(name).title):
                     missing("Not known of this slice.", "Take filters off that its rows do not tell.")
                 continue
-            days = [] if daily is None else daily.filter(pl.col("metric") == name)["value"].to_list()
+            days, old_days = (
+                [] if frame is None else frame.filter(pl.col("metric") == name)["value"].to_list()
+                for frame in (daily, earlier)
+            )  # fmt: skip
             tile(
                 name,
                 found[name]["value"],
                 old.get(name),
                 days,
+                daily_before=old_days,
                 interval=(found[name]["low"], found[name]["high"]),
                 note=_why_none(name) if found[name]["value"] is None else "",
             )
@@ -100,8 +114,8 @@ def surfaces() -> None:
             told = told.join(past, on="surface", how="left", maintain_order="left")
             before = (told["before"] / told["before"].sum()).to_list() if told["before"].sum() else []
         if filters.tells("take_rate", "surface"):
-            taken = source.measure(("take_rate",), filters.period, where=filters.where, by=("surface",))
-            told = told.join(taken.select("surface", take_rate="value"), on="surface", how="left")
+            rated = source.measure(("take_rate",), filters.period, where=filters.where, by=("surface",))
+            told = told.join(rated.select("surface", take_rate="value"), on="surface", how="left")
         else:
             told = told.with_columns(take_rate=pl.lit(None, pl.Float64))
         rates = [
@@ -157,12 +171,10 @@ def switches() -> None:
 def _between(lift: dict[str, float | None]) -> str:
     if lift["lift"] is None:
         return NOTHING
-    text = f"{100 * lift['lift']:+.1f} %"
-    if not text.strip("+-0. %"):
-        text = "0.0 %"
+    text = signed(lift["lift"])
     if lift["low"] is not None and lift["high"] is not None:
         text += f" :gray[± {100 * (lift['high'] - lift['low']) / 2:.1f}]"
-    return text.replace("-", "−")
+    return text
 
 
 @part

@@ -31,7 +31,7 @@ from dashboards.economics import (
     members_of,
     pay_back,
 )
-from dashboards.formats import escaped, named, share
+from dashboards.formats import escaped, named, plain, share
 
 TILES = (
     ("usd_per_hour", "Cost per stream hour"),
@@ -304,7 +304,7 @@ def what_would_it_take(found: dict[str, Any]) -> None:
                     f"{usd(back.investment_usd.median)}. Shaded: 8–12 months.",
                 )
     measured = found.get("given", {}) | found.get("given_encoding", {})
-    words = "; ".join(f"{rate_name(k)} {v['value']:.3g} ({v['source']})" for k, v in measured.items())
+    words = "; ".join(f"{rate_name(k)} {plain(v['value'])} ({v['source']})" for k, v in measured.items())
     st.caption(
         "Every price and quantity is drawn from its range in the rates file"
         + (f"; instead: {words}." if words else ".")

@@ -8,15 +8,11 @@ import streamlit as st
 from dashboards.charts import lifts
 from dashboards.components import card, chart, colours, footer, missing, view
 from dashboards.experiments import SRM_ALARM, judged, ratio_p, state_of, usual_share
-from dashboards.formats import NOTHING, moment, named, share, written
+from dashboards.formats import NOTHING, moment, named, share, signed, written
 from metrics.catalog import METRICS
 from metrics.errors import InputError
 
 COLOURS = {"better": "green", "worse": "red", "not told apart": "gray"}
-
-
-def _signed(ratio: float | None) -> str:
-    return NOTHING if ratio is None else f"{100 * ratio:+.1f} %".replace("-", "−")
 
 
 source, filters = view()
@@ -129,15 +125,18 @@ if compared.height:
             between = (
                 ":gray[(no interval)]"
                 if row["lift_low"] is None
-                else f":gray[({_signed(row['lift_low'])} to {_signed(row['lift_high'])})]"
+                else f":gray[({signed(row['lift_low'])} to {signed(row['lift_high'])})]"
             )
-            line["lift, 90 %"] = f":{COLOURS[row['verdict']]}[{_signed(row['lift'])}] {between}"
+            between = between.replace(
+                " ", "\u00a0"
+            )  # rather a table to be scrolled than a figure on five lines
+            line["lift, 90 %"] = f":{COLOURS[row['verdict']]}[{signed(row['lift'])}] {between}"
             line["power"] = share(row["power"], 0)
             line["least lift told"] = share(row["detectable"])
             if len(inside):
                 known = row["is_inside"]
                 mark = "" if known is None else " :green[✓]" if known else " :orange[outside]"
-                line["truth"] = _signed(row["true_lift"]) + mark
+                line["truth"] = signed(row["true_lift"]) + mark
             table.append(line)
         st.table(table, border="horizontal", hide_index=True, alt="Metrics by arm, lift, power and truth")
         st.caption(

@@ -15,6 +15,7 @@ from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, view
 from dashboards.formats import duration, instant, named, share
+from dashboards.incidents import METRIC_OF
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.queries import policies
 from dashboards.segments import episodes_in, merged
@@ -39,7 +40,7 @@ def spanned(row: Mapping[str, Any], name: str, form: str) -> str:
         "never" if row[f"{name}_{end}"] is None else form.format(row[f"{name}_{end}"])
         for end in ("low", "high")
     ]
-    return f"{form.format(row[name])} ({' to '.join(ends)})"
+    return f"{form.format(row[name])} ({' to '.join(ends)})".replace(" ", "\u00a0")
 
 
 source, filters = view()
@@ -317,9 +318,10 @@ with halves, card("Backtest", "these alerts, and others, on all minutes up to he
             "`playhead slo backtest` tries other policies and volumes."
         )
 
-with st.expander("Definition", icon=":material/code:"):
+with st.expander("Definition in OpenSLO", icon=":material/code:"):
     file = next((path for path in shipped() if path.name in objective.where), None)
     if file is not None:
         st.code(file.read_text(encoding="utf-8"), language="yaml")
 
-footer(source, filters, st.session_state["_span"])
+counted = METRIC_OF.get(objective.name)
+footer(source, filters, st.session_state["_span"], (counted,) if counted else ())

@@ -19,6 +19,7 @@ from PIL import Image
 
 from metrics.lake import Lake
 from metrics.telemetry import TABLES
+from tests.dashboards import lakes
 
 pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page
@@ -96,7 +97,12 @@ def test_a_pasted_link_shows_the_same_view(browser: Browser, page: Page, address
         other.close()
 
 
-def test_a_segment_leads_to_explore_and_a_question_to_its_page(page: Page, address: Served) -> None:
+def test_three_questions_lead_to_the_pages_that_answer_them(page: Page, address: Served) -> None:
+    opened(page, f"{address}/?period=all")
+    page.get_by_role("link", name="Is the promise kept?").click()
+    page.wait_for_url("**/objectives?**")
+    settled(page)
+    assert re.match(r"\d of \d objectives (is|are) kept\.", page.get_by_role("heading").first.inner_text())
     opened(page, f"{address}/?period=all")
     page.get_by_role("link", name="Where does p99 degrade?").click()
     page.wait_for_url("**/explore?**")
@@ -217,6 +223,42 @@ def test_own_sessions_are_looked_at_before_they_are_taken(browser: Browser, tmp_
         page.get_by_text("Watch hours per subscriber").first.wait_for(timeout=60_000)
         context.close()
     assert empty.snapshot("playback_session").rows == 120
+
+
+def test_the_demo_is_made_on_an_empty_lake_and_leads_to_overview(browser: Browser, tmp_path: Path) -> None:
+    empty = Lake.create(tmp_path / "lake")
+    with served(empty.path, port=9000) as address:
+        context = browser.new_context()
+        page = opened(context.new_page(), f"{address}/trust")
+        page.get_by_role("button", name="Make the demo").click()
+        page.get_by_role("progressbar").wait_for()
+        # Whoever opens the page meanwhile sees the same demo being made, and cannot begin a second one.
+        other = opened(context.new_page(), address)
+        other.get_by_role("progressbar").wait_for()
+        assert other.get_by_role("button", name="Make the demo").count() == 0
+        other.get_by_text("Watch hours per subscriber").first.wait_for(timeout=300_000)
+        assert re.match(
+            r"The promise is kept in \d of \d regions\.", other.get_by_role("heading").first.inner_text()
+        )
+        page.get_by_text("Every session is accounted for.").wait_for(timeout=60_000)
+        context.close()
+    assert empty.snapshot("playback_session").rows > 10_000
+
+
+def test_own_logs_are_taken_and_every_page_tells_what_they_tell(browser: Browser, tmp_path: Path) -> None:
+    lakes.logged(tmp_path / "other")
+    empty = Lake.create(tmp_path / "lake")
+    with served(empty.path, port=9020) as address:
+        context = browser.new_context()
+        page = opened(context.new_page(), address)
+        page.locator("input[type=file]").set_input_files(tmp_path / "other.log")
+        page.get_by_role("button", name="Ingest").click()
+        page.get_by_text("promises that sessions can tell").wait_for(timeout=120_000)
+        for name in PAGES:
+            opened(page, f"{address}/{name}")
+            assert page.get_by_test_id("stAlert").count() == 0, name
+        context.close()
+    assert empty.snapshot("playback_session").rows == 3
 
 
 def test_strangers_are_kept_out(address: Served) -> None:

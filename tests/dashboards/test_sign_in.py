@@ -15,7 +15,7 @@ pytest.importorskip("oidc_provider_mock")
 from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import Browser, Page, WebSocket
 
-from benchmarks.browser import Served, chromium, opened, served, settled
+from benchmarks.browser import Served, opened, served, settled
 
 pytestmark = [
     pytest.mark.integration,
@@ -37,12 +37,6 @@ server_metadata_url = "http://localhost:{provider}/.well-known/openid-configurat
 viewer = ["*@example.org"]
 finance = ["cfo@example.org"]
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")
