@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboards.components import card, missing, table
-from dashboards.decisions import decision_regions, decision_rows, grounds, is_current, region_name
+from dashboards.decisions import decision_regions, decision_rows, grounds, is_current, planned, region_name
 from dashboards.queries import Source
 
 __all__ = ["decision_card"]
@@ -33,9 +33,12 @@ def decision_card(source: Source) -> None:
         st.caption(
             "What runs today over the alternative, over the whole lake, ± half of a 90 % interval; :green[better] and "
             ":red[worse] only where the interval excludes no effect. Estimated from telemetry alone, by ᵉ experiment, "
-            "ᶜ a comparison of like sessions, ᵐ the rates' ranges; *needs*: members an arm, for an experiment over as "
-            "long a time to tell a change of 5 %. True: both worlds run on one seed, which no estimate sees. Margin "
-            "moves with cost; what members pay for an hour is held."
+            "ᶜ a comparison of like sessions, ᵐ the rates' ranges. True: both worlds run on one seed, which no "
+            "estimate sees. Margin moves with cost; what members pay for an hour is held."
         )
+        if takes := planned(artefact, region):
+            st.caption(
+                f"Members an arm, for an experiment over as long a time to tell a change of 5 %: {takes}."
+            )
         with st.expander("What each estimate stands on"):
             table(grounds(artefact), alt="Grounds of the estimates")

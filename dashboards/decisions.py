@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboards.formats import named
 
-__all__ = ["METHODS", "decision_regions", "decision_rows", "grounds", "is_current", "region_name"]
+__all__ = ["METHODS", "decision_regions", "decision_rows", "grounds", "is_current", "planned", "region_name"]
 
 _MINUS = "−"
 _UNKNOWN = ":gray[–]"
@@ -49,8 +49,7 @@ def decision_rows(artefact: Any, region: str | None = None) -> list[dict[str, st
     excludes none.
 
     ``artefact``: ``decision.json``; no rows where it is missing or holds no decision. ``region``: null for the whole
-    service. An estimate bears the mark of its method (:data:`METHODS`); where there is none stands how many members an
-    arm an experiment needs. What nobody knows is a dash.
+    service. An estimate bears the mark of its method (:data:`METHODS`). What nobody knows is a dash.
     """
     found = artefact.get("decisions", []) if isinstance(artefact, dict) else []
     rows = []
@@ -77,13 +76,22 @@ def grounds(artefact: Any) -> list[dict[str, str]]:
             continue
         told: dict[str, list[str]] = {}
         for cell in decision["cells"]:
-            ground = cell["ground"] if cell["estimate"] is not None else "not estimable from this lake"
+            is_told = cell["estimate"] is not None or cell["ground"].startswith("not modelled")
+            ground = cell["ground"] if is_told else "not estimable from this lake"
             told.setdefault(ground, []).append(cell["title"])
         rows += [
             {"switch": decision["switch"], "figures": ", ".join(titles), "stands on": ground}
             for ground, titles in told.items()
         ]
     return rows
+
+
+def planned(artefact: Any, region: str | None = None) -> str:
+    """Members an arm that an experiment takes to tell a change of 5 %, by figure; empty where nothing tells it."""
+    found = artefact.get("decisions", []) if isinstance(artefact, dict) else []
+    cells = [cell for decision in found if decision["region"] == region for cell in decision["cells"]]
+    takes = {cell["title"]: cell["members_needed"] for cell in cells if cell["members_needed"] is not None}
+    return ", ".join(f"{title} {_about(members)}" for title, members in takes.items())
 
 
 def region_name(region: str | None) -> str:
@@ -100,8 +108,7 @@ def _heading(cell: dict[str, Any]) -> str:
 
 def _estimate(cell: dict[str, Any]) -> str:
     if cell["estimate"] is None:
-        needed = cell["members_needed"]
-        return _UNKNOWN if needed is None else f":gray[needs {_about(needed)}]"
+        return _UNKNOWN
     said = _effect(cell, cell["estimate"], cell["low"], cell["high"])
     return f"{said}{METHODS.get(cell['method'], '')}"
 

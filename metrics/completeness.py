@@ -1,7 +1,8 @@
 """Is what came all that should have come? Volume, regions, late rows, tables that lag, columns that drift.
 
 Volume, late rows and lag are read off the Delta log, which tells the rows of every file and its day, so that a
-lake of any size is judged without reading a row. Regions and drift read the newest weeks, a day at a time.
+lake of any size is judged without reading a row; but for a day that is out and may be few people's chance. Regions and
+drift read the newest weeks, a day at a time.
 A table's newest day is judged once rows of its last hour are in; until then it is only told.
 """
 
@@ -132,7 +133,7 @@ def completeness(lake: Lake, limits: Limits) -> list[Finding]:
     telemetry = [max(days) for name, days in stored.items() if name not in limits.behind.except_days]
     for name, days in stored.items():
         judged = _judged_to(TABLES[name], days)
-        findings += _volume(name, days, judged, limits.volume)
+        findings += _volume(TABLES[name], days, judged, limits.volume)
         findings += _regions(TABLES[name], days, judged, limits.regions)
         findings += _late(lake, name, limits.late)
         if telemetry:
@@ -141,11 +142,12 @@ def completeness(lake: Lake, limits: Limits) -> list[Finding]:
     return findings
 
 
-def _volume(table: str, days: Days, judged: dt.date, limits: Volume) -> Iterator[Finding]:
+def _volume(table: Table, days: Days, judged: dt.date, limits: Volume) -> Iterator[Finding]:
     """The newest week, each day against the same weekday of the weeks before; two of them at least.
 
     A count is out where it leaves the limits and is more deviations off than counts are wont to be: those of a
-    Poisson count, or of the days before where they scatter more, as rows that come in clusters do.
+    Poisson count of people who bring rows in clusters (:func:`_is_chance`), or of the days before where they scatter
+    more.
     """
     newest, first = max(days), min(days)
 
@@ -153,9 +155,11 @@ def _volume(table: str, days: Days, judged: dt.date, limits: Volume) -> Iterator
         # A day in the lake's midst that nobody wrote is one without rows.
         return days[day].rows if day in days else 0
 
+    def weekdays(day: dt.date) -> list[dt.date]:
+        return [one for n in range(1, limits.weeks + 1) if (one := day - 7 * n * _DAY) >= first]
+
     def past(day: dt.date) -> list[int]:
-        weekdays = [day - 7 * n * _DAY for n in range(1, limits.weeks + 1)]
-        return [rows_on(one) for one in weekdays if one >= first]
+        return [rows_on(one) for one in weekdays(day)]
 
     def ratio(day: dt.date) -> float:
         return rows_on(day) / max(float(median(past(day))), 1)
@@ -173,7 +177,44 @@ def _volume(table: str, days: Days, judged: dt.date, limits: Volume) -> Iterator
         about = f"{day:%Y-%m-%d}: {rows:,} rows{share}, {usual:,.0f} on a {day:%A}"
         # A weekday that usually has none says nothing of a table told by the month, as a bill is.
         is_judged = day <= judged and usual > 0
-        yield Finding(table, "volume", about, rows, usual, fits if is_judged else None)
+        if is_judged and not fits:
+            fits = _is_chance(table, days, day, weekdays(day), limits.deviations)
+        yield Finding(table.name, "volume", about, rows, usual, fits if is_judged else None)
+
+
+def _is_chance(table: Table, days: Days, day: dt.date, others: list[dt.date], deviations: float) -> bool:
+    """Whether few people, each with a handful of rows, may bring so many on that day by chance.
+
+    Rows of one person come together, so people count and rows do not: with r the rows of a person and day, the count of
+    a day has the variance φ λ, φ = Σ r² / Σ r (a compound Poisson count). That λ is the day's as it is of the k others
+    is put to the test with λ of all of them::
+
+        |rows − mean of the others| <= deviations · √(φ · λ · (1 + 1/k))
+
+    A day without any row is chance where so few people usually come that none may.
+    """
+    if "subscriber_id" not in table.schema:
+        return False
+    files = [file for one in (day, *others) if one in days for file in days[one].files]
+    people = (
+        pl.scan_parquet(files, hive_partitioning=False, glob=False)
+        .filter(pl.col("subscriber_id").is_not_null())
+        .group_by("day", "subscriber_id")
+        .agg(rows=pl.len().cast(pl.Float64))
+        .collect()
+    )
+    of_day = people["day"] == day
+    if people.is_empty():
+        return False
+    if not of_day.any():
+        usual = (~of_day).sum() / len(others)
+        return math.exp(-usual) >= 0.5 * math.erfc(deviations / math.sqrt(2))
+    rows = people["rows"]
+    together = float((rows**2).sum()) / float(rows.sum())
+    level = float(rows.sum()) / (1 + len(others))
+    mean = float(rows.filter(~of_day).sum()) / len(others)
+    noise = deviations * math.sqrt(together * level * (1 + 1 / len(others)))
+    return abs(float(rows.filter(of_day).sum()) - mean) <= noise
 
 
 def _regions(table: Table, days: Days, judged: dt.date, limits: Regions) -> Iterator[Finding]:

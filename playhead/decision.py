@@ -9,40 +9,41 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from cost_model.bill import bill
-from cost_model.prices import exact
 from cost_model.rates import Rates, load
-from cost_model.switches import margin_effects
-from cost_model.uncertainty import Interval
-from cost_model.usage import Quarter, Usage
-from metrics.decide import DECISIONS, ESTIMATES, MARGIN, TRUTHS, decide, estimates, tried
+from cost_model.usage import Usage
+from metrics.decide import DECISIONS, MARGIN, TRUTHS, decide, estimates, tried
 from metrics.errors import InputError
 from metrics.intervals import CONFIDENCE
 from metrics.lake import Lake
 from metrics.truth import counterfactuals, discovery
 from metrics.truth import experiments as of_experiments
 from playhead.effects import Cost, DiscoveryWorld, Effect, Parts, World, effects
-from playhead.usage import measured_usage, paired_worlds
+from playhead.margins import (
+    FACTUAL,
+    costs_of,
+    fixed_usd_per_hour,
+    margins_of,
+    models,
+    pushed_to_edges,
+    usage_of,
+    valued,
+)  # fmt: skip
+from playhead.usage import paired_worlds
 
 __all__ = [
-    "ARTEFACT", "LABEL", "Cost", "Effect", "Paired", "as_rows", "discovery_effects", "models", "paired", "publish",
-    "table", "truths", "world_cost",
+    "ARTEFACT", "LABEL", "Cost", "Effect", "Paired", "as_rows", "discovery_effects", "paired", "publish", "table",
+    "truths",
 ]  # fmt: skip
 
 ARTEFACT = "decision.json"
 LABEL = "effect of what runs over the alternative: from telemetry, and true where both worlds ran on one seed"
-FACTUAL = "factual"
 
 _WORLDS = tuple(decision.world for decision in DECISIONS)
-# Worlds whose fleet telemetry cannot tell: exchanges were planned for all of the peak there.
-_FLEET_UNKNOWN = ("no_edge_tier",)
-_MARGINS = {"third_party_cdn": "own_cdn", "h264_only": "av1_fgs"}
 _DELIVERED = "both worlds on one seed, the same members, visits and titles"
 _DISCOVERED = (
     "both worlds on one seed, lived through by a few members as a service of their own, without delivery"
@@ -80,7 +81,7 @@ def table(
     rates = rates or load()
     chosen = tried(lake, experiments)
     found = estimates(lake, chosen)
-    used = _usage(lake, rates)
+    used = usage_of(lake, rates)
     known = truths(
         pl.concat([counterfactuals(lake), of_experiments(lake)]).collect(),
         discovery(lake).collect(),
@@ -90,8 +91,8 @@ def table(
         by_region=by_region,
     )
     if used:
-        found = pl.concat([found, models(found, *used, rates)])
-        known = _with_av1_margin(known, _valued(paired_worlds(lake, used[0])), *used, rates)
+        found = pl.concat([found, models(found, *used, rates, pushed_to_edges(lake, used[0]))])
+        known = _with_av1_margin(known, valued(paired_worlds(lake, used[0])), *used, rates)
     return decide(lake, found, truths=known, by_region=by_region)
 
 
@@ -139,8 +140,8 @@ def truths(
     has its truth over all days. Margin is of the quarter's usage, as its estimate is.
     """
     always = delivered.filter(pl.col("experiment").is_null())
-    costs = _costs(always, usage, rates) if usage and always.height else {}
-    fixed = _fixed_usd_per_hour(usage, rates) if usage else None
+    costs = costs_of(always, usage, rates) if usage and always.height else {}
+    fixed = fixed_usd_per_hour(usage, rates) if usage else None
     chosen = experiments or {}
     of_days = [
         _truth(world, one.region, effect, _TWICE.format(name))
@@ -255,136 +256,9 @@ def _with_av1_margin(
     The fleet of both worlds is the same, so what they cost says nothing of a byte saved.
     """
     is_av1 = (pl.col("world") == "h264_only") & (pl.col("metric") == MARGIN)
-    effect = _margins(usage, consumption, rates, saving).get("av1_fgs") if saving else None
+    effect = margins_of(usage, consumption, rates, saving).get("av1_fgs") if saving else None
     if effect is None:
         return known.filter(~is_av1)
     ground = "the bytes of both worlds on one seed, over the rates' ranges"
     row = ("h264_only", None, MARGIN, effect.median, effect.low, effect.high, None, None, ground)
     return pl.concat([known.filter(~is_av1), pl.DataFrame([row], schema=TRUTHS, orient="row")])
-
-
-# --- margin -----------------------------------------------------------------------------------------------
-
-
-def models(
-    found: pl.DataFrame, usage: Usage, consumption: Mapping[str, tuple[float, str]], rates: Rates
-) -> pl.DataFrame:
-    """What the rates say of margin, columns :data:`metrics.decide.ESTIMATES`; nothing in it is of another world's run.
-
-    The own CDN and AV1: bytes priced at the margin over the rates' ranges (:mod:`cost_model.switches`); what AV1 saves
-    is the estimate of ``found``, else the rates' range. Where ``found`` has an experiment that moves hours: fixed costs
-    spread over them, at the rates' middle values.
-    """
-    saving = _av1_saving(found, usage)
-    margins = _margins(usage, consumption, rates, saving)
-    ground = "the rates' ranges on the quarter's usage"
-    rows: list[tuple[Any, ...]] = [
-        (world, None, MARGIN, "model", effect.median, effect.low, effect.high,
-         f"{ground}; bytes that AV1 saves from like sessions" if world == "h264_only" and saving else ground)
-        for world, name in _MARGINS.items()
-        if (effect := margins.get(name))
-    ]  # fmt: skip
-    fixed = _fixed_usd_per_hour(usage, rates)
-    hours = found.filter(
-        pl.col("region").is_null(), pl.col("metric") == "watch_hours_per_subscriber_month",
-        pl.col("method") == "experiment", ~pl.col("world").is_in(list(_MARGINS)),
-    )  # fmt: skip
-    now = consumption.get("hours_per_member_day")
-    if fixed is not None and now:
-        month = now[0] * 487 / 16
-        for world, effect, low, high in hours.select("world", "estimate", "low", "high").iter_rows():
-            ends = [fixed * x / (month - x) for x in (effect, low, high)]
-            rows.append(
-                (world, None, MARGIN, "model", *ends, "fixed costs over the hours that the experiment moves")
-            )
-    return pl.DataFrame(rows, schema=ESTIMATES, orient="row")
-
-
-def _margins(
-    usage: Usage,
-    consumption: Mapping[str, tuple[float, str]],
-    rates: Rates,
-    saving: Mapping[str, float] | None,
-) -> dict[str, Interval]:
-    days = int(usage.days["days"].sum())
-    members = float(usage.member_days()) / days if days else 0.0
-    return margin_effects(usage, rates, members=members, given=_valued(consumption), given_encoding=saving)
-
-
-def _valued(given: Mapping[str, tuple[float, str]]) -> dict[str, float]:
-    return {name: value for name, (value, _) in given.items()}
-
-
-def _av1_saving(found: pl.DataFrame, usage: Usage) -> dict[str, float] | None:
-    """What telemetry says that AV1 saves of the bytes of an hour; None where it says nothing, or no saving."""
-    hours = float(usage.total_hours())
-    in_av1 = float(usage.hours.filter(pl.col("codec").is_in(["av1", "av1_fgs"]))["playing_ms"].sum()) / 3.6e6
-    effect = found.filter(
-        pl.col("region").is_null(), pl.col("world") == "h264_only", pl.col("metric") == "gigabytes_per_hour"
-    )
-    if effect.is_empty() or not hours or not in_av1:
-        return None
-    now = usage.total_bytes() / 1e9 / hours
-    was = now - float(effect["estimate"][0])
-    saving = (1 - now / was) / (in_av1 / hours) if was > 0 else 0.0
-    return {"av1_saving_ratio": saving, "gb_per_hour": was} if 0 < saving < 1 else None
-
-
-def _fixed_usd_per_hour(usage: Usage, rates: Rates) -> float | None:
-    hours = float(usage.total_hours())
-    return world_cost(usage, rates, FACTUAL, {}).fixed_usd / hours if hours else None
-
-
-def world_cost(usage: Usage, rates: Rates, world: str, ratios: Mapping[str | None, float]) -> Cost:
-    """What ``usage`` would have cost in ``world``; ``ratios`` is the world's bytes over the factual, by region.
-
-    The own fleet is the same with H.264 alone, as it was in that world: bytes saved on an own CDN save no
-    appliance. With a third-party CDN there is no fleet, and every byte is bought. Caches that pull are the same
-    appliances.
-    """
-    scaled = [
-        int(float(size) * ratios.get(region, 1.0))
-        for region, size in usage.delivery.select("region", "delivered_bytes").iter_rows()
-    ]
-    delivery = usage.delivery.with_columns(pl.Series("delivered_bytes", scaled, dtype=pl.Decimal(38, 0)))
-    changed = replace(usage, delivery=delivery)
-    if world == "third_party_cdn":
-        bought = delivery.with_columns(cdn=pl.lit("third_party"), tier=pl.lit("third_party"))
-        changed = replace(usage, delivery=bought, fleet=usage.fleet.clear())
-    elif world == "h264_only":
-        changed = replace(changed, encode=usage.encode.filter(~pl.col("codec").is_in(["av1", "av1_fgs"])))
-    fixed = variable = 0.0
-    for line in bill(changed, exact(rates)):
-        if line.sku == "third_party":
-            variable += float(line.effective)
-        else:
-            fixed += float(line.effective)
-    return Cost(fixed, variable)
-
-
-def _usage(lake: Lake, rates: Rates) -> tuple[Usage, dict[str, tuple[float, str]]] | None:
-    """Usage of the quarter that most of the lake lies in; a few sessions always run on into the next one."""
-    middle = lake.scan("playback_session").select(pl.col("day").cast(pl.Int32).median()).collect().item()
-    day = date(1970, 1, 1) + timedelta(days=int(middle))
-    try:
-        return measured_usage(lake, Quarter(day.year, (day.month + 2) // 3), rates)
-    except InputError:
-        return None
-
-
-def _costs(truth: pl.DataFrame, usage: Usage, rates: Rates) -> dict[str, Cost]:
-    bytes_by = (
-        truth.with_columns(size=pl.sum_horizontal("edge_bytes", "storage_bytes", "third_party_bytes"))
-        .group_by("world", "region")
-        .agg(pl.col("size").sum().cast(pl.Float64))
-    )
-    size = {(world, region): value for world, region, value in bytes_by.iter_rows()}
-    regions = {region for world, region in size if world == FACTUAL}
-    found = {}
-    for world in (FACTUAL, *_WORLDS):
-        ratios: dict[str | None, float] = {
-            r: size[world, r] / size[FACTUAL, r] for r in regions if (world, r) in size and size[FACTUAL, r]
-        }
-        if ratios and world not in _FLEET_UNKNOWN:
-            found[world] = world_cost(usage, rates, world, ratios)
-    return found

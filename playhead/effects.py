@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from metrics.decide import LEAVES, MARGIN
 from metrics.intervals import CONFIDENCE
 from metrics.quantiles import quantile_of_buckets, quantile_without_each
 from metrics.telemetry import REPLICATES
@@ -175,16 +176,10 @@ def effects(now: World | DiscoveryWorld, was: World | DiscoveryWorld) -> tuple[E
 
 
 _BYTES = ("edge_bytes", "storage_bytes", "third_party_bytes")
-# Figure -> title, unit, which way is better.
+# Figure -> title, unit, which way is better: the table's leaves, with the cost that its margin is the other side of.
 _FIGURES: Mapping[str, tuple[str, str, str]] = {
-    "watch_hours_per_subscriber_month": ("watch hours", "h/subscriber-month", "higher"),
-    "time_to_play_p99_ms": ("time to play p99", "ms", "lower"),
-    "time_to_play_late_ratio": ("starts over 2 s", "ratio", "lower"),
-    "rebuffer_rate": ("rebuffer rate", "ratio", "lower"),
-    "rec_driven_hours_ratio": ("rec-driven share of hours", "ratio", "higher"),
-    "monthly_churn_ratio": ("monthly churn", "ratio/month", "lower"),
-    "gigabytes_per_hour": ("data per stream hour", "GB/h", "lower"),
-    "cost_per_stream_hour_usd": ("cost per stream hour", "USD/h", "lower"),
+    **{leaf.metric: (leaf.title, leaf.unit, leaf.better) for leaf in LEAVES if leaf.metric != MARGIN},
+    "cost_per_stream_hour_usd": ("Cost per stream hour", "USD/h", "lower"),
 }
 
 

@@ -70,6 +70,10 @@ def _show(cells: pl.DataFrame) -> None:
         console.print(_one(rows) if regions == [None] else _by_region(rows, regions))
         for ground, leaves in _grounds(rows):
             console.print(f"  {leaves}: {ground}", style="dim", soft_wrap=False)
+    if takes := _planned(cells):
+        console.print(
+            f"\nMembers an arm, for an experiment over as long a time to tell a change of 5 %: {takes}."
+        )
 
 
 def _one(rows: pl.DataFrame) -> Table:
@@ -119,21 +123,33 @@ def _both(cell: dict[str, Any]) -> str:
 
 
 def _grounds(rows: pl.DataFrame) -> list[tuple[str, str]]:
-    """Of the whole: each ground once, with the leaves that stand on it; those that need the fewest members first."""
+    """Of the whole: each ground once, with the figures that stand on it; and why there is none, where there is none."""
+    import polars as pl
+
     whole = rows.filter(rows["region"].is_null())
-    known = whole.filter(whole["estimate"].is_not_null())
+    is_told = whole["estimate"].is_not_null() | (whole["metric"] == "margin_usd_per_hour")
     found = [
         (str(ground), ", ".join(part["title"]))
-        for (ground,), part in known.group_by("ground", maintain_order=True)
+        for (ground,), part in whole.filter(is_told).group_by("ground", maintain_order=True)
     ]
-    needed = whole.filter(whole["estimate"].is_null() & whole["members_needed"].is_not_null())
-    if needed.height:
-        takes = ", ".join(f"{t} {n:,}" for t, n in needed.select("title", "members_needed").iter_rows())
-        found.append((takes, "not estimable from this lake; members an arm for an experiment to tell 5 %"))
+    rest = whole.filter(~is_told & pl.lit(whole["true_effect"].is_not_null()))
+    if rest.height:
+        found.append(("not estimable from this lake: nobody lives without it", ", ".join(rest["title"])))
     return found
 
 
+def _planned(cells: pl.DataFrame) -> str:
+    """What an experiment takes, by figure: it hangs on the figure alone, whatever the switch."""
+    whole = (
+        cells.filter(cells["region"].is_null())
+        .drop_nulls("members_needed")
+        .unique("metric", maintain_order=True)
+    )
+    return ", ".join(f"{title} {n:,}" for title, n in whole.select("title", "members_needed").iter_rows())
+
+
 _POINTS = {"ratio": "pt", "ratio/month": "pt a month", "h/subscriber-month": "h / subscriber-month"}
+_DIGITS = {"ms": 0, "USD/h": 6}
 _WIDTH = 120
 
 
@@ -146,9 +162,7 @@ def _signed(value: float | None, unit: str) -> str:
 
 
 def _figure(value: float, unit: str, *, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    if unit.startswith("ratio"):
-        return f"{100 * value:{sign}.3f}"
-    if unit.startswith("USD"):
-        return f"{value:{sign}.6f}"
-    return f"{value:{sign},.0f}" if unit == "ms" else f"{value:{sign},.3f}"
+    shown, digits = (100 * value, 3) if unit.startswith("ratio") else (value, _DIGITS.get(unit, 3))
+    text = f"{abs(shown):,.{digits}f}"
+    sign = "-" if shown < 0 else "+" if signed else ""
+    return f"{sign if text.strip('0.,') else ''}{text}"

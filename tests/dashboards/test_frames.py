@@ -11,7 +11,7 @@ import pytest
 from alerts.slo import load
 from dashboards.breakdown import breakdown, with_days
 from dashboards.context import Period
-from dashboards.decisions import decision_regions, decision_rows, grounds, is_current
+from dashboards.decisions import decision_regions, decision_rows, grounds, is_current, planned
 from dashboards.formats import change, written
 from dashboards.scorecards import card_frame, card_rows
 from dashboards.segments import HEADLINE, merged, objectives_of, varied, worst_segments
@@ -193,13 +193,21 @@ def artefact(*cells: dict[str, Any], region: str | None = None) -> dict[str, Any
         (decided(0.00004, 0.00003, 0.00005, "GB/h"), ":gray[0]ᵉ"),
         (decided(0.0002, -0.002, 0.0024, "GB/h"), ":gray[0.000 ± 0.002]ᵉ"),
         (decided(None, None, None, method="none"), ":gray[–]"),
-        (decided(None, None, None, method="none", members_needed=41_234), ":gray[needs 41 k]"),
-        (decided(None, None, None, method="none", members_needed=158), ":gray[needs 158]"),
+        (decided(None, None, None, method="none", members_needed=41_234), ":gray[–]"),
     ],
 )
 def test_an_effect_shows_the_digits_its_interval_allows(given: dict[str, Any], shown: str) -> None:
     (row,) = decision_rows(artefact(given))
     assert list(row.values()) == ["**S**, not W", "estimated", shown.replace(" ± ", "\u00a0±\u00a0")]
+
+
+def test_what_an_experiment_takes_is_told_once_a_figure() -> None:
+    both = artefact(decided(None, None, None, members_needed=41_234), decided(1.0, 0.5, 1.5, title="u"))
+    both["decisions"] += artefact(decided(None, None, None, members_needed=41_234))["decisions"]
+    both["decisions"] += artefact(decided(None, None, None, members_needed=158), region="q")["decisions"]
+    assert planned(both) == "t 41 k"
+    assert planned(both, "q") == "t 158"
+    assert not planned(None)
 
 
 def test_the_truth_is_a_row_of_its_own() -> None:
@@ -222,6 +230,10 @@ def test_grounds_are_told_once_a_switch() -> None:
     assert grounds(artefact(*cells)) == [
         {"switch": "S", "figures": "t, u", "stands on": "g"},
         {"switch": "S", "figures": "v", "stands on": "not estimable from this lake"},
+    ]
+    unpriced = decided(None, None, None, title="w", ground="not modelled: no usage")
+    assert grounds(artefact(unpriced)) == [
+        {"switch": "S", "figures": "w", "stands on": "not modelled: no usage"}
     ]
 
 

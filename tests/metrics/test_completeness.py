@@ -112,6 +112,51 @@ def test_a_table_told_by_the_month_is_not_judged_by_the_day(lake: Lake) -> None:
     assert [one.holds for one in _found(lake, "volume")] == [None] * 7
 
 
+def _visits(people: int, days: int, seed: int, most: int = 4) -> list[pl.DataFrame]:
+    """Each of so many people comes or stays away by the day, and who comes brings up to ``most`` times ten rows."""
+    draw = np.random.default_rng(seed)
+    frames = []
+    for day in range(days):
+        at = [
+            {"ts_ms": APRIL_MS + day * DAY_MS + DAY_MS - 60_000 * (n + 1), "subscriber_id": f"{one}"}
+            for one in range(people)
+            if draw.random() < 0.6
+            for n in range(10 * int(draw.integers(1, most + 1)))
+        ]
+        frames.append(rows("visit", *at))
+    return frames
+
+
+def test_a_panel_of_few_wanders_without_an_alarm(tmp_path: Path) -> None:
+    """Rows of a person come together: six people a day make a count that halves and doubles by itself."""
+    judged = out = wandered = 0
+    for seed in range(12):
+        lake = Lake.create(tmp_path / f"{seed}")
+        lake.append("visit", pl.concat(_visits(10, 28, seed)), application="test", version=0)
+        found = _found(lake, "volume")
+        judged += len(found)
+        out += sum(one.holds is False for one in found)
+        wandered += sum(not 0.5 <= one.value / (one.usual or 1) <= 2 for one in found)
+    assert wandered
+    assert (judged, out) == (84, 0)
+
+
+@pytest.mark.parametrize(("people", "is_told"), [(4, True), (60, False)])
+def test_silence_is_chance_of_a_few_alone(lake: Lake, people: int, is_told: bool) -> None:
+    frames = _visits(people, 29, seed=3)
+    frames[26] = frames[26].head(0)
+    lake.append("visit", pl.concat(frames), application="test", version=0)
+    assert {one.holds for one in _found(lake, "volume") if one.value == 0} == {is_told}
+
+
+def test_a_day_of_thrice_the_rows_of_many_people_is_no_chance(lake: Lake) -> None:
+    frames = _visits(200, 29, seed=4)
+    frames[26] = pl.concat([frames[26]] * 3)
+    frames[27] = frames[27].head(frames[27].height // 4)
+    lake.append("visit", pl.concat(frames), application="test", version=0)
+    assert [one.holds for one in _found(lake, "volume")].count(False) == 2
+
+
 def test_two_weekdays_are_needed_to_know_what_is_usual(lake: Lake) -> None:
     _write(lake, range(14))
     assert _found(lake, "volume") == []

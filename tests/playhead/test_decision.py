@@ -24,13 +24,12 @@ from playhead.decision import (
     Effect,
     Paired,
     discovery_effects,
-    models,
     paired,
     publish,
     table,
     truths,
-    world_cost,
 )
+from playhead.margins import models, world_cost
 from tests.metrics.rows import APRIL_MS, rows, session
 
 GROUPS = 32
@@ -243,8 +242,42 @@ def test_margin_gains_what_cost_loses(usage: Usage) -> None:
     margins = dict(known.filter(metric="margin_usd_per_hour").select("world", "true_effect").iter_rows())
     lost = was.fixed_usd + was.variable_usd - now.fixed_usd - now.variable_usd
     assert margins["third_party_cdn"] == pytest.approx(lost / (32 * 10))
-    assert margins["pull_on_miss"] == pytest.approx(0)
+    # What is pulled at the peak is not counted in that world.
+    assert "pull_on_miss" not in margins
     assert known.filter(pl.col("true_low") > pl.col("true_high")).is_empty()
+
+
+def test_the_truth_of_what_an_experiment_turns_is_of_its_days(usage: Usage) -> None:
+    """All days say one late start, those of the experiment three; margin is of the quarter's usage all the same."""
+    both = [world("factual", late=1), world("third_party_cdn", late=2)]
+    days = [world("factual", late=3), world("third_party_cdn", late=9)]
+    siloed = [world("factual", late=0), world("siloed", late=4)]
+    truth = pl.concat(
+        [
+            *both,
+            *(frame.with_columns(experiment=pl.lit("cdn, May")) for frame in days),
+            *(frame.with_columns(experiment=pl.lit("other name")) for frame in siloed),
+        ]
+    )
+    lived = pl.concat([discovered("other name", w, h) for w, h in (("control", 1.1), ("treatment", 1.0))])
+    chosen = {"third_party_cdn": "cdn, May", "siloed": "other name"}
+
+    def late(**given: Any) -> dict[str, float]:
+        known = truths(truth, lived, usage, load(), **given).filter(metric="time_to_play_late_ratio")
+        return dict(known.select("world", "true_effect").iter_rows())
+
+    assert late() == pytest.approx({"third_party_cdn": -0.01})
+    assert late(experiments=chosen) == pytest.approx({"third_party_cdn": -0.06, "siloed": -0.04})
+    known = truths(truth, lived, usage, load(), experiments=chosen)
+    assert known.select("world", "region", "metric").is_unique().all()
+    alone = truths(pl.concat(both), lived, usage, load(), experiments=chosen)
+    of_margin = [
+        frame.filter(world="third_party_cdn", metric="margin_usd_per_hour") for frame in (known, alone)
+    ]
+    assert of_margin[0].equals(of_margin[1])
+    assert of_margin[0].height == 1
+    churn = known.filter(world="siloed", metric="monthly_churn_ratio")
+    assert "over the days of other name" in churn["true_ground"][0]
 
 
 def test_fixed_costs_lie_on_the_hours_that_an_experiment_moves(usage: Usage) -> None:
@@ -390,4 +423,4 @@ def test_the_table_is_taken_once_a_version(lake: Lake) -> None:
 def test_no_usage_is_no_margin(lake: Lake) -> None:
     cells = table(lake).filter(metric="margin_usd_per_hour")
     assert cells["estimate"].null_count() == cells.height
-    assert cells["ground"].str.contains("no model").all()
+    assert cells["ground"].str.starts_with("not modelled: ").all()
