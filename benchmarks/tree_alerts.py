@@ -56,19 +56,8 @@ Hours = dict[str, pl.DataFrame]
 def main(seeds: Iterable[int]) -> None:
     """Print what was found, a seed at a time."""
     for seed in seeds:
-        scenario = load_scenario().model_copy(
-            update={"panel": SUBSCRIBERS, "days": DAYS, "seed": seed, "experiment": ()}
-        )
-        specs = _incidents(scenario, seed)
-        baselines = load_baselines()
-        with tempfile.TemporaryDirectory() as folder:
-            faulty, clean = (
-                _hours(scenario.model_copy(update={"incident": given}), Path(folder) / name, baselines)
-                for name, given in (("faulty", specs), ("clean", ()))
-            )
-        print(f"seed {seed}: {len(specs)} incidents")
-        alerts = _watched(baselines, faulty)
-        truth = [_truth(spec, scenario, baselines, faulty, clean) for spec in specs]
+        baselines, clean, alerts, truth = _lived(seed)
+        print(f"seed {seed}: {len(truth)} incidents")
         for baseline in baselines:
             if baseline.metric == "edge_offload_ratio":
                 print(f"  {baseline.name}: {_found(baseline, alerts, truth)}")
@@ -81,6 +70,36 @@ def main(seeds: Iterable[int]) -> None:
                     f"  {baseline.name} planted {size:+g}: {_planted(baseline, clean[baseline.name], size)}"
                 )
         sys.stdout.flush()
+
+
+def found(seed: int) -> tuple[list[float | None], list[bool]]:
+    """Of incidents that took enough edge offload away, the minutes to the first alert of any slice (None: none came);
+    and of the alerts, in the world with incidents and in that without, whether each was right."""
+    baselines, clean, alerts, truth = _lived(seed)
+    names = [baseline.name for baseline in baselines if baseline.metric == "edge_offload_ratio"]
+    mine = alerts.filter(pl.col("baseline").is_in(names)).to_dicts()
+    minutes = [
+        _minutes_to(incident, mine) for incident in truth if any(incident["lost"].get(n) for n in names)
+    ]
+    right = [any(_belongs(alert, incident) for incident in truth) for alert in mine]
+    false = _watched(baselines, clean).filter(pl.col("baseline").is_in(names)).height
+    return minutes, right + [False] * false
+
+
+def _lived(seed: int) -> tuple[Sequence[Baseline], Hours, pl.DataFrame, list[dict[str, Any]]]:
+    """The baselines, the hours of the world without incidents, the alerts in that with them, and its truth."""
+    scenario = load_scenario().model_copy(
+        update={"panel": SUBSCRIBERS, "days": DAYS, "seed": seed, "experiment": ()}
+    )
+    specs = _incidents(scenario, seed)
+    baselines = load_baselines()
+    with tempfile.TemporaryDirectory() as folder:
+        faulty, clean = (
+            _hours(scenario.model_copy(update={"incident": given}), Path(folder) / name, baselines)
+            for name, given in (("faulty", specs), ("clean", ()))
+        )
+    truth = [_truth(spec, scenario, baselines, faulty, clean) for spec in specs]
+    return baselines, clean, _watched(baselines, faulty), truth
 
 
 def _incidents(scenario: Scenario, seed: int) -> tuple[IncidentSpec, ...]:
@@ -155,14 +174,15 @@ def _belongs(alert: dict[str, Any], incident: dict[str, Any]) -> bool:
 def _found(baseline: Baseline, alerts: pl.DataFrame, truth: Sequence[dict[str, Any]]) -> str:
     mine = alerts.filter(pl.col("baseline") == baseline.name).to_dicts()
     asked = [incident for incident in truth if incident["lost"].get(baseline.name)]
-    minutes = []
-    for incident in asked:
-        hits = [a["start_ts_ms"] for a in mine if _belongs(a, incident)]
-        if hits:
-            minutes.append((min(hits) - incident["start"]) / 60_000)
+    minutes = [wait for incident in asked if (wait := _minutes_to(incident, mine)) is not None]
     right = sum(any(_belongs(alert, incident) for incident in truth) for alert in mine)
     median = f", {np.median(minutes):.0f} minutes at the median" if minutes else ""
     return f"{len(minutes)} of {len(asked)} incidents found{median}; {right} of {len(mine)} alerts are of one"
+
+
+def _minutes_to(incident: dict[str, Any], alerts: Sequence[dict[str, Any]]) -> float | None:
+    hits = [alert["start_ts_ms"] for alert in alerts if _belongs(alert, incident)]
+    return (min(hits) - incident["start"]) / 60_000 if hits else None
 
 
 def _grouped(alerts: pl.DataFrame, truth: Sequence[dict[str, Any]]) -> str:

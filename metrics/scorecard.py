@@ -17,7 +17,17 @@ from scipy import stats
 from metrics.intervals import CONFIDENCE
 from metrics.telemetry import get_table
 
-__all__ = ["COLUMNS", "ESTIMATORS", "markdown", "score", "scorecard", "shipped", "silent"]
+__all__ = [
+    "COLUMNS",
+    "ESTIMATORS",
+    "MEASURES",
+    "markdown",
+    "score",
+    "scorecard",
+    "sections",
+    "shipped",
+    "silent",
+]
 
 COLUMNS = pl.Schema(
     {
@@ -41,9 +51,48 @@ ESTIMATORS = {
     "decide": "the effect of a switch, from telemetry",
     "retention hazard": "what stalls do to leaving",
     "surrogates": "the first 14 days of an experiment for the first 63",
+    "search": "titles of the kind that a query describes",
     "cost intervals": "90 % ranges of the economics",
+    "cost forecast": "the next four quarters' cost",
 }
 """What is scored, in the order of the card."""
+
+MEASURES = {
+    "absolute_error": "mean of |estimate − truth| ÷ truth",
+    "bias": "mean of (estimate − truth), in standard errors of the estimate: 0 is none",
+    "consistency": "share of experiments in which the early and the late verdict agree",
+    "correlation": "of the early and the late effect",
+    "coverage": "share of intervals that hold the truth; it should be the number in the name, in percent",
+    "direct": "the same decision by the outcome itself, as far as it is known on day 14",
+    "exact": "share of incidents of which exactly the true slices are named, none more and none less",
+    "external_f1": "F1 (harmonic mean of precision and recall) of the answer that no slice explains it",
+    "f1": "F1 (harmonic mean of precision and recall) of the slices named",
+    "false_launch": "share of harmless or harmful changes that would have been launched",
+    "false_named": "share of calm stretches in which a slice is named",
+    "false_positives": "share of tests without an effect that are said to have one; 5 % are promised",
+    "flagged": "share of populations that cannot tell the effect and are said to be so",
+    "found": "share of tests with an effect that are said to have one",
+    "interval_holds": "share of 90 % intervals of the late effect, from the early one, that hold it",
+    "largest_relative_error": "the worst of |figure ÷ truth − 1|",
+    "largest_residual": "the most that parts miss the change by which they must add up to: 0 is exact",
+    "launch_recall": "share of changes that would be launched by the truth which are launched",
+    "located": 'share of incidents localised so many minutes after they began; "more": by how much the own CDN\'s share'
+    " is larger than with a third party's logs",
+    "minutes_to_locate": "median time until an incident is localised",
+    "precision": "share of what was named, or of alerts, that was right",
+    "precision_at_10": "share of the first ten titles that are of the kind asked for",
+    "recall": "share of what there was to find that was found",
+    "recall_at_3": "share of incidents of which the true slices are one of the first three answers",
+    "relative_bias": "mean of (estimate − truth) ÷ truth",
+    "residual": "what is neither counted nor excluded: 0 is exact",
+    "reward_low_FN_rate_score": "the same with misses weighted twice",
+    "reward_low_FP_rate_score": "the same with false alarms weighted twice",
+    "sign_agreement": "share of changes whose early and late effect have one sign",
+    "standard_score": "Numenta's score: 0 for flagging nothing, 100 for each anomaly at once and no false alarm",
+    "time_to_detect": "median time from the begin of an incident to its first page",
+    "wrongly_flagged": "share of populations that can tell the effect and are said not to",
+}
+"""What a measure means, by its name or how that begins."""
 
 _LINE = 4  # digits of a figure that people read
 
@@ -128,23 +177,51 @@ def shipped() -> pl.DataFrame:
     return pl.read_csv(text, schema=get_table("score").schema)
 
 
-def markdown(card: pl.DataFrame) -> str:
-    """The card as one Markdown table."""
-    header = ("estimator", "cases", "measure", "value", "90 % interval", "n", "peer", "peer's")
-    lines = [f"| {' | '.join(header)} |", "|---|---|---|---:|---|---:|---|---:|"]
+def sections(card: pl.DataFrame) -> str:
+    """The card as Markdown for readers: a heading an estimator, its table, and what its measures mean."""
+    parts = []
+    for (name,), rows in card.group_by("estimator", maintain_order=True):
+        about = ESTIMATORS.get(str(name), "")
+        meant = {measure: _meant(measure) for measure in rows["measure"].unique(maintain_order=True)}
+        lines = dict.fromkeys(f"*{_begin(measure)}*: {said}" for measure, said in meant.items() if said)
+        parts.append(f"### {name}\n\n{about[:1].upper()}{about[1:]}.\n\n{markdown(rows, of_one=True)}")
+        parts.append(f"{'; '.join(lines)}.\n" if lines else "")
+    return "\n".join(part for part in parts if part)
+
+
+def markdown(card: pl.DataFrame, *, of_one: bool = False) -> str:
+    """The card as one Markdown table; ``of_one``: without the estimator, and without peers where there are none."""
+    has_peers = not of_one or card["peer"].is_not_null().any()
+    header = ["estimator", "cases", "measure", "value", "90 % interval", "n", "peer", "peer's"]
+    rules = ["---", "---", "---", "---:", "---", "---:", "---", "---:"]
+    kept = slice(1 if of_one else 0, 8 if has_peers else 6)
+    lines = [f"| {' | '.join(header[kept])} |", f"|{'|'.join(rules[kept])}|"]
     for row in card.iter_rows(named=True):
         unit, ends = row["unit"], (row["low"], row["high"])
         between = "" if None in ends else " to ".join(shown(end, unit) for end in ends)
         beside = "" if row["peer_value"] is None else shown(row["peer_value"], unit)
-        told = (
+        told = [
             row["estimator"],
             row["case_set"],
             row["measure"].replace("_", " "),
             shown(row["value"], unit),
-        )
-        cells = (*told, between, f"{row['cases_count']:,}", row["peer"] or "", beside)
-        lines.append(f"| {' | '.join(cells)} |")
+        ]
+        cells = [*told, between, f"{row['cases_count']:,}", row["peer"] or "", beside]
+        lines.append(f"| {' | '.join(cells[kept])} |")
     return "\n".join(lines) + "\n"
+
+
+def _meant(measure: str) -> str | None:
+    return MEASURES.get(_key(measure) or "")
+
+
+def _key(measure: str) -> str | None:
+    """The longest name of :data:`MEASURES` that the measure's begins with."""
+    return max((key for key in MEASURES if measure.startswith(key)), key=len, default=None)
+
+
+def _begin(measure: str) -> str:
+    return (_key(measure) or measure).replace("_", " ")
 
 
 def shown(value: float, unit: str | None) -> str:

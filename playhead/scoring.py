@@ -6,7 +6,7 @@ Each estimator runs as its command runs it, on telemetry alone; the truth is rea
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -84,10 +84,12 @@ def has_truth(lake: Lake) -> bool:
     return any(table(lake).head(1).collect().height for table in (incidents, counterfactuals, discovery))
 
 
-def on_lake(lake: Lake, say: Say = lambda _: None) -> pl.DataFrame:
-    """Rows of the table ``score``. An estimator that the lake cannot try has none."""
+def on_lake(lake: Lake, say: Say = lambda _: None, *, only: Collection[str] | None = None) -> pl.DataFrame:
+    """Rows of the table ``score``, of the estimators in ``only``. One that the lake cannot try has none."""
     found = [pl.DataFrame(schema=get_table("score").schema)]
     for what, scored in _SCORED.items():
+        if only is not None and what not in only:
+            continue
         say(what)
         try:
             found.append(scored(lake))

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metrics.localise.leaves import Floats, Leaves
-from metrics.localise.likelihood import Fit, Likelihood
 from metrics.localise.scan import Flags, Scan, Slice
+
+if TYPE_CHECKING:
+    from metrics.localise.likelihood import Fit
 
 __all__ = ["Explanation", "localise"]
 
@@ -76,6 +79,8 @@ class _Search:
     """Sets of slices of one table, each judged once."""
 
     def __init__(self, leaves: Leaves) -> None:
+        from metrics.localise.likelihood import Likelihood  # compiles: half a second
+
         self._leaves = leaves
         self._scan = Scan(leaves)
         self._likelihood = Likelihood(leaves, self._scan.expected)

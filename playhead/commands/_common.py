@@ -34,6 +34,10 @@ class Finite(click.FloatRange):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        """Of no bounds there is nothing to say; click says ``x<=None``."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 lake_option = click.option(
     "--lake",

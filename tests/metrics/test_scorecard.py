@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from metrics.scorecard import COLUMNS, ESTIMATORS, markdown, score, scorecard, shipped, shown, silent, wilson
+from metrics.scorecard import (
+    COLUMNS,
+    ESTIMATORS,
+    MEASURES,
+    markdown,
+    score,
+    scorecard,
+    sections,
+    shipped,
+    shown,
+    silent,
+    wilson,
+)  # fmt: skip
 from metrics.telemetry import get_table
 
 
@@ -73,6 +85,20 @@ def test_the_card_as_markdown() -> None:
     lines = markdown(scorecard(rows())).splitlines()
     assert lines[3] == "| localise | tables | f1 | 80.0 % |  | 4 | adtributor | 30.0 % |"
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_the_card_in_sections_says_what_its_measures_mean() -> None:
+    text = sections(scorecard(rows()))
+    assert "### localise\n\nThe slice that explains an incident.\n" in text
+    assert "| tables | f1 | 80.0 % |  | 4 | adtributor | 30.0 % |" in text
+    assert text.count("*f1*: F1 (harmonic mean") == 1
+    assert "| lake | residual | 0 |  | 1 |\n" in text, "no column of peers where there are none"
+
+
+def test_every_measure_that_is_shipped_has_a_meaning() -> None:
+    unsaid = [name for name in shipped()["measure"].unique() if not name.startswith(tuple(MEASURES))]
+    assert unsaid == []
+    assert {name.split("/")[0] for name in shipped()["estimator"]} <= set(ESTIMATORS)
 
 
 @pytest.mark.parametrize(
