@@ -209,8 +209,8 @@ def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[st
         yield timed(f"Discovery, search {query!r}", lambda: words.press("Enter"))
     yield timed("to Experiments", lambda: go("Experiments"))
     yield timed("to Economics", lambda: go("Economics"))
-    yield timed("Economics, price up", pressed("ArrowRight", "Negotiated price"))
-    yield timed("Economics, members down", pressed("ArrowLeft", "Subscribers"))
+    yield timed("Economics, members up", pressed("ArrowRight", "Subscribers"))
+    yield timed("Economics, streams down", pressed("ArrowLeft", "Concurrent streams"))
     yield timed("to Trust", lambda: go("Trust"))
     yield timed("to Overview", lambda: page.get_by_test_id("stSidebarNav").get_by_role("link").first.click())
     for dimension, values in (("region", ("MENA", "South Asia")), ("device", ("Mobile", "Smart TV"))):

@@ -32,7 +32,7 @@ from metrics.lake import Lake
 from metrics.ledger import Ledger, ledger
 from metrics.metric import Metric
 from metrics.period import DAY_MS
-from metrics.plan import BUCKET, check_dimensions
+from metrics.plan import BUCKET, Cut, check_dimensions
 from metrics.query import measure, survival
 from metrics.tree import explain
 
@@ -137,6 +137,17 @@ class Source:
     def kept(self, period: Period, where: Where, by: str = "region") -> pl.DataFrame:
         """Which objectives were kept, by ``by``; empty where no minutes were counted."""
         return _kept(self, _minute_slice(where), period.start_ts_ms, period.end_ts_ms, by)
+
+    def hold(self, names: tuple[str, ...], by: tuple[str, ...], *, intervals: bool = False) -> None:
+        """Have what cubes tell by the day of those of ``names`` that can be cut ``by`` dimensions in memory."""
+        told = [get_metric(name) for name in names if _can_cut(name, list(by))]
+        held.hold(Lake.open(Path(self.path)), told, Cut(by, grain_ms=DAY_MS, replicates=intervals))
+
+    def hold_minutes(self) -> None:
+        """Have the minutes that alerts are told from in memory."""
+        if _span_minutes(self) <= _MOST_MINUTES:
+            for name in sorted(MINUTE_DIMENSIONS):
+                _minutes_by(self, name)
 
     def rows(self) -> dict[str, int]:
         """Rows of each table."""
