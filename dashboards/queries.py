@@ -21,6 +21,7 @@ from alerts.evaluation import Attained
 from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
+from dashboards.answers import Answers
 from dashboards.context import FILTERS, Period, Span, Where
 from dashboards.experiments import arms_of
 from dashboards.window import Window
@@ -235,7 +236,9 @@ def ratios_attained(measured: pl.DataFrame) -> list[Attained]:
     ]
 
 
-@st.cache_data(show_spinner=False, max_entries=500)
+_ANSWERS = Answers(64 * 2**20)
+
+
 def _measured(
     source: Source,
     names: tuple[str, ...],
@@ -246,16 +249,20 @@ def _measured(
     grain: str | None,
     intervals: bool,
 ) -> pl.DataFrame:
-    return measure(
-        _held(source),
-        names,
-        by=by,
-        where=dict(where),
-        start_ts_ms=start_ts_ms,
-        end_ts_ms=end_ts_ms,
-        grain=grain,
-        intervals=intervals,
-    )
+    def ask(missing: Sequence[str]) -> pl.DataFrame:
+        return measure(
+            _held(source),
+            missing,
+            by=by,
+            where=dict(where),
+            start_ts_ms=start_ts_ms,
+            end_ts_ms=end_ts_ms,
+            grain=grain,
+            intervals=intervals,
+        )
+
+    cut = (source.path, source.version, by, where, start_ts_ms, end_ts_ms, grain, intervals)
+    return _ANSWERS.of(cut, names, ask)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

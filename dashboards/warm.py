@@ -55,39 +55,32 @@ def warm(source: Source, filters: Filters) -> None:
 
 def _is_begun(source: Source) -> bool:
     with _LOCK:
-        # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
-        is_done = source in _BEGUN or source.rows().get("playback_session", 0) > _MOST_SESSIONS
+        is_done = source in _BEGUN
         _BEGUN.add(source)
     return is_done
 
 
 def _answer(source: Source, filters: Filters) -> None:
-    for ask in _questions(source, filters):
+    # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
+    is_small = source.rows().get("playback_session", 0) <= _MOST_SESSIONS
+    for ask in (*_held(source, filters), *(_read(source, filters) if is_small else ())):
         # What cannot be answered is said by the page that asks; here nobody would read it.
         with suppress(PlayheadError):
             ask()
 
 
-def _questions(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
-    period, versus, where = filters.period, filters.versus, filters.where
+def _held(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
+    """What costs the same however many sessions there are: by cubes, by minutes, and by no rows at all."""
+    period, where = filters.period, filters.where
     yield source.hold_minutes
     for by in _HELD_BY:
         yield lambda by=by: source.hold(_HELD, by)  # type: ignore[misc]
         if set(by) <= {"region", "device"}:
             yield lambda by=by: source.hold(_HELD, by, intervals=True)  # type: ignore[misc]
     yield _trend_drawn
-    for names in DISCOVERY.values():
-        told = tuple(name for name in names if filters.tells(name))
-        by_day = tuple(name for name in told if METRICS[name].kind in ("ratio", "quantile"))
-        if told:
-            yield lambda told=told: source.measure(told, period, where=where, intervals=True)  # type: ignore[misc]
-            if versus:
-                yield lambda told=told: source.measure(told, versus, where=where)  # type: ignore[misc]
-        if by_day:
-            yield lambda names=by_day: source.measure(names, period, where=where, grain="1d")  # type: ignore[misc]
-    if filters.tells(FIND):
-        yield lambda: source.survival(FIND, period, where)
     yield lambda: _judged(source, where, period.end_ts_ms)
+    if all(name in MINUTE_DIMENSIONS for name, _ in where):
+        yield lambda: source.alerts(where, period)
     if source.sees_finance:
         found = source.artefact("economics.json") or {}
         given, at = given_of(found, "given"), members_of(found) * 1e6
@@ -99,16 +92,29 @@ def _questions(source: Source, filters: Filters) -> Iterator[Callable[[], object
                 delivery, given + given_of(found, "given_encoding"), None, at
             )
         yield lambda: loaded(65e6, at, "lean")
+    yield _search_ready
+
+
+def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
+    """What rows are read for, or may be."""
+    period, versus, where = filters.period, filters.versus, filters.where
+    for names in DISCOVERY.values():
+        told = tuple(name for name in names if filters.tells(name))
+        by_day = tuple(name for name in told if METRICS[name].kind in ("ratio", "quantile"))
+        if told:
+            yield lambda told=told: source.measure(told, period, where=where, intervals=True)  # type: ignore[misc]
+            if versus:
+                yield lambda told=told: source.measure(told, versus, where=where)  # type: ignore[misc]
+        if by_day:
+            yield lambda names=by_day: source.measure(names, period, where=where, grain="1d")  # type: ignore[misc]
+    if filters.tells(FIND):
+        yield lambda: source.survival(FIND, period, where)
     window = Window(period.start_ts_ms, period.end_ts_ms)
-    if all(name in MINUTE_DIMENSIONS for name, _ in where):
-        yield lambda: source.alerts(where, period)
     yield lambda: hours_of_day(source, recent(window), where, "region")
     yield lambda: session_sample(source, window, where)
     yield source.ledger
-    yield source.rows
     for experiment, start, end in _first_of(source):
         yield lambda e=experiment, s=start, t=end: source.compare(e, s, t, where)  # type: ignore[misc]
-    yield _search_ready
     # A season by the hour, slice by slice, is the longest of all.
     yield lambda: baseline_alerts(source, window)
 
