@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -13,11 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from playhead.serving import HOST, free_port, server_command
 
-__all__ = ["Served", "Theme", "chromium", "opened", "served", "settled"]
+__all__ = ["Served", "Theme", "chromium", "opened", "reader", "served", "settled"]
 
 Theme = Literal["light", "dark"]
 
@@ -81,13 +82,24 @@ def served(
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The Chromium that the system has, without a window."""
-    path = shutil.which("chromium")
-    if path is None:
-        raise RuntimeError("no chromium: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_QUIET))
+        browser = playwright.chromium.launch(executable_path=_path(), args=list(_QUIET))
         yield browser
         browser.close()
+
+
+@contextmanager
+def reader(*, width: int = 1440, height: int = 1000) -> Iterator[BrowserContext]:
+    """A window of that Chromium with a profile, as a reader's: what it has fetched and compiled once it keeps.
+
+    Other windows are private: they compile every script of a page anew, whenever it is opened.
+    """
+    with tempfile.TemporaryDirectory(prefix="playhead-profile-") as profile, sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=_path(), args=list(_QUIET), viewport={"width": width, "height": height}
+        )
+        yield context
+        context.close()
 
 
 def opened(page: Page, address: str, *, timeout_s: float = 120) -> Page:
@@ -97,6 +109,13 @@ def opened(page: Page, address: str, *, timeout_s: float = 120) -> Page:
         '[data-testid="stMain"] [data-testid="stElementContainer"]', timeout=timeout_s * 1000
     )
     return settled(page, timeout_s=timeout_s)
+
+
+def _path() -> str:
+    path = shutil.which("chromium")
+    if path is None:
+        raise RuntimeError("no chromium: apt-get install chromium")
+    return path
 
 
 def settled(page: Page, *, timeout_s: float = 120) -> Page:

@@ -23,7 +23,7 @@ _SCRIPT = """<script>
     const name = parts.shift();
     if (name && main) idle(() => import(new URL(name, main.src)).then(next, next));
   };
-  setTimeout(next, 700);
+  setTimeout(next, 1500);
 })();
 </script>"""
 

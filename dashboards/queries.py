@@ -20,6 +20,7 @@ from alerts.evaluation import Attained
 from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
+from dashboards.answers import Answers
 from dashboards.artefacts import read
 from dashboards.context import FILTERS, Period, Span, Where
 from dashboards.experiments import arms_of
@@ -32,7 +33,7 @@ from metrics.lake import Lake
 from metrics.ledger import Ledger, ledger
 from metrics.metric import Metric
 from metrics.period import DAY_MS
-from metrics.plan import BUCKET, check_dimensions
+from metrics.plan import BUCKET, Cut, check_dimensions
 from metrics.query import measure, survival
 from metrics.tree import explain
 
@@ -138,6 +139,17 @@ class Source:
         """Which objectives were kept, by ``by``; empty where no minutes were counted."""
         return _kept(self, _minute_slice(where), period.start_ts_ms, period.end_ts_ms, by)
 
+    def hold(self, names: tuple[str, ...], by: tuple[str, ...], *, intervals: bool = False) -> None:
+        """Have what cubes tell by the day of those of ``names`` that can be cut ``by`` dimensions in memory."""
+        told = [get_metric(name) for name in names if _can_cut(name, list(by))]
+        held.hold(Lake.open(Path(self.path)), told, Cut(by, grain_ms=DAY_MS, replicates=intervals))
+
+    def hold_minutes(self) -> None:
+        """Have the minutes that alerts are told from in memory."""
+        if _span_minutes(self) <= _MOST_MINUTES:
+            for name in sorted(MINUTE_DIMENSIONS):
+                _minutes_by(self, name)
+
     def rows(self) -> dict[str, int]:
         """Rows of each table."""
         return _rows(self)
@@ -221,7 +233,9 @@ def ratios_attained(measured: pl.DataFrame) -> list[Attained]:
     ]
 
 
-@st.cache_data(show_spinner=False, max_entries=500)
+_ANSWERS = Answers(64 * 2**20)
+
+
 def _measured(
     source: Source,
     names: tuple[str, ...],
@@ -232,16 +246,20 @@ def _measured(
     grain: str | None,
     intervals: bool,
 ) -> pl.DataFrame:
-    return measure(
-        _held(source),
-        names,
-        by=by,
-        where=dict(where),
-        start_ts_ms=start_ts_ms,
-        end_ts_ms=end_ts_ms,
-        grain=grain,
-        intervals=intervals,
-    )
+    def ask(missing: Sequence[str]) -> pl.DataFrame:
+        return measure(
+            _held(source),
+            missing,
+            by=by,
+            where=dict(where),
+            start_ts_ms=start_ts_ms,
+            end_ts_ms=end_ts_ms,
+            grain=grain,
+            intervals=intervals,
+        )
+
+    cut = (source.path, source.version, by, where, start_ts_ms, end_ts_ms, grain, intervals)
+    return _ANSWERS.of(cut, names, ask)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

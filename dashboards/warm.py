@@ -10,21 +10,35 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+import polars as pl
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 
-from dashboards.context import Filters
+from dashboards.charts import LIGHT, trend
+from dashboards.charts.style import axis_of
+from dashboards.context import FILTERS, Filters, Where
 from dashboards.delivery_queries import hours_of_day, recent
 from dashboards.economics import CURVE, break_even, given_of, loaded, members_of, pay_back
+from dashboards.experiments import state_of
 from dashboards.incident_queries import baseline_alerts
+from dashboards.objective_history import backtested, incidents_spent
 from dashboards.queries import MINUTE_DIMENSIONS, Source
-from dashboards.questions import DISCOVERY, FIND
+from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, TILES
+from dashboards.segments import HEADLINE
 from dashboards.session_queries import session_sample
 from dashboards.window import Window
 from metrics.catalog import METRICS
 from metrics.errors import PlayheadError
+from metrics.tree import NORTH_STAR, TREE
 
 __all__ = ["warm"]
 
+# What the first pages show, by what their filters and tables cut it: held in memory, whatever is asked of it then.
+_HELD = tuple(
+    dict.fromkeys((*TILES, *BESIDE, *HEADLINE, *(edge.child for edge in TREE[NORTH_STAR]), "attempts"))
+)
+_HELD_BY = (
+    (), *((name,) for name in FILTERS), PLACE, ("region", "device"), (*PLACE, "device"), ("codec", "cdn"), ("site",),
+)  # fmt: skip
 _MOST_SESSIONS = 20_000_000
 _BEGUN: set[Source] = set()
 _LOCK = threading.Lock()
@@ -41,20 +55,48 @@ def warm(source: Source, filters: Filters) -> None:
 
 def _is_begun(source: Source) -> bool:
     with _LOCK:
-        # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
-        is_done = source in _BEGUN or source.rows().get("playback_session", 0) > _MOST_SESSIONS
+        is_done = source in _BEGUN
         _BEGUN.add(source)
     return is_done
 
 
 def _answer(source: Source, filters: Filters) -> None:
-    for ask in _questions(source, filters):
+    # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
+    is_small = source.rows().get("playback_session", 0) <= _MOST_SESSIONS
+    for ask in (*_held(source, filters), *(_read(source, filters) if is_small else ())):
         # What cannot be answered is said by the page that asks; here nobody would read it.
         with suppress(PlayheadError):
             ask()
 
 
-def _questions(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
+def _held(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
+    """What costs the same however many sessions there are: by cubes, by minutes, and by no rows at all."""
+    period, where = filters.period, filters.where
+    yield source.hold_minutes
+    for by in _HELD_BY:
+        yield lambda by=by: source.hold(_HELD, by)  # type: ignore[misc]
+        if set(by) <= {"region", "device"}:
+            yield lambda by=by: source.hold(_HELD, by, intervals=True)  # type: ignore[misc]
+    yield _trend_drawn
+    yield lambda: _judged(source, where, period.end_ts_ms)
+    if all(name in MINUTE_DIMENSIONS for name, _ in where):
+        yield lambda: source.alerts(where, period)
+    if source.sees_finance:
+        found = source.artefact("economics.json") or {}
+        given, at = given_of(found, "given"), members_of(found) * 1e6
+        for policy in ("lean", "dense"):
+            yield lambda policy=policy: break_even(policy, given, None, at)  # type: ignore[misc]
+        yield lambda: break_even("lean", given, None, at, CURVE)
+        for delivery in ("third_party", "own"):
+            yield lambda delivery=delivery: pay_back(  # type: ignore[misc]
+                delivery, given + given_of(found, "given_encoding"), None, at
+            )
+        yield lambda: loaded(65e6, at, "lean")
+    yield _search_ready
+
+
+def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
+    """What rows are read for, or may be."""
     period, versus, where = filters.period, filters.versus, filters.where
     for names in DISCOVERY.values():
         told = tuple(name for name in names if filters.tells(name))
@@ -71,24 +113,39 @@ def _questions(source: Source, filters: Filters) -> Iterator[Callable[[], object
     if filters.tells(FIND):
         for span in filter(None, (period, versus)):
             yield lambda span=span: source.survival(FIND, span, where)  # type: ignore[misc]
-    yield lambda: source.evaluations(where, period.end_ts_ms)
-    if source.sees_finance:
-        found = source.artefact("economics.json") or {}
-        given, at = given_of(found, "given"), members_of(found) * 1e6
-        for policy in ("lean", "dense"):
-            yield lambda policy=policy: break_even(policy, given, None, at)  # type: ignore[misc]
-        yield lambda: break_even("lean", given, None, at, CURVE)
-        for delivery in ("third_party", "own"):
-            yield lambda delivery=delivery: pay_back(  # type: ignore[misc]
-                delivery, given + given_of(found, "given_encoding"), None, at
-            )
-        yield lambda: loaded(65e6, at, "lean")
     window = Window(period.start_ts_ms, period.end_ts_ms)
-    if all(name in MINUTE_DIMENSIONS for name, _ in where):
-        yield lambda: source.alerts(where, period)
     yield lambda: hours_of_day(source, recent(window), where, "region")
     yield lambda: session_sample(source, window, where)
     yield source.ledger
-    yield source.rows
+    for experiment, start, end in _first_of(source):
+        yield lambda e=experiment, s=start, t=end: source.compare(e, s, t, where)  # type: ignore[misc]
     # A season by the hour, slice by slice, is the longest of all.
     yield lambda: baseline_alerts(source, window)
+
+
+def _judged(source: Source, where: Where, end_ts_ms: int) -> None:
+    """Objectives, and the past of each."""
+    for evaluation in source.evaluations(where, end_ts_ms):
+        incidents_spent(source, where, evaluation)
+        backtested(source, where, evaluation)
+
+
+def _first_of(source: Source) -> Iterator[tuple[str, int, int]]:
+    """The experiment that its page opens with: its name, and over which span it is compared."""
+    arms, span = source.arms(), source.span()
+    if arms.height and span:
+        name = str(arms["experiment"][0])
+        yield name, *state_of(arms.filter(experiment=name), span.last_ts_ms)[1:]
+
+
+def _trend_drawn() -> None:
+    """The library of charts, loaded by its first figure."""
+    line = pl.DataFrame({"ts_ms": [0, 1], "value": [0.0, 1.0]})
+    trend(line, LIGHT, axis=axis_of("{:.0f}"), name="").to_json()
+
+
+def _search_ready() -> None:
+    """The index of the catalogue, and compiled code that searches it."""
+    from dashboards.search import found_titles
+
+    found_titles("anything")

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from metrics.cube import wanted_of
 from metrics.lake import Lake
+from metrics.metric import Metric
 from metrics.parts import Part
 from metrics.period import DAY_MS, bucket_start
-from metrics.plan import BUCKET, DAY, Cut, PartKey, Source
+from metrics.plan import BUCKET, DAY, SKETCH, Cut, PartKey, Source, parts_by_key
 
-__all__ = ["MOST_BYTES", "source_of"]
+__all__ = ["MOST_BYTES", "hold", "source_of"]
 
 MOST_BYTES = 512 * 2**20
 """What is held at most, of all lakes of a process; a question larger than it is answered and not kept."""
@@ -43,6 +44,14 @@ _MOST_ROWS = 2**20
 def source_of(lake: Lake) -> Source:
     """The lake's rows, with what its cubes tell of them held in memory."""
     return Source(lake.scan, partial(_ready, lake))
+
+
+def hold(lake: Lake, metrics: Sequence[Metric], cut: Cut) -> None:
+    """Have in memory what cubes tell of those of ``metrics`` that no row need be read for."""
+    for key, parts in parts_by_key(metrics, cut).items():
+        if wanted := wanted_of(lake, key, parts, cut):
+            instant = DAY if key.is_level else BUCKET
+            _HELD.of(wanted.file, (instant, *wanted.where, *wanted.by), wanted.sums)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,8 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         mask = allowed[filtered.codes[rows]]
         kept = mask if kept is None else kept & mask
     keys: dict[str, tuple[NDArray[Any], pl.Series]] = {}
-    for name in wanted.by:
+    # Buckets of a sketch last: quantiles are then read off in order.
+    for name in sorted(wanted.by, key=SKETCH.__eq__):
         coded = held[name]
         assert isinstance(coded, _Codes)
         codes, own = coded.codes[rows], coded.values
@@ -210,11 +220,22 @@ def _codes(column: pl.Series) -> _Codes:
 def _column(column: pl.Series) -> _Column:
     if column.dtype == pl.Int64:
         values = column.to_numpy()
-        return _Column(values, None, bool(np.abs(values).sum(dtype=np.float64) < _EXACT))
+        is_exact = bool(np.abs(values).sum(dtype=np.float64) < _EXACT)
+        return _Column(_narrow(values) if is_exact else values, None, is_exact)
     wide = column.cast(pl.Int128)
     high = wide // _half()
     low = (wide - high * _half()).cast(pl.Int64).to_numpy()
     return _Column(low, high.cast(pl.Int64).to_numpy(), is_exact=False)
+
+
+def _narrow(values: _Ints) -> NDArray[Any]:
+    """In the narrowest integers that hold them: most of a sketch's are small."""
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    return (
+        values.astype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high)))
+        if low >= 0
+        else values
+    )
 
 
 def _half() -> pl.Series:

@@ -81,9 +81,13 @@ def quantile_of_buckets(
     weights do not count). The result has the columns ``by`` and ``value`` (Float64); a group without weight
     is absent.
     """
-    names, held = _numbered(frame, bucket, weight, by)
-    held = held.group_by("_number", bucket).agg(pl.col(weight).sum()).sort("_number", bucket)
-    number, cells, weights = (held[c].to_numpy() for c in ("_number", bucket, weight))
+    found = _in_order(frame, bucket, weight, by)
+    if found is None:
+        names, held = _numbered(frame, bucket, weight, by)
+        held = held.group_by("_number", bucket).agg(pl.col(weight).sum()).sort("_number", bucket)
+        number, cells, weights = (held[c].to_numpy() for c in ("_number", bucket, weight))
+    else:
+        names, number, cells, weights = found
     first = np.flatnonzero(np.diff(number.astype(np.int64), prepend=-1))
     if not first.size:
         return names.with_columns(value=pl.lit(None, pl.Float64)).clear()
@@ -160,6 +164,27 @@ def _inside(cell: _Array, weight: _Array, reached: _Array, whole: _Array, quanti
     part = whole * (quantile.numerator / quantile.denominator) - (reached - weight)
     inside: _Array = lowest + ((1 << exponent) - 1) * np.clip(part / np.maximum(weight, 1), 0.0, 1.0)
     return inside
+
+
+def _in_order(
+    frame: pl.DataFrame, bucket: str, weight: str, by: Sequence[str]
+) -> tuple[pl.DataFrame, _Array, _Array, _Array] | None:
+    """Groups, and number, bucket and weight of each row, where rows are by group and bucket already; else None."""
+    weights = frame[weight].cast(pl.Int64).to_numpy()
+    if frame.is_empty() or weights.min() <= 0:
+        return None
+    starts = np.zeros(frame.height, dtype=np.bool_)
+    for name in by:
+        column = frame[name]
+        starts |= column.ne_missing(column.shift(1)).to_numpy()
+    starts[0] = True
+    cells = frame[bucket].to_numpy()
+    if not (np.diff(cells) > 0)[~starts[1:]].all():
+        return None
+    names = frame.select(by).filter(starts) if by else frame.clear().select()
+    if by and names.is_duplicated().any():
+        return None
+    return names, np.cumsum(starts) - 1, cells, weights
 
 
 def _numbered(

@@ -16,14 +16,11 @@ from dashboards.context import Period
 from dashboards.decision_card import decision_card
 from dashboards.formats import change, duration, escaped, moment, named, share, written
 from dashboards.queries import MINUTE_DIMENSIONS, ratios_attained
+from dashboards.questions import BESIDE, PLACE, TILES
 from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
 from dashboards.tour import tour
 from dashboards.tree import tree_figure, tree_metrics
 from metrics.catalog import get_metric
-
-TILES = ("watch_hours_per_subscriber", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio")
-BESIDE = ("time_to_play_p50_ms", "time_to_play_late_ratio")
-PLACE = ("region", "isp")
 
 Days = dict[str, list[float | None]]
 
