@@ -268,6 +268,7 @@ with halves, card("Budget spent by slice", "1× is all of it"):
             },
             hide_index=True,
             row_height=32,
+            height=min(34 + 32 * spent.height, 226),
             alt="Budget spent by region, device and CDN",
         )
 

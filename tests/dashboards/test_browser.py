@@ -253,12 +253,30 @@ def test_own_logs_are_taken_and_every_page_tells_what_they_tell(browser: Browser
         page = opened(context.new_page(), address)
         page.locator("input[type=file]").set_input_files(tmp_path / "other.log")
         page.get_by_role("button", name="Ingest").click()
-        page.get_by_text("promises that sessions can tell").wait_for(timeout=120_000)
+        page.get_by_text("Watch hours per subscriber").first.wait_for(timeout=120_000)
         for name in PAGES:
             opened(page, f"{address}/{name}")
             assert page.get_by_test_id("stAlert").count() == 0, name
         context.close()
     assert empty.snapshot("playback_session").rows == 3
+
+
+def test_a_log_that_is_none_is_told_of_in_a_line_and_another_can_be_tried(
+    browser: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.gz").write_bytes(b"\x1f\x8b and no more")
+    empty = Lake.create(tmp_path / "lake")
+    with served(empty.path, port=9060) as address:
+        context = browser.new_context()
+        page = opened(context.new_page(), address)
+        page.locator("input[type=file]").set_input_files(tmp_path / "broken.gz")
+        page.get_by_role("button", name="Ingest").click()
+        page.get_by_text("This did not work").wait_for(timeout=120_000)
+        assert "broken.gz" in main(page)
+        assert "/tmp" not in main(page)
+        assert str(tmp_path) not in main(page)
+        page.get_by_role("button", name="Make the demo").wait_for()
+        context.close()
 
 
 def test_strangers_are_kept_out(address: Served) -> None:
