@@ -146,7 +146,8 @@ def tile(
     low, high = interval
     # Ends that coincide are a panel too small to differ from itself, not certainty.
     half = None if low is None or high is None or low == high else (high - low) / 2
-    spread = f"± {change(metric, half, 0.0).lstrip('+')}" if half is not None else ""
+    spread = change(metric, half, 0.0).lstrip("+")
+    spread = f"± {spread}" if spread.strip("0–") else ""
     delta = change(metric, now, before)
     colour: DeltaColor = "normal" if metric.better == "higher" else "inverse"
     if now is not None and before is not None and half is not None and abs(now - before) <= half:

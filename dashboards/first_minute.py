@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +29,7 @@ SIZES = {
     "A fortnight of 1,000 members, some 20 s": ("--subscribers", "1000", "--days", "14"),
     "A quarter of 20,000 members, some 2 min": (),
 }
+_ENDING = threading.Lock()
 # Whole steps of the demo, and how far it is when each begins.
 _STEPS = (
     ("ledger", 0.72),
@@ -44,7 +48,16 @@ class Making:
     process: subprocess.Popen[str] | None = None
     adding_up: subprocess.Popen[bytes] | None = None
     said: Path | None = None
+    given: Path | None = None  # a folder of files that a reader has uploaded
     lines: list[str] = field(default_factory=list)
+    failed: str = ""  # how the last one ended, where it did not work
+
+    def last(self) -> str:
+        """What it said last, without any path of this machine."""
+        line = self.lines[-1] if self.lines else ""
+        for folder in filter(None, (self.given, self.lake)):
+            line = line.replace(f"{folder}/", "").replace(str(folder), "the lake")
+        return line.removeprefix("playhead: ")
 
 
 def first_minute(lake: Lake, *, may_write: bool) -> None:
@@ -59,6 +72,8 @@ def first_minute(lake: Lake, *, may_write: bool) -> None:
     if making.process is not None:
         _progress(making)
         return
+    if making.failed:
+        st.error(making.failed, title="This did not work", icon=":material/error:")
     st.caption("Two ways forward. Both fill this lake, and every page then reads it.")
     left, right = st.columns(2)
     with left, card("Look around first"):
@@ -107,6 +122,7 @@ def _making(path: str) -> Making:
 
 
 def _start(making: Making, words: list[str]) -> None:
+    making.failed = ""
     making.said = Path(tempfile.mkstemp(prefix="playhead-", suffix=".log")[1])
     with making.said.open("w", encoding="utf-8") as out:
         making.process = subprocess.Popen(
@@ -120,16 +136,25 @@ def _start(making: Making, words: list[str]) -> None:
 
 @st.fragment(run_every="1s")
 def _progress(making: Making) -> None:
-    assert making.said is not None
-    assert making.process is not None
-    making.lines = making.said.read_text(encoding="utf-8").splitlines()
-    status = making.process.poll()
+    process, said = making.process, making.said
+    if process is None or said is None:
+        st.rerun()  # another reader's page has seen the end of it
+    with suppress(FileNotFoundError):
+        making.lines = said.read_text(encoding="utf-8").splitlines()
+    status = process.poll()
     if status is None:
-        st.progress(share_done(making.lines), making.lines[-1] if making.lines else "starting")
+        st.progress(share_done(making.lines), making.last() or "starting")
         st.caption("The page opens by itself when it is done; it may be left and opened again meanwhile.")
         return
-    making.said.unlink(missing_ok=True)
-    making.process = None
+    with _ENDING:
+        is_first, making.process = making.process is not None, None
+    if not is_first:
+        st.rerun()
+    said.unlink(missing_ok=True)
+    how = making.last() or "It ended without a word."
+    if making.given is not None:
+        shutil.rmtree(making.given, ignore_errors=True)
+        making.given = None
     if status == 0:
         # Pages read the rows until they have sums by day; whoever waits for the page does not wait for these.
         making.adding_up = subprocess.Popen(
@@ -138,16 +163,16 @@ def _progress(making: Making) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        st.rerun()
-    st.error(making.lines[-1] if making.lines else "It ended without a word.", title="This did not work")
-    st.button("Back", on_click=lambda: None)
+    else:
+        making.failed = how
+    st.rerun()
 
 
 def _logs(lake: Lake, making: Making, kind: str) -> None:
     files = st.file_uploader("Log files, gzip too", accept_multiple_files=True, key=f"files-{kind}")
     if not files or not st.button("Ingest", type="primary", icon=":material/upload:", key=f"ingest-{kind}"):
         return
-    folder = Path(tempfile.mkdtemp(prefix="playhead-"))
+    folder = making.given = Path(tempfile.mkdtemp(prefix="playhead-"))
     paths = []
     for file in files:
         path = folder / Path(file.name).name

@@ -59,6 +59,8 @@ DELIVERIES: dict[Delivery, str] = {
     "own": "bytes from an own CDN",
 }
 
+UNIT_COSTS = ("cost_per_subscriber_month_usd", "delivery_cost_per_gigabyte_usd", "cost_per_stream_hour_usd")
+
 
 def quarter(found: dict[str, Any]) -> None:
     """The quarter in a sentence, four tiles, and what a subscriber's month is made of."""
@@ -70,7 +72,7 @@ def quarter(found: dict[str, Any]) -> None:
     )
     st.caption(
         f"Effective cost of {found['included']}. Intervals (90 %) are over the ranges of the rates, not over the "
-        f"panel. Charges reconcile to the modelled bill: residual ${float(found['residual_usd']):.2f}. "
+        f"panel. Charges reconcile to the modelled bill: residual ${round(float(found['residual_usd']), 2) + 0.0:.2f}. "
         "Filters do not narrow the quarter."
     )
     if bill := found.get("bill"):
@@ -95,7 +97,7 @@ def quarter(found: dict[str, Any]) -> None:
                 height="stretch",
             )
     tree = found["unit_cost_tree"]
-    with card("Unit-cost tree", "an identity: it multiplies out exactly"):
+    with card("Unit-cost tree", "an identity: it multiplies out exactly", of=UNIT_COSTS):
         parts = [
             ("cost per subscriber-month", unit_usd(tree["usd_per_member_month"])),
             ("cost per GB", unit_usd(tree["usd_per_gb"])),
@@ -410,4 +412,4 @@ else:
         by_region(found)
 what_would_it_take(found)
 at_once(found)
-footer(source, filters, st.session_state["_span"])
+footer(source, filters, st.session_state["_span"], UNIT_COSTS)

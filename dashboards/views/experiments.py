@@ -100,7 +100,11 @@ if compared.height:
         METRICS[m].title + (f", {named(arm)}" if several else "")
         for m, arm in told.select("metric", "arm").iter_rows()
     ]
-    with card("Effects", "lift over the control arm"):
+    with card(
+        "Effects",
+        "lift over the control arm",
+        help="The treatment's value over the control's, less one, with a 90 % interval by jackknife over members.",
+    ):
         chart(
             lifts(
                 told.with_columns(label=pl.Series(labels)),

@@ -141,7 +141,19 @@ halves = st.grid(2, min_column_width=400)
 # As far ahead as a shift plans; the sentence says what lies beyond.
 outlook = projected(objective, evaluation.burn)
 ahead = outlook.path.filter(pl.col("ts_ms") <= evaluation.end_ts_ms + AHEAD_MS)
-with halves, card("Error budget", f"share left of the rolling {duration_text(objective.period_ms)}"):
+counted = tuple(filter(None, [METRIC_OF.get(objective.name)]))
+left_of = (
+    "What is left of the bad events that the objective allows over its rolling period: 1 − bad ÷ allowed."
+)
+with (
+    halves,
+    card(
+        "Error budget",
+        f"share left of the rolling {duration_text(objective.period_ms)}",
+        help=left_of,
+        of=counted,
+    ),
+):
     burn = evaluation.burn.filter(
         (pl.col("ts_ms") >= filters.period.start_ts_ms) & (pl.col("ts_ms") < filters.period.end_ts_ms)
     )
@@ -161,7 +173,7 @@ with halves, card("Error budget", f"share left of the rolling {duration_text(obj
         "Share of the budget left, by hour, UTC",
     )
     st.caption(outlook.sentence)
-with halves, card("Where it is broken", "share of bad events by region"):
+with halves, card("Where it is broken", "share of bad events by region", of=counted):
     kept = source.kept(filters.period, filters.where)
     rows = kept.filter(pl.col("objective") == objective.name) if kept.height else kept
     if rows.is_empty() or rows["region"].is_null().all():
@@ -269,6 +281,7 @@ with halves, card("Budget spent by slice", "1× is all of it"):
             },
             hide_index=True,
             row_height=32,
+            height=min(34 + 32 * spent.height, 226),
             alt="Budget spent by region, device and CDN",
         )
 
@@ -323,5 +336,4 @@ with st.expander("Definition in OpenSLO", icon=":material/code:"):
     if file is not None:
         st.code(file.read_text(encoding="utf-8"), language="yaml")
 
-counted = METRIC_OF.get(objective.name)
-footer(source, filters, st.session_state["_span"], (counted,) if counted else ())
+footer(source, filters, st.session_state["_span"], counted)

@@ -87,6 +87,7 @@ with halves, card("Quality checks", "every table against its contract"):
                     for t in quality["tables"]
                 ]
             ),
+            column_config={"rows checked": st.column_config.NumberColumn(format="localized")},
             hide_index=True, row_height=32, height=250, alt="Quality checks by table",
         )  # fmt: skip
 
@@ -163,16 +164,16 @@ st.dataframe(
                 "metric": m.title,
                 "definition": m.about,
                 "unit": m.unit,
-                "clock": m.clock,
-                "better": m.better,
                 "promise": "" if m.limit is None else m.format.format(m.limit),
-                "source": m.source,
+                "better": m.better,
+                "clock": m.clock,
                 "name": m.name,
+                "source": m.source,
             }
             for m in shown
         ],
         schema=dict.fromkeys(
-            ("metric", "definition", "unit", "clock", "better", "promise", "source", "name"), pl.String
+            ("metric", "definition", "unit", "promise", "better", "clock", "name", "source"), pl.String
         ),
     ),
     column_config={"definition": st.column_config.TextColumn(width="large")},

@@ -58,7 +58,7 @@ def test_money_is_refused_by_the_door_and_not_by_the_page(tmp_path: Path) -> Non
     viewer = source(tmp_path / "lake", sees_finance=False)
     (tmp_path / "lake" / "artefacts").mkdir(exist_ok=True)
     viewer_files = ("economics.json", "report.html", "report.pdf", "report.xlsx")
-    costs = {"quarter": "2026Q2", "pools": [], "by_region": []}
+    costs: dict[str, object] = {"quarter": "2026Q2", "pools": [], "by_region": []}
     costs |= {name: {} for name in ("given", "given_encoding", "figures", "unit_cost_tree")}
     for name in viewer_files:
         (tmp_path / "lake" / "artefacts" / name).write_text(json.dumps(costs))

@@ -25,6 +25,7 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import Served, Theme, opened, served, settled
+from tests.dashboards.reading import cell, moving_on, pick, same_view
 
 pytestmark = [
     pytest.mark.integration,
@@ -95,6 +96,31 @@ def test_a_pasted_link_shows_the_same_view(browser: Browser, page: Page, address
         other = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
         assert main(opened(other.new_page(), page.url)) == main(page)
         other.close()
+
+
+def test_an_incident_that_is_clicked_is_looked_at_and_is_a_link(
+    browser: Browser, page: Page, address: Served
+) -> None:
+    opened(page, f"{address}/incidents?period=all")
+    first = page.get_by_role("heading", level=3).inner_text()
+    names = [cell(page, row, 1) for row in range(2)]
+    other = next(row for row, name in enumerate(names) if not name.startswith("▸"))
+    with moving_on(page, "incident"):
+        pick(page, other)
+    assert page.get_by_role("heading", level=3).inner_text() != first
+    assert cell(page, other, 1) == f"▸ {names[other]}"
+    same_view(browser, page)
+
+
+def test_what_a_page_lets_choose_is_a_link(browser: Browser, page: Page, address: Served) -> None:
+    for name, key, choice in (
+        ("objectives", "objective", "Attempts that fail to start under 0.5 %"), ("delivery", "level", "site"),
+        ("economics", "against", "the budget"),
+    ):  # fmt: skip
+        opened(page, f"{address}/{name}?period=all")
+        with moving_on(page, key):
+            page.get_by_test_id("stButtonGroup").get_by_text(choice).click()
+        same_view(browser, page)
 
 
 def test_three_questions_lead_to_the_pages_that_answer_them(page: Page, address: Served) -> None:
@@ -253,12 +279,30 @@ def test_own_logs_are_taken_and_every_page_tells_what_they_tell(browser: Browser
         page = opened(context.new_page(), address)
         page.locator("input[type=file]").set_input_files(tmp_path / "other.log")
         page.get_by_role("button", name="Ingest").click()
-        page.get_by_text("promises that sessions can tell").wait_for(timeout=120_000)
+        page.get_by_text("Watch hours per subscriber").first.wait_for(timeout=120_000)
         for name in PAGES:
             opened(page, f"{address}/{name}")
             assert page.get_by_test_id("stAlert").count() == 0, name
         context.close()
     assert empty.snapshot("playback_session").rows == 3
+
+
+def test_a_log_that_is_none_is_told_of_in_a_line_and_another_can_be_tried(
+    browser: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.gz").write_bytes(b"\x1f\x8b and no more")
+    empty = Lake.create(tmp_path / "lake")
+    with served(empty.path, port=9060) as address:
+        context = browser.new_context()
+        page = opened(context.new_page(), address)
+        page.locator("input[type=file]").set_input_files(tmp_path / "broken.gz")
+        page.get_by_role("button", name="Ingest").click()
+        page.get_by_text("This did not work").wait_for(timeout=120_000)
+        assert "broken.gz" in main(page)
+        assert "/tmp" not in main(page)
+        assert str(tmp_path) not in main(page)
+        page.get_by_role("button", name="Make the demo").wait_for()
+        context.close()
 
 
 def test_strangers_are_kept_out(address: Served) -> None:

@@ -4,95 +4,23 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 import polars as pl
 import pytest
 
 pytest.importorskip("playwright")
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.browser import Served, opened, settled
+from benchmarks.browser import Served, opened
 from dashboards.window import box_of, window_of
+from tests.dashboards.reading import button, cell, drag, moving_on, pick, query, said, same_view
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium"),
 ]
-
-ROW_PX, HEAD_PX = 32, 34
-
-
-def said(page: Page) -> str:
-    return page.get_by_test_id("stMain").inner_text()
-
-
-def query(page: Page) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(page.url).query)
-
-
-def table(page: Page) -> Locator:
-    """The first table that rows can be picked of, drawn."""
-    frame = page.get_by_test_id("stDataFrame").first
-    frame.scroll_into_view_if_needed()
-    frame.locator("td").first.wait_for(state="attached")
-    return frame
-
-
-def cell(page: Page, row: int, column: int = 0) -> str:
-    """What stands in the table: it is drawn on a canvas, beside which its cells are told to who cannot see it."""
-    return table(page).get_by_test_id(f"glide-cell-{column + 1}-{row}").inner_text()
-
-
-def pick(page: Page, row: int = 0) -> None:
-    """Click the box before a row of the table."""
-    box = table(page).bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 20, box["y"] + HEAD_PX + ROW_PX * (row + 0.5))
-
-
-def button(page: Page, key: str) -> Locator:
-    """The button of that key; one with a tooltip is there twice, once for where nothing hovers."""
-    return page.locator(f".st-key-{key} button").first
-
-
-def drag(page: Page, chart: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Drag over a figure from one place in its axes to another, both as shares of width and height."""
-    area = chart.locator(".nsewdrag").first
-    area.scroll_into_view_if_needed()
-    box = area.bounding_box()
-    assert box is not None
-    xs = [box["x"] + box["width"] * x for x, _ in (start, end)]
-    ys = [box["y"] + box["height"] * y for _, y in (start, end)]
-    page.mouse.move(xs[0], ys[0])
-    page.mouse.down()
-    page.mouse.move(sum(xs) / 2, sum(ys) / 2, steps=5)
-    page.mouse.move(xs[1], ys[1], steps=5)
-    page.mouse.up()
-
-
-@contextmanager
-def moving_on(page: Page, key: str) -> Iterator[None]:
-    """What is done within changes ``key`` in the address; afterwards the page is drawn."""
-    before = query(page).get(key)
-    yield
-    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query).get(key) != before)
-    settled(page)
-
-
-def same_view(browser: Browser, page: Page) -> None:
-    """A pasted link shows, to somebody else, the words that are on the page."""
-    other = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
-    try:
-        shown = opened(other.new_page(), page.url)
-        expect(shown.get_by_test_id("stMain")).to_have_text(
-            page.get_by_test_id("stMain").inner_text(), use_inner_text=True
-        )
-    finally:
-        other.close()
 
 
 def test_from_a_region_down_to_one_session_and_back(browser: Browser, page: Page, address: Served) -> None:
@@ -205,9 +133,9 @@ def test_every_lens_is_a_link(browser: Browser, page: Page, address: Served, len
 
 def test_what_is_dragged_over_can_be_taken_away(page: Page, address: Served, tmp_path: Path) -> None:
     opened(page, f"{address}/explore?period=all")
-    for kind, button in (("csv", "CSV"), ("png", "PNG")):
+    for kind, label in (("csv", "CSV"), ("png", "PNG")):
         with page.expect_download() as waiting:
-            page.get_by_role("button", name=button).first.click()
+            page.get_by_role("button", name=label).first.click()
         waiting.value.save_as(tmp_path / f"trend.{kind}")
         assert waiting.value.suggested_filename == f"trend-time_to_play_p99_ms.{kind}"
     assert pl.read_csv(tmp_path / "trend.csv").columns == ["ts_ms", "value"]
