@@ -10,25 +10,31 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
 from scipy.stats import beta
+from scipy.stats import t as student
 
 from cost_model.rates import load
 from metrics.decide import DECISIONS, LEAVES, decide, estimates, tried
 from metrics.scorecard import score
-from playhead.decision import truths
+from playhead.decision import discovery_effects, truths
 from synthetic.emulator import run
+from synthetic.paired import paired_worlds
 from synthetic.scenario import ExperimentSpec, Scenario, load_scenario
+from synthetic.world import make_world
 
-__all__ = ["cells_of", "measured", "scores", "service"]
+__all__ = ["cells_of", "measured", "scores", "service", "turned_for_everyone"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "decisions.md"
 WORLDS, MEMBERS, DAYS, TITLES = 16, 2_000, 28, 3_000
 BEFORE_DAYS = 14  # what the arms were apart before is told by these
 FIRST_SEED = 7_001
+# An arm's model learns from its own members' logs: what that does is told where the switch is turned for everyone.
+SHARED_WORLDS, SHARED_MEMBERS, FIRST_SHARED_SEED = 4, 2_000, 9_001
+_SHARES = {"popularity": 0.1, "siloed": 0.5}
 # One switch of delivery at a time; where it is not AV1, AV1 is told by comparing like sessions.
 _DELIVERY = ("third_party_cdn", "h264_only")
 _DISCOVERY = ("siloed", "keyword_search")
@@ -40,23 +46,31 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--worlds", type=int, default=WORLDS)
     options.add_argument("--cells", type=Path, help="keep every cell as CSV, and go on from what it holds")
+    options.add_argument(
+        "--shared", type=int, default=SHARED_WORLDS, help="services turned for everyone, too"
+    )
+    options.add_argument("--lives", type=Path, help="keep those as CSV, and go on from what it holds")
     given = options.parse_args()
-    cells = measured(given.worlds, given.cells)
-    page = _page(cells)
+    cells = _kept(cells_of, FIRST_SEED, given.worlds, given.cells)
+    page = _page(cells, _kept(turned_for_everyone, FIRST_SHARED_SEED, given.shared, given.lives))
     print(page)
     PAGE.write_text(page, encoding="utf-8")
 
 
 def measured(worlds: int = WORLDS, kept: Path | None = None) -> pl.DataFrame:
     """The cells of so many services; each is kept as CSV at once, and what is kept is not run again."""
+    return _kept(cells_of, FIRST_SEED, worlds, kept)
+
+
+def _kept(of: Callable[[int], pl.DataFrame], first: int, count: int, kept: Path | None) -> pl.DataFrame:
     held = pl.read_csv(kept, infer_schema_length=None) if kept and kept.exists() else None
     found = [] if held is None else [held]
     done = set() if held is None else set(held["seed"])
-    for seed in range(FIRST_SEED, FIRST_SEED + worlds):
+    for seed in range(first, first + count):
         if seed in done:
             continue
         began = time.process_time()
-        found.append(cells_of(seed))
+        found.append(of(seed))
         print(f"seed {seed}: {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
         if kept:
             pl.concat(found, how="vertical_relaxed").write_csv(kept)
@@ -105,6 +119,33 @@ def cells_of(seed: int) -> pl.DataFrame:
     )
 
 
+def turned_for_everyone(seed: int) -> pl.DataFrame:
+    """What experiments on discovery did as they ran, and what their switch does where every member lives in one world.
+
+    ``seed, switch, share, metric, of_experiment, of_everyone``: effects of what runs over the alternative. Members,
+    days and draws are the same; delivery is in the first alone.
+    """
+    whole = load_scenario(None, panel=SHARED_MEMBERS, days=DAYS, seed=seed, titles=TITLES)
+    specs = tuple(
+        ExperimentSpec(name=name, switch=name, share=share, from_day=BEFORE_DAYS, to_day=DAYS)
+        for name, share in _SHARES.items()
+    )
+    frames = []
+    for spec in specs:
+        # One at a time, so that its members differ by nothing else.
+        scenario = whole.model_copy(update={"incident": (), "experiment": (spec,)})
+        *_, last = run(scenario)
+        lives = {"of_experiment": last.tables["truth_discovery"]}
+        world = make_world(scenario)
+        lives["of_everyone"] = paired_worlds(world, world.members.count)
+        for source, truth in lives.items():
+            ((_, _, _, effects),) = discovery_effects(truth, experiments={spec.switch: spec.name})
+            told = [(seed, spec.switch, spec.share, e.metric, source, e.effect) for e in effects]
+            names = ["seed", "switch", "share", "metric", "source", "effect"]
+            frames.append(pl.DataFrame(told, schema=names, orient="row"))
+    return pl.concat(frames).pivot("source", index=["seed", "switch", "share", "metric"], values="effect")
+
+
 def scores(cells: pl.DataFrame) -> pl.DataFrame:
     """Rows of the table ``score``: coverage by method, of the whole service and of regions, and error over interval."""
     rows = []
@@ -137,15 +178,18 @@ def _held(part: pl.DataFrame, level: float) -> list[bool]:
 
 
 def _t(level: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf((1 + level) / 2, 31))
+    return float(student.ppf((1 + level) / 2, 31))
 
 
-def _page(cells: pl.DataFrame) -> str:
+def _page(cells: pl.DataFrame, everyone: pl.DataFrame) -> str:
     names = {d.world: f"{d.switch}, not {d.was}" for d in DECISIONS}
     titles = {leaf.metric: leaf.title for leaf in LEAVES}
-    lines = [ABOUT.format(worlds=cells["seed"].n_unique(), members=f"{MEMBERS:,}", days=DAYS)]
+    lines = [
+        ABOUT.format(
+            worlds=cells["seed"].n_unique(), members=f"{MEMBERS:,}", days=DAYS, within=DAYS - BEFORE_DAYS,
+            everyone="\n".join(_everyone(everyone)),
+        )
+    ]  # fmt: skip
     lines += ["| estimated by | of | cells | 90 % interval holds | 95 % interval holds | mean error, std. errors |",
               "|---|---|---:|---:|---:|---:|"]  # fmt: skip
     for method, part, where in _parts(cells):
@@ -164,6 +208,29 @@ def _page(cells: pl.DataFrame) -> str:
     return "\n".join([*lines, "", AFTER])
 
 
+def _everyone(lives: pl.DataFrame) -> list[str]:
+    """The mean over services of both effects and of what they are apart, with Student's interval of that."""
+    titles = {d.world: f"{d.switch}, not {d.was}" for d in DECISIONS}
+    lines = [
+        f"{lives['seed'].n_unique()} services of {SHARED_MEMBERS:,} members, {DAYS - BEFORE_DAYS} days of one "
+        "experiment each; means over services, and the 90 % interval of what is between them. Turned for everyone, "
+        "members live without delivery:", "",
+        "| switch | share in treatment | figure | experiment as it ran | turned for everyone | apart |",
+        "|---|---:|---|---:|---:|---:|",
+    ]  # fmt: skip
+    for (switch, share, metric), part in lives.group_by("switch", "share", "metric", maintain_order=True):
+        leaf = next(leaf for leaf in LEAVES if leaf.metric == metric)
+        scale, unit = (100, " pt") if leaf.unit.startswith("ratio") else (1, " h")
+        apart = scale * (part["of_experiment"] - part["of_everyone"]).to_numpy()
+        half = float(student.ppf(0.95, apart.size - 1)) * float(apart.std(ddof=1)) / apart.size**0.5
+        ran, turned = (scale * float(part[name].mean()) for name in ("of_experiment", "of_everyone"))  # type: ignore[arg-type]
+        lines.append(
+            f"| {titles[str(switch)]} | {share:.0%} | {leaf.title} | {ran:+.2f}{unit} | {turned:+.2f}{unit} | "
+            f"{apart.mean():+.2f}{unit} ({apart.mean() - half:+.2f} to {apart.mean() + half:+.2f}) |"
+        )
+    return [*lines, ""]
+
+
 def _share(held: list[bool]) -> str:
     k, n = sum(held), len(held)
     low, high = beta.ppf([0.05, 0.95], [max(k, 1e-9), k + 1], [n - k + 1, max(n - k, 1e-9)])
@@ -177,28 +244,50 @@ to margin: what runs over the alternative, with a 90 % interval, for the service
 Of each figure it takes the best that the lake has:
 
 - **experiment**: the table `assignment` has one whose name holds the switch's (`keyword-search-may`), or that
-  `--experiment SWITCH=NAME` names; its control arm is what runs. The interval is a jackknife's over members.
+  `--experiment SWITCH=NAME` names; its control arm is what runs. The estimate is the difference of the arms' figures
+  (sums over sums: hours over member-months, stalled sessions over sessions), less what the arms were apart before the
+  experiment where the lake holds days from before it ([before.py](../metrics/before.py); CUPED on the jackknife's
+  groups). The interval is a jackknife's over members.
 - **comparison**: AV1 against H.264, in sessions of the titles encoded in AV1, by region and device class; own
   against third-party CDN, where both serve a share of the sessions. The sessions without are weighted to stand for
   those with (direct standardisation); the jackknife computes the weights anew. Not drawn at random: what else differs
   within a stratum is not adjusted for.
-- **model**: of margin alone. Bytes at the margin over the rates' ranges; for a switch that an experiment says moves
-  hours, fixed costs over those hours.
-- **none**: how many members an arm an experiment as long as the lake needs to tell a change of 5 % with power .8.
+- **model**: of margin alone. Bytes at the margin over the rates' ranges; what the edge tier asks for and spares, and
+  what the nightly push spares of transit ([tiers.py](../cost_model/tiers.py)); for a switch that an experiment says
+  moves hours, fixed costs over those hours.
+- **none**: nobody lives without it. What an experiment takes is told once a figure: members an arm, over as long a time
+  as the lake's, to tell a change of 5 % with power .8.
 
 No interval, no effect: a figure that did not vary between who was sampled says nothing. Margin moves with cost; what
-members pay for an hour is held. Beside each estimate stands the true effect, where the emulator ran both worlds on one
-seed; no estimate sees it.
+members pay for an hour is held. Where the lake or the rates do not tell it, it is not modelled, and the reason stands
+there. Beside each estimate stands the true effect, where the emulator ran both worlds on one seed; no estimate sees it.
 
+## What an experiment's effect is the effect of
+
+The truth beside an estimate is of the same quantity: the same days, the same members, the same weights, and the service
+as the experiment ran it.
+
+- A switch of **delivery** leaves what is watched as it is: every play of the experiment's days is played in both
+  worlds.
+- A switch of **discovery** changes what is watched. So every member's other arm is lived beside their own, with all
+  draws the same, delivery too ([twins.py](../synthetic/twins.py)). Each arm's model learns from its own members' logs,
+  as it does in the experiment; of a member who is not in the arm it knows what they did there, and learns no title.
+
+So it is the effect *of the experiment as it ran*: on the average over its members, of the arm they are in, while the
+rest stay in theirs. A switch turned for everyone leaves all logs to one model, where the experiment leaves each arm's
+model its own share of them; how far that is from it stands below. A switch of discovery that no experiment turns has
+its truth from a service of its own, of a few members, whose models learn from those: its sign and size, and no more.
+
+{everyone}
 ## How often the intervals hold the truth
 
 Written by `python -m benchmarks.decisions`. {worlds} services of {members} members and {days} days, each of its own
-seed, with three experiments running in the telemetry. An interval is right where it holds the true effect.
+seed, with three experiments running in the telemetry of the last {within} days. An interval is right where it holds the
+true effect.
 
 """
-AFTER = """In brackets the 90 % interval of the share; cells of one service hang together, so it should be wider. The
-truth cannot tell retention of switches of delivery (both worlds have the same members), nor time to play of switches of
-discovery (lived through without delivery).
+AFTER = """In brackets the 90 % interval of the share, as if cells were independent; those of one service hang together,
+so it should be wider. The truth cannot tell retention of switches of delivery (both worlds have the same members).
 """
 
 
