@@ -16,7 +16,7 @@ from metrics.localise import METHODS, Explanation, Leaves, leaves_at
 
 __all__ = ["Case", "ScoreCard", "card", "judged", "leaves", "rows", "score", "score_rows"]
 
-TABLES, TABLES_A_SETTING = 200, 120
+TABLES, TABLES_A_SETTING = 200, 60
 ROUNDS_AT_SIZE, RESAMPLES = 20, 500
 SIZE = 10_000
 
