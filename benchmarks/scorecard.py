@@ -263,11 +263,16 @@ def _search(given: argparse.Namespace) -> pl.DataFrame:
         print("search: not measured without --catalog; its rows stay", file=sys.stderr)
         return score("search", "", "", [])
     return pl.concat(
-        score(f"search/{engine}" if engine else "search", f"{name.replace('_', ' ')}, {len(found)} queries", "precision_at_10", found,
-              unit="ratio")
+        score(
+            f"search/{engine}" if engine else "search",
+            f"{name.replace('_', ' ')}, {len(found)} queries",
+            "precision_at_10",
+            found,
+            unit="ratio",
+        )
         for engine, sets in search.precisions(given.catalog).items()
         for name, found in sets.items()
-    )  # fmt: skip
+    )
 
 
 def _decide(given: argparse.Namespace) -> pl.DataFrame:

@@ -93,6 +93,8 @@ SHORT = (
      "more than the peer"),
     ("what an own CDN costs", "cost intervals", "USD/GB", "coverage_90", "200 made companies: the 90 % range holds the"
      " truth", "90 %"),
+    ("the cost of a year ahead", "cost forecast", "", "coverage_90_fourth_quarter", "the interval of the fourth quarter"
+     " of 300 made histories holds it", "90 %"),
     ("the next quarter's cost", "cost forecast", "", "coverage_90_next_quarter", "300 made histories: the 90 % interval"
      " holds it", "90 %"),
 )  # fmt: skip
