@@ -77,18 +77,10 @@ def _localise(_: argparse.Namespace) -> pl.DataFrame:
     tables = list(incident_tables(TABLES, HELD_OUT))
     rows = []
     for name, method in METHODS.items():
-        card = localise.score(tables, method)
         estimator = "localise" if name == "scan" else f"localise/{name}"
-        measures = {
-            "f1": card.f1,
-            "exact": card.exact,
-            "recall_at_3": card.recall_at_3,
-            "external_f1": card.external_f1,
-        }
-        rows += [
-            score(estimator, "labelled incident tables", measure, value, unit="ratio", count=TABLES)
-            for measure, value in measures.items()
-        ]
+        rows.append(
+            localise.score_rows(localise.judged(tables, method), "labelled incident tables", estimator)
+        )
     for setting in [name for name in SETTINGS if name != "usual"]:
         cases = localise.judged(
             incident_tables(localise.TABLES_A_SETTING, HELD_OUT, setting), METHODS["scan"]
