@@ -16,7 +16,7 @@ from metrics.localise import METHODS, Explanation, Leaves, leaves_at
 
 __all__ = ["Case", "ScoreCard", "card", "judged", "leaves", "rows", "score", "score_rows"]
 
-TABLES, TABLES_A_SETTING = 200, 120
+TABLES, TABLES_A_SETTING = 200, 60
 ROUNDS_AT_SIZE, RESAMPLES = 20, 500
 SIZE = 10_000
 
@@ -126,7 +126,7 @@ def card(cases: Sequence[Case]) -> ScoreCard:
     )
 
 
-def score_rows(cases: Sequence[Case], case_set: str) -> pl.DataFrame:
+def score_rows(cases: Sequence[Case], case_set: str, estimator: str = "localise") -> pl.DataFrame:
     """The card as rows of the table ``score``, with 90 % intervals bootstrapped over tables."""
     draw = np.random.Generator(np.random.Philox(HELD_OUT))
     again = [card([cases[i] for i in draw.integers(0, len(cases), len(cases))]) for _ in range(RESAMPLES)]
@@ -137,7 +137,7 @@ def score_rows(cases: Sequence[Case], case_set: str) -> pl.DataFrame:
         rows.append((measure, getattr(card(cases), measure), float(low), float(high), counted))
     frame = pl.DataFrame(rows, ["measure", "value", "low", "high", "cases_count"], orient="row")
     return frame.select(
-        pl.lit("localise").alias("estimator"),
+        pl.lit(estimator).alias("estimator"),
         pl.lit(case_set).alias("case_set"),
         pl.all(),
         pl.lit("ratio").alias("unit"),

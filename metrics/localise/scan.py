@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,33 +65,61 @@ class Scan:
         # Where all moved no more than it does, slices may have risen or fallen.
         self._sign = 0.0 if abs(np.log(max(whole, 1e-9))) < self.usual else 1.0 if whole >= 1 else -1.0
         self._wander = noise.slice
-        self._cuboids = list(_cuboids(leaves.codes))
+        self._cuboids = [
+            _Cuboid(*each, _sums(each[1], self._observed), _sums(each[1], self._expected))
+            for each in _cuboids(leaves.codes)
+        ]
 
     def best(self, covered: Flags, count: int) -> list[Slice]:
         """The slices that are best by themselves among the leaves not ``covered``, at most ``count``."""
-        observed, expected = np.where(covered, 0, self._observed), np.where(covered, 0, self._expected)
-        total_observed, total_expected = float(observed.sum()), float(expected.sum())
+        gone = np.flatnonzero(covered)
+        observed, expected = self._observed[gone], self._expected[gone]
+        total_observed = float(self._observed.sum() - observed.sum())
+        total_expected = float(self._expected.sum() - expected.sum())
         if total_observed <= 0 or total_expected <= 0:
             return []
         tops: list[tuple[float, tuple[int, ...], Ints, int, float]] = []
-        for cuboid, ids, cost in self._cuboids:
-            a: Floats = np.bincount(ids, observed).astype(np.float64, copy=False)
-            b: Floats = np.bincount(ids, expected).astype(np.float64, copy=False)
+        for cuboid, ids, cost, whole_observed, whole_expected in self._cuboids:
+            a = _without(whole_observed, ids[gone], observed)
+            b = _without(whole_expected, ids[gone], expected)
             gain = _log_likelihood_ratio(a, b, total_observed, total_expected, self._sign)
             worth = gain * (1 - _DIMENSION) ** (len(cuboid) - 1) - cost
             worth[gain < cost * (1 + self._wander * b)] = 0
             best = np.argpartition(-worth, min(count, len(worth) - 1))[:count].tolist()
-            tops += [(float(worth[at]), cuboid, ids, at, cost) for at in best]
+            tops += [(float(worth[at]), cuboid, ids, at, cost) for at in best if worth[at] > 0]
         tops.sort(key=lambda top: -top[0])
         slices: list[Slice] = []
-        for worth_of, cuboid, ids, at, cost in tops:
-            if worth_of <= 0 or len(slices) == count:
+        for _, cuboid, ids, at, cost in tops:
+            if len(slices) == count:
                 break
             inside = np.flatnonzero(ids == at)
             # The same leaves under a longer name are the same slice.
             if not any(np.array_equal(inside, other.inside) for other in slices):
                 slices.append(Slice(cuboid, inside, cost))
         return slices
+
+
+class _Cuboid(NamedTuple):
+    """Dimensions, each leaf's slice, the cost in nats of naming one slice of them, and weights by slice."""
+
+    dimensions: tuple[int, ...]
+    ids: Ints
+    cost: float
+    observed: Floats
+    expected: Floats
+
+
+def _sums(ids: Ints, amounts: Floats) -> Floats:
+    sums: Floats = np.bincount(ids, amounts).astype(np.float64, copy=False)
+    return sums
+
+
+def _without(whole: Floats, ids: Ints, gone: Floats) -> Floats:
+    """Sums by slice without some leaves; what is left of a slice of which all are gone is rounding."""
+    if not gone.size:
+        return whole
+    left = whole - np.bincount(ids, gone, whole.size)
+    return np.where(left > 1e-9 * whole, left, 0.0)
 
 
 def _cuboids(codes: Ints) -> Iterator[tuple[tuple[int, ...], Ints, float]]:
@@ -108,6 +137,9 @@ def _cuboids(codes: Ints) -> Iterator[tuple[tuple[int, ...], Ints, float]]:
             if ids.max() > 4 * len(codes):
                 ids = np.unique(ids, return_inverse=True)[1]
             cost = np.log(len(cuboids)) + np.log(int(ids.max()) + 1)
+            # Numbers that no leaf has would be looked at in vain.
+            is_there = np.bincount(ids) > 0
+            ids = (np.cumsum(is_there) - 1)[ids]
             yield cuboid, ids, float(cost)
 
 
