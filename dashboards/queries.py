@@ -34,6 +34,7 @@ from metrics.ledger import Ledger, ledger
 from metrics.metric import Metric
 from metrics.period import DAY_MS
 from metrics.plan import BUCKET, Cut, check_dimensions
+from metrics.plan import Source as Rows
 from metrics.query import measure, survival
 from metrics.tree import explain
 
@@ -456,7 +457,7 @@ def _in_slice(minutes: Frame, where: Where) -> Frame:
     return minutes
 
 
-def _held(source: Source) -> held.Source:
+def _held(source: Source) -> Rows:
     """The lake, its cubes held in memory from one question to the next."""
     return held.source_of(Lake.open(Path(source.path)))
 
