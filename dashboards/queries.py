@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -159,11 +159,12 @@ class Source:
         """A JSON artefact of the lake, without what its reader may not see; null where there is none to be read."""
         if name in _FINANCE_FILES and not self.sees_finance:
             return None
+        file = self.file(name)
         try:
-            found = json.loads(self.file(name).read_text(encoding="utf-8"))
+            told = file.stat()
+            return _document(str(file), self.sees_finance, told.st_mtime_ns, told.st_size)
         except (OSError, ValueError):
             return None
-        return found if self.sees_finance else without_money(found)
 
     def file(self, name: str) -> Path:
         """Where an artefact would be. Raises for what the reader may not have."""
@@ -205,6 +206,13 @@ def without_money(found: Any) -> Any:
 
 def _is_money(value: Any) -> bool:
     return isinstance(value, dict) and "usd" in str(value.get("unit", "")).casefold()
+
+
+@lru_cache(maxsize=32)
+def _document(file: str, sees_finance: bool, mtime_ns: int, size: int) -> Any:
+    """A JSON file as it was written last: read once, not at every run of a page."""
+    found = json.loads(Path(file).read_text(encoding="utf-8"))
+    return found if sees_finance else without_money(found)
 
 
 def objectives() -> list[Objective]:
