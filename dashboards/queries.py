@@ -41,8 +41,8 @@ from metrics.tree import explain
 __all__ = ["MINUTE_DIMENSIONS", "Source", "minutes_in", "objectives", "policies", "ratios_attained"]
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
-# Two years: what is longer is read from its files, so that memory is bounded.
-_MOST_MINUTES = 731 * 1440
+# Of a longer lake a period's minutes are read from the files of its days, so that memory is bounded.
+_MOST_MINUTES = 200 * 1440
 MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
 
 
@@ -408,7 +408,7 @@ def _span_minutes(source: Source) -> int:
 
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _minutes_by(source: Source, name: str) -> MinutesBy:
-    """Every minute by one dimension: at a quarter of a demo, 40 MB for all three dimensions."""
+    """Every minute by one dimension: 100 MB for the three dimensions of a demo's quarter, 220 MB at most of such."""
     return minutes_by(Lake.open(Path(source.path)).scan("minute_count"), columns_of(objectives()), name)
 
 
