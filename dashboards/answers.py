@@ -65,9 +65,9 @@ class Answers:
     def _keep(self, cut: Hashable, name: str, frame: pl.DataFrame) -> None:
         with self._lock:
             self._frames[cut, name] = frame
-            self._bytes += frame.estimated_size()
+            self._bytes += int(frame.estimated_size())
             while self._bytes > self._most_bytes and self._frames:
-                self._bytes -= self._frames.popitem(last=False)[1].estimated_size()
+                self._bytes -= int(self._frames.popitem(last=False)[1].estimated_size())
 
 
 @dataclass

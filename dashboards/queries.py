@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,14 +34,15 @@ from metrics.ledger import Ledger, ledger
 from metrics.metric import Metric
 from metrics.period import DAY_MS
 from metrics.plan import BUCKET, Cut, check_dimensions
+from metrics.plan import Source as Rows
 from metrics.query import measure, survival
 from metrics.tree import explain
 
 __all__ = ["MINUTE_DIMENSIONS", "Source", "minutes_in", "objectives", "policies", "ratios_attained"]
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
-# Two years: what is longer is read from its files, so that memory is bounded.
-_MOST_MINUTES = 731 * 1440
+# Of a longer lake a period's minutes are read from the files of its days, so that memory is bounded.
+_MOST_MINUTES = 200 * 1440
 MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
 
 
@@ -158,8 +159,12 @@ class Source:
         """A JSON artefact of the lake, without what its reader may not see; null where there is none to be read."""
         if name in _FINANCE_FILES and not self.sees_finance:
             return None
-        found = read(self.file(name))
-        return found if self.sees_finance else without_money(found)
+        file = self.file(name)
+        try:
+            told = file.stat()
+        except OSError:
+            return None
+        return _document(str(file), self.sees_finance, told.st_mtime_ns, told.st_size)
 
     def file(self, name: str) -> Path:
         """Where an artefact would be. Raises for what the reader may not have."""
@@ -201,6 +206,13 @@ def without_money(found: Any) -> Any:
 
 def _is_money(value: Any) -> bool:
     return isinstance(value, dict) and "usd" in str(value.get("unit", "")).casefold()
+
+
+@lru_cache(maxsize=32)
+def _document(file: str, sees_finance: bool, mtime_ns: int, size: int) -> Any:
+    """A JSON file as it was written last: read once, not at every run of a page."""
+    found = read(Path(file))
+    return found if sees_finance else without_money(found)
 
 
 def objectives() -> list[Objective]:
@@ -396,7 +408,7 @@ def _span_minutes(source: Source) -> int:
 
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _minutes_by(source: Source, name: str) -> MinutesBy:
-    """Every minute by one dimension: at a quarter of a demo, 40 MB for all three dimensions."""
+    """Every minute by one dimension: 100 MB for the three dimensions of a demo's quarter, 220 MB at most of such."""
     return minutes_by(Lake.open(Path(source.path)).scan("minute_count"), columns_of(objectives()), name)
 
 
@@ -453,7 +465,7 @@ def _in_slice(minutes: Frame, where: Where) -> Frame:
     return minutes
 
 
-def _held(source: Source) -> held.Source:
+def _held(source: Source) -> Rows:
     """The lake, its cubes held in memory from one question to the next."""
     return held.source_of(Lake.open(Path(source.path)))
 

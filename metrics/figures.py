@@ -12,7 +12,7 @@ from metrics.parts import HOLDOUT, Part, is_weighted
 from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, group_column, part_key
 from metrics.quantiles import quantile_of_buckets, quantile_without_each
 from metrics.rollup import n_columns
-from metrics.sides import EXACT, SAMPLE, join, quotient, side, total, without_each
+from metrics.sides import EXACT, SAMPLE, amount, join, quotient, side, total, without_each
 from metrics.spread import spread
 from metrics.survival import time_quantile
 from metrics.telemetry import REPLICATES
@@ -43,25 +43,49 @@ def sample_part(metric: Metric) -> Part:
 def _ratios(
     metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
 ) -> _Figures:
-    sides = [side(rolled[part_key(metric, part, cut)], part, cut) for part in metric.parts]
-    totals = [total(one, part) for one, part in zip(sides, metric.parts, strict=True)]
-    has_groups = [REPLICATE in one.columns for one in sides]
     # Out of one rollup the sides have the same rows; without anything to group by they have one.
     is_one = len({part_key(metric, part, cut) for part in metric.parts}) == 1
-    is_aligned = not keys or (is_one and not any(has_groups) and not metric.numerator.is_level)
+    if not cut.replicates and (not keys or (is_one and not metric.numerator.is_level)):
+        return _aligned(metric, rolled, cut, keys), None
+    sides = [side(rolled[part_key(metric, part, cut)], part, cut) for part in metric.parts]
+    totals = [total(one, part) for one, part in zip(sides, metric.parts, strict=True)]
+    found = _divided(metric, totals, keys)
     sample = totals[metric.parts.index(sample_part(metric))]
-    if is_aligned:
-        found = _quotients(metric, _beside(totals), keys).hstack(sample.select(SAMPLE))
-    else:
-        found = _divided(metric, totals, keys)
-        found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
-        found = found.with_columns(pl.col(SAMPLE).fill_null(0))
+    found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
+    found = found.with_columns(pl.col(SAMPLE).fill_null(0))
     # Nothing was recorded, which is not the same as a zero that was.
     found = found.with_columns(pl.when(~_is_silent(metric, totals[0])).then("value").alias("value"))
-    if not cut.replicates or not any(has_groups):
+    if not cut.replicates:
         return found, None
     deleted = [without_each(*these) for these in zip(sides, totals, metric.parts, strict=True)]
+    if not any(REPLICATE in frame.columns for frame in deleted):
+        return found, None
     return found, _divided(metric, deleted, [*keys, REPLICATE])
+
+
+def _aligned(
+    metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut, keys: Sequence[str]
+) -> pl.DataFrame:
+    """What :func:`_ratios` finds where row by row the sides belong together: column by column, joining nothing."""
+    frames = [rolled[part_key(metric, part, cut)] for part in metric.parts]
+    frames = [
+        side(frame, part, cut) if part.is_level else frame
+        for part, frame in zip(metric.parts, frames, strict=True)
+    ]
+    both: dict[str, pl.Series] = {}
+    for place, (part, frame) in enumerate(zip(metric.parts, frames, strict=True)):
+        both[f"sum_{place}"] = frame["sum" if part.is_level else part.name]
+        days = frame["days"] if part.is_level else None
+        both[f"amount_{place}"] = amount(both[f"sum_{place}"], days, part)
+    found = _quotients(metric, both, [frames[0][key] for key in keys])
+    place = metric.parts.index(sample_part(metric))
+    names = SAMPLE if metric.parts[place].is_level else n_columns(metric.parts[place].of)
+    found = found.hstack([frames[place][name].alias(own) for name, own in zip(names, SAMPLE, strict=True)])
+    if metric.denominator is not None and metric.numerator.table == metric.denominator.table:
+        return found
+    own = SAMPLE[0] if metric.numerator.is_level else n_columns(metric.numerator.of)[0]
+    silent = _is_silent(metric, frames[0].select(n=own))
+    return found.with_columns(pl.when(~silent).then("value").alias("value"))
 
 
 def _is_silent(metric: Metric, numerator: pl.DataFrame) -> pl.Expr:
@@ -76,46 +100,38 @@ def _is_silent(metric: Metric, numerator: pl.DataFrame) -> pl.Expr:
     return pl.lit(not numerator["n"].sum())
 
 
-def _beside(sides: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Two sides of the same rows, or a total's one, as columns of one frame."""
-    top = sides[0].drop("days", *SAMPLE).rename({"sum": "sum_0", "amount": "amount_0"})
-    if len(sides) == 1:
-        return top
-    return top.hstack([sides[1]["sum"].alias("sum_1"), sides[1]["amount"].alias("amount_1")])
-
-
 def _divided(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
     """``keys, value, numerator, denominator`` of a ratio's two sides, or a total's one."""
-    top = _beside(sides[:1])
+    top = sides[0].drop("days", *SAMPLE).rename({"sum": "sum_0", "amount": "amount_0"})
     if metric.denominator is None:
-        return _quotients(metric, top, keys)
+        return _quotients(metric, top, [top[key] for key in keys])
     bottom = sides[1].drop("days", *SAMPLE).rename({"sum": "sum_1", "amount": "amount_1"})
     # A denominator that no dimension slices goes with what was recorded, and adds no group of its own.
     both = join(top, bottom, keys, how="full" if metric.denominator.is_sliced else "left")
     both = both.with_columns(
         pl.col("sum_0", "sum_1").fill_null(0), pl.col("amount_0", "amount_1").fill_null(0.0)
     )
-    return _quotients(metric, both, keys)
+    return _quotients(metric, both, [both[key] for key in keys])
 
 
-def _quotients(metric: Metric, both: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+def _quotients(
+    metric: Metric, both: pl.DataFrame | Mapping[str, pl.Series], keys: Sequence[pl.Series]
+) -> pl.DataFrame:
     """``keys, value, numerator, denominator`` of the two sides beside each other."""
-    own = [both[key] for key in keys]
     one, other = metric.numerator, metric.denominator
     if other is None:
-        value, none = both["amount_0"].alias("value"), pl.Series("denominator", [None], EXACT)
-        return pl.DataFrame(
-            [*own, value, _shown(both, "0", one).alias("numerator"), none.new_from_index(0, len(value))]
-        )
+        value = both["amount_0"].alias("value")
+        none = pl.Series("denominator", [None], EXACT).new_from_index(0, len(value))
+        return pl.DataFrame([*keys, value, _shown(both, "0", one).alias("numerator"), none])
     # In the same unit of the same table, the exact sums are divided: one rounding, and none by a unit.
     is_alike = one.per == other.per and one.table == other.table and not (one.is_level or other.is_level)
     used = "sum" if is_alike else "amount"
     value = quotient(both[f"{used}_0"], both[f"{used}_1"]).alias("value")
     shown = _shown(both, "0", one).alias("numerator"), _shown(both, "1", other).alias("denominator")
-    return pl.DataFrame([*own, value, *shown])
+    return pl.DataFrame([*keys, value, *shown])
 
 
-def _shown(both: pl.DataFrame, place: str, part: Part) -> pl.Series:
+def _shown(both: pl.DataFrame | Mapping[str, pl.Series], place: str, part: Part) -> pl.Series:
     """The part in its unit; exact where the unit is what was summed."""
     is_exact = part.per == 1 and not part.is_level
     return both[f"sum_{place}" if is_exact else f"amount_{place}"].cast(EXACT)

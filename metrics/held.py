@@ -147,7 +147,7 @@ def _groups(
     else:
         seen, group = np.unique(group, return_inverse=True)
     names: list[pl.Series] = []
-    for name, (_, values) in reversed(keys.items()):
+    for name, (_, values) in reversed(list(keys.items())):
         seen, code = np.divmod(seen, max(len(values), 1))
         names.append(values.gather(code).alias(name))
     return group, pl.DataFrame(names[::-1])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 from narwhals.typing import IntoLazyFrame
 
@@ -201,18 +202,23 @@ def _measured(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) 
         found = join(found, bounds, keys)
     elif cut.replicates:
         found = found.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("low", "high"))
-    weight = pl.col("w").cast(pl.Float64)
-    is_panel = pl.lit(is_weighted(sample_part(metric).table)) & (pl.col("w2") > 0)
-    kish = pl.when(is_panel).then(weight * weight / pl.col("w2").cast(pl.Float64))
-    return found.select(
-        *cut.by,
-        *cut.bucket,
-        pl.lit(metric.name).alias("metric"),
-        "value",
-        "numerator",
-        "denominator",
-        pl.lit(metric.unit).alias("unit"),
-        pl.col("n").cast(pl.Int64),
-        kish.alias("n_effective"),
-        *(("low", "high") if cut.replicates else ()),
+    said = {"metric": metric.name, "unit": metric.unit}
+    columns = {
+        **{name: pl.Series(name, [text]).new_from_index(0, found.height) for name, text in said.items()},
+        "n": found["n"].cast(pl.Int64),
+        "n_effective": _effective(found, is_weighted(sample_part(metric).table)),
+    }
+    order = ("metric", "value", "numerator", "denominator", "unit", "n", "n_effective")
+    ends = ("low", "high") if cut.replicates else ()
+    return pl.DataFrame(
+        [columns[name] if name in columns else found[name] for name in (*keys, *order, *ends)]
     )
+
+
+def _effective(found: pl.DataFrame, is_panel: bool) -> pl.Series:
+    """Kish's effective sample size, (Σw)² / Σw²; null for what is no panel, and without a weight."""
+    weight, squares = (found[name].cast(pl.Float64).to_numpy() for name in ("w", "w2"))
+    kish = np.full(len(weight), np.nan)
+    if is_panel:
+        np.divide(weight * weight, squares, out=kish, where=squares > 0)
+    return pl.Series("n_effective", kish, nan_to_null=True)

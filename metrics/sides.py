@@ -18,7 +18,7 @@ from metrics.plan import BUCKET, DAY, REPLICATE, Cut
 from metrics.rollup import n_columns
 from metrics.telemetry import REPLICATES
 
-__all__ = ["EXACT", "SAMPLE", "join", "quotient", "side", "total", "without_each"]
+__all__ = ["EXACT", "SAMPLE", "amount", "join", "quotient", "side", "total", "without_each"]
 
 EXACT = pl.Decimal(38, 10)
 SAMPLE = ("n", "w", "w2")
@@ -84,12 +84,21 @@ def join(left: pl.DataFrame, right: pl.DataFrame, keys: Sequence[str], *, how: s
     return left.join(right, on=on, how="full", nulls_equal=True, coalesce=True)
 
 
+def amount(sums: pl.Series, days: pl.Series | None, part: Part) -> pl.Series:
+    """``part`` in its unit, averaged over ``days`` (None: no level): ``sum / (part.per · days)``, 0 without either."""
+    top = sums.cast(pl.Float64).to_numpy()
+    per = (
+        np.full(len(top), float(part.per))
+        if days is None
+        else days.cast(pl.Float64).to_numpy() * float(part.per)
+    )
+    found = np.zeros(len(top))
+    np.divide(top, per, out=found, where=(per != 0) & ~np.isnan(top))
+    return pl.Series("amount", found)
+
+
 def _with_amount(one: pl.DataFrame, part: Part) -> pl.DataFrame:
-    sums, days = (one[name].cast(pl.Float64).to_numpy() for name in ("sum", "days"))
-    amount = np.zeros(len(sums))
-    per = days * float(part.per)
-    np.divide(sums, per, out=amount, where=(per != 0) & ~np.isnan(sums))
-    return one.drop("amount", strict=False).hstack([pl.Series("amount", amount)])
+    return one.drop("amount", strict=False).hstack([amount(one["sum"], one["days"], part)])
 
 
 def _keys(one: pl.DataFrame) -> list[str]:

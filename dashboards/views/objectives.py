@@ -14,7 +14,7 @@ from alerts.slo import shipped
 from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, view
-from dashboards.formats import duration, instant, named, share
+from dashboards.formats import duration, escaped, instant, named, share
 from dashboards.incidents import METRIC_OF
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.queries import policies
@@ -235,27 +235,18 @@ with halves, card("Budget spent by incident", "1× is all of it"):
     if told.is_empty():
         st.caption("No stretch of the period stands out as an incident.")
     else:
-        told = told.select(
-            known="known_as",
-            began=pl.Series([instant(t) for t in told["start_ts_ms"]]),
-            lasted=pl.Series(
-                [duration(end - start) for start, end in told.select("start_ts_ms", "end_ts_ms").rows()]
-            ),
-            spent="budget_spent",
-            bad="bad",
-        )
-        if told["known"].null_count() == told.height:
-            told = told.drop("known")
-        st.dataframe(
-            told,
-            column_config={
-                "known": st.column_config.TextColumn("known as"),
-                "began": st.column_config.TextColumn("began, UTC"),
-                "spent": st.column_config.NumberColumn("budgets spent", format="%.2f×"),
-                "bad": st.column_config.NumberColumn("bad events", format="compact"),
-            },
-            hide_index=True,
-            row_height=32,
+        has_names = told["known_as"].null_count() < told.height
+        table(
+            [
+                ({"known as": escaped(row["known_as"] or "")} if has_names else {})
+                | {
+                    "began, UTC": instant(row["start_ts_ms"]),
+                    "lasted": duration(row["end_ts_ms"] - row["start_ts_ms"]),
+                    "budgets spent": f"{row['budget_spent']:.2f}×",
+                    "bad events": count(float(row["bad"])),
+                }
+                for row in told.iter_rows(named=True)
+            ],
             alt="Budget spent by incident",
         )
     if rest["budget_spent"][0] is not None:
@@ -268,20 +259,16 @@ with halves, card("Budget spent by slice", "1× is all of it"):
     if spent.is_empty():
         st.caption("No slice has spent more than its own allowance.")
     else:
-        st.dataframe(
-            spent.select(
-                "dimension",
-                value=pl.Series([named(v) for v in spent["value"]]),
-                spent="budget_spent",
-                bad=1 - pl.col("attained"),
-            ),
-            column_config={
-                "spent": st.column_config.NumberColumn("budgets spent", format="%.2f×"),
-                "bad": st.column_config.NumberColumn("bad", format="percent"),
-            },
-            hide_index=True,
-            row_height=32,
-            height=min(34 + 32 * spent.height, 226),
+        table(
+            [
+                {
+                    "dimension": row["dimension"],
+                    "value": escaped(named(row["value"])),
+                    "budgets spent": f"{row['budget_spent']:.2f}×",
+                    "bad": share(1 - row["attained"], 2),
+                }
+                for row in spent.iter_rows(named=True)
+            ],
             alt="Budget spent by region, device and CDN",
         )
 
