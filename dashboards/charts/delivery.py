@@ -84,7 +84,13 @@ def misses(
 
 
 def fill_nights(
-    nights: pl.DataFrame, colours: Palette, *, unit: str, scale: float, height: int = 270
+    nights: pl.DataFrame,
+    colours: Palette,
+    *,
+    unit: str,
+    scale: float,
+    bands: Sequence[Band] = (),
+    height: int = 270,
 ) -> go.Figure:
     """What was planned for each night, split into what arrived and what did not.
 
@@ -113,7 +119,8 @@ def fill_nights(
             marker={"symbol": "triangle-down", "size": 9, "color": colours.bad}, customdata=failed["failed"].to_list(),
             hovertemplate="%{customdata} clusters",
         )  # fmt: skip
-    fig.update_yaxes(ticksuffix=f" {unit}", rangemode="tozero")
+    shade(fig, colours, bands, nights)
+    fig.update_yaxes(ticksuffix=f" {unit}", tickformat=",", rangemode="tozero")
     _days(fig, nights)
     return fig
 

@@ -217,11 +217,12 @@ with halves, card("Nightly fill", "planned, and what arrived", of=("fill_ratio",
         missing("No fill is told.", "The table `fill` holds one row a cluster and night.")
     else:
         fill_size, fill_unit = scaled(float(pushed["planned_bytes"].max() or 0))  # type: ignore[arg-type]
-        failed, over = int(pushed["failed"].sum()), int(pushed["over_budget"].sum())
+        failed, over, complete = (int(pushed[name].sum()) for name in ("failed", "over_budget", "complete"))
         chart(
-            fill_nights(pushed, palette, unit=fill_unit, scale=fill_size), "Bytes planned and pushed each night",
+            fill_nights(pushed, palette, unit=fill_unit, scale=fill_size, bands=bands),
+            "Bytes planned and pushed each night",
             pushed, key="fill", caption=f"{fill_unit} a night. {failed:,} pushes failed, {over:,} ran over their "
-            f"budget, of {int(pushed.select(pl.sum_horizontal('complete', 'over_budget', 'failed').sum()).item()):,}.",
+            f"budget, of {complete + over + failed:,}{told}.",
         )  # fmt: skip
         short = worst_fills(source, window, filters.where, 5)
         if short.height:

@@ -262,7 +262,7 @@ def test_the_demo_is_made_on_an_empty_lake_and_leads_to_overview(browser: Browse
         other = opened(context.new_page(), address)
         other.get_by_role("progressbar").wait_for()
         assert other.get_by_role("button", name="Make the demo").count() == 0
-        other.get_by_text("Watch hours per subscriber").first.wait_for(timeout=300_000)
+        other.get_by_text("Watch hours per subscriber").first.wait_for(timeout=900_000)
         assert re.match(
             r"The promise is kept in \d of \d regions\.", other.get_by_role("heading").first.inner_text()
         )

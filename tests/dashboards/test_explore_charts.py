@@ -195,6 +195,9 @@ def test_a_night_is_what_arrived_and_what_did_not() -> None:
     nights = pl.DataFrame(
         {"ts_ms": [0, DAY_MS], "planned_bytes": [4e12, 2e12], "pushed_bytes": [3e12, 2e12], "failed": [2, 0]}
     )
+    outage = charts.Band(0, DAY_MS // 4, "an outage")
+    shaded = fill_nights(nights, DARK, unit="TB", scale=1e12, bands=[outage])
+    assert [shape.name for shape in shaded.layout.shapes] == ["an outage"]
     fig = fill_nights(nights, DARK, unit="TB", scale=1e12)
     assert list(named(fig, "arrived").y) == [3.0, 2.0]
     assert list(named(fig, "did not arrive").y) == [1.0, 0.0]
