@@ -229,15 +229,19 @@ def _everyone(lives: pl.DataFrame) -> list[str]:
         leaf = next(leaf for leaf in LEAVES if leaf.metric == metric)
         scale, unit = (100, " pt") if leaf.unit.startswith("ratio") else (1, " h")
         ran, turned = (scale * part[name].to_numpy() for name in ("of_experiment", "of_everyone"))
-        apart = f"{(ran - turned).mean():+.2f}{unit}"
+        apart = f"{_signed((ran - turned).mean())}{unit}"
         if count > 1:
             half = float(student.ppf(0.95, count - 1)) * float((ran - turned).std(ddof=1)) / count**0.5
             apart += f" ± {half:.2f}"
         lines.append(
-            f"| {titles[str(switch)]} | {share:.0%} | {leaf.title} | {ran.mean():+.2f}{unit} | "
-            f"{turned.mean():+.2f}{unit} | {apart} |"
+            f"| {titles[str(switch)]} | {share:.0%} | {leaf.title} | {_signed(ran.mean())}{unit} | "
+            f"{_signed(turned.mean())}{unit} | {apart} |"
         )
     return [*lines, ""]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}" if abs(value) >= 0.005 else "0.00"
 
 
 def _anew(found: pl.DataFrame) -> list[str]:
