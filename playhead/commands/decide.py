@@ -129,12 +129,12 @@ def _grounds(rows: pl.DataFrame) -> list[tuple[str, str]]:
     whole = rows.filter(rows["region"].is_null())
     is_told = whole["estimate"].is_not_null() | (whole["metric"] == "margin_usd_per_hour")
     found = [
-        (str(ground), ", ".join(part["title"]))
+        (str(ground), "; ".join(part["title"]))
         for (ground,), part in whole.filter(is_told).group_by("ground", maintain_order=True)
     ]
     rest = whole.filter(~is_told & pl.lit(whole["true_effect"].is_not_null()))
     if rest.height:
-        found.append(("not estimable from this lake: nobody lives without it", ", ".join(rest["title"])))
+        found.append(("not estimable from this lake: nobody lives without it", "; ".join(rest["title"])))
     return found
 
 
@@ -145,7 +145,7 @@ def _planned(cells: pl.DataFrame) -> str:
         .drop_nulls("members_needed")
         .unique("metric", maintain_order=True)
     )
-    return ", ".join(f"{title} {n:,}" for title, n in whole.select("title", "members_needed").iter_rows())
+    return "; ".join(f"{title} {n:,}" for title, n in whole.select("title", "members_needed").iter_rows())
 
 
 _POINTS = {
