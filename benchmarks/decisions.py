@@ -17,8 +17,11 @@ import polars as pl
 from scipy.stats import beta
 from scipy.stats import t as student
 
+from benchmarks.redrawn import DRAWS as REDRAWS
+from benchmarks.redrawn import redrawn
 from cost_model.rates import load
 from metrics.decide import DECISIONS, LEAVES, decide, estimates, tried
+from metrics.lake import Lake
 from metrics.scorecard import score
 from playhead.decision import discovery_effects, truths
 from synthetic.emulator import run
@@ -50,9 +53,11 @@ def main() -> None:
         "--shared", type=int, default=SHARED_WORLDS, help="services turned for everyone, too"
     )
     options.add_argument("--lives", type=Path, help="keep those as CSV, and go on from what it holds")
+    options.add_argument("--lake", type=Path, help="lake of a demo, whose members are drawn into arms anew")
     given = options.parse_args()
     cells = _kept(cells_of, FIRST_SEED, given.worlds, given.cells)
-    page = _page(cells, _kept(turned_for_everyone, FIRST_SHARED_SEED, given.shared, given.lives))
+    lives = _kept(turned_for_everyone, FIRST_SHARED_SEED, given.shared, given.lives)
+    page = _page(cells, lives, redrawn(Lake.open(given.lake)) if given.lake else None)
     print(page)
     PAGE.write_text(page, encoding="utf-8")
 
@@ -139,7 +144,7 @@ def turned_for_everyone(seed: int) -> pl.DataFrame:
         world = make_world(scenario)
         lives["of_everyone"] = paired_worlds(world, world.members.count)
         for source, truth in lives.items():
-            ((_, _, _, effects),) = discovery_effects(truth, experiments={spec.switch: spec.name})
+            ((_, _, _, effects),) = discovery_effects(truth.filter(experiment=spec.name))
             told = [(seed, spec.switch, spec.share, e.metric, source, e.effect) for e in effects]
             names = ["seed", "switch", "share", "metric", "source", "effect"]
             frames.append(pl.DataFrame(told, schema=names, orient="row"))
@@ -181,7 +186,7 @@ def _t(level: float) -> float:
     return float(student.ppf((1 + level) / 2, 31))
 
 
-def _page(cells: pl.DataFrame, everyone: pl.DataFrame) -> str:
+def _page(cells: pl.DataFrame, everyone: pl.DataFrame, anew: pl.DataFrame | None) -> str:
     names = {d.world: f"{d.switch}, not {d.was}" for d in DECISIONS}
     titles = {leaf.metric: leaf.title for leaf in LEAVES}
     lines = [
@@ -205,29 +210,52 @@ def _page(cells: pl.DataFrame, everyone: pl.DataFrame) -> str:
             f"| {names[str(world)]} | {titles[str(metric)]} | {method} | {part.height} | "
             f"{_share(_held(part, 0.90))} | {bias:+.2f} |"
         )
-    return "\n".join([*lines, "", AFTER])
+    lines += ["", AFTER, *(_anew(anew) if anew is not None else ())]
+    return "\n".join(lines)
 
 
 def _everyone(lives: pl.DataFrame) -> list[str]:
-    """The mean over services of both effects and of what they are apart, with Student's interval of that."""
+    """The mean over services of both effects and of what they are apart; of several, with Student's interval."""
     titles = {d.world: f"{d.switch}, not {d.was}" for d in DECISIONS}
+    count = lives["seed"].n_unique()
     lines = [
-        f"{lives['seed'].n_unique()} services of {SHARED_MEMBERS:,} members, {DAYS - BEFORE_DAYS} days of one "
-        "experiment each; means over services, and the 90 % interval of what is between them. Turned for everyone, "
-        "members live without delivery:", "",
-        "| switch | share in treatment | figure | experiment as it ran | turned for everyone | apart |",
+        f"{count} service{'s' * (count > 1)} of {SHARED_MEMBERS:,} members, {DAYS - BEFORE_DAYS} days of one "
+        "experiment each. Turned for everyone, members live without delivery. "
+        + ("Means, and the 90 % interval of what is between them." if count > 1 else "One seed tells no interval."),
+        "", "| switch | share in treatment | figure | experiment as it ran | turned for everyone | apart |",
         "|---|---:|---|---:|---:|---:|",
     ]  # fmt: skip
     for (switch, share, metric), part in lives.group_by("switch", "share", "metric", maintain_order=True):
         leaf = next(leaf for leaf in LEAVES if leaf.metric == metric)
         scale, unit = (100, " pt") if leaf.unit.startswith("ratio") else (1, " h")
-        apart = scale * (part["of_experiment"] - part["of_everyone"]).to_numpy()
-        half = float(student.ppf(0.95, apart.size - 1)) * float(apart.std(ddof=1)) / apart.size**0.5
-        ran, turned = (scale * float(part[name].mean()) for name in ("of_experiment", "of_everyone"))  # type: ignore[arg-type]
+        ran, turned = (scale * part[name].to_numpy() for name in ("of_experiment", "of_everyone"))
+        apart = f"{_signed((ran - turned).mean())}{unit}"
+        if count > 1:
+            half = float(student.ppf(0.95, count - 1)) * float((ran - turned).std(ddof=1)) / count**0.5
+            apart += f" ± {half:.2f}"
         lines.append(
-            f"| {titles[str(switch)]} | {share:.0%} | {leaf.title} | {ran:+.2f}{unit} | {turned:+.2f}{unit} | "
-            f"{apart.mean():+.2f}{unit} ({apart.mean() - half:+.2f} to {apart.mean() + half:+.2f}) |"
+            f"| {titles[str(switch)]} | {share:.0%} | {leaf.title} | {_signed(ran.mean())}{unit} | "
+            f"{_signed(turned.mean())}{unit} | {apart} |"
         )
+    return [*lines, ""]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}" if abs(value) >= 0.005 else "0.00"
+
+
+def _anew(found: pl.DataFrame) -> list[str]:
+    titles = {leaf.metric: leaf.title for leaf in LEAVES}
+    lines = [
+        f"Where nothing was done: the members of one lake of `make demo` drawn into arms {REDRAWS} times, over a "
+        "fortnight in which no experiment ran, with the fortnight before it to adjust by.", "",
+        "| share in treatment | figure | 90 % holds | as it is, not adjusted | width over that |",
+        "|---:|---|---:|---:|---:|",
+    ]  # fmt: skip
+    lines += [
+        f"| {share:.0%} | {titles[metric]} | {100 * held:.1f} % | {100 * raw:.1f} % | {width:.2f} |"
+        for share, metric, held, raw, width in found.iter_rows()
+    ]
     return [*lines, ""]
 
 

@@ -80,7 +80,7 @@ def grounds(artefact: Any) -> list[dict[str, str]]:
             ground = cell["ground"] if is_told else "not estimable from this lake"
             told.setdefault(ground, []).append(cell["title"])
         rows += [
-            {"switch": decision["switch"], "figures": ", ".join(titles), "stands on": ground}
+            {"switch": decision["switch"], "figures": "; ".join(titles), "stands on": ground}
             for ground, titles in told.items()
         ]
     return rows
@@ -91,7 +91,7 @@ def planned(artefact: Any, region: str | None = None) -> str:
     found = artefact.get("decisions", []) if isinstance(artefact, dict) else []
     cells = [cell for decision in found if decision["region"] == region for cell in decision["cells"]]
     takes = {cell["title"]: cell["members_needed"] for cell in cells if cell["members_needed"] is not None}
-    return ", ".join(f"{title} {_about(members)}" for title, members in takes.items())
+    return "; ".join(f"{title} {_about(members)}" for title, members in takes.items())
 
 
 def region_name(region: str | None) -> str:

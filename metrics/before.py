@@ -29,7 +29,7 @@ from metrics.metric import Metric
 from metrics.plan import REPLICATE, Source
 from metrics.telemetry import REPLICATES
 
-__all__ = ["adjusted"]
+__all__ = ["adjusted", "constant"]
 
 Floats = NDArray[np.float64]
 EFFECTS = pl.Schema(
@@ -59,7 +59,7 @@ def adjusted(
         effects = []
         for metric in metrics:
             after = _with_groups(frame, metric.name)
-            effects.append((metric.name, *_effect(after, _with_groups(before.get(value), metric.name))))
+            effects.append((metric.name, *constant(after, _with_groups(before.get(value), metric.name))))
         found[value] = pl.DataFrame(effects, schema=EFFECTS, orient="row")
     return found
 
@@ -92,8 +92,11 @@ def _with_groups(frame: pl.DataFrame | None, metric: str) -> Floats:
     return out
 
 
-def _effect(after: Floats, before: Floats) -> tuple[float | None, float | None, float | None, bool]:
-    """Difference, low, high, and whether it was adjusted."""
+def constant(after: Floats, before: Floats) -> tuple[float | None, float | None, float | None, bool]:
+    """The difference ``after`` less what of it ``before`` foretells, its interval's ends, and whether it was adjusted.
+
+    Both are [1 + 32]: with everyone, and without each jackknife group; not a number where there is no figure.
+    """
     from scipy.stats import t
 
     if not math.isfinite(after[0]):

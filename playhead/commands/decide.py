@@ -129,12 +129,12 @@ def _grounds(rows: pl.DataFrame) -> list[tuple[str, str]]:
     whole = rows.filter(rows["region"].is_null())
     is_told = whole["estimate"].is_not_null() | (whole["metric"] == "margin_usd_per_hour")
     found = [
-        (str(ground), ", ".join(part["title"]))
+        (str(ground), "; ".join(part["title"]))
         for (ground,), part in whole.filter(is_told).group_by("ground", maintain_order=True)
     ]
     rest = whole.filter(~is_told & pl.lit(whole["true_effect"].is_not_null()))
     if rest.height:
-        found.append(("not estimable from this lake: nobody lives without it", ", ".join(rest["title"])))
+        found.append(("not estimable from this lake: nobody lives without it", "; ".join(rest["title"])))
     return found
 
 
@@ -145,11 +145,18 @@ def _planned(cells: pl.DataFrame) -> str:
         .drop_nulls("members_needed")
         .unique("metric", maintain_order=True)
     )
-    return ", ".join(f"{title} {n:,}" for title, n in whole.select("title", "members_needed").iter_rows())
+    return "; ".join(f"{title} {n:,}" for title, n in whole.select("title", "members_needed").iter_rows())
 
 
-_POINTS = {"ratio": "pt", "ratio/month": "pt a month", "h/subscriber-month": "h / subscriber-month"}
-_DIGITS = {"ms": 0, "USD/h": 6}
+_POINTS = {
+    "ratio": "pt",
+    "ratio/month": "pt a month",
+    # Shares in percentage points; dollars by the million hours, since some switches move far less than a cent an hour.
+    "USD/h": "USD a million hours",
+}
+_DIGITS = {"ms": 0, "USD/h": 2}
+# Shares in percentage points; dollars by the million hours, since some switches move far less than a cent an hour.
+_SCALES = {"ratio": 100, "ratio/month": 100, "USD/h": 1_000_000}
 _WIDTH = 120
 
 
@@ -162,7 +169,7 @@ def _signed(value: float | None, unit: str) -> str:
 
 
 def _figure(value: float, unit: str, *, signed: bool = False) -> str:
-    shown, digits = (100 * value, 3) if unit.startswith("ratio") else (value, _DIGITS.get(unit, 3))
+    shown, digits = value * _SCALES.get(unit, 1), _DIGITS.get(unit, 3)
     text = f"{abs(shown):,.{digits}f}"
     sign = "-" if shown < 0 else "+" if signed else ""
     return f"{sign if text.strip('0.,') else ''}{text}"

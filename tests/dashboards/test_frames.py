@@ -228,7 +228,7 @@ def test_a_region_has_rows_of_its_own() -> None:
 def test_grounds_are_told_once_a_switch() -> None:
     cells = [decided(1.0, 0.5, 1.5), decided(2.0, 1.5, 2.5, title="u"), decided(None, None, None, title="v")]
     assert grounds(artefact(*cells)) == [
-        {"switch": "S", "figures": "t, u", "stands on": "g"},
+        {"switch": "S", "figures": "t; u", "stands on": "g"},
         {"switch": "S", "figures": "v", "stands on": "not estimable from this lake"},
     ]
     unpriced = decided(None, None, None, title="w", ground="not modelled: no usage")

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 
-from metrics.before import _effect, adjusted
+from metrics.before import adjusted, constant
 from metrics.catalog import get_metric
 from metrics.experiment import contrasts
 from metrics.plan import Source
@@ -24,11 +24,11 @@ def groups_of(pseudo: np.ndarray) -> np.ndarray:
     return np.array([pseudo.mean(), *((pseudo.sum() - pseudo) / 31)])
 
 
-def test_the_effect_is_the_constant_of_the_line_through_the_groups() -> None:
+def test_theconstant_is_the_constant_of_the_line_through_the_groups() -> None:
     rng = np.random.default_rng(7)
     before = rng.normal(0.3, 1.0, 32)
     after = 0.5 + 0.8 * before + rng.normal(0.0, 0.4, 32)
-    effect, low, high, is_adjusted = _effect(groups_of(after), groups_of(before))
+    effect, low, high, is_adjusted = constant(groups_of(after), groups_of(before))
     line = sm.OLS(after, sm.add_constant(before)).fit()
     assert is_adjusted
     assert effect == pytest.approx(line.params[0])
@@ -39,17 +39,17 @@ def test_without_a_figure_before_it_stays_as_it_is() -> None:
     rng = np.random.default_rng(8)
     after = rng.normal(0.5, 1.0, 32)
     for before in (np.full(33, np.nan), np.zeros(33)):
-        effect, low, high, is_adjusted = _effect(groups_of(after), before)
+        effect, low, high, is_adjusted = constant(groups_of(after), before)
         assert not is_adjusted
         assert effect == pytest.approx(after.mean())
         assert low is not None
         assert high is not None
         assert (low + high) / 2 == pytest.approx(effect)
     nothing = np.full(33, np.nan)
-    assert _effect(nothing, nothing) == (None, None, None, False)
+    assert constant(nothing, nothing) == (None, None, None, False)
     gap = groups_of(after)
     gap[5] = np.nan
-    assert _effect(gap, groups_of(after))[1:] == (None, None, False)
+    assert constant(gap, groups_of(after))[1:] == (None, None, False)
 
 
 def service(seed: int, first_day: int) -> dict[str, pl.LazyFrame]:
@@ -82,7 +82,7 @@ def source(tables: dict[str, pl.LazyFrame]) -> Source:
     return Source(tables.__getitem__)
 
 
-def test_what_members_were_before_does_not_count_as_an_effect() -> None:
+def test_what_members_were_before_does_not_count_as_anconstant() -> None:
     held = []
     for seed in range(20):
         found = adjusted(source(service(seed, 2)), [HOURS], "e", by="region")

@@ -19,6 +19,7 @@ from metrics.lake import Lake
 from metrics.quantiles import bucket_of
 from metrics.telemetry import get_table
 from playhead.cli import main
+from playhead.commands.decide import _figure, _grounds, _planned
 from playhead.decision import (
     Cost,
     Effect,
@@ -424,3 +425,28 @@ def test_no_usage_is_no_margin(lake: Lake) -> None:
     cells = table(lake).filter(metric="margin_usd_per_hour")
     assert cells["estimate"].null_count() == cells.height
     assert cells["ground"].str.starts_with("not modelled: ").all()
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (-1e-9, "ratio", "0.000"), (-0.0, "ms", "0"), (0.4, "ms", "0"), (-1.6, "ms", "-2"), (0.0123, "ratio", "+1.230"),
+        (-4.07e-8, "USD/h", "-0.04"), (3.672e-3, "USD/h", "+3,672.00"), (-2.5, "GB/h", "-2.500"),
+    ],
+)  # fmt: skip
+def test_no_zero_has_a_sign(value: float, unit: str, shown: str) -> None:
+    assert _figure(value, unit, signed=True) == shown
+
+
+def test_what_an_experiment_takes_is_told_once(lake: Lake) -> None:
+    """By figure, under the whole table; a switch names no figure that it does not show."""
+    cells = table(lake, by_region=True)
+    takes = _planned(cells)
+    told = cells.filter(pl.col("region").is_null() & pl.col("members_needed").is_not_null())
+    assert told["title"].n_unique() == len([one for one in takes.split("; ") if one])
+    for _, of_switch in cells.group_by("world"):
+        shown = of_switch.filter(
+            pl.col("region").is_null(), pl.col("estimate").is_null() & pl.col("true_effect").is_null()
+        )
+        silent = set(shown["title"]) - {"Margin per stream hour"}
+        assert not [title for _, titles in _grounds(of_switch) for title in silent if title in titles]
