@@ -22,6 +22,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
 
+import narwhals as nw
 import polars as pl
 
 from metrics.catalog import METRICS, Metric, get_metric
@@ -208,7 +209,10 @@ def _sides_of(
 
 
 def _whole(
-    source: Lake | Mapping[str, pl.LazyFrame], metric: Metric, groups: Mapping[Group, Sides], period: Period
+    source: Lake | Source | Mapping[str, pl.LazyFrame],
+    metric: Metric,
+    groups: Mapping[Group, Sides],
+    period: Period,
 ) -> Sides:
     numerator = sum((sides.numerator for sides in groups.values()), Fraction(0))
     bottoms = [sides.denominator for sides in groups.values()]
@@ -223,11 +227,11 @@ def _whole(
     return Sides(numerator, denominator)
 
 
-def _known(source: Lake | Mapping[str, pl.LazyFrame], metric: Metric) -> str:
+def _known(source: Lake | Source | Mapping[str, pl.LazyFrame], metric: Metric) -> str:
     """What periods could be asked for."""
     table = metric.numerator.table
-    clock = pl.col(clock_column(table, metric.clock))
-    rows = source.scan(table) if isinstance(source, Lake) else source[table]
+    clock = nw.col(clock_column(table, metric.clock))
+    rows = nw.from_native(source_of(source).scan(table)).lazy()
     first, last = rows.select(first=clock.min(), last=clock.max()).collect().row(0)
     return "no telemetry tells it" if first is None else f"telemetry tells it from {_said((first, last))}"
 

@@ -219,9 +219,8 @@ def test_sums_past_64_bits_stay_exact(tmp_path: Path) -> None:
     assert found.equals(measure(lake, ["gigabytes_per_hour"], scan=lake.scan))
     assert found["numerator"].item() == 3 * 5 * 10**9
     assert found.equals(measure(held.source_of(lake), ["gigabytes_per_hour"]))
-    by = {"by": ["region"], "grain": "1d"}
-    held_too = measure(held.source_of(lake), ["gigabytes_per_hour"], **by)
-    assert held_too.equals(measure(lake, ["gigabytes_per_hour"], scan=lake.scan, **by))
+    held_too = measure(held.source_of(lake), ["gigabytes_per_hour"], by=["region"], grain="1d")
+    assert held_too.equals(measure(lake, ["gigabytes_per_hour"], by=["region"], grain="1d", scan=lake.scan))
 
 
 def test_who_is_forgotten_is_in_no_cube(tmp_path: Path) -> None:

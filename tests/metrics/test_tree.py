@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.catalog import METRICS
+from metrics.cube import source_of
 from metrics.errors import InputError
 from metrics.tree import NORTH_STAR, TREE, Explanation, explain
 from tests.metrics.rows import APRIL_MS, DAY_MS, frames, member_days, rows, session, unstarted
@@ -190,8 +191,9 @@ def test_what_cannot_be_explained_is_said(
     metric: str, period: tuple[int, int], versus: tuple[int, int], said: str
 ) -> None:
     tables = frames(playback_session=rows("playback_session", *BOTH), membership=MEMBERS)
-    with pytest.raises(InputError, match=re.escape(said)):
-        explain(tables, metric, period, versus)
+    for source in (tables, source_of(tables)):
+        with pytest.raises(InputError, match=re.escape(said)):
+            explain(source, metric, period, versus)
 
 
 def test_the_tree_has_one_root_and_no_cycle() -> None:

@@ -53,7 +53,7 @@ def lake(tmp_path: Path) -> Lake:
     ]  # fmt: skip
     schema = rows("truth_counterfactual").schema
     known = {name: Decimal(0) if t == pl.Decimal(38, 0) else 0 for name, t in schema.items()}
-    factual = known | {
+    factual: dict[str, object] = known | {
         "experiment": None, "world": "factual", "region": "r", "attempts": 1_280, "starts": 1_280, "startup_bucket": [],
         "startup_weight": [],
         "playing_ms": Decimal(1_280 * 600_000),
