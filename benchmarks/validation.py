@@ -128,7 +128,9 @@ def _popularity(lake: Lake) -> Iterator[str]:
     )
     yield _prose(
         """Demand is fitted to the three shares. What is watched passes through pages and searches, which bring
-        titles up and leave others unseen; that is not set, and lies a little off at the very top."""
+        titles up and leave others unseen; that is not set, and lies off at the very top. Of starts, the hundred most
+        wanted titles have about their share. But a page's most popular titles are good enough with less taste for
+        them, so they give less joy, are left sooner and gone on with less than what only a few would take."""
     )
 
 
