@@ -26,8 +26,8 @@ Pair = tuple[Served, Served]
 
 
 def compare_incident(scenario: Scenario, incident: IncidentSpec) -> pl.DataFrame:
-    """:func:`compare_worlds` of a scenario with that incident alone, and without any."""
-    world = make_world(scenario.model_copy(update={"incident": ()}))
+    """:func:`compare_worlds` of a scenario with that incident alone, and without any; nobody is in an experiment."""
+    world = make_world(scenario.model_copy(update={"incident": (), "experiment": ()}))
     return compare_worlds(world, walk_both(world, incident))
 
 

@@ -33,7 +33,7 @@ DAYS, OUT, TRAINED_ANEW = 9, 1, 7
 def world() -> World:
     base = load_scenario(None, panel=400, days=DAYS, titles=3_000)
     telemetry = base.telemetry.model_copy(update={"event_sample_ratio": 1.0})
-    return make_world(base.model_copy(update={"incident": (), "telemetry": telemetry}))
+    return make_world(base.model_copy(update={"incident": (), "experiment": (), "telemetry": telemetry}))
 
 
 @pytest.fixture(scope="module")
