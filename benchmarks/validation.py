@@ -223,7 +223,7 @@ def _worlds(lake: Lake) -> Iterator[str]:
         row["world"]: row
         for row in truth.group_by("world")
         .agg(
-            pl.exclude("region", "replicate", "startup_bucket", "startup_weight", "day")
+            pl.exclude("experiment", "region", "replicate", "startup_bucket", "startup_weight", "day")
             .sum()
             .cast(pl.Float64)
         )
