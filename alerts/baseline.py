@@ -8,7 +8,7 @@ than ``cohort_minimum`` effective rows is not judged. An alert that comes back w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +45,10 @@ ALERTS = pl.Schema(
 
 
 class Baseline(BaseModel):
-    """What is watched, of whom, and when it is worth somebody's time."""
+    """What is watched, of whom, and when it is worth somebody's time.
+
+    ``by`` a dimension each of its values is watched apart; ``where``: only rows of these values, by dimension.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +57,7 @@ class Baseline(BaseModel):
     metric: str
     worse: Literal["lower", "higher"]
     by: tuple[str, ...] = Field(default=(), max_length=1)
+    where: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     persistence_hours: int = Field(ge=1, le=168)
     at_once_score: float = Field(default=1, ge=0.5, le=1)
     least_change: float = Field(default=0, ge=0, le=10)

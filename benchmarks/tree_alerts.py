@@ -119,7 +119,7 @@ def _hours(scenario: Scenario, path: Path, baselines: Sequence[Baseline]) -> Hou
     lake = Lake.create(path)
     synthesise(scenario, lake, partitions=1)
     book(lake, statement(lake, Quarter.parse("2026Q2"), load_rates(None)))
-    return {b.name: measure(lake, [b.metric], by=b.by, grain="1h") for b in baselines}
+    return {b.name: measure(lake, [b.metric], by=b.by, where=b.where, grain="1h") for b in baselines}
 
 
 def _watched(baselines: Sequence[Baseline], hours: Hours) -> pl.DataFrame:

@@ -41,7 +41,7 @@ def alerts_of(lake: Lake) -> pl.DataFrame:
             return found
     found = watch_all(
         load_baselines(),
-        lambda each: measure(lake, [each.metric], by=each.by, grain="1h"),
+        lambda each: measure(lake, [each.metric], by=each.by, where=each.where, grain="1h"),
         seasonal_anomalies,
     )
     if lake.version() == version:  # else some hours are of a later one

@@ -38,7 +38,9 @@ def watch_lake(
     """
     found = watch_all(
         baselines,
-        lambda each: measure(lake, [each.metric], by=each.by, grain="1h", end_ts_ms=end_ts_ms),
+        lambda each: measure(
+            lake, [each.metric], by=each.by, where=each.where, grain="1h", end_ts_ms=end_ts_ms
+        ),
         seasonal_anomalies,
     )
     alerts = found.sort("start_ts_ms", "baseline", "slice")
