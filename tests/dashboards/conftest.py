@@ -31,7 +31,7 @@ def _main_module() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lake that is shown in a browser."""
-    return lakes.shown() or lakes.emulated(tmp_path_factory.mktemp("browser") / "lake")
+    return lakes.shown() or lakes.emulated(tmp_path_factory.mktemp("browser") / "lake", is_first=True)
 
 
 @pytest.fixture(scope="session")

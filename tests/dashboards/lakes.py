@@ -18,11 +18,11 @@ RECEIVED_MS = 1_775_044_800_000  # 2026-04-01T12:00:00Z
 AGENT = "Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0)"
 
 
-def emulated(path: Path) -> Path:
-    """A fortnight of 200 subscribers, with what the demo computes for its pages."""
+def emulated(path: Path, *, is_first: bool = False) -> Path:
+    """A fortnight of 200 subscribers, with what the demo computes for its pages; ``is_first``: its past, too."""
     lake = Lake.create(path)
     synthesise(load_scenario(None, panel=200, days=14), lake)
-    economics(lake, "2026Q2", ledger_residual=0)
+    economics(lake, "2026Q2", ledger_residual=0, is_first=is_first)
     publish(lake)
     return path
 
