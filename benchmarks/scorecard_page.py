@@ -81,7 +81,7 @@ SHORT = (
      " 95 % interval holds the truth", "94 to 96 %"),
     ("an experiment looked at daily", "experiment", "^A/A: 30 daily", "false_positives_anytime_valid", "10,000 A/A"
      " tests, called at any look", "≤ 5 %"),
-    ("the effect of a switch, by region", "decide", "^experiment, regions", "coverage_90", "10 emulated services: the"
+    ("the effect of a switch, by region", "decide", "^experiment, regions", "coverage_90", "emulated services: the"
      " 90 % interval holds the truth", "90 %"),
     ("what stalls do to leaving", "retention hazard", "planted", "relative_bias", "200 confounded populations: mean"
      " error", "within ±10 %"),
