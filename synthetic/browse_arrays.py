@@ -122,9 +122,12 @@ class Scratch(NamedTuple):
     value: FloatArray
     likes: Float32Array
     logged: Int32Array
+    open_title: Int32Array
+    open_left_ms: IntArray
+    """What the member has open at the visit: as the day began, less what earlier visits of the day watched of it."""
 
     @staticmethod
-    def of(ranking: Ranking, people: People) -> Scratch:
+    def of(ranking: Ranking, people: People, holdings: Holdings) -> Scratch:
         candidates, rank = ranking.candidate.shape[1], ranking.title.shape[2]
         return Scratch(
             wanted=np.empty(people.taste.shape[1], np.float32),
@@ -135,4 +138,6 @@ class Scratch(NamedTuple):
             value=np.empty(RESULTS),
             likes=np.empty(ranking.centre.shape[1], np.float32),
             logged=np.empty(RESULTS, np.int32),
+            open_title=np.empty(holdings.open_title.shape[1], np.int32),
+            open_left_ms=np.empty(holdings.open_title.shape[1], np.int64),
         )

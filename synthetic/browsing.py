@@ -44,7 +44,7 @@ from synthetic.control_plane.page import ROWS, SLOTS, page_shift
 from synthetic.jit import compiled, inlined
 from synthetic.products import product
 from synthetic.random import Stream
-from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
+from synthetic.watching import enjoyment, is_left_at_once, is_over, preview_ms, target_ms
 from synthetic.wishes import add_mood, contains, exposure, is_good_enough, lognormal, query_kind, wish
 
 __all__ = [
@@ -102,11 +102,12 @@ def run_sessions(
         if i == 0 or member[i - 1] != m:
             # Taste of the day may differ from what years of plays say: only so many of them hold against it.
             evidence = min(float(ranking.evidence[m]), session_plays)
+            for k in range(scratch.open_title.size):
+                scratch.open_title[k] = holdings.open_title[m, k]
+                scratch.open_left_ms[k] = holdings.open_left_ms[m, k]
         taste, a = served[m], ranking.arm[m]
         learns, h0, h1 = ranking.learns[a], ranking.block[a, HOME_HEAD, 0], ranking.block[a, HOME_HEAD, 1]
-        pick, left = _go_on(
-            seed, key, holdings.open_title[m], holdings.open_left_ms[m], habits.continue_ratio
-        )
+        pick, left = _go_on(seed, key, scratch.open_title, scratch.open_left_ms, habits.continue_ratio)
         spent = 0.0
         if pick >= 0:
             out.surface[i] = CONTINUE
@@ -186,6 +187,8 @@ def run_sessions(
         out.browse_ms[i] = int(spent)
         if pick >= 0:
             _watch(seed, key, i, m, pick, left, people, shelf, habits, out)
+            if left >= 0:
+                _watch_on(pick, left - out.watch_ms[i], shelf.runtime_ms[pick], scratch)
             if learns:
                 evidence = _learn_play(i, a, pick, now[m], evidence, is_degraded[i], ranking, out)
         if follows and out.asked[i] >= 0:
@@ -341,6 +344,16 @@ def _watch(
             seed, key, 0, Stream.WATCH_SITTING, habits.sitting_median_ms, habits.sitting_log_sd
         )
         out.watch_ms[i] = min(left, int(sitting))
+
+
+@inlined
+def _watch_on(pick: int, left: int, runtime_ms: int, scratch: Scratch) -> None:
+    """What later visits of the day find of a title gone on with: what is left, or nothing where that is little."""
+    for k in range(scratch.open_title.size):
+        if scratch.open_title[k] == pick:
+            scratch.open_left_ms[k] = left
+            if is_over(left, runtime_ms):
+                scratch.open_title[k] = -1
 
 
 @inlined

@@ -273,7 +273,7 @@ def browse(
         seed, day, session_key, member, is_degraded, people, shelf, holdings, ranking, c.session_plays, c.search_taste,
         c.first_week_spread, now if served is None else served, now,
         Habits(**habits, mood_ratio=MOOD_RATIO),
-        Scratch.of(ranking, people),
+        Scratch.of(ranking, people, holdings),
         Found(*(getattr(out, name) for name in Found._fields)),
     )  # fmt: skip
     return out, now
