@@ -68,7 +68,9 @@ class Holdings(NamedTuple):
 class Habits(NamedTuple):
     """How members look, as in ``viewer.BrowseParameters``, and ``titles.MOOD_RATIO``."""
 
-    dwell_median_ms: float
+    glance_median_ms: float
+    detail_ratio: float
+    detail_median_ms: float
     dwell_log_sd: float
     budget_min_ms: float
     budget_max_ms: float
@@ -107,6 +109,7 @@ class Found(NamedTuple):
     page_score: Float32Array
     artwork: Int8Array
     results: Int32Array
+    results_feature: Float32Array
     page_before: Int32Array
     page_after: Int32Array
 

@@ -35,13 +35,14 @@ from synthetic.control_plane.in_session import (
     learn_pick,
     like_genres,
     order_page,
-    order_results,
     picture,
     spread_page,
     take_ratio,
 )
 from synthetic.control_plane.page import ROWS, SLOTS, page_shift
+from synthetic.control_plane.results import order_results
 from synthetic.jit import compiled, inlined
+from synthetic.looking import detail_ms, glance_ms, is_in_detail
 from synthetic.products import product
 from synthetic.random import Stream
 from synthetic.watching import enjoyment, is_left_at_once, is_over, preview_ms, target_ms
@@ -81,14 +82,14 @@ def _walk(seed: int, key: IntArray, examined: Int16Array, next_row: float, mask:
 @compiled(counted=False)
 def run_sessions(
     seed: int, day: int, session_key: IntArray, member: IntArray, is_degraded: BoolArray, people: People, shelf: Shelf,
-    holdings: Holdings, ranking: Ranking, session_plays: float, search_taste: float, spread: float,
+    holdings: Holdings, ranking: Ranking, session_plays: float, spread: float,
     served: Float32Array, now: Float32Array, habits: Habits, scratch: Scratch, out: Found,
 ) -> None:  # fmt: skip
     """Visits of one day; a member's stand together, in order of time.
 
     ``now`` [m, d] is the service's idea of taste: on entry as the day begins, on return as it ends. ``served`` [m, d]
-    is the one that pages and results are ordered by: the same array where signals count at once. ``session_plays``,
-    ``search_taste`` and ``spread`` are the service's choices (``recommend.RecommendParameters``).
+    is the one that pages and results are ordered by: the same array where signals count at once. ``session_plays`` and
+    ``spread`` are the service's choices (``recommend.RecommendParameters``).
     """
     wanted, mean, space, page, score, value, likes, logged = (
         scratch.wanted, scratch.mean, scratch.space, scratch.page, scratch.score, scratch.value, scratch.likes,
@@ -156,12 +157,13 @@ def run_sessions(
                         score,
                         space,
                     )
-                results = out.results[i]
+                results, by_word = out.results[i], 1 if ranking.by_word[a] else 0
                 s0, s1 = ranking.block[a, SEARCH_HEAD, 0], ranking.block[a, SEARCH_HEAD, 1]
                 order_results(
-                    ranking.found[1 if ranking.by_word[a] else 0, kind, target], ranking.is_name[kind, target], taste,
-                    ranking.title[a], ranking.norm[a], s0, s1, ranking.is_out, search_taste if learns else 0.0,
-                    results, value,
+                    ranking.found[by_word, kind, target], ranking.relevance[by_word, kind, target],
+                    ranking.is_name[kind, target], ranking.popularity[a, people.region[m]], taste, ranking.title[a],
+                    ranking.norm[a], s0, s1, ranking.is_out, ranking.search_weight[a], results,
+                    out.results_feature[i], value,
                 )  # fmt: skip
                 if learns:
                     for k in range(RESULTS):
@@ -264,7 +266,9 @@ def _look_along(
     while row < ROWS and pick < 0:
         place = row * SLOTS + slot
         title = int(out.page[i, place])
-        spent += lognormal(seed, key, place, Stream.BROWSE_DWELL, habits.dwell_median_ms, habits.dwell_log_sd)
+        in_detail = is_in_detail(seed, key, place, habits)
+        spent += glance_ms(seed, key, place, habits)
+        spent += detail_ms(seed, key, place, habits) if in_detail else 0.0
         if spent > budget:
             spent = budget
             break
@@ -278,6 +282,7 @@ def _look_along(
                 pick = title
                 out.surface[i], out.row[i], out.slot[i] = HOME, row, slot
                 out.is_rec_driven[i] = True
+                spent += 0.0 if in_detail else detail_ms(seed, key, place, habits)
             elif learns:
                 expected = take_ratio(out.page_score[i, place], ranking.take[a, 0], ranking.take[a, 1])
                 evidence = learn_look(taste, evidence, vectors[title], curvature, h0, h1, False, expected)
@@ -303,12 +308,13 @@ def _look_through(
         title = int(out.results[i, k])
         if title < 0:
             break
-        spent += lognormal(
-            seed, key, PLACES + k, Stream.BROWSE_DWELL, habits.dwell_median_ms, habits.dwell_log_sd
-        )
+        in_detail = is_in_detail(seed, key, PLACES + k, habits)
+        spent += glance_ms(seed, key, PLACES + k, habits)
+        spent += detail_ms(seed, key, PLACES + k, habits) if in_detail else 0.0
         out.results_examined[i] += 1
         if title == target and kind != 3:
             pick, place = title, k
+            spent += 0.0 if in_detail or knows_it else detail_ms(seed, key, PLACES + k, habits)
             break
         # Who knows the title looks the whole list through before taking another.
         if pick < 0:
@@ -316,6 +322,7 @@ def _look_through(
             utility += exposure(0, k, habits.search_bonus)
             if is_good_enough(seed, key, title, utility) and not contains(recent, title):
                 pick, place = title, k
+                spent += 0.0 if in_detail else detail_ms(seed, key, PLACES + k, habits)
                 if not knows_it:
                     break
     if pick >= 0:

@@ -35,7 +35,9 @@ def lived(
     """Each day's members and what they found, and the service as the last evening leaves it."""
     world, begun = settled
     state = deepcopy(begun.state)
-    service = Discovery(world, begun.discovery.plays, choices, list(begun.discovery.looks), switches, broken)
+    service = begun.discovery.copied(
+        world=world, choices=choices, switches=switches, search_log_broken=broken
+    )
     days = []
     for day in range(DAYS):
         if day % choices.retrain_days == 0:

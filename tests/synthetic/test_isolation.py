@@ -17,8 +17,8 @@ import pytest
 from synthetic.arrays import Ints, take
 from synthetic.browsing import HOME, ROWS, SLOTS
 from synthetic.control_plane.page import page_shift
-from synthetic.control_plane.serving import ranking_of_day
 from synthetic.day import session_keys
+from synthetic.discovery import ranking_of
 from synthetic.emulator import Served
 from synthetic.impressions import impressions
 from synthetic.isolation import Pair, compare_worlds, same_load, walk_both
@@ -156,7 +156,7 @@ def test_a_degraded_page_is_the_popular_one(world: World, pairs: list[Pair]) -> 
     state, request = hit.state, hit.request
     shown = impressions(world, request, state.week)
     home = shown.filter(pl.col("surface") == "home")
-    fallback = ranking_of_day(state.week, world.catalogue, world.found, world.is_name, state.day).fallback
+    fallback = ranking_of(world, state.week, state.day).fallback
     keys = request.visits.member * (1 << 20) + request.visits.step
     looked = np.flatnonzero(request.browse.examined > 0)
     for at in looked[:400]:
