@@ -264,7 +264,7 @@ def browse(
         page_score=np.full((n, PLACES), -np.inf, np.float32),
         artwork=np.zeros((n, PLACES), np.int8),
         results=np.full((n, RESULTS), -1, np.int32),
-        results_feature=np.full((n, RESULTS, 3), np.nan, np.float32),
+        results_feature=np.zeros((n, RESULTS, 3), np.float32),
         page_before=np.full((around, PLACES), -1, np.int32),
         page_after=np.full((around, PLACES), -1, np.int32),
     )

@@ -51,11 +51,11 @@ def order_results(
 ) -> None:  # fmt: skip
     """What a search ``found``, in the order shown, into ``results`` and ``feature`` [results, 3]; the very name first.
 
-    The features of a name that stands first because it is one are not a number: nothing is to be learned from it.
+    The relevance of a name that stands first because it is one is infinite: nothing is to be learned from it.
     ``popularity`` is the region's. ``value`` is working space, as long as ``results``.
     """
     results[:] = -1
-    feature[:] = np.nan
+    feature[:] = 0.0
     value[:] = -np.inf
     last = results.size - 1
     for k in range(found.size):
@@ -79,5 +79,5 @@ def order_results(
                 feature[at, f] = feature[at - 1, f]
             at -= 1
         results[at], value[at] = j, s
-        feature[at, RELEVANCE] = np.nan if is_pinned else relevance[k]
+        feature[at, RELEVANCE] = np.inf if is_pinned else relevance[k]
         feature[at, POPULARITY], feature[at, LIFT] = popularity[j], lift

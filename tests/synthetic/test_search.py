@@ -161,7 +161,7 @@ def test_results_are_ordered_by_words_popularity_and_taste_and_the_very_name_sta
     assert feature.tolist() == [[-3, 0, 9], [-2, 4, 0], [0, 0, 0]]
     results, feature = ordered(1, 1, 1, is_name=True)
     assert results == [5, 3, 2]
-    assert np.isnan(feature[:, RELEVANCE]).tolist() == [True, False, False]
+    assert np.isinf(feature[:, RELEVANCE]).tolist() == [True, False, False]
     hidden = is_out.copy()
     hidden[[5, 1]] = False
     assert ordered(1, 0, 0, is_name=False, out=hidden)[0] == [2, 3, -1]
@@ -175,7 +175,7 @@ def test_what_results_weigh_is_learned_from_those_that_were_looked_at() -> None:
     log = ResultLog(0, np.zeros(40_000, np.int32), is_liked, feature)
     assert learn_weights([log]) == pytest.approx(planted, abs=0.06)
     pinned = feature.copy()
-    pinned[::2] = np.nan
+    pinned[::2, RELEVANCE] = np.inf
     assert learn_weights([replace(log, feature=pinned)]) == pytest.approx(planted, abs=0.09)
     first_guess = learn_weights([])
     few = log.where(np.arange(40_000) < 100)
