@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache, wraps
 from pathlib import Path
@@ -21,24 +21,27 @@ from dashboards.charts import Palette, marked, palette, sparkline
 from dashboards.charts import table as table_of
 from dashboards.context import Filters, Span, lake_path
 from dashboards.filters import renewed
-from dashboards.formats import change, day, instant, written
+from dashboards.formats import change, day, escaped, instant, written
 from dashboards.queries import Source
 from metrics.catalog import get_metric
 from metrics.errors import PlayheadError
 from metrics.lake import Lake
 from metrics.metric import Metric
+from metrics.terms import TERMS
 
 DeltaColor = Literal["normal", "inverse", "off"]
 
 __all__ = [
-    "card", "chart", "colours", "drawn", "footer", "guarded", "live", "missing", "part", "table", "taken", "tile",
-    "view", "wordmark",
+    "card", "chart", "colours", "defined", "drawn", "footer", "guarded", "live", "missing", "part", "table", "taken",
+    "tile", "view", "wordmark",
 ]  # fmt: skip
 
 _LIVE = "5s"
 _PICTURES = Path(__file__).with_name("pictures.js")
 # A part that is drawn by itself stands in a container that does not stretch: cards side by side would end unevenly.
 _EVEN = '[data-testid="stGridCell"] [data-testid="stLayoutWrapper"]:only-child { flex-grow: 1; }'
+# What a live view renews by itself does not fade while it is asked for: nobody has asked.
+_STEADY = '.st-key-live [data-stale="true"] { opacity: 1 !important; transition: none !important; }'
 
 
 def view() -> tuple[Source, Filters]:
@@ -111,7 +114,8 @@ def live(draw: Callable[[], None]) -> Callable[[], None]:
                 span = source.span() or st.session_state["_span"]
                 st.session_state["_span"] = span
                 st.session_state["_view"] = (source, renewed(filters, span))
-            draw()
+            with st.container(key="live") if st.session_state.get("live") else nullcontext():
+                draw()
 
     return drawn_again
 
@@ -124,8 +128,8 @@ def card(
     help: str | None = None,  # noqa: A002
     of: Sequence[str] = (),
 ) -> Iterator[None]:
-    """A bordered section under a quiet title; ``of`` names the metrics it shows, whose definitions hang on it."""
-    help = "\n\n".join(filter(None, (help, *map(_defined, of)))) or None  # noqa: A001
+    """A bordered section under a quiet title; ``of`` names the metrics and terms it shows: definitions hang on it."""
+    help = "\n\n".join(filter(None, (help, *map(defined, of)))) or None  # noqa: A001
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{title}**" + (f" :gray[· {note}]" if note else ""), help=help)
         yield
@@ -159,8 +163,10 @@ def tile(
             None if delta == "–" else 0 if delta == "0" else delta.replace("−", "-"),
             delta_color=colour,
             delta_description=spread or None,
-            help=_defined(name),
+            help=defined(name),
         )
+        if now is None:
+            note = note or "nothing in this period tells it"
         words = " · ".join(part for part in (_promise(metric, now), note and f":gray[{note}]") if part)
         unit = "share" if metric.unit == "ratio" else metric.unit
         palette = colours()
@@ -170,12 +176,14 @@ def tile(
         st.html(f'<div style="font-size:0.875rem;padding-bottom:8px">{said}</div>{line}')
 
 
-def _defined(name: str) -> str:
-    """What a metric is, in a line, and the way to its definition."""
-    metric = get_metric(name)
+def defined(name: str) -> str:
+    """What a metric or term is, in a line, and the way to its definition."""
+    of = TERMS.get(name) or get_metric(name)
+    clock = f"; by the {of.clock} clock" if isinstance(of, Metric) else ""
+    source = f" Source: {of.source}." if of.source else ""
     return (
-        f"{metric.title}: {metric.about} Unit: {metric.unit}; by the {metric.clock} clock. Source: "
-        f"{metric.source or 'catalogue'}. [Definition](trust?find={name}#definitions)"
+        f"{of.title}: {escaped(of.about)} Unit: {of.unit}{clock}.{escaped(source)} "
+        f"[Definition](trust?find={name}#definitions)"
     )
 
 
@@ -255,7 +263,7 @@ def _picture_button(key: str, of: str, palette: Palette) -> str:
 @cache
 def _manners() -> str:
     """What every page needs of a browser beyond what it is sent."""
-    return f"<style>{_EVEN}</style><script>{_PICTURES.read_text(encoding='utf-8')}</script>"
+    return f"<style>{_EVEN} {_STEADY}</style><script>{_PICTURES.read_text(encoding='utf-8')}</script>"
 
 
 def drawn(markup: str, alt: str, data: pl.DataFrame, *, key: str, caption: str = "") -> None:

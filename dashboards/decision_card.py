@@ -5,7 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboards.components import card, missing, table
-from dashboards.decisions import decision_regions, decision_rows, grounds, is_current, planned, region_name
+from dashboards.decisions import (
+    decision_regions,
+    decision_rows,
+    grounds,
+    is_current,
+    is_silent,
+    planned,
+    region_name,
+)
 from dashboards.queries import Source
 
 __all__ = ["decision_card"]
@@ -14,11 +22,15 @@ __all__ = ["decision_card"]
 def decision_card(source: Source) -> None:
     """Each switch, estimated and true, of the whole service or a region; and what each estimate stands on."""
     artefact = source.artefact("decision.json")
-    with card("Decision table", "what each system decision does: from telemetry, and in truth"):
+    with card(
+        "Decision table",
+        "what each system decision does: from telemetry, and in truth",
+        of=("switch_effect",),
+    ):
         if artefact is not None and not is_current(artefact):
             missing("The decision table on file is of another version.", "`playhead decide` takes it anew.")
             return
-        regions = decision_regions(artefact)
+        regions = [] if is_silent(artefact) else decision_regions(artefact)
         region = None
         if regions:
             region = st.selectbox(
@@ -28,6 +40,13 @@ def decision_card(source: Source) -> None:
         rows = decision_rows(artefact, region)
         if not rows:
             missing("No decision table was taken of this lake.", "`playhead decide` prints it.")
+            return
+        if is_silent(artefact):
+            missing(
+                "Nothing in this lake tells what a switch does.",
+                "The arms of an experiment (the table `assignment`) or charges estimate it; an emulated lake knows the "
+                "truth, too.",
+            )
             return
         table(rows, alt="Effect of each system decision")
         st.caption(

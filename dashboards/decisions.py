@@ -7,7 +7,16 @@ from typing import Any
 
 from dashboards.formats import named
 
-__all__ = ["METHODS", "decision_regions", "decision_rows", "grounds", "is_current", "planned", "region_name"]
+__all__ = [
+    "METHODS",
+    "decision_regions",
+    "decision_rows",
+    "grounds",
+    "is_current",
+    "is_silent",
+    "planned",
+    "region_name",
+]
 
 _MINUS = "−"
 _UNKNOWN = ":gray[–]"
@@ -65,6 +74,16 @@ def decision_rows(artefact: Any, region: str | None = None) -> list[dict[str, st
         rows += [estimated, true] if set(list(true.values())[2:]) != {_UNKNOWN} else [estimated]
     columns = dict.fromkeys(column for row in rows for column in row)
     return [{column: row.get(column, _UNKNOWN) for column in columns} for row in rows]
+
+
+def is_silent(artefact: Any) -> bool:
+    """Whether nothing is known of any switch: neither an estimate nor the truth."""
+    found = artefact.get("decisions", []) if isinstance(artefact, dict) else []
+    return all(
+        cell["estimate"] is None and cell["true_effect"] is None
+        for decision in found
+        for cell in decision["cells"]
+    )
 
 
 def grounds(artefact: Any) -> list[dict[str, str]]:
@@ -155,7 +174,7 @@ def _about(members: int) -> str:
     >>> _about(41_234), _about(1_560_000)
     ('41 k', '1.6 M')
     """
-    for scale, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+    for scale, name in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
         if members >= scale:
             size = members / scale
             return f"{size:.1f}{name}" if size < 10 else f"{size:.0f}{name}"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from dashboards.formats import share
+
 __all__ = ["LEVELS", "filled", "fullest", "sentence", "utilisation"]
 
 LEVELS = ("region", "isp", "site", "appliance")
@@ -103,9 +105,9 @@ def sentence(figures: Mapping[str, float | None], third_party: float | None) -> 
         )
     }
     most = max(misses, key=lambda title: misses[title])
-    words = f"{100 * offload:.1f} % of bytes came from inside ISPs"
+    words = f"{share(offload)} of bytes came from inside ISPs"
     if misses[most] > 0:
         words += f"; what missed, missed mostly through {most}"
     if third_party is not None and third_party >= 0.0005:
-        words += f"; {100 * third_party:.1f} % came from a third party"
+        words += f"; {share(third_party)} came from a third party"
     return words + "."

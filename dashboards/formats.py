@@ -21,6 +21,7 @@ __all__ = [
     "plain",
     "share",
     "signed",
+    "spaced",
     "span",
     "titled",
     "written",
@@ -28,11 +29,21 @@ __all__ = [
 
 NOTHING = "–"
 _MINUS = "−"
+_JOINED = "\u00a0"  # no line ends at it
 
 
 def written(metric: Metric, value: float | None) -> str:
     """A value in the catalogue's format; a dash where there is none."""
-    return NOTHING if value is None else metric.format.format(value).replace("-", _MINUS)
+    return NOTHING if value is None else spaced(metric.show(value))
+
+
+def spaced(text: str) -> str:
+    r"""Figures of the catalogue as pages write them: a minus that is one, a percent sign that stands apart.
+
+    >>> spaced("12.39% bad, -0.2%")
+    '12.39\xa0% bad, −0.2\xa0%'
+    """
+    return re.sub(r"(?<=\d) ?%", f"{_JOINED}%", re.sub(r"(?<![\w.])-(?=[$\d])", _MINUS, text))
 
 
 def change(metric: Metric, value: float | None, before: float | None) -> str:
@@ -54,24 +65,24 @@ def change(metric: Metric, value: float | None, before: float | None) -> str:
 
 
 def share(ratio: float | None, digits: int = 1) -> str:
-    """A share of 1 as a percentage.
+    r"""A share of 1 as a percentage.
 
     >>> share(0.174), share(-0.5, 0)
-    ('17.4 %', '−50 %')
+    ('17.4\xa0%', '−50\xa0%')
     """
-    return NOTHING if ratio is None else f"{100 * ratio:,.{digits}f} %".replace("-", _MINUS)
+    return NOTHING if ratio is None else spaced(f"{100 * ratio:,.{digits}f}%")
 
 
 def signed(ratio: float | None, digits: int = 1, unit: str = "%") -> str:
-    """A share of 1 with its sign, as a percentage or in points; what rounds to nothing has none.
+    r"""A share of 1 with its sign, as a percentage or in points; what rounds to nothing has none.
 
     >>> signed(0.0741), signed(-0.0001), signed(-0.02, 2, "pt")
-    ('+7.4 %', '0.0 %', '−2.00 pt')
+    ('+7.4\xa0%', '0.0\xa0%', '−2.00\xa0pt')
     """
     if ratio is None:
         return NOTHING
     text = f"{100 * ratio:+,.{digits}f}"
-    return f"{text.replace('-', _MINUS) if re.search('[1-9]', text) else text[1:]} {unit}"
+    return f"{text.replace('-', _MINUS) if re.search('[1-9]', text) else text[1:]}{_JOINED}{unit}"
 
 
 def plain(value: float) -> str:
@@ -190,5 +201,6 @@ _NAMES = {
     "mena": "MENA", "smart_tv": "Smart TV", "connected_tv": "Connected TV", "web": "Web", "h264": "H.264",
     "hevc": "HEVC", "av1": "AV1", "av1_fgs": "AV1 + film grain", "own": "own CDN", "third_party": "third party",
     "home": "Home", "direct": "Direct", "asia-pacific": "Asia-Pacific", "sub-saharan-africa": "Sub-Saharan Africa",
-    "no_first_week_diversity": "No first-week diversity",
+    "no_first_week_diversity": "No first-week diversity", "no first-week diversity": "No First-Week Diversity",
+    "pull on miss": "Pull on Miss",
 }  # fmt: skip

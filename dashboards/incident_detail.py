@@ -17,7 +17,7 @@ from dashboards.charts.incidents import Bar, explained
 from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, missing
 from dashboards.context import Filters, Where
-from dashboards.formats import change, duration, escaped, moment, named, span, titled, written
+from dashboards.formats import change, duration, escaped, moment, named, share, span, titled, written
 from dashboards.incident_queries import Localised, by_cdn, by_view, localised
 from dashboards.incidents import agreement, scope_of, slice_text, worded
 from dashboards.queries import Source
@@ -123,7 +123,7 @@ def _around(looked: Looked) -> None:
             return
         mine = [bar for bar in looked.bars if bar.key == looked.row["key"]]
         bands = [
-            Band(bar.start_ts_ms, bar.end_ts_ms, bar.text, "ticket" if bar.kind == "truth" else "page")
+            Band(bar.start_ts_ms, bar.end_ts_ms, bar.text, bar.kind if bar.kind == "truth" else "page")
             for bar in mine
         ]
         chart(
@@ -134,7 +134,7 @@ def _around(looked: Looked) -> None:
             ),
             f"{metric.title} around the incident", line, key="around",
             caption="UTC; dashed: a week before; red: alerting"
-            + ("; amber: what happened" if looked.happened else "")
+            + ("; violet: what happened" if looked.happened else "")
             + (". By the session's end, so a fault at the start shows late" if metric.clock == "end" else ""),
         )  # fmt: skip
 
@@ -146,6 +146,7 @@ def _where_it_was(looked: Looked, found: Localised | None) -> None:
         "Where it was", "slices that explain it",
         help="The smallest set of slices whose leaves moved otherwise than the rest: the incident's worst hours "
         "against the time before, by every dimension the telemetry tells. docs/localise.md says how often it is right.",
+        of=("explained_ratio",),
     ):  # fmt: skip
         if found is None:
             missing(
@@ -165,9 +166,10 @@ def _where_it_was(looked: Looked, found: Localised | None) -> None:
         for fact in looked.happened:
             scope = scope_of(fact)
             verdict = agreement(found.answers[0].elements, scope, found.dimensions) if found else "wrong"
+            severity = share(fact["severity_ratio"], 0)
             st.markdown(
-                f":violet[■] **{worded(fact['kind'])}**, {slice_text(scope) or 'everywhere'}, severity "
-                f"{fact['severity_ratio']:.0%}, {span(fact['start_ts_ms'], fact['end_ts_ms'])} UTC. {_MARKS[verdict]}"
+                f":violet[■] **{worded(fact['kind'])}**, {slice_text(scope) or 'everywhere'}, severity {severity}, "
+                f"{span(fact['start_ts_ms'], fact['end_ts_ms'])} UTC. {_MARKS[verdict]}"
             )
         if looked.is_known and not looked.happened:
             st.caption("Nothing that the emulator put in falls into this time.")
@@ -215,7 +217,7 @@ def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:
 
 def _whose_delivery(looked: Looked) -> None:
     """Own CDN against a third party in the incident, and at the same hours of the day before."""
-    with card("Own CDN against third party", "in the incident"):
+    with card("Own CDN against third party", "in the incident", of=BESIDE):
         rows = by_cdn(looked.source, BESIDE, looked.inside, looked.where)
         if rows.is_empty():
             missing(

@@ -37,7 +37,12 @@ def tree_figure(
         return None, pl.DataFrame(), "Watch hours per subscriber cannot be narrowed to this slice."
     values, old_values = _values(now), _values(before) if before is not None else {}
     if values[ROOT] is None:
-        return None, pl.DataFrame(), "No memberships in this lake, so no watch hours per subscriber."
+        why = "No memberships in this lake, so no watch hours per subscriber."
+        return (
+            None,
+            pl.DataFrame(),
+            f"{why} The table `membership` tells who paid when; an emulated lake has it.",
+        )
     drivers = [edge for edge in TREE[ROOT] if edge.child in values]
     parts = pl.DataFrame()
     if filters.versus:

@@ -343,26 +343,26 @@ _MONEY = (
     Metric(
         "cost_per_stream_hour_usd", "Cost per stream hour", "Effective cost of delivery, encoding and control "
         f"plane over hours played. {_COST_CLOCK}",
-        "USD/h", "${:,.5f}", "delivery", m.cost_usd, m.playing_hours, better="lower", source="FOCUS 1.2",
+        "USD/h", "${:,.6f}", "delivery", m.cost_usd, m.playing_hours, better="lower", source="FOCUS 1.2",
         drivers=(Driver("gigabytes_per_hour", "influence"), Driver("delivery_cost_per_gigabyte_usd", "influence")),
     ),
     Metric(
         "delivery_cost_per_stream_hour_usd", "Delivery cost per stream hour",
         f"Effective cost of delivery over hours played. {_COST_CLOCK}",
-        "USD/h", "${:,.5f}", "delivery", m.delivery_cost_usd, m.playing_hours, better="lower",
+        "USD/h", "${:,.6f}", "delivery", m.delivery_cost_usd, m.playing_hours, better="lower",
         source="FOCUS 1.2",
     ),
     Metric(
         "encoding_cost_per_stream_hour_usd", "Encoding cost per stream hour",
         f"Effective cost of encoding over hours played. {_COST_CLOCK}",
-        "USD/h", "${:,.5f}", "delivery", m.encoding_cost_usd, m.playing_hours, better="lower",
+        "USD/h", "${:,.6f}", "delivery", m.encoding_cost_usd, m.playing_hours, better="lower",
         source="FOCUS 1.2",
     ),
     Metric(
         "delivery_cost_per_gigabyte_usd", "Delivery cost per GB",
         "Effective cost of delivery over gigabytes delivered. The clock is delivery's: bytes count when they "
         "are delivered, charges spread evenly over their charge period.",
-        "USD/GB", "${:,.5f}", "delivery", m.delivery_cost_usd, m.delivered_gigabytes, better="lower",
+        "USD/GB", "${:,.6f}", "delivery", m.delivery_cost_usd, m.delivered_gigabytes, better="lower",
         source="FOCUS 1.2",
     ),
     Metric(

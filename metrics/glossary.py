@@ -1,9 +1,10 @@
-"""The glossary: every metric's definition in Markdown, from the catalogue and from nothing else."""
+"""The glossary: what every figure is in Markdown, from the catalogue and the terms beside it, and nothing else."""
 
 from __future__ import annotations
 
 from metrics.catalog import METRICS, Metric
 from metrics.parts import Part
+from metrics.terms import TERMS, Term
 
 __all__ = ["glossary"]
 
@@ -21,11 +22,22 @@ both sums that add up over any slices and periods; it is divided last, and null 
 divide by. Sessions that the ledger excludes never count, nor do those that do not tell what a metric needs (by a
 flag such as `bytes_unknown`). Every metric has one clock, which says when it counts.
 """
+_BESIDE = """
+# Beside the metrics
+
+What pages and reports show that is worked out from metrics, rates or objectives.
+"""
 
 
 def glossary() -> str:
-    """All metrics, in the catalogue's order."""
-    return _HEAD + "".join(_entry(metric) for metric in METRICS.values())
+    """All metrics, in the catalogue's order, then all terms."""
+    metrics, terms = map(_entry, METRICS.values()), map(_term, TERMS.values())
+    return "".join((_HEAD, *metrics, _BESIDE, *terms))
+
+
+def _term(term: Term) -> str:
+    source = f"- **Source** {term.source}\n" if term.source else ""
+    return f"\n## {term.title}\n\n`{term.name}`. {term.about}\n\n- **Unit** {term.unit}\n{source}"
 
 
 def _entry(metric: Metric) -> str:

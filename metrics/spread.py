@@ -44,11 +44,14 @@ def spread(
     """The effective number of the last of ``groups``: ``by, value``, and ``by, replicate, value`` without each.
 
     ``frame``: ``by``, ``groups``, ``sum`` (the amount), ``n``, ``w`` and, where known, the jackknife group. With two
-    ``groups`` it is the mean over the first (members, say), each by the mean weight of its rows.
+    ``groups`` it is the mean over the first (members, say), each by the mean weight of its rows. Rows whose thing is
+    null are left out.
     """
     keys = list(by)
     own = [] if REPLICATE in frame.columns else [pl.lit(0, pl.Int64).alias(REPLICATE)]
-    held = frame.with_columns(*own, pl.col("sum", "n", "w").cast(pl.Float64)).filter(pl.col("sum") > 0)
+    held = frame.with_columns(*own, pl.col("sum", "n", "w").cast(pl.Float64))
+    # What names no thing is spread over nothing that could be counted.
+    held = held.filter(pl.col("sum") > 0, pl.col(groups[-1]).is_not_null())
     parts = held.partition_by(keys, as_dict=True, maintain_order=True) if keys else {(): held}
     one = _mean_number if len(groups) > 1 else _number
     found = {key: one(part, kind, groups) for key, part in parts.items() if part.height}

@@ -9,6 +9,7 @@ import polars as pl
 
 from dashboards.charts.series import Band, beside, dated, instant, instants, shade, stroked
 from dashboards.charts.style import Palette, faded, figure
+from dashboards.formats import share
 
 __all__ = ["burn_down", "regions_kept"]
 
@@ -94,7 +95,7 @@ def regions_kept(rows: pl.DataFrame, by: str, target: float, colours: Palette) -
     fig.add_bar(
         x=bad, y=names, orientation="h",
         marker={"color": [colours.bad if flag else colours.good for flag in broken]},
-        text=[f"{share:.3%} {'✕' if flag else '✓'}" for share, flag in zip(bad, broken, strict=True)],
+        text=[f"{share(ratio, 3)} {'✕' if flag else '✓'}" for ratio, flag in zip(bad, broken, strict=True)],
         textposition="outside", cliponaxis=False, textfont={"color": colours.text, "size": 12},
         hovertemplate="%{y}: %{text} bad<extra></extra>",
     )  # fmt: skip

@@ -9,6 +9,7 @@ import polars as pl
 
 from dashboards.charts.series import Band, dated, instant, instants, shade
 from dashboards.charts.style import Palette, faded, figure
+from dashboards.formats import share
 
 __all__ = ["fill_nights", "layers", "misses", "utilisation_heatmap"]
 
@@ -98,7 +99,7 @@ def fill_nights(
     night in which a push failed is marked.
     """
     fig = figure(
-        colours, height=height, hovermode="x unified", barmode="stack", bargap=0.25,
+        colours, height=height, hovermode="x unified", barmode="stack", bargap=0.25, showlegend=True,
         margin=_MARGIN,
     )  # fmt: skip
     when = instants(nights["ts_ms"])
@@ -142,7 +143,7 @@ def utilisation_heatmap(cells: pl.DataFrame, colours: Palette, names: Mapping[st
     fig.add_heatmap(
         x=list(range(24)), y=[names.get(place, str(place)) for place in places], z=grid, zmin=0, zmax=1,
         colorscale=[list(stop) for stop in stops], xgap=1, ygap=1, hoverongaps=False,
-        text=[[f"{v:.0%}" if v is not None and v >= 0.8 else "" for v in line] for line in grid],
+        text=[[share(v, 0) if v is not None and v >= 0.8 else "" for v in line] for line in grid],
         texttemplate="%{text}", textfont={"size": 10},
         colorbar={
             "tickformat": ".0%", "thickness": 8, "outlinewidth": 0, "len": 1.0, "xpad": 4, "nticks": 6,

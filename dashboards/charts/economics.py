@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from cost_model.report.numbers import usd
+from cost_model.report.numbers import count, usd
 from dashboards.charts.series import beside
 from dashboards.charts.style import Palette, faded, figure
+from dashboards.formats import share
 
 __all__ = ["breakeven_curve", "breakeven_draws", "bridge", "payback_by_size", "tornado", "utilisation"]
 
@@ -43,7 +45,7 @@ def breakeven_draws(
     for i, (name, values) in enumerate(draws.items()):
         counts, _ = np.histogram(values[np.isfinite(values)], bins=edges)
         never = float(np.isinf(values).mean())
-        label = f"{name} footprint" + (f", never in {never:.0%}" if never >= _WORTH_SAYING else "")
+        label = f"{name} footprint" + (f", never in {share(never, 0)}" if never >= _WORTH_SAYING else "")
         colour = colours.series[i % len(colours.series)]
         fig.add_scatter(
             x=middles, y=counts / len(values), name=label, mode="lines", fill="tozeroy",
@@ -53,7 +55,10 @@ def breakeven_draws(
     if at_subscribers:
         _mark(fig, at_subscribers, "this service", colours)
     fig.update_xaxes(
-        type="log", title_text="subscribers at break-even", tickvals=_ROUND_SIZES, tickformat="~s"
+        type="log",
+        title_text="subscribers at break-even",
+        tickvals=_ROUND_SIZES,
+        ticktext=_worded(_ROUND_SIZES),
     )
     fig.update_yaxes(tickformat=".0%", rangemode="tozero")
     return fig
@@ -93,7 +98,7 @@ def breakeven_curve(
     )  # fmt: skip
     top = max([v for v in high if v < ceiling] + [at_subscribers or 0.0]) or ceiling
     fig.update_yaxes(
-        type="log", tickformat="~s", title_text="subscribers",
+        type="log", title_text="subscribers", tickvals=_ROUND_SIZES, ticktext=_worded(_ROUND_SIZES),
         range=[np.log10(min(low) * 0.8), np.log10(min(top * 1.3, ceiling))],
     )  # fmt: skip
     return fig
@@ -128,7 +133,7 @@ def payback_by_size(
     )  # fmt: skip
     if at_subscribers:
         _mark(fig, at_subscribers, "this service", colours)
-    fig.update_xaxes(type="log", title_text="subscribers", tickvals=_SIZES, tickformat="~s")
+    fig.update_xaxes(type="log", title_text="subscribers", tickvals=_SIZES, ticktext=_worded(_SIZES))
     fig.update_yaxes(type="log", title_text="months", tickvals=_MONTHS, tickformat="~g")
     return fig
 
@@ -164,9 +169,9 @@ def bridge(steps: Sequence[tuple[str, float]], colours: Palette, *, height: int 
     low, high = min(ends), max(ends)
     # The steps are what is looked at: where they are small beside the whole, the axis begins near them.
     spread = sum(abs(value) for _, value in steps[1:-1]) or high
-    fig.update_yaxes(
-        tickprefix="$", tickformat="~s", range=[max(0.0, low - 2 * spread), high + 0.8 * spread], nticks=4
-    )
+    view = (max(0.0, low - 2 * spread), high + 0.8 * spread)
+    ticks = _round_within(*view, most=4)
+    fig.update_yaxes(range=view, tickvals=ticks, ticktext=_worded(ticks, usd))
     fig.update_xaxes(tickfont={"color": colours.text, "size": 12})
     return fig
 
@@ -199,9 +204,9 @@ def tornado(rows: Sequence[tuple[str, float, float]], base: float, colours: Pale
         ticklabelstandoff=fig.layout.margin.r,
     )
     room = 0.0 if max(ends) > min(ends) else abs(base) / 10 or 1.0
-    fig.update_xaxes(
-        tickprefix="$", tickformat="~s", showgrid=True, nticks=5, range=[min(ends) - room, max(ends) + room]
-    )
+    view = (min(ends) - room, max(ends) + room)
+    ticks = _round_within(*view, most=4)
+    fig.update_xaxes(range=view, tickvals=ticks, ticktext=_worded(ticks, usd), showgrid=True)
     return fig
 
 
@@ -216,7 +221,7 @@ def utilisation(rows: Sequence[tuple[str, float, float, float]], colours: Palett
     shades = [colours.bad if m >= 1 else colours.warn if m >= 0.8 else colours.good for m in middles]
     fig.add_scatter(
         x=middles, y=names, mode="markers+text", marker={"color": shades, "size": 10},
-        text=[f"{100 * m:,.0f} %" for m in middles], textposition="top center",
+        text=[share(m, 0) for m in middles], textposition="top center",
         textfont={"color": colours.text, "size": 12}, cliponaxis=False,
         error_x={
             "type": "data", "symmetric": False, "color": colours.quiet, "thickness": 1.3, "width": 3,
@@ -228,8 +233,31 @@ def utilisation(rows: Sequence[tuple[str, float, float, float]], colours: Palett
     fig.add_vline(x=1, line={"color": colours.bad, "width": 1, "dash": "dot"})
     ends = [end for _, low, _, high in rows for end in (max(low, 1e-3), high)]
     fig.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", dtick=1)
+    ticks = (0.01, 0.1, 0.25, 0.5, 1, 2, 5, 10, 100)
     fig.update_xaxes(
-        type="log", tickvals=[0.01, 0.1, 0.25, 0.5, 1, 2, 5, 10, 100], tickformat=".0%", showgrid=True,
+        type="log", tickvals=ticks, ticktext=[share(tick, 0) for tick in ticks], showgrid=True,
         range=[np.log10(max(min(ends) * 0.8, 0.01)), np.log10(max(2.0, max(ends) * 1.8))],
     )  # fmt: skip
     return fig
+
+
+def _worded(values: Sequence[float], words: Callable[[float], str] = count) -> list[str]:
+    """Round values as they are written beside the axis, without digits that tell nothing.
+
+    >>> _worded([2e8, 1e9]), _worded([3.85e7], usd)
+    (['200 M', '1 B'], ['$38.5 M'])
+    """
+    return [words(value).replace(".0 ", " ") for value in values]
+
+
+def _round_within(low: float, high: float, *, most: int) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten between two ends, ``most`` + 1 at most.
+
+    >>> _round_within(32.9, 40.1, most=4)
+    [34.0, 36.0, 38.0, 40.0]
+    """
+    if not low < high:
+        return [low]
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = next(power * figure for figure in (1, 2, 5, 10) if (high - low) / (power * figure) <= most)
+    return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from dashboards.charts.series import dated, instant
 from dashboards.charts.style import Palette, faded, figure
+from dashboards.formats import share
 
 __all__ = ["Bar", "explained", "lanes"]
 
@@ -83,7 +84,7 @@ def explained(labels: Sequence[str], shares: Sequence[float], colours: Palette) 
     fig.add_bar(
         x=list(shares), y=list(range(len(labels))), orientation="h", width=0.28,
         marker={"color": [colours.series[0], *[faded(colours.series[0], 0.45)] * (len(labels) - 1)]},
-        text=[f"{share:.0%}" for share in shares], textposition="outside", cliponaxis=False,
+        text=[share(one, 0) for one in shares], textposition="outside", cliponaxis=False,
         textfont={"color": colours.text, "size": 12}, hovertemplate="%{text} of what moved<extra></extra>",
     )  # fmt: skip
     for i, label in enumerate(labels):

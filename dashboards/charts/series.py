@@ -10,15 +10,18 @@ import plotly.graph_objects as go
 import polars as pl
 
 from dashboards.charts.style import Axis, Palette, faded, figure
+from dashboards.formats import spaced
 
 __all__ = ["Band", "bars", "beside", "dated", "instant", "instants", "shade", "stroked", "trend"]
 
+_BESIDE = 62  # pixels for a word beside the plot
 _CROWDED = 0.25
+_SEEN = 200  # a band is at least so small a part of the span
 
 
 @dataclass(frozen=True)
 class Band:
-    """A span of time to shade: an incident, an alert. Instants in UTC epoch ms."""
+    """A span of time to shade: a page, a ticket, a truth that is known. Instants in UTC epoch ms."""
 
     start_ts_ms: int
     end_ts_ms: int
@@ -77,16 +80,13 @@ def trend(
         hovertemplate=number,
     )
     if limit is not None:
-        fig.add_hline(
-            y=limit,
-            line={"color": colours.bad, "width": 1, "dash": "dot"},
-            annotation={
-                "text": "promised",
-                "font": {"size": 11, "color": colours.bad},
-                "bgcolor": "rgba(0,0,0,0)",
-            },
-            annotation_position="top right",
-        )
+        fig.add_hline(y=limit, line={"color": colours.bad, "width": 1, "dash": "dot"})
+        # Beside the plot, where no line of the metric can cross it.
+        fig.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=4, y=limit, text="promised", showarrow=False,
+            font={"size": 11, "color": colours.bad},
+        )  # fmt: skip
+        fig.update_layout(margin={"r": _BESIDE})
     shade(fig, colours, bands, current)
     known = [value for value in current["value"].to_list() if value is not None]
     # A share that stays near 1 is a flat line on an axis from 0.
@@ -115,7 +115,7 @@ def bars(
         y=list(labels),
         orientation="h",
         marker={"color": colours.series[0]},
-        text=[f"{axis.prefix}{value:{axis.spec}}{axis.suffix}" for value in values],
+        text=[spaced(f"{axis.prefix}{value:{axis.spec}}{axis.suffix}") for value in values],
         textposition="outside",
         textfont={"color": colours.text, "size": 12},
         cliponaxis=False,
@@ -160,14 +160,19 @@ def shade(fig: go.Figure, colours: Palette, bands: Sequence[Band], frame: pl.Dat
     seen = [b for b in bands if b.end_ts_ms >= first and b.start_ts_ms <= last]
     covered = sum(min(b.end_ts_ms, last) - max(b.start_ts_ms, first) for b in seen)
     is_crowded = covered > _CROWDED * max(last - first, 1)
+    colour_of = {"page": colours.bad, "truth": colours.series[4]}
+    least = (last - first) // _SEEN
     for band in seen:
-        colour = colours.bad if band.severity == "page" else colours.warn
+        start, end = max(band.start_ts_ms, first), min(band.end_ts_ms, last)
+        # Minutes within a month are less than a pixel: as wide as can be seen.
+        short = max(least - (end - start), 0) // 2
+        colour = colour_of.get(band.severity, colours.warn)
         fig.add_shape(
             type="rect",
             xref="x",
             yref="paper",
-            x0=instant(max(band.start_ts_ms, first)),
-            x1=instant(min(band.end_ts_ms, last)),
+            x0=instant(max(start - short, first)),
+            x1=instant(min(end + short, last)),
             y0=0.975 if is_crowded else 0.0,
             y1=1.0,
             fillcolor=faded(colour, 0.7 if is_crowded else 0.12),

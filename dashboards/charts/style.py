@@ -124,6 +124,7 @@ def figure(colours: Palette, *, height: int, **layout: Any) -> go.Figure:
             "x": 0,
             "y": 1.02,
             "yanchor": "bottom",
+            "traceorder": "normal",
             "font": {"color": colours.quiet},
         },
         "xaxis": axis | {"showgrid": False, "ticks": ""},

@@ -116,7 +116,7 @@ def _differences(question: Question, sample: Sessions, name: str, box: Box | Non
     rows = differences(sample, inside, among=known)
     sure = rows.filter(pl.col("sure") != 0)
     about = f"{measure.span(box.first, box.last)}, {span(box.window.start_ts_ms, box.window.end_ts_ms)} UTC"
-    with card("What is different in the box", f"{int(inside.sum()):,} sessions"):
+    with card("What is different in the box", f"{int(inside.sum()):,} sessions", of=("share_difference",)):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.button(
                 about, icon=":material/close:", type="tertiary", key="unbox", on_click=forget, args=("box",),

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboards.charts.style import axis_of
 from dashboards.charts.world import located, world_map
 from dashboards.components import card, chart, colours, missing
+from dashboards.formats import written
 from dashboards.lenses.question import Question
 from dashboards.lenses.values import narrow
 
@@ -76,7 +77,7 @@ def places(question: Question, overall: float | None) -> None:
             off = placed.with_columns(harm=worse * (pl.col("value") - overall) * pl.col("n"))
             top = off.filter(pl.col("harm") > 0).sort("harm", descending=True).head(3)
             told = ", ".join(
-                f"{name} ({metric.show(value)})" for name, value in top.select("site", "value").rows()
+                f"{name} ({written(metric, value)})" for name, value in top.select("site", "value").rows()
             )
             st.caption(
                 f"Furthest off the whole, times their sessions: {told}."

@@ -97,7 +97,7 @@ def sessions(question: Question) -> None:
 
 def _one(question: Question, session_id: str) -> None:
     found = session(question.source, session_id, question.window)
-    with card("Session", f"`{escaped(session_id)}`"):
+    with card("Session", f"`{escaped(session_id)}`", of=("player_state",)):
         st.button(
             "Close",
             icon=":material/close:",

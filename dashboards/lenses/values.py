@@ -36,6 +36,7 @@ def by_value(question: Question, overall: float | None) -> None:
         hint,
         help="Ranked by impact: how far the value is off the whole, times its share of it. A small place with a "
         "terrible figure stands below a large one with a bad figure.",
+        of=(metric.name,),
     ):
         untold = [titled(name) for name in by if table[name].is_null().all()]
         if untold:
@@ -103,7 +104,7 @@ def _columns(
     scale = 100.0 if metric.unit.startswith("ratio") else 1.0
     axis = axis_of(metric.format)
     digits = "".join(c for c in axis.spec.split(".")[-1] if c.isdigit()) or "0"
-    number = f"{axis.prefix}%,.{digits}f{'%%' if scale == 100 else axis.suffix}"
+    number = f"{axis.prefix}%,.{digits}f" + ("\u00a0%%" if scale == 100 else axis.suffix)
     signed = f"%+,.{digits}f{' pt' if scale == 100 else axis.suffix}"
     names = [
         " · ".join(named(None if v is None else str(v)) for v in row)
@@ -132,7 +133,7 @@ def _columns(
     }  # fmt: skip
     for other in beside:
         config[other] = st.column_config.NumberColumn(
-            _TITLES[other], format="%.2f%%" if other.endswith("ratio") else "%,.0f"
+            _TITLES[other], format="%.2f\u00a0%%" if other.endswith("ratio") else "%,.0f"
         )
     empty = [name for name in ("change", "impact") if shown[name].is_null().all()]
     return shown.drop(empty), config

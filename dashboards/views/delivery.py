@@ -7,6 +7,7 @@ import streamlit as st
 
 from cost_model.report.numbers import unit_usd, usd
 from dashboards.bands import page_bands
+from dashboards.charts import sparkline
 from dashboards.charts.delivery import fill_nights, layers, misses, utilisation_heatmap
 from dashboards.components import card, chart, colours, footer, missing, taken, tile, view
 from dashboards.context import Period, Where
@@ -142,7 +143,10 @@ with halves, card("Bytes by tier", f"{day_unit} a day", of=(volume,)):
         f"Bytes delivered a day by tier, {day_unit}", tiers, key="tiers",
         caption=f"{day_unit} delivered a day by tier, UTC" + ("; dashed: the period before" if versus else "") + told,
     )  # fmt: skip
-with halves, card("What each tier costs", "of delivery"):
+with (
+    halves,
+    card("What each tier costs", "of delivery", of=("delivery_cost_per_gigabyte_usd", "effective_cost")),
+):
     names = (volume, "delivery_cost_per_gigabyte_usd")
     costs = source.measure(names, period, where=filters.where, by=("tier",))
     old = source.measure((volume,), versus, where=filters.where, by=("tier",)) if versus else None
@@ -236,6 +240,7 @@ with card(
     "delivered over capacity",
     help="Bytes delivered in an hour of the day over what the appliances reported they could give, over the last days "
     "of the period. An exchange, which serves several ISPs, stands beside them.",
+    of=("appliance_utilisation",),
 ):
     narrowed = dict(filters.where)
     default = "site" if "isp" in narrowed else "isp" if "region" in narrowed else "region"
@@ -260,19 +265,21 @@ with card(
 
 # --- steering ------------------------------------------------------------------------
 
-with card("Steering", "answers of the control plane"):
+with card("Steering", "answers of the control plane", of=("steering_ms",)):
     answers = steering(source, window, filters.where)
     if answers.is_empty():
         missing("No steering request is told.", "The table `control_request` holds a sample of them.")
     else:
         asked, bad = int(answers["requests"].sum()), int(answers["failed"].sum())
         cells = st.container(key="steering").columns(3)
-        cells[0].metric("Requests sampled", f"{asked:,}", chart_data=answers["requests"].to_list())
-        cells[1].metric(
-            "p99, median of days", f"{float(answers['p99_ms'].median() or 0):,.0f} ms",  # type: ignore[arg-type]
-            chart_data=answers["p99_ms"].to_list(),
-        )  # fmt: skip
-        cells[2].metric("Failed", share(bad / asked, 3), chart_data=answers["failed"].to_list())
+        p99 = f"{float(answers['p99_ms'].median() or 0):,.0f} ms"  # type: ignore[arg-type]
+        for cell, title, said, column in (
+            (cells[0], "Requests sampled", f"{asked:,}", "requests"),
+            (cells[1], "p99, median of days", p99, "p99_ms"),
+            (cells[2], "Failed", share(bad / asked, 3), "failed"),
+        ):
+            cell.metric(title, said)
+            cell.html(sparkline(answers[column].to_list(), palette, alt=f"{title} by day, {said} in all"))
         p50 = float(answers["p50_ms"].median() or 0)  # type: ignore[arg-type]
         taken(f"p50 {p50:,.0f} ms; by day, UTC.", answers, key="steering", of=".st-key-steering")
 footer(source, filters, st.session_state["_span"], (*TILES, "health_miss_ratio"))

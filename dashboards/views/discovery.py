@@ -60,13 +60,10 @@ def figures(title: str, names: tuple[str, ...]) -> None:
                 days,
                 daily_before=old_days,
                 interval=(found[name]["low"], found[name]["high"]),
-                note=_why_none(name) if found[name]["value"] is None else "",
+                note="no holdout ran in this period"
+                if found[name]["value"] is None and METRICS[name].kind == "incremental"
+                else "",
             )
-
-
-def _why_none(name: str) -> str:
-    is_holdout = METRICS[name].kind == "incremental"
-    return "no holdout ran in this period" if is_holdout else "nothing in this period tells it"
 
 
 @part
@@ -144,7 +141,9 @@ def switches() -> None:
     """What switches of discovery truly do: unified against siloed, and whatever else an experiment has turned."""
     source, _ = view()
     with card(
-        "What a switch of discovery does", "the same members lived through both worlds, 90 % intervals"
+        "What a switch of discovery does",
+        "the same members lived through both worlds, 90 % intervals",
+        of=("lift",),
     ):
         lifts = (source.artefact("experiments.json") or {}).get("lifts", [])
         if not lifts:
@@ -173,7 +172,7 @@ def _between(lift: dict[str, float | None]) -> str:
         return NOTHING
     text = signed(lift["lift"])
     if lift["low"] is not None and lift["high"] is not None:
-        text += f" :gray[± {100 * (lift['high'] - lift['low']) / 2:.1f}]"
+        text += f"\u00a0:gray[±\u00a0{100 * (lift['high'] - lift['low']) / 2:.1f}]"
     return text
 
 

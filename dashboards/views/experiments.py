@@ -103,7 +103,7 @@ if compared.height:
     with card(
         "Effects",
         "lift over the control arm",
-        help="The treatment's value over the control's, less one, with a 90 % interval by jackknife over members.",
+        of=("lift",),
     ):
         chart(
             lifts(
@@ -119,7 +119,7 @@ if compared.height:
             + (" Diamonds: the truth, the same members lived through both worlds." if len(inside) else ""),
         )
 
-    with card("Every metric", "value by arm, and what the difference can tell"):
+    with card("Every metric", "value by arm, and what the difference can tell", of=("lift",)):
         values = {(m, a): v for m, a, v in compared.select("metric", "arm", "value").iter_rows()}
         table = []
         for row, label in zip(told.iter_rows(named=True), labels, strict=True):

@@ -140,7 +140,9 @@ for fact in truth.to_dicts():
            f"{span(fact['start_ts_ms'], fact['end_ts_ms'])} UTC"  # fmt: skip
     bars.append(Bar(HAPPENED, fact["start_ts_ms"], fact["end_ts_ms"], text, "truth", mine))
 
-with card("Time line", "alerts by objective" + (", and what really happened" if known else "")):
+with card(
+    "Time line", "alerts by objective" + (", and what really happened" if known else ""), of=("burn_rate",)
+):
     if not bars:
         missing("Nothing fired, and nothing is known to have happened.", "Choose a longer period.")
     else:

@@ -14,7 +14,7 @@ from alerts.slo import shipped
 from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, view
-from dashboards.formats import duration, escaped, instant, named, share
+from dashboards.formats import duration, escaped, instant, named, share, span, titled
 from dashboards.incidents import METRIC_OF
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.queries import policies
@@ -32,7 +32,7 @@ def minutes_of(row: Mapping[str, Any], name: str) -> str:
     """A median of minutes: beyond all that was caught where most were missed, nothing where there was none."""
     if row[name] is None:
         return "never" if name == "detect_minutes" and row["incidents"] else "–"
-    return spanned(row, name, "{:.0f}")
+    return spanned(row, name, "{:,.0f}")
 
 
 def spanned(row: Mapping[str, Any], name: str, form: str) -> str:
@@ -55,6 +55,7 @@ if not found:
         "The lake has no minute counts, so nothing stands on the event clock.",
         "`playhead ingest prometheus` takes them from a server; an emulated lake has them.",
     )
+    footer(source, filters, st.session_state["_span"])
     st.stop()
 
 verdicts = [evaluation.kept for evaluation in found.values() if evaluation.kept is not None]
@@ -121,7 +122,7 @@ with middle:
     )
 with right:
     left_over = evaluation.budget_left
-    judged = f"{instant(evaluation.start_ts_ms)} to {instant(evaluation.end_ts_ms)} UTC"
+    judged = f"{span(evaluation.start_ts_ms, evaluation.end_ts_ms)}, UTC"
     st.metric(
         "Budget left",
         share(left_over, 0),
@@ -142,16 +143,12 @@ halves = st.grid(2, min_column_width=400)
 outlook = projected(objective, evaluation.burn)
 ahead = outlook.path.filter(pl.col("ts_ms") <= evaluation.end_ts_ms + AHEAD_MS)
 counted = tuple(filter(None, [METRIC_OF.get(objective.name)]))
-left_of = (
-    "What is left of the bad events that the objective allows over its rolling period: 1 − bad ÷ allowed."
-)
 with (
     halves,
     card(
         "Error budget",
         f"share left of the rolling {duration_text(objective.period_ms)}",
-        help=left_of,
-        of=counted,
+        of=("budget_left", *counted),
     ),
 ):
     burn = evaluation.burn.filter(
@@ -197,7 +194,9 @@ with halves, card("Where it is broken", "share of bad events by region", of=coun
 
 # --- alerts -----------------------------------------------------------------------------------------------
 
-with card("Alerts in the period", f"incidents: {incidents.height}, alerts: {episodes.height}"):
+with card(
+    "Alerts in the period", f"incidents: {incidents.height}, alerts: {episodes.height}", of=("burn_rate",)
+):
     if incidents.is_empty():
         st.caption("None fired.")
     else:
@@ -228,7 +227,7 @@ with card("Alerts in the period", f"incidents: {incidents.height}, alerts: {epis
 # --- what spent the budget --------------------------------------------------------------------------------
 
 halves = st.grid(2, min_column_width=400)
-with halves, card("Budget spent by incident", "1× is all of it"):
+with halves, card("Budget spent by incident", "1× is all of it", of=("budget_left",)):
     by_incident = incidents_spent(source, filters.where, evaluation)
     told = by_incident.drop_nulls("incident_id").head(12)
     rest = by_incident.filter(pl.col("incident_id").is_null())
@@ -254,7 +253,7 @@ with halves, card("Budget spent by incident", "1× is all of it"):
             f"Told in hindsight, by counts that chance does not explain. All other minutes: "
             f"{rest['budget_spent'][0]:.2f}×."
         )
-with halves, card("Budget spent by slice", "1× is all of it"):
+with halves, card("Budget spent by slice", "1× is all of it", of=("budget_left",)):
     spent = evaluation.spent.filter(pl.col("excess_bad") > 0).sort("budget_spent", descending=True).head(10)
     if spent.is_empty():
         st.caption("No slice has spent more than its own allowance.")
@@ -262,7 +261,7 @@ with halves, card("Budget spent by slice", "1× is all of it"):
         table(
             [
                 {
-                    "dimension": row["dimension"],
+                    "dimension": titled(row["dimension"]),
                     "value": escaped(named(row["value"])),
                     "budgets spent": f"{row['budget_spent']:.2f}×",
                     "bad": share(1 - row["attained"], 2),
@@ -275,7 +274,7 @@ with halves, card("Budget spent by slice", "1× is all of it"):
 # --- when it alerts, and how good that was ----------------------------------------------------------------
 
 halves = st.grid(2, min_column_width=400)
-with halves, card("When it alerts", objective.policy):
+with halves, card("When it alerts", objective.policy, of=("burn_rate",)):
     policy = policies()[objective.policy]
     if isinstance(policy, BurnPolicy):
         table(

@@ -14,7 +14,7 @@ from dashboards.charts import Ranked, ranking
 from dashboards.components import card, colours, drawn, footer, live, missing, part, table, taken, tile, view
 from dashboards.context import Period
 from dashboards.decision_card import decision_card
-from dashboards.formats import change, duration, escaped, moment, named, share, written
+from dashboards.formats import change, duration, escaped, moment, named, share, spaced, written
 from dashboards.queries import MINUTE_DIMENSIONS, ratios_attained
 from dashboards.questions import BESIDE, PLACE, TILES
 from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
@@ -48,8 +48,8 @@ def head() -> None:
         f" · Cost per stream hour {unit_usd(per_hour['value'])} in {economics['quarter']}" if per_hour else ""
     )
     if judged.judged:
-        st.header(judged.sentence, anchor=False)
-        st.caption(judged.detail.rstrip(".") + cost)
+        st.header(spaced(judged.sentence), anchor=False)
+        st.caption(spaced(judged.detail.rstrip(".")) + cost)
     else:
         promised = [name for name in TILES if get_metric(name).limit is not None]
         told = now.filter(pl.col("metric").is_in(promised)).select("metric", "value")
@@ -121,7 +121,11 @@ def north_star() -> None:
     source, filters = view()
     now = source.measure(asked(), filters.period, where=filters.where)
     before = source.measure(asked(), filters.versus, where=filters.where) if filters.versus else None
-    with card("North-star tree", "what moved watch hours per subscriber"):
+    with card(
+        "North-star tree",
+        "what moved watch hours per subscriber",
+        of=("watch_hours_per_subscriber", "contribution"),
+    ):
         markup, table, alt = tree_figure(source, filters, now, before, colours())
         if markup is None:
             missing(alt, "")
@@ -136,8 +140,7 @@ def worst_places() -> None:
     with card(
         "Worst segments",
         "by hours exposed to late starts",
-        help="Watch hours of the segment × its share of late starts and exits beyond the 1 % allowed. "
-        "An identity, not an estimate of hours lost.",
+        of=("exposed_hours",),
     ):
         if not source.options()["region"] or not all(filters.tells(name, *PLACE) for name in HEADLINE):
             missing(
@@ -184,7 +187,9 @@ def worst_places() -> None:
 def incidents_in_view() -> None:
     """Alerts of the objectives, close ones joined."""
     source, filters = view()
-    with card("Incidents in view", "alerts of the objectives, close ones joined; severest first"):
+    with card(
+        "Incidents in view", "alerts of the objectives, close ones joined; severest first", of=("burn_rate",)
+    ):
         episodes = episodes_in(source.alerts(filters.where, filters.period), filters.period)
         incidents = merged(episodes)
         if incidents.is_empty():

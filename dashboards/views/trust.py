@@ -7,11 +7,14 @@ import streamlit as st
 
 from cost_model.report.numbers import count
 from dashboards.components import card, footer, missing, view
-from dashboards.formats import instant
+from dashboards.formats import day, instant, written
+from dashboards.freshness import last_days
 from dashboards.scorecards import card_frame, card_rows
 from metrics.catalog import METRICS
+from metrics.metric import Metric
 from metrics.scorecard import ESTIMATORS
 from metrics.telemetry import TABLES
+from metrics.terms import TERMS, Term
 
 source, filters = view()
 span = st.session_state["_span"]
@@ -113,19 +116,29 @@ if findings:
             )
 
 with card("Tables", f"last session ended {instant(span.last_ts_ms)} UTC"):
-    rows = source.rows()
+    rows, reached = source.rows(), last_days(source)
     st.dataframe(
         pl.DataFrame(
             [
-                {"table": name, "rows": rows.get(name, 0), "what it holds": table.about}
+                {
+                    "table": name, "rows": rows.get(name, 0), "what it holds": table.about,
+                    "last day": day(reached[name]) if name in reached else "–",
+                }
                 for name, table in TABLES.items()
                 if not name.startswith("truth_")
-            ]
+            ],
+            schema={"table": pl.String, "rows": pl.Int64, "last day": pl.String, "what it holds": pl.String},
         ),
-        column_config={"rows": st.column_config.NumberColumn(format="localized")},
-        hide_index=True, row_height=32, alt="Rows of each table",
+        column_config={
+            "rows": st.column_config.NumberColumn(format="localized", width=110),
+            "last day": st.column_config.TextColumn("last day, UTC", width=110),
+            "what it holds": st.column_config.TextColumn(width="large"),
+        },
+        hide_index=True, row_height=32, alt="Rows of each table, and the last day it has",
     )  # fmt: skip
-    st.caption("A table with 0 rows was never written: figures that need it say so.")
+    st.caption(
+        "By its day, the last that a table has. One with 0 rows was never written: figures that need it say so."
+    )
 
 kept = source.artefact("scorecard.json")
 scores = card_frame(kept)
@@ -139,7 +152,13 @@ with card("Scorecard", "how often each estimator is right" + ("" if is_own else 
     lines = card_rows(scores, estimator)
     st.dataframe(
         pl.DataFrame(lines), hide_index=True, row_height=32, height=min(34 + 32 * len(lines), 360),
-        column_config={"cases": st.column_config.TextColumn(width="large")}, alt="Scorecard of the estimators",
+        column_config={
+            "cases": st.column_config.TextColumn(width=260),
+            "90 % interval": st.column_config.TextColumn(width=140),
+            "n": st.column_config.TextColumn(width=90),
+            "peer's": st.column_config.TextColumn(width=100),
+        },
+        alt="Scorecard of the estimators",
     )  # fmt: skip
     if isinstance(kept, dict) and is_own:
         stale = " The lake has changed since: `playhead scorecard`." * (
@@ -152,33 +171,34 @@ with card("Scorecard", "how often each estimator is right" + ("" if is_own else 
         )
 
 st.subheader("Definitions", anchor="definitions")
-wanted = st.text_input("Find a metric", key="find", bind="query-params", placeholder="rebuffer, hours, usd …")
+wanted = st.text_input("Find a figure", key="find", bind="query-params", placeholder="rebuffer, hours, usd …")
 words = (wanted or "").lower().split()
-shown = [
-    m for m in METRICS.values() if all(w in f"{m.name} {m.title} {m.about} {m.unit}".lower() for w in words)
-]
+
+
+def entry(of: Metric | Term) -> dict[str, str]:
+    """A row of the glossary: a metric's, or that of a term, which nothing promises and no clock counts."""
+    row = {"figure": of.title, "definition": of.about, "unit": of.unit, "name": of.name, "source": of.source}
+    if isinstance(of, Metric):
+        row |= {
+            "promise": written(of, of.limit) if of.limit is not None else "",
+            "better": of.better,
+            "clock": of.clock,
+        }
+    return row
+
+
+entries = [entry(of) for of in (*METRICS.values(), *TERMS.values())]
+searched = ("name", "figure", "definition", "unit")
+told = [row for row in entries if all(w in " ".join(row[c] for c in searched).lower() for w in words)]
+told.sort(key=lambda row: row["name"] != wanted)  # a link names one
+columns = ("figure", "definition", "unit", "promise", "better", "clock", "name", "source")
 st.dataframe(
-    pl.DataFrame(
-        [
-            {
-                "metric": m.title,
-                "definition": m.about,
-                "unit": m.unit,
-                "promise": "" if m.limit is None else m.format.format(m.limit),
-                "better": m.better,
-                "clock": m.clock,
-                "name": m.name,
-                "source": m.source,
-            }
-            for m in shown
-        ],
-        schema=dict.fromkeys(
-            ("metric", "definition", "unit", "promise", "better", "clock", "name", "source"), pl.String
-        ),
-    ),
-    column_config={"definition": st.column_config.TextColumn(width="large")},
-    hide_index=True, row_height=32, height=460, alt="Glossary of metrics",
+    pl.DataFrame(told, schema=dict.fromkeys(columns, pl.String)),
+    column_config={
+        "definition": st.column_config.TextColumn(width="large"), "source": st.column_config.TextColumn(width=200),
+    },
+    hide_index=True, row_height=32, height=460, alt="Glossary of figures",
 )  # fmt: skip
-st.caption(f"{len(shown)} of {len(METRICS)} metrics, from the catalogue.")
+st.caption(f"{len(told)} of {len(entries)} figures, from the catalogue. A click on a cell shows all of it.")
 
 footer(source, filters, span)

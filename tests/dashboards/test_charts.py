@@ -79,7 +79,7 @@ def test_incidents_that_cover_the_view_become_a_strip() -> None:
 
 def test_bars_write_their_figures_out() -> None:
     (bar,) = charts.bars(["a", "b"], [0.5, 0.25], LIGHT, axis=PERCENT).data
-    assert list(bar.text) == ["50.00%", "25.00%"]
+    assert list(bar.text) == ["50.00\u00a0%", "25.00\u00a0%"]
     assert list(bar.y) == ["a", "b"]
 
 
@@ -221,7 +221,7 @@ def test_regions_are_ranked_by_bad_events() -> None:
     )
     (bar,) = charts.regions_kept(rows, "region", 0.99, LIGHT).data
     assert list(bar.y) == ["b", "a"]
-    assert list(bar.text) == ["5.000% ✕", "0.100% ✓"]
+    assert list(bar.text) == ["5.000\u00a0% ✕", "0.100\u00a0% ✓"]
 
 
 def test_break_even_counts_every_draw() -> None:
@@ -229,7 +229,7 @@ def test_break_even_counts_every_draw() -> None:
     fig = charts.breakeven_draws({"lean": draws}, DARK, at_subscribers=3e6)
     (outline,) = fig.data
     assert sum(outline.y) == pytest.approx(0.75)
-    assert outline.name == "lean footprint, never in 25%"
+    assert outline.name == "lean footprint, never in 25\u00a0%"
 
 
 def test_break_even_that_never_comes_is_an_empty_figure() -> None:

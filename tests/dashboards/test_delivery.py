@@ -81,9 +81,9 @@ def test_a_night_is_counted_once_from_its_evening_on() -> None:
 def test_the_sentence_names_the_largest_miss_and_the_third_party() -> None:
     figures = {"edge_offload_ratio": 0.962, "content_miss_ratio": 0.03, "health_miss_ratio": 0.008}
     assert sentence(figures, 0.0) == (
-        "96.2 % of bytes came from inside ISPs; what missed, missed mostly through titles that were not there."
+        "96.2\u00a0% of bytes came from inside ISPs; what missed, missed mostly through titles that were not there."
     )
     assert sentence({"edge_offload_ratio": 1.0}, 0.12) == (
-        "100.0 % of bytes came from inside ISPs; 12.0 % came from a third party."
+        "100.0\u00a0% of bytes came from inside ISPs; 12.0\u00a0% came from a third party."
     )
     assert sentence({}, None) == "Nothing is known of where bytes came from."

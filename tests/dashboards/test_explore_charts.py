@@ -166,7 +166,7 @@ def test_lanes_show_short_spans_and_leave_out_what_is_not_in_view() -> None:
 def test_explanations_are_as_long_as_what_they_explain() -> None:
     (bar,) = explained(["ISP x", "region r"], [0.94, 0.5], LIGHT).data
     assert list(bar.x) == [0.94, 0.5]
-    assert list(bar.text) == ["94%", "50%"]
+    assert list(bar.text) == ["94\u00a0%", "50\u00a0%"]
 
 
 DAYS = pl.DataFrame(
@@ -209,4 +209,4 @@ def test_a_full_hour_is_written_out() -> None:
     (grid,) = utilisation_heatmap(cells, LIGHT, {"x": "X"}).data
     assert list(grid.y) == ["X", "y"]
     assert (grid.z[0][0], grid.z[0][23], grid.z[1][0]) == (0.95, 0.2, None)
-    assert (grid.text[0][0], grid.text[0][23]) == ("95%", "")
+    assert (grid.text[0][0], grid.text[0][23]) == ("95\u00a0%", "")

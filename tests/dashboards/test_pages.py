@@ -133,7 +133,7 @@ def test_arms_stand_side_by_side_with_what_they_can_tell(show: Open, emulated: P
     (hours,) = table[table["metric"] == "Hours per member-day"].to_dict("records")
     assert hours["Control"].endswith(" h")
     assert re.fullmatch(
-        r":\w+\[[+−].* %\] :gray\[\([+−].*\u00a0%\u00a0to\u00a0[+−].*\u00a0%\)\]", hours["lift, 90 %"]
+        r":\w+\[[+−].*\u00a0%\] :gray\[\([+−].*\u00a0%\u00a0to\u00a0[+−].*\u00a0%\)\]", hours["lift, 90 %"]
     )
     # A slice that only some metrics can be cut by narrows the list and breaks nothing.
     drawn(show(lake.path, "experiments", codec="AV1"))
@@ -147,7 +147,7 @@ def test_the_truth_of_an_experiment_stands_beside_it_and_not_beside_a_slice(
     lake.artefact("experiments.json").write_text(json.dumps({"lifts": [lift]}))
     app = drawn(show(lake.path, "experiments"))
     (table,) = [t.value for t in app.table if "truth" in t.value.columns]
-    assert table["truth"].to_list()[0].startswith("0.0 %")
+    assert table["truth"].to_list()[0].startswith("0.0\u00a0%")
     assert "The truth is of all members" in words(
         drawn(show(lake.path, "experiments", region=["South Asia"]))
     )
@@ -260,9 +260,9 @@ def test_the_verdict_names_the_share_that_no_minute_counts(
     lake.append(contract.name, unaided, application="test", version=0)
     app = drawn(show(lake.path, period="all"))
     share = next(tile.value for tile in app.metric if tile.label == "Rec-driven share of hours")
-    told = re.search(r"Hours from recommendations, about 80 %: (\S+)% where 80.0% is promised", words(app))
+    told = re.search(r"Hours from recommendations, about 80\s%: (\S+)\u00a0% where 80.0\u00a0% is promised", words(app))
     assert told is not None
-    assert float(told[1]) == pytest.approx(float(share.rstrip("%")), abs=0.06)
+    assert float(told[1]) == pytest.approx(float(share.rstrip("\u00a0%")), abs=0.06)
 
 
 def test_a_link_reproduces_the_view(show: Open, emulated: Path) -> None:
@@ -450,7 +450,7 @@ def test_an_incident_is_explained_beside_the_truth(at: Open, emulated: Path) -> 
     assert "faults that the emulator put into this period" in text
     table = next(frame.value for frame in app.dataframe if "what happened" in frame.value.columns)
     assert "Config push" in " ".join(table["what happened"])
-    assert "**Config push**, region Asia-Pacific, severity 60%" in text
+    assert "**Config push**, region Asia-Pacific, severity 60\u00a0%" in text
     other = drawn(at(emulated, "incidents", period="all", incident="no-such-incident"))
     assert other.subheader
     # The link to Explore says the days and the slice, in the words that its filters have in the address.
@@ -470,7 +470,7 @@ def test_delivery_adds_up(at: Open, emulated: Path) -> None:
     app = drawn(at(emulated, "delivery", period="all"))
     assert "of bytes came from inside ISPs" in app.header[0].value
     tiers = next(table.value for table in app.table if "tier" in table.value.columns)
-    assert sum(float(cell.rstrip(" %")) for cell in tiers["share"]) == pytest.approx(100, abs=0.02)
+    assert sum(float(cell.rstrip("\u00a0%")) for cell in tiers["share"]) == pytest.approx(100, abs=0.02)
     assert [tile.label for tile in app.metric][:2] == ["Edge offload", "Content misses"]
     drawn(at(emulated, "delivery", device=["mobile"]))
     assert "Delivery cannot be narrowed" in at(emulated, "delivery", device=["Mobile"]).header[0].value
