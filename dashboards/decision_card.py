@@ -50,10 +50,10 @@ def decision_card(source: Source) -> None:
             return
         table(rows, alt="Effect of each system decision")
         st.caption(
-            "What runs today over the alternative, over the whole lake, ± half of a 90 % interval; :green[better] and "
-            ":red[worse] only where the interval excludes no effect. Estimated from telemetry alone, by ᵉ experiment, "
-            "ᶜ a comparison of like sessions, ᵐ the rates' ranges. True: both worlds run on one seed, which no "
-            "estimate sees. Margin moves with cost; what members pay for an hour is held."
+            "What runs today over the alternative, over the whole lake, ± half of a 90 % interval; :green[**better**] "
+            "and :red[*worse*] only where the interval excludes no effect. Estimated from telemetry alone, by "
+            "ᵉ experiment, ᶜ a comparison of like sessions, ᵐ the rates' ranges. True: both worlds run on one seed, "
+            "which no estimate sees. Margin moves with cost; what members pay for an hour is held."
         )
         if takes := planned(artefact, region):
             st.caption(

@@ -145,11 +145,16 @@ def _effect(cell: dict[str, Any], effect: float | None, low: float | None, high:
     digits = _digits(unit, half or abs(effect))
     if abs(effect - (low + high) / 2) > 0.2 * half:
         ends = " to ".join(_signed(end, unit, digits) for end in (low, high))
-        return f":{colour}[{_signed(effect, unit, digits)}] :gray[({ends})]"
+        return f":{colour}[{_set_off(colour, _signed(effect, unit, digits))}] :gray[({ends})]"
     text, spread = _signed(effect, unit, digits), _amount(half, unit, digits)
     if not f"{text}{spread}".strip(f"0.+{_MINUS}"):
         return ":gray[0]"  # less than the last digit that is shown
-    return f":{colour}[{text}{_PLUS_MINUS}{spread}]"
+    return f":{colour}[{_set_off(colour, text + _PLUS_MINUS + spread)}]"
+
+
+def _set_off(colour: str, text: str) -> str:
+    """What is better is strong and what is worse stressed: colour alone would not tell everybody."""
+    return {"green": f"**{text}**", "red": f"*{text}*"}.get(colour, text)
 
 
 def _digits(unit: str, size: float) -> int:

@@ -65,7 +65,8 @@ def still_looking(
 
 
 def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> go.Figure:
-    """Each metric's lift over the control with its 90 % interval: green where it is sure to be better, red if worse.
+    """Each metric's lift over the control with its 90 % interval: green where it is sure to be better, red if worse,
+    and told by its shape as well.
 
     ``rows``: ``label, lift, lift_low, lift_high``, a row a metric and arm, first on top, and ``true_lift`` where the
     truth is known, a diamond; ``better`` says of each row which way is better, ``higher`` or ``lower``.
@@ -76,10 +77,12 @@ def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> go.Fig
             rows.select("lift_low", "lift_high").iter_rows(), better, strict=True
         )
     ]  # fmt: skip
+    shapes = {colours.good: "triangle-up", colours.bad: "triangle-down"}
     lift = rows["lift"].to_list()
     low, high = (rows[name].fill_null(rows["lift"]).to_list() for name in ("lift_low", "lift_high"))
     fig.add_scatter(
-        x=lift, y=rows["label"].to_list(), mode="markers", marker={"color": shades, "size": 9},
+        x=lift, y=rows["label"].to_list(), mode="markers",
+        marker={"color": shades, "size": 10, "symbol": [shapes.get(shade, "circle") for shade in shades]},
         error_x={
             "type": "data", "symmetric": False, "color": colours.quiet, "thickness": 1.4, "width": 4,
             "array": [h - v for h, v in zip(high, lift, strict=True)],

@@ -37,7 +37,7 @@ def session_timeline(
     )
     shade = {
         "starting": colours.warn, "playing": colours.series[0], "stalled": colours.bad, "seeking": colours.series[4],
-        "paused": faded(colours.quiet, 0.5), "failed": colours.bad,
+        "paused": faded(colours.quiet, 0.5), "failed": colours.text,
     }  # fmt: skip
     for state in _SHOWN:
         rows = spans.filter(pl.col("state") == state)

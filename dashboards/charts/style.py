@@ -31,13 +31,13 @@ class Palette:
 
 
 LIGHT = Palette(
-    text="#17202a", quiet="#66727f", line="#e3e8ed", panel="#f4f6f8", good="#0b8a6c", bad="#c2413b",
-    warn="#b26a00", series=("#1f6fb5", "#0b8a6c", "#c77700", "#c2413b", "#7a52b3", "#3aa3d1", "#66727f"),
+    text="#17202a", quiet="#66727f", line="#e3e8ed", panel="#f4f6f8", good="#0b7f64", bad="#c2413b",
+    warn="#9a5b00", series=("#1f6fb5", "#0b7f64", "#c77700", "#c2413b", "#6a1fb0", "#2e96c4", "#66727f"),
     sequence=("#eef4fa", "#d2e5f5", "#a3c9e8", "#69a5d6", "#2f76b3", "#1b5288", "#0e345a"),
 )  # fmt: skip
 DARK = Palette(
     text="#e6edf3", quiet="#8b97a4", line="#28313b", panel="#171e26", good="#3cc9a0", bad="#f07470",
-    warn="#e9ae4f", series=("#5aa9ec", "#3cc9a0", "#e9ae4f", "#f07470", "#b794f0", "#8fd0f0", "#8b97a4"),
+    warn="#e9ae4f", series=("#5aa9ec", "#3cc9a0", "#e9ae4f", "#f07470", "#a855f7", "#8fd0f0", "#8b97a4"),
     sequence=("#141d27", "#163350", "#1b4d7a", "#2567a3", "#3f88c9", "#7cb4e2", "#d8e9f8"),
 )  # fmt: skip
 

@@ -115,7 +115,7 @@ if compared.height:
             + (", and the true lift as a diamond" if len(inside) else ""),
             told,
             key=f"lifts-{experiment}",
-            caption="Coloured where the interval leaves 0: green better, red worse."
+            caption="Coloured where the interval leaves 0: :green[▲] better, :red[▼] worse."
             + (" Diamonds: the truth, the same members lived through both worlds." if len(inside) else ""),
         )
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+import tomllib
+from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -299,3 +302,109 @@ def test_a_lift_is_coloured_only_where_its_interval_leaves_zero() -> None:
     assert list(points.marker.color) == [LIGHT.good, LIGHT.bad, LIGHT.quiet, LIGHT.quiet]
     assert list(points.error_x.array) == pytest.approx([0.1, 0.05, 0.2, 0.0])
     assert list(points.error_x.arrayminus) == pytest.approx([0.1, 0.05, 0.2, 0.0])
+
+
+def test_better_and_worse_are_told_by_shape_as_well() -> None:
+    rows = pl.DataFrame(
+        {
+            "label": ["a", "b", "c"],
+            "lift": [0.2, 0.1, 0.1],
+            "lift_low": [0.1, 0.05, -1],
+            "lift_high": [0.3, 0.2, 1],
+        }
+    )
+    (points,) = charts.lifts(rows, LIGHT, ["higher", "lower", "higher"]).data
+    assert list(points.marker.symbol) == ["triangle-up", "triangle-down", "circle"]
+
+
+# --- colours ------------------------------------------------------------------------------------------------
+
+# What is left of a colour where one kind of cone is missing, on linear RGB (Machado, Oliveira and Fernandes 2009).
+VISIONS = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+    "usual": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+}  # fmt: skip
+# Linear sRGB to CIE XYZ with the white of D65 as 1.
+XYZ = [[0.433953, 0.376219, 0.189828], [0.212673, 0.715152, 0.072175], [0.017758, 0.109477, 0.872766]]
+GROUNDS = {"light": "#ffffff", "dark": "#0e1317"}
+
+
+def linear(colour: str) -> np.ndarray[Any, Any]:
+    c = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lab(colour: str, vision: str) -> np.ndarray[Any, Any]:
+    """CIELAB as an eye of that vision has it."""
+    xyz = np.array(XYZ) @ np.clip(np.array(VISIONS[vision]) @ linear(colour), 0, 1)
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2's contrast ratio."""
+    low, high = sorted(float(linear(colour) @ np.array(XYZ[1])) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", GROUNDS)
+@pytest.mark.parametrize("vision", VISIONS)
+def test_series_are_told_apart_by_any_colour_vision(theme: str, vision: str) -> None:
+    """A difference of 2.3 can just be noticed in patches side by side; lines and dots take some times as much."""
+    of = charts.palette(theme)
+    for group in (of.series, (of.good, of.bad, of.warn, of.text)):
+        apart = {
+            pair: float(np.linalg.norm(lab(pair[0], vision) - lab(pair[1], vision)))
+            for pair in combinations(group, 2)
+        }
+        assert min(apart.values()) > 11, min(apart, key=lambda pair: apart[pair])
+
+
+@pytest.mark.parametrize("theme", GROUNDS)
+def test_words_and_lines_stand_out_from_their_ground(theme: str) -> None:
+    """4.5 for text and 3 for graphics, WCAG 2.1, level AA."""
+    of, ground = charts.palette(theme), GROUNDS[theme]
+    assert min(contrast(colour, ground) for colour in (of.text, of.quiet, of.good, of.bad, of.warn)) > 4.5
+    assert min(contrast(colour, of.panel) for colour in (of.text, of.quiet, of.good, of.bad, of.warn)) > 4.5
+    assert min(contrast(colour, ground) for colour in of.series) > 3
+
+
+@pytest.mark.parametrize("theme", GROUNDS)
+def test_charts_and_pages_have_the_same_colours(theme: str) -> None:
+    text = (Path(charts.__file__).parents[1] / ".streamlit" / "config.toml").read_text("utf-8")
+    page, of = tomllib.loads(text)["theme"][theme], charts.palette(theme)
+    assert page["backgroundColor"] == GROUNDS[theme]
+    assert page["chartCategoricalColors"] == list(of.series)
+    named = ("greenColor", "redColor", "orangeColor", "violetColor", "grayColor", "textColor")
+    drawn = (of.good, of.bad, of.warn, of.series[4], of.quiet, of.text)
+    assert tuple(page[name] for name in named) == drawn
+
+
+def test_a_band_of_minutes_in_a_month_can_be_seen() -> None:
+    days = pl.DataFrame({"ts_ms": [i * 24 * HOUR_MS for i in range(31)], "value": [1.0] * 31})
+    ten = charts.Band(100 * HOUR_MS, 100 * HOUR_MS + 600_000, "pages", "page")
+    long = charts.Band(200 * HOUR_MS, 220 * HOUR_MS, "truth", "truth")
+    fig = charts.trend(days, LIGHT, axis=axis_of("{:,.0f} ms"), name="x", bands=[ten, long])
+    short, whole = shapes(fig, "rect")
+    assert (short.x1 - short.x0).total_seconds() == pytest.approx(30 * 24 * 3600 / 200, rel=0.01)
+    assert (whole.x1 - whole.x0).total_seconds() == 20 * 3600
+    assert whole.fillcolor == faded(LIGHT.series[4], 0.12)
+
+
+def test_sizes_and_amounts_stand_beside_axes_as_they_do_in_sentences() -> None:
+    fig = charts.breakeven_draws({"lean": np.array([1e6, 2e9])}, DARK)
+    assert {"200 M", "1 B"} <= set(fig.layout.xaxis.ticktext)
+    steps = [("before", 38.5e6), ("volume", -1e6), ("price", -0.9e6), ("now", 36.6e6)]
+    assert list(charts.bridge(steps, DARK).layout.yaxis.ticktext) == ["$34 M", "$36 M", "$38 M", "$40 M"]
+    rows = [("rate", 30e6, 50e6)]
+    assert list(charts.tornado(rows, 40e6, DARK).layout.xaxis.ticktext) == [
+        "$30 M",
+        "$35 M",
+        "$40 M",
+        "$45 M",
+        "$50 M",
+    ]
+    ticks = charts.utilisation([("edge", 0.5, 1.0, 12.0)], DARK).layout.xaxis.ticktext
+    assert "1,000\u00a0%" in ticks

@@ -199,6 +199,7 @@ def test_a_night_is_what_arrived_and_what_did_not() -> None:
     shaded = fill_nights(nights, DARK, unit="TB", scale=1e12, bands=[outage])
     assert [shape.name for shape in shaded.layout.shapes] == ["an outage"]
     fig = fill_nights(nights, DARK, unit="TB", scale=1e12)
+    assert fig.layout.showlegend
     assert list(named(fig, "arrived").y) == [3.0, 2.0]
     assert list(named(fig, "did not arrive").y) == [1.0, 0.0]
     assert list(named(fig, "failed").customdata) == [2]

@@ -11,7 +11,7 @@ import pytest
 from alerts.slo import load
 from dashboards.breakdown import breakdown, with_days
 from dashboards.context import Period
-from dashboards.decisions import decision_regions, decision_rows, grounds, is_current, planned
+from dashboards.decisions import decision_regions, decision_rows, grounds, is_current, is_silent, planned
 from dashboards.formats import change, written
 from dashboards.scorecards import card_frame, card_rows
 from dashboards.segments import HEADLINE, merged, objectives_of, varied, worst_segments
@@ -187,8 +187,8 @@ def artefact(*cells: dict[str, Any], region: str | None = None) -> dict[str, Any
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
-        (decided(-0.0037, -0.0038, -0.0036), ":green[−0.370 ± 0.010]ᵉ"),
-        (decided(0.0021e-3, 0.0020e-3, 0.0022e-3, "USD/h", method="model"), ":red[+0.0021 ± 0.0001]ᵐ"),
+        (decided(-0.0037, -0.0038, -0.0036), ":green[**−0.370 ± 0.010**]ᵉ"),
+        (decided(0.0021e-3, 0.0020e-3, 0.0022e-3, "USD/h", method="model"), ":red[*+0.0021 ± 0.0001*]ᵐ"),
         (decided(-120.6, -130.0, 111.2, "ms", method="comparison"), ":gray[−121] :gray[(−130 to +111)]ᶜ"),
         (decided(0.00004, 0.00003, 0.00005, "GB/h"), ":gray[0]ᵉ"),
         (decided(0.0002, -0.002, 0.0024, "GB/h"), ":gray[0.000 ± 0.002]ᵉ"),
@@ -214,15 +214,22 @@ def test_the_truth_is_a_row_of_its_own() -> None:
     known = decided(None, None, None, members_needed=7, true_effect=0.01, true_low=0.01, true_high=0.01)
     estimated, true = decision_rows(artefact(known, decided(1.0, 0.5, 1.5, "GB/h", title="u")))
     assert list(estimated) == list(true) == ["switch", " ", "t, pt", "u, GB/h"]
-    assert list(true.values()) == ["", ":gray[true]", ":red[+1.0\u00a0±\u00a00.0]", ":gray[–]"]
+    assert list(true.values()) == ["", ":gray[true]", ":red[*+1.0\u00a0±\u00a00.0*]", ":gray[–]"]
+
+
+def test_a_table_that_tells_nothing_is_silent() -> None:
+    assert is_silent(artefact(decided(None, None, None)))
+    assert not is_silent(artefact(decided(None, None, None), decided(1.0, 0.5, 1.5, "ms")))
+    assert not is_silent(artefact(decided(None, None, None, true_effect=0.01, true_low=0.01, true_high=0.01)))
+    assert is_silent(None)
 
 
 def test_a_region_has_rows_of_its_own() -> None:
     both = artefact(decided(1.0, 0.5, 1.5, "ms"))
     both["decisions"] += artefact(decided(9.0, 8.0, 10.0, "ms"), region="south-asia")["decisions"]
     assert decision_regions(both) == ["south-asia"]
-    assert [row["t, ms"] for row in decision_rows(both)] == [":red[+1\u00a0±\u00a00]ᵉ"]
-    assert [row["t, ms"] for row in decision_rows(both, "south-asia")] == [":red[+9\u00a0±\u00a01]ᵉ"]
+    assert [row["t, ms"] for row in decision_rows(both)] == [":red[*+1\u00a0±\u00a00*]ᵉ"]
+    assert [row["t, ms"] for row in decision_rows(both, "south-asia")] == [":red[*+9\u00a0±\u00a01*]ᵉ"]
 
 
 def test_grounds_are_told_once_a_switch() -> None:

@@ -6,20 +6,24 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from dashboards.context import FILTERS
 from dashboards.formats import day, named
+from metrics.catalog import METRICS
 from metrics.ingest import sessions
 from metrics.lake import Lake
 from metrics.telemetry import TABLES
+from metrics.terms import TERMS
 from synthetic.scenario import load_scenario
 from tests.dashboards import lakes
 
@@ -260,7 +264,9 @@ def test_the_verdict_names_the_share_that_no_minute_counts(
     lake.append(contract.name, unaided, application="test", version=0)
     app = drawn(show(lake.path, period="all"))
     share = next(tile.value for tile in app.metric if tile.label == "Rec-driven share of hours")
-    told = re.search(r"Hours from recommendations, about 80\s%: (\S+)\u00a0% where 80.0\u00a0% is promised", words(app))
+    told = re.search(
+        r"Hours from recommendations, about 80\s%: (\S+)\u00a0% where 80.0\u00a0% is promised", words(app)
+    )
     assert told is not None
     assert float(told[1]) == pytest.approx(float(share.rstrip("\u00a0%")), abs=0.06)
 
@@ -347,6 +353,62 @@ def test_the_glossary_is_searched(show: Open, emulated: Path) -> None:
     app = drawn(show(emulated, "trust", find="rebuffer new relic"))
     assert app.dataframe[-1].value["name"].to_list() == ["new_relic_rebuffer_ratio"]
     assert app.header[0].value == "Every session is accounted for."
+
+
+def blocks(block: Block) -> Iterator[list[Any]]:
+    """The elements of each container that hold no others: of the containers within, theirs stand beside them."""
+    inside = list(block.children.values())
+    yield inside
+    for one in inside:
+        if isinstance(one, Block):
+            yield from blocks(one)
+
+
+def figures_of(app: AppTest) -> Iterator[tuple[str, str]]:
+    """Each figure that can be taken away: its key, and the help of the card that it stands in."""
+    for card in blocks(app.main):
+        rows = [list(row.children.values()) for row in card if isinstance(row, Block)]
+        markup = [part.proto.body for row in rows for part in row if getattr(part, "type", "") == "html"]
+        for key in re.findall(r'data-png="([^"]*)" data-of=""', " ".join(markup)):
+            helps = [one.proto.help for one in card if getattr(one, "type", "") == "markdown"]
+            yield key, " ".join(helps)
+
+
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        *((page, {}) for page in PAGES),
+        ("explore", {"lens": "Distribution", "box": "2026-04-01T00:00~2026-04-15T00:00~10~40"}),
+        ("explore", {"lens": "Map"}),
+        ("incidents", {"period": "all"}),
+    ],
+)  # fmt: skip
+def test_every_figure_leads_to_its_definition(
+    at: Open, emulated: Path, page: str, query: dict[str, str]
+) -> None:
+    """To one that the glossary has, whose unit is in the line beside it."""
+    figures = dict(figures_of(drawn(at(emulated, page, **query))))
+    assert figures or page == "trust" or page == "experiments"
+    for key, told in figures.items():
+        names = re.findall(r"\[Definition\]\(trust\?find=(\w+)#definitions\)", told)
+        assert names, key
+        for name in names:
+            of = METRICS.get(name) or TERMS[name]
+            assert f"Unit: {of.unit}" in told
+
+
+def test_the_glossary_has_terms_beside_metrics(at: Open, emulated: Path) -> None:
+    found = drawn(at(emulated, "trust", find="lift")).dataframe[-1].value
+    assert found["name"].to_list()[0] == "lift"  # the one that a link names comes first
+    assert len(drawn(at(emulated, "trust")).dataframe[-1].value) == len(METRICS) + len(TERMS)
+
+
+def test_tables_say_how_far_they_reach(at: Open, emulated: Path) -> None:
+    tables = next(
+        frame.value for frame in drawn(at(emulated, "trust")).dataframe if "last day" in frame.value.columns
+    ).set_index("table")
+    assert tables.loc["minute_count", "last day"] == "14 Apr 2026"
+    assert tables.loc["assignment", "last day"] == "–"
 
 
 LENSES = {

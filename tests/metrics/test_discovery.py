@@ -176,6 +176,13 @@ def test_first_week_breadth_is_of_each_member_and_on_average() -> None:
     assert of("first_week_genres", impression=frame.with_columns(tenure_days=pl.lit(None, pl.Int64))) is None
 
 
+def test_plays_of_no_known_title_are_no_title() -> None:
+    plays = [session(content_id=title, playing_ms=60_000) for title in ("a", "b", None)]
+    name = "effective_catalogue_size"
+    assert of(name, playback_session=rows("playback_session", *plays)) == pytest.approx(2.0)
+    assert of(name, playback_session=rows("playback_session", plays[2])) is None
+
+
 def test_effective_numbers_have_intervals_that_leave_members_out() -> None:
     frame = rows(
         "playback_session",
