@@ -40,6 +40,8 @@ _LIVE = "5s"
 _PICTURES = Path(__file__).with_name("pictures.js")
 # A part that is drawn by itself stands in a container that does not stretch: cards side by side would end unevenly.
 _EVEN = '[data-testid="stGridCell"] [data-testid="stLayoutWrapper"]:only-child { flex-grow: 1; }'
+# Links of the library show where the keyboard is by a shade alone.
+_FOCUS = "a:focus-visible { outline: 2px solid currentColor !important; outline-offset: -2px !important; }"
 # What a live view renews by itself does not fade while it is asked for: nobody has asked.
 _STEADY = '.st-key-live [data-stale="true"] { opacity: 1 !important; transition: none !important; }'
 
@@ -263,7 +265,9 @@ def _picture_button(key: str, of: str, palette: Palette) -> str:
 @cache
 def _manners() -> str:
     """What every page needs of a browser beyond what it is sent."""
-    return f"<style>{_EVEN} {_STEADY}</style><script>{_PICTURES.read_text(encoding='utf-8')}</script>"
+    return (
+        f"<style>{_EVEN} {_STEADY} {_FOCUS}</style><script>{_PICTURES.read_text(encoding='utf-8')}</script>"
+    )
 
 
 def drawn(markup: str, alt: str, data: pl.DataFrame, *, key: str, caption: str = "") -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboards.components import card, missing, table
+from dashboards.components import card, missing, table, taken
 from dashboards.decisions import (
+    decision_frame,
     decision_regions,
     decision_rows,
     grounds,
@@ -33,10 +34,11 @@ def decision_card(source: Source) -> None:
         regions = [] if is_silent(artefact) else decision_regions(artefact)
         region = None
         if regions:
-            region = st.selectbox(
-                "Region of the decision table", [None, *regions], format_func=region_name,
-                label_visibility="collapsed", width=260,
+            chosen = st.selectbox(
+                "Region of the decision table", ["", *regions], format_func=lambda name: region_name(name or None),
+                key="decided", bind="query-params", label_visibility="collapsed", width=260,
             )  # fmt: skip
+            region = chosen or None
         rows = decision_rows(artefact, region)
         if not rows:
             missing("No decision table was taken of this lake.", "`playhead decide` prints it.")
@@ -49,11 +51,13 @@ def decision_card(source: Source) -> None:
             )
             return
         table(rows, alt="Effect of each system decision")
-        st.caption(
+        taken(
             "What runs today over the alternative, over the whole lake, ± half of a 90 % interval; :green[**better**] "
             "and :red[*worse*] only where the interval excludes no effect. Estimated from telemetry alone, by "
             "ᵉ experiment, ᶜ a comparison of like sessions, ᵐ the rates' ranges. True: both worlds run on one seed, "
-            "which no estimate sees. Margin moves with cost; what members pay for an hour is held."
+            "which no estimate sees. Margin moves with cost; what members pay for an hour is held.",
+            decision_frame(artefact, region),
+            key="decision-table",
         )
         if takes := planned(artefact, region):
             st.caption(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import polars as pl
+
 from dashboards.formats import named
 
 __all__ = [
     "METHODS",
+    "decision_frame",
     "decision_regions",
     "decision_rows",
     "grounds",
@@ -34,6 +37,12 @@ _CELL = {
     "title", "unit", "better", "method", "ground", "estimate", "low", "high", "members_needed", "true_effect",
     "true_low", "true_high",
 }  # fmt: skip
+
+
+_TAKEN = (
+    "title", "unit", "better", "method", "estimate", "low", "high", "true_effect", "true_low", "true_high",
+    "members_needed",
+)  # fmt: skip
 
 
 def is_current(artefact: Any) -> bool:
@@ -74,6 +83,18 @@ def decision_rows(artefact: Any, region: str | None = None) -> list[dict[str, st
         rows += [estimated, true] if set(list(true.values())[2:]) != {_UNKNOWN} else [estimated]
     columns = dict.fromkeys(column for row in rows for column in row)
     return [{column: row.get(column, _UNKNOWN) for column in columns} for row in rows]
+
+
+def decision_frame(artefact: Any, region: str | None = None) -> pl.DataFrame:
+    """The table's cells as figures, a row a switch and leaf: what can be taken away of :func:`decision_rows`."""
+    found = artefact.get("decisions", []) if isinstance(artefact, dict) else []
+    cells = [
+        {"switch": decision["switch"], "was": decision["was"]} | {name: cell[name] for name in _TAKEN}
+        for decision in found
+        if decision["region"] == region
+        for cell in decision["cells"]
+    ]
+    return pl.DataFrame(cells, infer_schema_length=None)
 
 
 def is_silent(artefact: Any) -> bool:

@@ -26,8 +26,8 @@ __all__ = ["first_minute", "share_done", "suggested"]
 
 LOGS = {"CDN logs with CMCD": "cmcd", "Access logs without CMCD": "log"}
 SIZES = {
-    "A fortnight of 1,000 members, some 20 s": ("--subscribers", "1000", "--days", "14"),
-    "A quarter of 20,000 members, some 2 min": (),
+    "A fortnight of 1,000 members, some 30 s": ("--subscribers", "1000", "--days", "14"),
+    "A quarter of 20,000 members, some 4 min": (),
 }
 _ENDING = threading.Lock()
 # Whole steps of the demo, and how far it is when each begins.
@@ -231,10 +231,14 @@ _USUAL = {
     "session_id": r"^(session|view|playback)[ _-]?id$|^id$",
     "start_ts_ms": r"^(start|started|begin|view[ _]?start)[ _-]?(at|time|ts)?$|^(timestamp|at|time)$",
     "playing_ms": r"^(play|playing|watch|watched|view)[ _-]?(time|duration|seconds|s|ms)$|^(duration|seconds)$",
+    "stall_count": r"^(stalls?|rebuffers?|buffering)([ _-]?(count|events))?$",
+    "stall_ms": r"^(stall(ed)?|rebuffer(ing)?|buffering)[ _-]?(time|duration|seconds|s|ms)$",
+    "mean_bitrate_kbps": r"^((mean|avg|average)[ _-]?)?(bit[ _-]?rate[ _-]?)?kbps$",
+    "subscriber_id": r"^(member|subscriber|user|account)([ _-]?id)?$",
     "startup_ms": r"ttff|start[ _-]?up|join[ _-]?time|time[ _-]?to[ _-]?first",
     "region": r"^(region|market|continent)$",
     "country": r"^country([ _-]?code)?$",
-    "device": r"^device([ _-]?type)?$",
+    "device": r"^dev(ice)?([ _-]?type)?$",
     "isp": r"^(isp|asn|as[ _-]?name)$",
     "cdn": r"^cdn$",
 }
@@ -243,10 +247,13 @@ _USUAL = {
 def suggested(columns: Sequence[str]) -> str:
     """A mapping to begin with, from names that are often used; what is not recognised is listed to be placed.
 
-    >>> print(suggested(["SessionID", "started_at", "colour"]))
+    >>> print(suggested(["SessionID", "started_at", "stalls", "stall_s", "user", "colour"]))
     [columns]
     session_id = "SessionID"
     start_ts_ms = {column = "started_at", unit = "iso"}
+    stall_count = "stalls"
+    stall_ms = {column = "stall_s", unit = "s"}
+    subscriber_id = "user"
     # not placed yet: colour
     """
     lines, placed = ["[columns]"], set()

@@ -34,7 +34,7 @@ def ranking(headers: Sequence[str], rows: Sequence[Ranked], colours: Palette, *,
     for row in rows:
         name = html.escape(row.name)
         if row.href:
-            link = "color:inherit;text-decoration:none"
+            link = f"color:inherit;text-decoration:underline {colours.quiet} 1px;text-underline-offset:3px"
             name = f'<a href="{html.escape(row.href)}" target="_self" style="{link}">{name}</a>'
         cells = []
         for i, cell in enumerate(row.cells):

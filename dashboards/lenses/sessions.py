@@ -56,7 +56,7 @@ def sessions(question: Question) -> None:
         f"Sessions, {order} {MEASURES[name].title.lower()} first",
         "click one for its timeline",
         help="Of the window and the slice, at most fifty. Events are recorded of a sample of sessions: where the slice "
-        "has any of those, they alone are listed.",
+        "has any of those, they alone are listed. By keyboard: arrows to a row, then Shift and Space.",
     ):
         if found.is_empty():
             missing(

@@ -35,7 +35,8 @@ def by_value(question: Question, overall: float | None) -> None:
         f"By {what}, worst first",
         hint,
         help="Ranked by impact: how far the value is off the whole, times its share of it. A small place with a "
-        "terrible figure stands below a large one with a bad figure.",
+        "terrible figure stands below a large one with a bad figure. By keyboard: arrows to a row, then Shift and "
+        "Space.",
         of=(metric.name,),
     ):
         untold = [titled(name) for name in by if table[name].is_null().all()]

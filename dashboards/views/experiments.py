@@ -28,6 +28,18 @@ if not names:
     footer(source, filters, st.session_state["_span"])
     st.stop()
 
+
+def usual(experiment: str) -> float:
+    """The usual share nearest to what is found of the experiment, in per cent."""
+    return round(100 * usual_share(arms.filter(experiment=experiment)), 1)
+
+
+def meant_anew() -> None:
+    """What was set for another experiment is not meant of this one."""
+    if chosen := st.session_state["experiment"]:
+        st.session_state["meant"] = usual(chosen)
+
+
 # --- which one --------------------------------------------------------------------------------------------
 
 now_ts_ms = st.session_state["_span"].last_ts_ms
@@ -35,14 +47,15 @@ states = {name: state_of(arms.filter(experiment=name), now_ts_ms) for name in na
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
     chosen = st.segmented_control(
         "Experiment", names, default=names[0], required=True, key="experiment", bind="query-params",
-        format_func=named, label_visibility="collapsed",
+        format_func=named, label_visibility="collapsed", on_change=meant_anew,
     )  # fmt: skip
     experiment = chosen or names[0]
     of_it = arms.filter(experiment=experiment)
     meant = 0.01 * st.number_input(
-        "Share meant of a treatment, %", 0.1, 99.0, round(100 * usual_share(of_it), 1), 1.0, format="%.1f",
-        key=f"meant-{experiment}", width=230, help="Of all members. Nothing in the telemetry tells it: this is the "
-        "usual share nearest to what is found, until another is set. The sample ratio is judged against it.",
+        "Share meant of a treatment, %", 0.1, 99.0, usual(experiment), 1.0, format="%.1f",
+        key="meant", bind="query-params", width=230,
+        help="Of all members. Nothing in the telemetry tells it: this is the usual share nearest to what is found, "
+        "until another is set. The sample ratio is judged against it.",
     )  # fmt: skip
 state, start, end = states[experiment]
 try:

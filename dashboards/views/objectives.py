@@ -13,7 +13,7 @@ from alerts.policy import BurnPolicy, duration_text
 from alerts.slo import shipped
 from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
-from dashboards.components import card, chart, colours, footer, missing, table, view
+from dashboards.components import card, chart, colours, footer, missing, table, taken, view
 from dashboards.formats import duration, escaped, instant, named, share, span, titled
 from dashboards.incidents import METRIC_OF
 from dashboards.objective_history import backtested, incidents_spent
@@ -249,9 +249,11 @@ with halves, card("Budget spent by incident", "1× is all of it", of=("budget_le
             alt="Budget spent by incident",
         )
     if rest["budget_spent"][0] is not None:
-        st.caption(
+        taken(
             f"Told in hindsight, by counts that chance does not explain. All other minutes: "
-            f"{rest['budget_spent'][0]:.2f}×."
+            f"{rest['budget_spent'][0]:.2f}×.",
+            by_incident,
+            key=f"spent-by-incident-{objective.name}",
         )
 with halves, card("Budget spent by slice", "1× is all of it", of=("budget_left",)):
     spent = evaluation.spent.filter(pl.col("excess_bad") > 0).sort("budget_spent", descending=True).head(10)
@@ -269,6 +271,11 @@ with halves, card("Budget spent by slice", "1× is all of it", of=("budget_left"
                 for row in spent.iter_rows(named=True)
             ],
             alt="Budget spent by region, device and CDN",
+        )
+        taken(
+            "What a slice's bad events have spent of the whole budget; who keeps to the allowance is left out.",
+            evaluation.spent,
+            key=f"spent-by-slice-{objective.name}",
         )
 
 # --- when it alerts, and how good that was ----------------------------------------------------------------
@@ -312,9 +319,11 @@ with halves, card("Backtest", "these alerts, and others, on all minutes up to he
             ],
             alt="Backtest of the objective's alerts",
         )
-        st.caption(
+        taken(
             "Medians; in brackets 90 % intervals. An incident counts from 1 % of the period's budget on. "
-            "`playhead slo backtest` tries other policies and volumes."
+            "`playhead slo backtest` tries other policies and volumes.",
+            tried,
+            key=f"backtest-{objective.name}",
         )
 
 with st.expander("Definition in OpenSLO", icon=":material/code:"):

@@ -146,10 +146,10 @@ is_own = isinstance(kept, dict) and bool(kept.get("scores"))
 with card("Scorecard", "how often each estimator is right" + ("" if is_own else ", on made cases")):
     scored = scores["estimator"].unique(maintain_order=True).to_list()
     estimator = st.selectbox(
-        "Estimator", [None, *scored], key="estimator", label_visibility="collapsed", width=520,
-        format_func=lambda name: "All estimators" if name is None else f"{name}: {ESTIMATORS.get(name, '')}",
+        "Estimator", ["", *scored], key="estimator", bind="query-params", label_visibility="collapsed", width=520,
+        format_func=lambda name: f"{name}: {ESTIMATORS.get(name, '')}" if name else "All estimators",
     )  # fmt: skip
-    lines = card_rows(scores, estimator)
+    lines = card_rows(scores, estimator or None)
     st.dataframe(
         pl.DataFrame(lines), hide_index=True, row_height=32, height=min(34 + 32 * len(lines), 360),
         column_config={

@@ -10,7 +10,7 @@ import streamlit as st
 from cost_model.report.numbers import count, rate_name, size, span, unit_usd, usd
 from dashboards.charts import bars, equation
 from dashboards.charts.style import axis_of
-from dashboards.components import card, chart, colours, defined, drawn, missing, part, view
+from dashboards.components import card, chart, colours, defined, drawn, missing, part, table, taken, view
 from dashboards.formats import escaped, named
 
 __all__ = ["by_region", "quarter", "where_it_goes"]
@@ -131,7 +131,7 @@ def by_region(found: dict[str, Any]) -> None:
         told = regions.filter(pl.col("hours").is_not_null()).sort(
             "contribution_usd_per_hour", nulls_last=True
         )
-        st.table(
+        table(
             [
                 {"region": escaped(named(row["region"]))}
                 | {
@@ -140,10 +140,9 @@ def by_region(found: dict[str, Any]) -> None:
                 }
                 for row in told.iter_rows(named=True)
             ],
-            border="horizontal",
-            hide_index=True,
             alt="Unit costs by region, thinnest margin first",
         )
+        taken("USD; what a region was charged over its hours", told, key="costs-by-region")
 
 
 def forms(found: dict[str, Any]) -> None:

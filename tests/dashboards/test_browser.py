@@ -25,7 +25,7 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import Served, Theme, opened, served, settled
-from tests.dashboards.reading import cell, moving_on, pick, same_view
+from tests.dashboards.reading import cell, moving_on, pick, query, same_view
 
 pytestmark = [
     pytest.mark.integration,
@@ -38,6 +38,20 @@ PAGES = (
 PICTURES = os.environ.get("PLAYHEAD_SCREENSHOTS")  # read now: a test sees none of our variables
 # Where a page is opened by its own address, Streamlit looks for its server beside it before it looks at the root.
 PROBE = re.compile(r"/_stcore/(health|host-config)$")
+
+
+# Whether a tile was taken away and put back, or faded, from now on.
+WATCH = """() => {
+  const shown = '[data-testid="stMain"] [data-testid="stElementContainer"]';
+  window.tiles = [...document.querySelectorAll('[data-testid="stMetric"]')];
+  window.faintest = 1;
+  const look = () => {
+    const seen = [...document.querySelectorAll(shown)].map((one) => Number(getComputedStyle(one).opacity));
+    window.faintest = Math.min(window.faintest, ...seen);
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
 
 
 def main(page: Page) -> str:
@@ -112,6 +126,35 @@ def test_an_incident_that_is_clicked_is_looked_at_and_is_a_link(
     same_view(browser, page)
 
 
+def test_sliders_that_are_moved_compute_at_once_and_are_a_link(
+    browser: Browser, page: Page, address: Served
+) -> None:
+    opened(page, f"{address}/economics")
+    page.get_by_text("Fix the third-party price").click()
+    settled(page)
+    figures = [
+        page.get_by_role("figure", name=name) for name in ("Distribution of the size", "Utilisation at")
+    ]
+    drawn = [figure.inner_html() for figure in figures]
+    for slider, key in ((0, "price"), (1, "members"), (2, "streams")):
+        page.get_by_role("slider").nth(slider).focus()
+        with moving_on(page, key):
+            page.keyboard.press("ArrowLeft")
+            page.keyboard.press("ArrowLeft")
+    assert all(figure.inner_html() != old for figure, old in zip(figures, drawn, strict=True))
+    assert {"fixed", "price", "members", "streams"} <= set(query(page))
+    same_view(browser, page)
+
+
+def test_a_region_of_the_decision_table_is_a_link(browser: Browser, page: Page, address: Served) -> None:
+    opened(page, address)
+    with moving_on(page, "decided"):
+        page.get_by_role("combobox", name="Region of the decision table").click()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+    same_view(browser, page)
+
+
 def test_what_a_page_lets_choose_is_a_link(browser: Browser, page: Page, address: Served) -> None:
     for name, key, choice in (
         ("objectives", "objective", "Attempts that fail to start under 0.5 %"), ("delivery", "level", "site"),
@@ -151,6 +194,22 @@ def test_the_keyboard_reaches_the_filters(page: Page, address: Served) -> None:
     page.get_by_test_id("stPopoverBody").wait_for()
     page.keyboard.press("Escape")
     page.get_by_test_id("stPopoverBody").wait_for(state="hidden")
+
+
+def test_the_keyboard_goes_down_a_ranking(page: Page, address: Served) -> None:
+    """Enter follows a segment of Overview; in the table that it leads to, Shift and Space look into a row."""
+    opened(page, f"{address}/?period=all")
+    link = page.get_by_test_id("stHtml").get_by_role("link").first
+    link.focus()
+    assert link.evaluate("a => getComputedStyle(a).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/explore?**")
+    settled(page)
+    isp = cell(page, 0)
+    with moving_on(page, "isp"):
+        page.get_by_test_id("data-grid-canvas").first.focus()
+        page.keyboard.press("Shift+Space")
+    assert query(page)["isp"] == [isp]
 
 
 def test_light_and_dark_have_their_own_colours(browser: Browser, address: Served) -> None:
@@ -202,6 +261,11 @@ def test_every_figure_is_a_picture_to_take_away(
         picture = Image.open(tmp_path / "one.png")
         assert min(picture.size) > 60
         assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 8  # a blank one has its ground alone
+    for button in page.locator('[class*="-csv"] button').all():
+        with page.expect_download() as waiting:
+            button.click()
+        waiting.value.save_as(tmp_path / "one.csv")
+        assert pl.read_csv(tmp_path / "one.csv", infer_schema_length=None).height > 0
 
 
 def test_a_live_view_follows_a_lake_that_grows(browser: Browser, lake: Path, tmp_path: Path) -> None:
@@ -209,7 +273,7 @@ def test_a_live_view_follows_a_lake_that_grows(browser: Browser, lake: Path, tmp
     with served(grown.path, port=8960) as address:
         context = browser.new_context()
         page = opened(context.new_page(), f"{address}/?live=true&period=all")
-        page.evaluate("window.__same = true")
+        page.evaluate(WATCH)
         before = page.get_by_test_id("stMetricValue").first.inner_text()
         contract = TABLES["playback_session"]
         again = grown.scan(contract.name).select(*contract.schema).collect()
@@ -220,7 +284,9 @@ def test_a_live_view_follows_a_lake_that_grows(browser: Browser, lake: Path, tmp
             arg=before,
             timeout=90_000,
         )
-        assert page.evaluate("window.__same")
+        page.wait_for_timeout(1500)
+        assert page.evaluate("tiles.every((tile) => tile.isConnected)")
+        assert page.evaluate("faintest") == 1
         after = page.get_by_test_id("stMetricValue").first.inner_text()
         context.close()
     # Every session twice over: twice the hours of the same members.

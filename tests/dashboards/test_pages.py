@@ -139,6 +139,10 @@ def test_arms_stand_side_by_side_with_what_they_can_tell(show: Open, emulated: P
     assert re.fullmatch(
         r":\w+\[[+−].*\u00a0%\] :gray\[\([+−].*\u00a0%\u00a0to\u00a0[+−].*\u00a0%\)\]", hours["lift, 90 %"]
     )
+    # The share meant is a part of the link.
+    app = drawn(show(lake.path, "experiments", meant="10.0"))
+    assert app.number_input(key="meant").value == 10.0
+    assert "mismatch: look for the fault first" in [tile.delta for tile in app.metric]
     # A slice that only some metrics can be cut by narrows the list and breaks nothing.
     drawn(show(lake.path, "experiments", codec="AV1"))
 
