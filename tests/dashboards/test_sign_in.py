@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -98,7 +99,10 @@ def test_finance_sees_money_and_a_viewer_is_sent_none(browser: Browser, address:
         frames = sent(page)
         signed_in(page, address, name)
         assert "The promise is" in page.get_by_test_id("stMain").inner_text()
-        for view in ("economics", "explore", "explore?metric=Cost+per+stream+hour", "delivery", "trust"):
+        for view in (
+            "economics", "explore", "explore?metric=Cost+per+stream+hour", "explore?lens=Map", "delivery", "trust",
+            "objectives", "incidents", "discovery", "experiments",
+        ):  # fmt: skip
             opened(page, f"{address}/{view}")
         seen[name] = b"".join(frames)
         page.context.close()
@@ -110,6 +114,9 @@ def test_finance_sees_money_and_a_viewer_is_sent_none(browser: Browser, address:
     ):
         assert words in seen["cfo"]
         assert words not in seen["anyone"]
+    amount = re.compile(rb"\\?\$\d[\d.,]*")
+    assert len(amount.findall(seen["cfo"])) > 50
+    assert amount.findall(seen["anyone"]) == []
     assert b"need the role finance" in seen["anyone"]
     assert b"need the role finance" not in seen["cfo"]
 
