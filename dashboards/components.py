@@ -29,7 +29,7 @@ from metrics.lake import Lake
 from metrics.metric import Metric
 from metrics.terms import TERMS
 
-DeltaColor = Literal["normal", "inverse", "off"]
+DeltaColor = Literal["green", "red", "off"]
 
 __all__ = [
     "card", "chart", "colours", "defined", "drawn", "footer", "guarded", "live", "missing", "part", "table", "taken",
@@ -155,15 +155,17 @@ def tile(
     spread = change(metric, half, 0.0).lstrip("+")
     spread = f"± {spread}" if spread.strip("0–") else ""
     delta = change(metric, now, before)
-    colour: DeltaColor = "normal" if metric.better == "higher" else "inverse"
+    is_down = delta.startswith("−")
+    colour: DeltaColor = "red" if is_down == (metric.better == "higher") else "green"
     if now is not None and before is not None and half is not None and abs(now - before) <= half:
         colour = "off"  # no further than the panel's own uncertainty: nothing to be alarmed at
     with st.container(border=True, height="stretch", gap="xsmall"):
         st.metric(
             metric.title,
             written(metric, now),
-            None if delta == "–" else 0 if delta == "0" else delta.replace("−", "-"),
-            delta_color=colour,
+            None if delta == "–" else 0 if delta == "0" else delta,
+            delta_color="off" if delta == "0" else colour,
+            delta_arrow="off" if delta == "0" else "down" if is_down else "up",
             delta_description=spread or None,
             help=defined(name),
         )

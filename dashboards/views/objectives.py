@@ -14,7 +14,7 @@ from alerts.slo import shipped
 from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, taken, view
-from dashboards.formats import duration, escaped, instant, named, share, span, titled
+from dashboards.formats import duration, escaped, instant, named, share, signed, span, titled
 from dashboards.incidents import METRIC_OF
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.queries import policies
@@ -115,7 +115,9 @@ with middle:
     st.metric(
         "Attained",
         share(attained, 3),
-        None if attained is None else f"{100 * (attained - float(objective.target)):+.3f} pt",
+        None if attained is None else signed(attained - float(objective.target), 3, "pt"),
+        delta_color="green" if evaluation.kept else "red",
+        delta_arrow="up" if evaluation.kept else "down",
         delta_description=f"{count(float(evaluation.bad))} bad of {count(float(evaluation.total))}",
         border=True,
         height="stretch",

@@ -190,10 +190,15 @@ def incidents_in_view() -> None:
     with card(
         "Incidents in view", "alerts of the objectives, close ones joined; severest first", of=("burn_rate",)
     ):
-        episodes = episodes_in(source.alerts(filters.where, filters.period), filters.period)
+        judged = source.alerts(filters.where, filters.period)
+        episodes = episodes_in(judged, filters.period)
         incidents = merged(episodes)
         if incidents.is_empty():
-            st.caption("No alert of any objective fired in this period.")
+            st.caption(
+                "No alert of any objective fired in this period."
+                if judged
+                else "No minutes were counted, so no alert can fire."
+            )
         else:
             rows = [
                 {
