@@ -160,26 +160,26 @@ def shade(fig: go.Figure, colours: Palette, bands: Sequence[Band], frame: pl.Dat
     seen = [b for b in bands if b.end_ts_ms >= first and b.start_ts_ms <= last]
     covered = sum(min(b.end_ts_ms, last) - max(b.start_ts_ms, first) for b in seen)
     is_crowded = covered > _CROWDED * max(last - first, 1)
-    colour_of = {"page": colours.bad, "truth": colours.series[4]}
-    least = (last - first) // _SEEN
-    for band in seen:
-        start, end = max(band.start_ts_ms, first), min(band.end_ts_ms, last)
-        # Minutes within a month are less than a pixel: as wide as can be seen.
-        short = max(least - (end - start), 0) // 2
-        colour = colour_of.get(band.severity, colours.warn)
-        fig.add_shape(
-            type="rect",
-            xref="x",
-            yref="paper",
-            x0=instant(max(start - short, first)),
-            x1=instant(min(end + short, last)),
-            y0=0.975 if is_crowded else 0.0,
-            y1=1.0,
-            fillcolor=faded(colour, 0.7 if is_crowded else 0.12),
-            line_width=0,
-            layer="below",
-            name=band.label,
-        )
+    paints = {"page": colours.bad, "truth": colours.series[4]}
+    spans = [
+        {
+            "type": "rect", "xref": "x", "yref": "paper", "x0": instant(start), "x1": instant(end),
+            "y0": 0.975 if is_crowded else 0.0, "y1": 1.0,
+            "fillcolor": faded(paints.get(band.severity, colours.warn), 0.7 if is_crowded else 0.12),
+            "line": {"width": 0}, "layer": "below", "name": band.label,
+        }
+        for band in seen
+        for start, end in [_visible(band, first, last)]
+    ]  # fmt: skip
+    if spans:
+        fig.layout.shapes = (*fig.layout.shapes, *spans)
+
+
+def _visible(band: Band, first: int, last: int) -> tuple[int, int]:
+    """The ends of a band within a span: minutes of a month are less than a pixel, and are drawn as wide as is seen."""
+    start, end = max(band.start_ts_ms, first), min(band.end_ts_ms, last)
+    short = max((last - first) // _SEEN - (end - start), 0) // 2
+    return max(start - short, first), min(end + short, last)
 
 
 def dated(length_ms: int) -> str:

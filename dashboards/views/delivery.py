@@ -271,15 +271,13 @@ with card("Steering", "answers of the control plane", of=("steering_ms",)):
         missing("No steering request is told.", "The table `control_request` holds a sample of them.")
     else:
         asked, bad = int(answers["requests"].sum()), int(answers["failed"].sum())
-        cells = st.container(key="steering").columns(3)
-        p99 = f"{float(answers['p99_ms'].median() or 0):,.0f} ms"  # type: ignore[arg-type]
-        for cell, title, said, column in (
-            (cells[0], "Requests sampled", f"{asked:,}", "requests"),
-            (cells[1], "p99, median of days", p99, "p99_ms"),
-            (cells[2], "Failed", share(bad / asked, 3), "failed"),
-        ):
-            cell.metric(title, said)
-            cell.html(sparkline(answers[column].to_list(), palette, alt=f"{title} by day, {said} in all"))
+        slowest = f"{float(answers['p99_ms'].median() or 0):,.0f} ms"  # type: ignore[arg-type]
+        for place, title, told_of, name in zip(
+            st.container(key="steering").columns(3), ("Requests sampled", "p99, median of days", "Failed"),
+            (f"{asked:,}", slowest, share(bad / asked, 3)), ("requests", "p99_ms", "failed"), strict=True,
+        ):  # fmt: skip
+            place.metric(title, told_of)
+            place.html(sparkline(answers[name].to_list(), palette, alt=f"{title} by day"))
         p50 = float(answers["p50_ms"].median() or 0)  # type: ignore[arg-type]
         taken(f"p50 {p50:,.0f} ms; by day, UTC.", answers, key="steering", of=".st-key-steering")
 footer(source, filters, st.session_state["_span"], (*TILES, "health_miss_ratio"))
