@@ -57,6 +57,12 @@ _ALL = (
         "1", "Site Reliability Workbook, chapter 5",
     ),
     Term(
+        "backtest_minutes", "Backtest of alerts",
+        "An objective's alerts run over all minutes so far: how many incidents they caught, minutes from an incident's "
+        "start to the page and from its end until the alert lets go, and pages in 30 days that met no incident.",
+        "min", "docs/backtest.md",
+    ),
+    Term(
         "explained_ratio", "Share explained by slices",
         "How much of all that moved, between the time looked at and the time before, lies within the slices named.",
         "ratio", "docs/localise.md",

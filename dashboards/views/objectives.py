@@ -302,7 +302,10 @@ with halves, card("When it alerts", objective.policy, of=("burn_rate",)):
         st.caption(
             f"{policy.about} No alert on fewer than {policy.bad_events_minimum} effective bad events. {policy.source}"
         )
-with halves, card("Backtest", "these alerts, and others, on all minutes up to here"):
+with (
+    halves,
+    card("Backtest", "these alerts, and others, on all minutes up to here", of=("backtest_minutes",)),
+):
     tried = backtested(source, filters.where, evaluation)
     if tried.is_empty():
         st.caption("No policy of windows can watch this objective.")
