@@ -24,7 +24,7 @@ from dashboards.filters import renewed
 from dashboards.formats import change, day, escaped, instant, written
 from dashboards.queries import Source
 from metrics.catalog import get_metric
-from metrics.errors import PlayheadError
+from metrics.errors import LakeError, PlayheadError
 from metrics.lake import Lake
 from metrics.metric import Metric
 from metrics.terms import TERMS
@@ -66,7 +66,9 @@ def guarded(what: str) -> Iterator[None]:
         said = " ".join(f"{error.what}. {error.mend}".split()).strip()
         for path in {str(lake_path()), str(lake_path().absolute())}:
             said = said.replace(path, "LAKE") if "/" in path else said
-        st.error(said, title="This lake cannot be read", icon=":material/error:")
+        is_lake = isinstance(error, LakeError)
+        title = "This lake cannot be read" if is_lake else f"{what} could not be drawn"
+        st.error(said, title=title, icon=":material/error:")
     except Exception as error:
         # The reader gets one line, whoever runs the server gets the trace.
         logging.getLogger("playhead").exception("%s failed", what)

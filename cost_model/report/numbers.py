@@ -87,7 +87,7 @@ def months(value: float | None) -> str:
         return _NONE
     if value > _CENTURY_MONTHS:
         return "never"
-    return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+    return f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
 
 
 def rate_name(name: str) -> str:

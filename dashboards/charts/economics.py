@@ -233,7 +233,7 @@ def utilisation(rows: Sequence[tuple[str, float, float, float]], colours: Palett
     fig.add_vline(x=1, line={"color": colours.bad, "width": 1, "dash": "dot"})
     ends = [end for _, low, _, high in rows for end in (max(low, 1e-3), high)]
     fig.update_yaxes(autorange="reversed", showgrid=False, tickmode="linear", dtick=1)
-    ticks = (0.01, 0.1, 0.25, 0.5, 1, 2, 5, 10, 100)
+    ticks = (0.01, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100)
     fig.update_xaxes(
         type="log", tickvals=ticks, ticktext=[share(tick, 0) for tick in ticks], showgrid=True,
         range=[np.log10(max(min(ends) * 0.8, 0.01)), np.log10(max(2.0, max(ends) * 1.8))],

@@ -19,6 +19,7 @@ def command(out: Path | None, as_json: bool) -> None:
     """Every metric's definition, unit, clock and limit, from the catalogue."""
     from metrics.catalog import METRICS
     from metrics.glossary import glossary
+    from metrics.terms import TERMS
 
     if as_json:
         print_json(
@@ -53,4 +54,4 @@ def command(out: Path | None, as_json: bool) -> None:
             where=str(out),
             mend="give a file in a folder that exists",
         ) from error
-    click.echo(f"{len(METRICS)} definitions: {out}", err=True)
+    click.echo(f"{len(METRICS) + len(TERMS)} definitions: {out}", err=True)
