@@ -145,10 +145,15 @@ def beside(fig: go.Figure) -> None:
 def stroked(fig: go.Figure, colours: Palette, labels: Sequence[str], before: Sequence[float | None]) -> None:
     """A stroke across each bar where it ended in the period before; figures written beside bars make room for it."""
     if any(value is not None for value in before):
-        fig.update_traces(texttemplate="\u2002%{text}", selector={"type": "bar"})
+        (bar,) = (trace for trace in fig.data if trace.type == "bar")
+        # What a stroke lies beyond the end of is written beyond the stroke.
+        is_beyond = [old is not None and old > now for old, now in zip(before, bar.x, strict=True)]
+        bar.texttemplate = ["" if beyond else "\u2002%{text}" for beyond in is_beyond]
         fig.add_scatter(
-            x=list(before), y=list(labels), mode="markers", name="period before", hoverinfo="skip",
+            x=list(before), y=list(labels), mode="markers+text", name="period before", hoverinfo="skip",
             marker={"symbol": "line-ns", "size": 15, "line": {"color": colours.text, "width": 1.6}},
+            text=[text if beyond else "" for text, beyond in zip(bar.text, is_beyond, strict=True)],
+            textposition="middle right", textfont={"color": colours.text, "size": 12}, cliponaxis=False,
         )  # fmt: skip
 
 

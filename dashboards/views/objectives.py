@@ -14,7 +14,7 @@ from alerts.slo import shipped
 from cost_model.report.numbers import count
 from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, taken, view
-from dashboards.formats import duration, escaped, instant, named, share, signed, span, titled
+from dashboards.formats import duration, escaped, instant, named, share, signed, spaced, span, titled
 from dashboards.incidents import METRIC_OF
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.queries import policies
@@ -40,7 +40,7 @@ def spanned(row: Mapping[str, Any], name: str, form: str) -> str:
         "never" if row[f"{name}_{end}"] is None else form.format(row[f"{name}_{end}"])
         for end in ("low", "high")
     ]
-    return f"{form.format(row[name])} ({' to '.join(ends)})".replace(" ", "\u00a0")
+    return spaced(f"{form.format(row[name])} ({' to '.join(ends)})").replace(" ", "\u00a0")
 
 
 source, filters = view()
@@ -250,13 +250,16 @@ with halves, card("Budget spent by incident", "1× is all of it", of=("budget_le
             ],
             alt="Budget spent by incident",
         )
+    beside = ""
     if rest["budget_spent"][0] is not None:
-        taken(
-            f"Told in hindsight, by counts that chance does not explain. All other minutes: "
-            f"{rest['budget_spent'][0]:.2f}×.",
-            by_incident,
-            key=f"spent-by-incident-{objective.name}",
+        beside = (
+            "Told in hindsight, by counts that chance does not explain. All other minutes: "
+            f"{rest['budget_spent'][0]:.2f}×."
         )
+    if told.height:
+        taken(beside, by_incident, key=f"spent-by-incident-{objective.name}")
+    elif beside:
+        st.caption(beside)
 with halves, card("Budget spent by slice", "1× is all of it", of=("budget_left",)):
     spent = evaluation.spent.filter(pl.col("excess_bad") > 0).sort("budget_spent", descending=True).head(10)
     if spent.is_empty():

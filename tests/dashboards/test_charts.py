@@ -304,6 +304,12 @@ def test_a_lift_is_coloured_only_where_its_interval_leaves_zero() -> None:
     assert list(points.error_x.arrayminus) == pytest.approx([0.1, 0.05, 0.2, 0.0])
 
 
+def test_what_is_written_beside_a_bar_stands_beyond_its_stroke() -> None:
+    bar, stroke = charts.bars(["a", "b"], [0.5, 0.25], LIGHT, axis=PERCENT, before=[0.4, 0.3]).data
+    assert list(bar.texttemplate) == ["\u2002%{text}", ""]
+    assert list(stroke.text) == ["", "25.00\u00a0%"]
+
+
 def test_better_and_worse_are_told_by_shape_as_well() -> None:
     rows = pl.DataFrame(
         {
