@@ -187,18 +187,20 @@ def entry(of: Metric | Term) -> dict[str, str]:
     return row
 
 
-entries = [entry(of) for of in (*METRICS.values(), *TERMS.values())]
+entries = [*map(entry, METRICS.values()), *map(entry, TERMS.values())]
 searched = ("name", "figure", "definition", "unit")
-told = [row for row in entries if all(w in " ".join(row[c] for c in searched).lower() for w in words)]
-told.sort(key=lambda row: row["name"] != wanted)  # a link names one
+matching = [row for row in entries if all(w in " ".join(row[c] for c in searched).lower() for w in words)]
+matching.sort(key=lambda row: row["name"] != wanted)  # a link names one
 columns = ("figure", "definition", "unit", "promise", "better", "clock", "name", "source")
 st.dataframe(
-    pl.DataFrame(told, schema=dict.fromkeys(columns, pl.String)),
+    pl.DataFrame(matching, schema=dict.fromkeys(columns, pl.String)),
     column_config={
         "definition": st.column_config.TextColumn(width="large"), "source": st.column_config.TextColumn(width=200),
     },
     hide_index=True, row_height=32, height=460, alt="Glossary of figures",
 )  # fmt: skip
-st.caption(f"{len(told)} of {len(entries)} figures, from the catalogue. A click on a cell shows all of it.")
+st.caption(
+    f"{len(matching)} of {len(entries)} figures, from the catalogue. A click on a cell shows all of it."
+)
 
 footer(source, filters, span)
