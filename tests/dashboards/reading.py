@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError
+from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import TimeoutError as Waited
 
 from benchmarks.browser import opened, settled
 
@@ -87,7 +88,7 @@ def same_view(browser: Browser, page: Page) -> None:
     other = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="dark")
     try:
         shown = opened(other.new_page(), page.url)
-        with suppress(TimeoutError):
+        with suppress(Waited):
             shown.wait_for_function(f"said => ({_SAYS})() === said", arg=page.evaluate(_SAYS), timeout=10_000)
         assert shown.evaluate(_SAYS) == page.evaluate(_SAYS)
     finally:
