@@ -145,6 +145,10 @@ class Source:
         told = [get_metric(name) for name in names if _can_cut(name, list(by))]
         held.hold(Lake.open(Path(self.path)), told, Cut(by, grain_ms=DAY_MS, replicates=intervals))
 
+    def hold_fine(self, names: tuple[str, ...]) -> None:
+        """Have those of ``names`` that are quantiles in memory by every dimension that pages filter by."""
+        held.hold_fine(Lake.open(Path(self.path)), [get_metric(name) for name in names])
+
     def hold_minutes(self) -> None:
         """Have the minutes that alerts are told from in memory."""
         if _span_minutes(self) <= _MOST_MINUTES:

@@ -63,7 +63,7 @@ def _is_begun(source: Source) -> bool:
 def _answer(source: Source, filters: Filters) -> None:
     # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
     is_small = source.rows().get("playback_session", 0) <= _MOST_SESSIONS
-    for ask in (*_held(source, filters), *(_read(source, filters) if is_small else ())):
+    for ask in (*_held(source, filters), *(_read(source, filters, sessions) if is_small else ())):
         # What cannot be answered is said by the page that asks; here nobody would read it.
         with suppress(PlayheadError):
             ask()

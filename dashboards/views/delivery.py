@@ -7,6 +7,7 @@ import streamlit as st
 
 from cost_model.report.numbers import unit_usd, usd
 from dashboards.bands import page_bands
+from dashboards.charts import sparkline
 from dashboards.charts.delivery import fill_nights, layers, misses, utilisation_heatmap
 from dashboards.components import card, chart, colours, footer, missing, taken, tile, view
 from dashboards.context import Period, Where
@@ -266,13 +267,13 @@ with card("Steering", "answers of the control plane"):
         missing("No steering request is told.", "The table `control_request` holds a sample of them.")
     else:
         asked, bad = int(answers["requests"].sum()), int(answers["failed"].sum())
-        cells = st.container(key="steering").columns(3)
-        cells[0].metric("Requests sampled", f"{asked:,}", chart_data=answers["requests"].to_list())
-        cells[1].metric(
-            "p99, median of days", f"{float(answers['p99_ms'].median() or 0):,.0f} ms",  # type: ignore[arg-type]
-            chart_data=answers["p99_ms"].to_list(),
-        )  # fmt: skip
-        cells[2].metric("Failed", share(bad / asked, 3), chart_data=answers["failed"].to_list())
+        slowest = f"{float(answers['p99_ms'].median() or 0):,.0f} ms"  # type: ignore[arg-type]
+        for cell, title, told_of, name in zip(
+            st.container(key="steering").columns(3), ("Requests sampled", "p99, median of days", "Failed"),
+            (f"{asked:,}", slowest, share(bad / asked, 3)), ("requests", "p99_ms", "failed"), strict=True,
+        ):  # fmt: skip
+            cell.metric(title, told_of)
+            cell.html(sparkline(answers[name].to_list(), palette, alt=f"{title} by day"))
         p50 = float(answers["p50_ms"].median() or 0)  # type: ignore[arg-type]
         taken(f"p50 {p50:,.0f} ms; by day, UTC.", answers, key="steering", of=".st-key-steering")
 footer(source, filters, st.session_state["_span"], (*TILES, "health_miss_ratio"))

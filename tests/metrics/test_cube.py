@@ -122,6 +122,26 @@ def test_any_slice_and_period_of_memory_is_that_of_the_rows(lake: Lake, data: st
     assert measure(held.source_of(lake), names, **cut).equals(theirs)
 
 
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_quantile_of_any_slice_is_told_by_a_sketch_that_is_held(lake: Lake, data: st.DataObject) -> None:
+    names = [name for name in FEW if METRICS[name].quantile is not None]
+    held.hold_fine(lake, [METRICS[name] for name in names])
+    some = st.lists(st.sampled_from(held.FINE), max_size=4, unique=True)
+    by, sliced = data.draw(some), data.draw(some)
+    where = {name: data.draw(st.sampled_from([*VALUES.get(name, ("nothing",)), None])) for name in sliced}
+    first = data.draw(st.integers(-1, 4))
+    cut: dict[str, Any] = {
+        "by": by,
+        "where": {name: [value, "smart_tv"] for name, value in where.items()},
+        "start_ts_ms": APRIL_MS + first * DAY_MS,
+        "end_ts_ms": APRIL_MS + data.draw(st.integers(first + 1, 6)) * DAY_MS,
+        "grain": data.draw(st.sampled_from([None, "1d", "1w"])),
+    }
+    theirs = measure(lake, names, scan=lake.scan, **cut)
+    assert measure(Source(unread, held.source_of(lake).ready), names, **cut).equals(theirs)
+
+
 def test_what_is_held_is_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = held._Held()
     monkeypatch.setattr(held, "_HELD", fresh)
