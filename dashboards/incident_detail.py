@@ -15,7 +15,7 @@ from alerts.baseline import load_baselines
 from dashboards.charts import Band, trend
 from dashboards.charts.incidents import Bar, explained
 from dashboards.charts.style import axis_of
-from dashboards.components import card, chart, colours, missing
+from dashboards.components import card, chart, colours, missing, part, table
 from dashboards.context import Filters, Where
 from dashboards.formats import change, duration, escaped, moment, named, span, titled, written
 from dashboards.incident_queries import Localised, by_cdn, by_view, localised
@@ -27,7 +27,7 @@ from metrics.catalog import METRICS, get_metric
 from metrics.metric import Metric
 from metrics.period import DAY_MS
 
-__all__ = ["DOT", "Looked", "draw"]
+__all__ = ["DOT", "Looked", "ask", "draw"]
 
 DOT = {"page": ":red[●]", "ticket": ":orange[●]", "none": ":violet[○]"}
 BESIDE = ("time_to_play_bad_ratio", "start_failure_technical_ratio", "rebuffer_ratio", "playback_failure_ratio",
@@ -76,6 +76,13 @@ class Looked:
         return Window(self.window.start_ts_ms - early, self.window.end_ts_ms)
 
 
+def ask(looked: Looked) -> None:
+    """All that rows are read for when it is drawn."""
+    localised(looked.source, looked.metric.name, looked.inside, looked.where)
+    by_cdn(looked.source, BESIDE, looked.inside, looked.where)
+    by_view(looked.source, looked.inside.start_ts_ms, looked.where)
+
+
 def draw(looked: Looked) -> None:
     """Its heading and four cards."""
     row, metric = looked.row, looked.metric
@@ -93,11 +100,9 @@ def draw(looked: Looked) -> None:
         )
         + f". Shown first by {metric.title.lower()}."
     )
-    with st.spinner("Looking for the slices …", show_time=False):
-        found = localised(looked.source, metric.name, looked.inside, looked.where)
     with st.grid(2, min_column_width=400):
         _around(looked)
-        _where_it_was(looked, found)
+        _where_it_was(looked)
         _whose_delivery(looked)
         _what_to_do(looked)
 
@@ -139,9 +144,12 @@ def _around(looked: Looked) -> None:
         )  # fmt: skip
 
 
-def _where_it_was(looked: Looked, found: Localised | None) -> None:
+@part
+def _where_it_was(looked: Looked) -> None:
     """The slices that explain it, best first, and the truth beside them."""
     metric = looked.metric
+    with st.spinner("Looking for the slices …", show_time=False):
+        found = localised(looked.source, metric.name, looked.inside, looked.where)
     with card(
         "Where it was", "slices that explain it",
         help="The smallest set of slices whose leaves moved otherwise than the rest: the incident's worst hours "
@@ -213,6 +221,7 @@ def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:
     return query
 
 
+@part
 def _whose_delivery(looked: Looked) -> None:
     """Own CDN against a third party in the incident, and at the same hours of the day before."""
     with card("Own CDN against third party", "in the incident"):
@@ -224,7 +233,7 @@ def _whose_delivery(looked: Looked) -> None:
             )
             return
         cdns = rows["cdn"].unique().sort().to_list()
-        table = []
+        lines = []
         for name in BESIDE:
             of = get_metric(name)
             line = {"": of.title}
@@ -232,8 +241,8 @@ def _whose_delivery(looked: Looked) -> None:
                 cell = rows.filter(pl.col("cdn") == cdn, pl.col("metric") == name)
                 value, before = (cell[column][0] if cell.height else None for column in ("value", "before"))
                 line[named(cdn)] = f"{written(of, value)} :gray[{change(of, value, before)}]"
-            table.append(line)
-        st.table(table, border="horizontal", hide_index=True, alt="Quality by CDN in the incident")
+            lines.append(line)
+        table(lines, alt="Quality by CDN in the incident")
         counts = rows.group_by("cdn").agg(pl.col("n").max()).sort("cdn")
         many = ", ".join(f"{named(cdn)} {n:,}" for cdn, n in counts.rows())
         alone = "; one CDN alone delivered, so there is nothing to tell it from" if len(cdns) == 1 else ""
@@ -253,15 +262,15 @@ def _what_each_tells(looked: Looked) -> None:
             "two hours."
         )
         return
-    table = [{"": title} for title in _VIEWS.values()]
-    for line, view in zip(table, _VIEWS, strict=True):
+    lines = [{"": title} for title in _VIEWS.values()]
+    for line, view in zip(lines, _VIEWS, strict=True):
         for minutes, slices in found.filter(pl.col("view") == view).select("minutes", "slices").rows():
             line[f"after {minutes} min"] = ":gray[–]" if slices is None else slices
-    columns = dict.fromkeys(column for line in table for column in line)
-    st.table(
-        [{column: line.get(column, ":gray[–]") for column in columns} for line in table],
-        border="horizontal", hide_index=True, alt="What each kind of telemetry names, by minutes after the start",
-    )  # fmt: skip
+    columns = dict.fromkeys(column for line in lines for column in line)
+    table(
+        [{column: line.get(column, ":gray[–]") for column in columns} for line in lines],
+        alt="What each kind of telemetry names, by minutes after the start",
+    )
     viewers, stalling = found.sort("minutes").select("viewers", "stalling").row(-1)
     st.caption(
         f"Where viewers stall, as each kind of telemetry tells it; – names no slice. Of the same {viewers:,} viewers, "

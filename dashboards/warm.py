@@ -13,13 +13,14 @@ from contextlib import suppress
 import polars as pl
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 
+from dashboards import incident_detail
 from dashboards.charts import LIGHT, trend
 from dashboards.charts.style import axis_of
 from dashboards.context import FILTERS, Filters, Where
 from dashboards.delivery_queries import hours_of_day, recent
 from dashboards.economics import CURVE, break_even, given_of, loaded, members_of, pay_back
 from dashboards.experiments import state_of
-from dashboards.incident_queries import baseline_alerts
+from dashboards.incidents_told import first_of, told_of
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.queries import MINUTE_DIMENSIONS, Source
 from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, TILES
@@ -40,6 +41,9 @@ _HELD_BY = (
     (), *((name,) for name in FILTERS), PLACE, ("region", "device"), (*PLACE, "device"), ("codec", "cdn"), ("site",),
 )  # fmt: skip
 _MOST_SESSIONS = 20_000_000
+_MOST_HELD = (
+    8_000_000  # sessions of which a sketch is held for every question: 200 MB, and three times that meanwhile
+)
 _BEGUN: set[Source] = set()
 _LOCK = threading.Lock()
 
@@ -63,7 +67,7 @@ def _is_begun(source: Source) -> bool:
 def _answer(source: Source, filters: Filters) -> None:
     # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
     is_small = source.rows().get("playback_session", 0) <= _MOST_SESSIONS
-    for ask in (*_held(source, filters), *(_read(source, filters, sessions) if is_small else ())):
+    for ask in (*_held(source, filters), *(_read(source, filters) if is_small else ())):
         # What cannot be answered is said by the page that asks; here nobody would read it.
         with suppress(PlayheadError):
             ask()
@@ -98,6 +102,9 @@ def _held(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
 def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
     """What rows are read for, or may be."""
     period, versus, where = filters.period, filters.versus, filters.where
+    yield lambda: _incident_first(source, filters)
+    if source.rows().get("playback_session", 0) <= _MOST_HELD:
+        yield lambda: source.hold_fine(_HELD)
     for names in DISCOVERY.values():
         told = tuple(name for name in names if filters.tells(name))
         by_day = tuple(name for name in told if METRICS[name].kind in ("ratio", "quantile"))
@@ -119,8 +126,6 @@ def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
     yield source.ledger
     for experiment, start, end in _first_of(source):
         yield lambda e=experiment, s=start, t=end: source.compare(e, s, t, where)  # type: ignore[misc]
-    # A season by the hour, slice by slice, is the longest of all.
-    yield lambda: baseline_alerts(source, window)
 
 
 def _judged(source: Source, where: Where, end_ts_ms: int) -> None:
@@ -136,6 +141,13 @@ def _first_of(source: Source) -> Iterator[tuple[str, int, int]]:
     if arms.height and span:
         name = str(arms["experiment"][0])
         yield name, *state_of(arms.filter(experiment=name), span.last_ts_ms)[1:]
+
+
+def _incident_first(source: Source, filters: Filters) -> None:
+    """The incident that its page opens with. Of all of it a season by the hour, slice by slice, is the longest."""
+    told = told_of(source, filters)
+    if key := first_of(told.incidents):
+        incident_detail.ask(told.looked(key))
 
 
 def _trend_drawn() -> None:

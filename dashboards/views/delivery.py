@@ -9,7 +9,7 @@ from cost_model.report.numbers import unit_usd, usd
 from dashboards.bands import page_bands
 from dashboards.charts import sparkline
 from dashboards.charts.delivery import fill_nights, layers, misses, utilisation_heatmap
-from dashboards.components import card, chart, colours, footer, missing, taken, tile, view
+from dashboards.components import card, chart, colours, footer, missing, table, taken, tile, view
 from dashboards.context import Period, Where
 from dashboards.delivery import LEVELS, fullest, sentence
 from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
@@ -148,7 +148,7 @@ with halves, card("What each tier costs", "of delivery"):
     costs = source.measure(names, period, where=filters.where, by=("tier",))
     old = source.measure((volume,), versus, where=filters.where, by=("tier",)) if versus else None
     old_total = of(before, volume)
-    table = []
+    by_tier_told = []
     for name, title in TIERS.items():
         cell = costs.filter(pl.col("tier") == name)
         gigabytes, price = (of(cell, metric) for metric in names)
@@ -156,7 +156,7 @@ with halves, card("What each tier costs", "of delivery"):
             continue
         then = of(old.filter(pl.col("tier") == name), volume) if old is not None else None
         moved = gigabytes / total - (then or 0.0) / old_total if old_total else None
-        table.append(
+        by_tier_told.append(
             {
                 "tier": title,
                 "share": share(gigabytes / total, 2),
@@ -165,7 +165,7 @@ with halves, card("What each tier costs", "of delivery"):
                 "cost": usd(price * gigabytes) if price is not None else "–",
             }
         )
-    st.table(table, border="horizontal", hide_index=True, alt="Share, price and cost of each tier")
+    table(by_tier_told, alt="Share, price and cost of each tier")
     st.caption(
         "Effective cost of delivery, spread evenly over its charge period. What would break even stands on Economics."
         if money is not None
@@ -183,13 +183,13 @@ with halves, card("What each tier costs", "of delivery"):
         worst = (
             parts.with_columns(share=pl.col("value") / pl.col("whole")).sort("share", descending=True).head(8)
         )
-        st.table(
+        table(
             [
                 {"region": named(region), "share of bytes": share(part, 2), "GB": f"{gigabytes:,.0f}"}
                 for region, part, gigabytes in worst.select("region", "share", "value").rows()
             ],
-            border="horizontal", hide_index=True, alt="Share of bytes from a third party by region",
-        )  # fmt: skip
+            alt="Share of bytes from a third party by region",
+        )
         when = source.measure(
             (volume,), period, where=(*filters.where, ("tier", ("third_party",))), grain="1d"
         )
