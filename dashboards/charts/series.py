@@ -160,21 +160,17 @@ def shade(fig: go.Figure, colours: Palette, bands: Sequence[Band], frame: pl.Dat
     seen = [b for b in bands if b.end_ts_ms >= first and b.start_ts_ms <= last]
     covered = sum(min(b.end_ts_ms, last) - max(b.start_ts_ms, first) for b in seen)
     is_crowded = covered > _CROWDED * max(last - first, 1)
-    for band in seen:
-        colour = colours.bad if band.severity == "page" else colours.warn
-        fig.add_shape(
-            type="rect",
-            xref="x",
-            yref="paper",
-            x0=instant(max(band.start_ts_ms, first)),
-            x1=instant(min(band.end_ts_ms, last)),
-            y0=0.975 if is_crowded else 0.0,
-            y1=1.0,
-            fillcolor=faded(colour, 0.7 if is_crowded else 0.12),
-            line_width=0,
-            layer="below",
-            name=band.label,
-        )
+    spans = [
+        {
+            "type": "rect", "xref": "x", "yref": "paper", "x0": instant(max(band.start_ts_ms, first)),
+            "x1": instant(min(band.end_ts_ms, last)), "y0": 0.975 if is_crowded else 0.0, "y1": 1.0,
+            "fillcolor": faded(colours.bad if band.severity == "page" else colours.warn, 0.7 if is_crowded else 0.12),
+            "line": {"width": 0}, "layer": "below", "name": band.label,
+        }
+        for band in seen
+    ]  # fmt: skip
+    if spans:
+        fig.layout.shapes = (*fig.layout.shapes, *spans)
 
 
 def dated(length_ms: int) -> str:

@@ -268,12 +268,12 @@ with card("Steering", "answers of the control plane"):
     else:
         asked, bad = int(answers["requests"].sum()), int(answers["failed"].sum())
         slowest = f"{float(answers['p99_ms'].median() or 0):,.0f} ms"  # type: ignore[arg-type]
-        for cell, title, told_of, name in zip(
+        for place, title, told_of, name in zip(
             st.container(key="steering").columns(3), ("Requests sampled", "p99, median of days", "Failed"),
             (f"{asked:,}", slowest, share(bad / asked, 3)), ("requests", "p99_ms", "failed"), strict=True,
         ):  # fmt: skip
-            cell.metric(title, told_of)
-            cell.html(sparkline(answers[name].to_list(), palette, alt=f"{title} by day"))
+            place.metric(title, told_of)
+            place.html(sparkline(answers[name].to_list(), palette, alt=f"{title} by day"))
         p50 = float(answers["p50_ms"].median() or 0)  # type: ignore[arg-type]
         taken(f"p50 {p50:,.0f} ms; by day, UTC.", answers, key="steering", of=".st-key-steering")
 footer(source, filters, st.session_state["_span"], (*TILES, "health_miss_ratio"))
