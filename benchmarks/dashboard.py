@@ -38,19 +38,20 @@ PAGES = (
 
 # What a reader came for: the sentence, four tiles with their figures.
 _WATCH = """
-window.__changed = 0; window.__began = null; window.__painted = null;
+window.__changed = 0; window.__began = null; window.__ran = null; window.__painted = null;
 for (const kind of ['pointerdown', 'keydown'])
   addEventListener(kind, () => { window.__began = performance.now() }, true);
 new MutationObserver(records => {
   const main = document.querySelector('[data-testid="stMain"]');
   if (main && records.some(r => main.contains(r.target))) window.__changed = performance.now();
+  if (records.some(r => r.target.dataset?.testScriptState === 'running')) window.__ran = performance.now();
   if (window.__painted === null && document.querySelector('[data-testid="stHeading"]')
       && document.querySelectorAll('[data-testid="stMetricValue"]').length >= 4) {
     window.__painted = -1;
     requestAnimationFrame(() => requestAnimationFrame(() => { window.__painted = performance.now() }));
   }
 }).observe(document, {childList: true, subtree: true, characterData: true, attributes: true,
-                      attributeFilter: ['d', 'aria-label', 'data-stale', 'src']});
+                      attributeFilter: ['d', 'aria-label', 'data-stale', 'src', 'data-test-script-state']});
 """
 _POINTS = """() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data.reduce((sum, trace) => {
   const size = axis => (trace[axis] && trace[axis].length) || 0;
@@ -145,9 +146,10 @@ class _Work:
 
 def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[str, tuple[float, float]]]:
     def timed(name: str, act: Callable[[], object]) -> tuple[str, tuple[float, float]]:
-        page.evaluate("window.__began = null")
+        page.evaluate("window.__began = window.__ran = null")
         before, server = work.seconds(), work.server()
         act()
+        page.wait_for_function("window.__ran !== null", polling=20)  # the server has been asked
         settled(page, timeout_s=_LONGEST_S)
         done, server = work.seconds() - before, work.server() - server
         began, changed = page.evaluate("[window.__began, window.__changed]")

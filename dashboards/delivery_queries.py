@@ -56,7 +56,7 @@ def nights(source: Source, window: Window, where: Where) -> pl.DataFrame:
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def worst_fills(source: Source, window: Window, where: Where, most: int = 8) -> pl.DataFrame:
+def worst_fills(source: Source, window: Window, where: Where, most: int = 5) -> pl.DataFrame:
     """Where most planned bytes did not arrive: ``region, site, tier, missed_bytes, nights, status``, worst first."""
     short = _rows(source, "fill", window, _told("fill", where)).filter(pl.col("status") != "complete")
     missed = (pl.col("planned_bytes") - pl.col("pushed_bytes")).cast(pl.Float64).sum()

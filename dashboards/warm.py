@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import product
 
 import polars as pl
 from streamlit.runtime.scriptrunner import add_script_run_ctx
@@ -17,13 +18,13 @@ from dashboards import incident_detail
 from dashboards.charts import LIGHT, trend
 from dashboards.charts.style import axis_of
 from dashboards.context import FILTERS, Filters, Where
-from dashboards.delivery_queries import hours_of_day, recent
+from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
 from dashboards.economics import CURVE, break_even, given_of, loaded, members_of, pay_back
 from dashboards.experiments import state_of
 from dashboards.incidents_told import first_of, told_of
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.queries import MINUTE_DIMENSIONS, Source
-from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, TILES
+from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, PRICE, TILES
 from dashboards.segments import HEADLINE
 from dashboards.session_queries import session_sample
 from dashboards.window import Window
@@ -122,6 +123,13 @@ def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
             yield lambda span=span: source.survival(FIND, span, where)  # type: ignore[misc]
     window = Window(period.start_ts_ms, period.end_ts_ms)
     yield lambda: hours_of_day(source, recent(window), where, "region")
+    for answer in (nights, worst_fills, steering):
+        yield lambda answer=answer: answer(source, window, where)  # type: ignore[misc]
+    # Bills are spread over any period, so no cube tells them.
+    for span, by, grain in product(filter(None, (period, versus)), ((), ("tier",)), (None, "1d")):
+        yield lambda span=span, by=by, grain=grain: source.measure(  # type: ignore[misc]
+            (PRICE,), span, where=where, by=by, grain=grain
+        )
     yield lambda: session_sample(source, window, where)
     yield source.ledger
     for experiment, start, end in _first_of(source):

@@ -165,7 +165,7 @@ with halves, card("What each tier costs", "of delivery"):
                 "cost": usd(price * gigabytes) if price is not None else "–",
             }
         )
-    table(by_tier_told, alt="Share, price and cost of each tier")
+    st.table(by_tier_told, border="horizontal", hide_index=True, alt="Share, price and cost of each tier")
     st.caption(
         "Effective cost of delivery, spread evenly over its charge period. What would break even stands on Economics."
         if money is not None
@@ -225,7 +225,7 @@ with halves, card("Nightly fill", "planned, and what arrived", of=("fill_ratio",
             pushed, key="fill", caption=f"{fill_unit} a night. {failed:,} pushes failed, {over:,} ran over their "
             f"budget, of {complete + over + failed:,}{told}.",
         )  # fmt: skip
-        short = worst_fills(source, window, filters.where, 5)
+        short = worst_fills(source, window, filters.where)
         if short.height:
             gone = [f"{site} ({nights} nights)" for site, nights in short.select("site", "nights").rows()]
             st.caption(f"Furthest behind its plan: {', '.join(gone)}.")
