@@ -1,11 +1,12 @@
 // Figures by Plotly: each is drawn once, when it comes into sight, and again when what it shows has changed. What lies
 // below is drawn once the reader has paused, as far as another screenful; all of it before a page is printed.
 const PAUSE_MS = 1000;
+const FIGURE = '[data-testid="stPlotlyChart"]';
 const shown = new WeakMap();
 let library;
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  let place = parentElement.querySelector('[data-testid="stPlotlyChart"]');
+  let place = parentElement.querySelector(FIGURE);
   if (!place) {
     place = parentElement.appendChild(document.createElement("div"));
     place.className = "stPlotlyChart";
@@ -16,42 +17,43 @@ export default function ({ data, parentElement, setTriggerValue }) {
   place.style.height = `${data.height}px`;
   const before = shown.get(place);
   shown.set(place, { ...before, ...data, tell: setTriggerValue });
-  if (!before) {
-    inSight(place).observe(place);
-    nearby(place).observe(place);
-  } else if (before.isWanted && before.figure !== data.figure) draw(place);
+  if (!before) [inSight, nearby].forEach((watch) => watch(place));
+  else if (before.isInSight) draw(place);
+  else if (before.isNear) drawLater(place);
   return () => place.isConnected || forget(place);
 }
 
-const watch = (margin, found) => {
-  const by = new Map(); // one for whatever scrolls: the page
+const inSight = watching("0px", (place, isSeen) => {
+  shown.get(place).isInSight = isSeen;
+  if (isSeen) draw(place);
+});
+const nearby = watching("0px 0px 100% 0px", (place, isSeen) => {
+  shown.get(place).isNear = isSeen;
+  if (isSeen) drawLater(place);
+});
+addEventListener("beforeprint", () => document.querySelectorAll(FIGURE).forEach(draw));
+
+function watching(margin, tell) {
+  const seen = (entries) => entries.forEach((entry) => shown.has(entry.target) && tell(entry.target, entry.isIntersecting));
+  const observers = new Map(); // by what scrolls
   return (place) => {
     const root = place.closest('[data-testid="stMain"]');
-    if (!by.has(root)) {
-      const seen = (entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => found(target));
-      by.set(root, new IntersectionObserver(seen, { root, rootMargin: margin }));
-    }
-    return by.get(root);
+    if (!observers.has(root)) observers.set(root, new IntersectionObserver(seen, { root, rootMargin: margin }));
+    observers.get(root).observe(place);
   };
-};
-const inSight = watch("0px", want);
-const nearby = watch("0px 0px 100% 0px", (place) => setTimeout(() => requestIdleCallback(() => want(place)), PAUSE_MS));
-addEventListener("beforeprint", () => document.querySelectorAll('[data-testid="stPlotlyChart"]').forEach(want));
+}
 
-function want(place) {
-  const figure = shown.get(place);
-  if (!figure || figure.isWanted || !place.isConnected) return;
-  figure.isWanted = true;
-  inSight(place).unobserve(place);
-  nearby(place).unobserve(place);
-  draw(place);
+function drawLater(place) {
+  setTimeout(() => requestIdleCallback(() => shown.get(place)?.isNear && draw(place)), PAUSE_MS);
 }
 
 async function draw(place) {
-  const Plotly = await loaded(shown.get(place)?.library);
+  if (shown.get(place)?.drawn === shown.get(place)?.figure) return;
+  const Plotly = await loaded(shown.get(place).library);
   const figure = shown.get(place);
-  if (!figure || !place.isConnected) return;
-  const isFirst = !place.querySelector(".main-svg");
+  if (!figure || !place.isConnected || figure.drawn === figure.figure) return;
+  const isFirst = !figure.drawn;
+  figure.drawn = figure.figure;
   const { data, layout } = JSON.parse(figure.figure);
   const clickmode = figure.selects === "points" ? "event" : "none";
   Plotly.react(place, data, { ...layout, autosize: true, clickmode }, {
@@ -60,7 +62,8 @@ async function draw(place) {
   });
   if (!isFirst) return;
   place.on("plotly_click", ({ points }) => {
-    if (shown.get(place)?.selects === "points") tell(place, { points: points.map(({ customdata }) => ({ customdata })), box: [] });
+    if (shown.get(place)?.selects !== "points") return;
+    tell(place, { points: points.map(({ customdata }) => ({ customdata })), box: [] });
   });
   place.on("plotly_selected", (event) => {
     const boxes = (event?.selections ?? []).filter(({ type }) => type === "rect");
