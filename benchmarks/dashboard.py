@@ -38,20 +38,24 @@ PAGES = (
 
 # What a reader came for: the sentence, four tiles with their figures.
 _WATCH = """
-window.__changed = 0; window.__began = null; window.__ran = null; window.__painted = null;
+window.__changed = 0; window.__began = null; window.__answered = null; window.__painted = null;
 for (const kind of ['pointerdown', 'keydown'])
   addEventListener(kind, () => { window.__began = performance.now() }, true);
 new MutationObserver(records => {
   const main = document.querySelector('[data-testid="stMain"]');
   if (main && records.some(r => main.contains(r.target))) window.__changed = performance.now();
-  if (records.some(r => r.target.dataset?.testScriptState === 'running')) window.__ran = performance.now();
   if (window.__painted === null && document.querySelector('[data-testid="stHeading"]')
       && document.querySelectorAll('[data-testid="stMetricValue"]').length >= 4) {
     window.__painted = -1;
     requestAnimationFrame(() => requestAnimationFrame(() => { window.__painted = performance.now() }));
   }
 }).observe(document, {childList: true, subtree: true, characterData: true, attributes: true,
-                      attributeFilter: ['d', 'aria-label', 'data-stale', 'src', 'data-test-script-state']});
+                      attributeFilter: ['d', 'aria-label', 'data-stale', 'src']});
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (...what) {
+  this.addEventListener('message', () => { window.__answered ??= performance.now() }, {once: true});
+  return send.apply(this, what);
+};
 """
 _POINTS = """() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data.reduce((sum, trace) => {
   const size = axis => (trace[axis] && trace[axis].length) || 0;
@@ -146,10 +150,10 @@ class _Work:
 
 def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[str, tuple[float, float]]]:
     def timed(name: str, act: Callable[[], object]) -> tuple[str, tuple[float, float]]:
-        page.evaluate("window.__began = window.__ran = null")
+        page.evaluate("window.__began = window.__answered = null")
         before, server = work.seconds(), work.server()
         act()
-        page.wait_for_function("window.__ran !== null", polling=20)  # the server has been asked
+        page.wait_for_function("window.__answered !== null", polling=20)
         settled(page, timeout_s=_LONGEST_S)
         done, server = work.seconds() - before, work.server() - server
         began, changed = page.evaluate("[window.__began, window.__changed]")
@@ -167,6 +171,7 @@ def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[st
 
     def chip(label: str) -> None:
         page.get_by_test_id("stPopoverButton").filter(has_text=label).first.click()
+        page.get_by_test_id("stPopoverBody").wait_for()
         page.wait_for_timeout(200)
 
     def opening(box: str, value: str) -> None:
@@ -184,6 +189,7 @@ def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[st
         page.keyboard.press("Escape")
         page.keyboard.press("Escape")
         settled(page, timeout_s=_LONGEST_S)
+        page.get_by_test_id("stPopoverBody").wait_for(state="hidden")
 
     def pressed(key: str, label: str) -> Callable[[], object]:
         return lambda: main.get_by_role("slider", name=label).first.press(key)
@@ -202,11 +208,11 @@ def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[st
     opened(page, address, timeout_s=_LONGEST_S)
     for preset in ("7d", "all", "30d"):
         page.get_by_test_id("stPopoverButton").first.click()
+        page.get_by_test_id("stPopoverBody").wait_for()
         page.wait_for_timeout(200)
         choice = page.get_by_test_id("stButtonGroup").get_by_text(preset, exact=True)
         yield timed(f"Overview, {preset}", choice.click)
-        page.keyboard.press("Escape")
-    close()
+        close()
     page.wait_for_timeout(_READ_MS)  # nobody leaves a page before it is read
     yield timed("to Explore", lambda: go("Explore"))
     for value in ("device", "ISP"):

@@ -14,7 +14,7 @@ __all__ = ["load_ahead"]
 # What Overview does without: the library of charts, and of Streamlit's own front end what puts them on a page, and
 # tables that scroll.
 _PARTS = ("BidiComponent", "DataFrame")
-# Once the page has been at rest so long, one part after the other: whoever is faster waits for them as ever.
+# Once reader and page have been at rest so long, one part after the other: whoever is faster waits for them as ever.
 _SCRIPT = """<script>
 (() => {
   if (window.playheadAhead) return;
@@ -30,11 +30,15 @@ _SCRIPT = """<script>
     script.src = new URL(name, main.src);
     document.head.append(script);
   });
+  const PAUSE = 1500;
+  let touched = performance.now();
+  for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { touched = performance.now(); }, true);
   const next = () => {
-    const name = parts.shift();
-    if (name && main) idle(() => fetched(name).then(next, next));
+    const rest = touched + PAUSE - performance.now();
+    if (rest > 0) setTimeout(next, rest);
+    else if (parts.length && main) idle(() => fetched(parts.shift()).then(next, next));
   };
-  setTimeout(next, 1500);
+  setTimeout(next, PAUSE);
 })();
 </script>"""
 
