@@ -208,7 +208,8 @@ def _groups(
         if waiting and cells * len(values) > _few(count):
             told, group, cells = _compact(group, cells, told, waiting)
             waiting = {}
-        group = group * len(values) + codes
+        group *= len(values)
+        group += codes
         cells *= len(values)
         waiting[name] = max(len(values), 1)
     told, group, _ = _compact(group, cells, told, waiting)
