@@ -20,20 +20,21 @@ from alerts.evaluation import Attained
 from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
+from dashboards import kept
 from dashboards.answers import Answers
 from dashboards.artefacts import read
-from dashboards.context import FILTERS, Period, Span, Where
-from dashboards.experiments import arms_of
+from dashboards.context import FILTERS, Period, Span, Where, span_of
 from dashboards.window import Window
 from metrics import held
 from metrics.catalog import get_metric
+from metrics.cube import told
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
 from metrics.lake import Lake
-from metrics.ledger import Ledger, ledger
+from metrics.ledger import Ledger
 from metrics.metric import Metric
 from metrics.period import DAY_MS
-from metrics.plan import BUCKET, Cut, check_dimensions
+from metrics.plan import Cut, check_dimensions
 from metrics.plan import Source as Rows
 from metrics.query import measure, survival
 from metrics.tree import explain
@@ -77,12 +78,12 @@ class Source:
     ) -> dict[str, tuple[float | None, float | None]]:
         """90 % intervals, of those of ``names`` that cubes tell: of a finer slice they would take every row.
 
-        A cube by jackknife group knows region and device, one of quantiles neither.
+        A cube by jackknife group knows region and device; one of quantiles, and of what is spread over titles, neither.
         """
         cut = {name for name, _ in where}
         told = tuple(
             name for name in names
-            if (cut <= {"region", "device"} if get_metric(name).quantile is None else not cut)
+            if cut <= ({"region", "device"} if get_metric(name).kind in ("ratio", "total", "incremental") else set())
         )  # fmt: skip
         if not told:
             return {}
@@ -99,17 +100,27 @@ class Source:
             return pl.DataFrame()
         return _contributions(self, metric, period, versus, where)
 
+    def within_reach(
+        self, names: tuple[str, ...], period: Period | None, where: Where, by: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """Those of ``names`` that a page can ask for: of millions of sessions a day, what no cube tells is not read."""
+        return _within_reach(self, names, period, where, by)
+
     def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
-        """:func:`metrics.query.survival` over a period."""
+        """:func:`metrics.query.survival` over a period; with intervals of the whole, which cubes tell, and no slice."""
         return _survived(self, name, where, period.start_ts_ms, period.end_ts_ms)
 
+    def cubes(self) -> Rows:
+        """The lake, its cubes held in memory from one question to the next."""
+        return held.source_of(Lake.open(Path(self.path)))
+
     def arms(self) -> pl.DataFrame:
-        """:func:`dashboards.experiments.arms_of` of the lake: no row where nobody is in an experiment."""
+        """:func:`metrics.arms.arms_of` the lake's members: no row where nobody is in an experiment."""
         return _arms(self)
 
-    def compare(self, experiment: str, start_ts_ms: int, end_ts_ms: int, where: Where) -> pl.DataFrame:
-        """:func:`metrics.experiment.compare` over a span, of the metrics that the slice can be cut by."""
-        return _compared(self, experiment, where, start_ts_ms, end_ts_ms)
+    def compare(self, experiment: str, where: Where) -> pl.DataFrame:
+        """:func:`metrics.experiment.compare` over all of it, of the metrics that the slice can be cut by."""
+        return _compared(self, experiment, where)
 
     def ledger(self) -> Ledger:
         """Sessions in, counted, excluded by reason."""
@@ -173,6 +184,8 @@ class Source:
         return Path(self.path) / "artefacts" / name
 
 
+MOST_SESSIONS = 20_000_000
+"""Of a lake of more than that no page reads what grows with the audience."""
 _FINANCE_FILES = frozenset({"economics.json", "charges.parquet", "report.html", "report.pdf", "report.xlsx"})
 
 
@@ -258,10 +271,14 @@ def _measured(
     grain: str | None,
     intervals: bool,
 ) -> pl.DataFrame:
-    def ask(missing: Sequence[str]) -> pl.DataFrame:
+    def ask(names: Sequence[str]) -> pl.DataFrame:
+        if not (by or where or grain) and any(get_metric(name).within for name in names):
+            lake = Lake.open(Path(source.path))
+            found = kept.measured(lake, source.cubes(), names, start_ts_ms, end_ts_ms, intervals=intervals)
+            return pl.concat([found.filter(pl.col("metric") == name) for name in names])
         return measure(
-            _held(source),
-            missing,
+            source.cubes(),
+            names,
             by=by,
             where=dict(where),
             start_ts_ms=start_ts_ms,
@@ -276,23 +293,41 @@ def _measured(
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _survived(source: Source, name: str, where: Where, start_ts_ms: int, end_ts_ms: int) -> pl.DataFrame:
-    return survival(_held(source), name, where=dict(where), start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
+    return survival(
+        source.cubes(),
+        name,
+        where=dict(where),
+        start_ts_ms=start_ts_ms,
+        end_ts_ms=end_ts_ms,
+        intervals=not where,
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _arms(source: Source) -> pl.DataFrame:
-    return arms_of(Lake.open(Path(source.path)).scan("assignment")).collect()
+    return source.cubes().arms()
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _compared(
-    source: Source, experiment: str, where: Where, start_ts_ms: int, end_ts_ms: int
-) -> pl.DataFrame:
+def _compared(source: Source, experiment: str, where: Where) -> pl.DataFrame:
+    lake, arms = Lake.open(Path(source.path)), (("experiment", (experiment,)),)
     names = [name for name in HEADLINE if _can_cut(name, [dimension for dimension, _ in where])]
-    return compare(
-        Lake.open(Path(source.path)), names, experiment=experiment, where=dict(where), start_ts_ms=start_ts_ms,
-        end_ts_ms=end_ts_ms,
-    )  # fmt: skip
+    if where:
+        names = list(_within_reach(source, tuple(names), None, (*where, *arms), ("arm",)))
+        return compare(source.cubes(), names, experiment=experiment, where=dict(where))
+    return kept.compared(lake, source.cubes(), experiment)
+
+
+@st.cache_data(show_spinner=False, max_entries=128)
+def _within_reach(
+    source: Source, names: tuple[str, ...], period: Period | None, where: Where, by: tuple[str, ...]
+) -> tuple[str, ...]:
+    if source.rows().get("playback_session", 0) <= MOST_SESSIONS:
+        return names
+    start, end = (period.start_ts_ms, period.end_ts_ms) if period else (None, None)
+    cut = Cut(by, where, start, end)
+    known = told(Lake.open(Path(source.path)), [get_metric(name) for name in names], cut)
+    return tuple(metric.name for metric in known)
 
 
 def _can_cut(name: str, dimensions: list[str]) -> bool:
@@ -307,34 +342,24 @@ def _can_cut(name: str, dimensions: list[str]) -> bool:
 def _contributions(source: Source, metric: str, period: Period, versus: Period, where: Where) -> pl.DataFrame:
     now, then = ((p.start_ts_ms, p.end_ts_ms) for p in (period, versus))
     try:
-        return explain(_held(source), metric, now, then, ("region",), dict(where)).frame()
+        return explain(source.cubes(), metric, now, then, ("region",), dict(where)).frame()
     except InputError:
         return pl.DataFrame()
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _ledger(source: Source) -> Ledger:
-    return ledger(Lake.open(Path(source.path)))
+    return kept.counted(Lake.open(Path(source.path)))
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _span(source: Source) -> Span | None:
-    lake = Lake.open(Path(source.path))
-    days = measure(_held(source), ["attempts"], grain="1d").filter(pl.col("n") > 0)
-    if days.is_empty():
-        return None
-    days = days.select("n", day=pl.from_epoch(BUCKET, time_unit="ms").dt.date()).sort("day")
-    # What ran on past the last midnight makes no day that could be compared with the others.
-    few = float(days["n"].median()) / 10  # type: ignore[arg-type]
-    whole = days.filter(pl.col("n") >= few)["day"]
-    last = [file for file in lake.snapshot("playback_session").files if f"day={days['day'][-1]}/" in file]
-    ended = lake.scan("playback_session", last).select(pl.col("end_ts_ms").max()).collect()
-    return Span(whole[0], whole[-1], int(ended.item()))
+    return span_of(Lake.open(Path(source.path)), source.cubes())
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _options(source: Source) -> dict[str, list[str]]:
-    lake = _held(source)
+    lake = source.cubes()
     counts = {name: measure(lake, ["attempts"], by=[name]).drop_nulls(name) for name in FILTERS}
     return {
         name: found.sort("n", name, descending=[True, False])[name].to_list()
@@ -463,11 +488,6 @@ def _in_slice(minutes: Frame, where: Where) -> Frame:
     for name, values in where:
         minutes = minutes.filter(pl.col(name).is_in(values))
     return minutes
-
-
-def _held(source: Source) -> Rows:
-    """The lake, its cubes held in memory from one question to the next."""
-    return held.source_of(Lake.open(Path(source.path)))
 
 
 def _minute_slice(where: Where) -> Where:

@@ -17,6 +17,7 @@ from dashboards.queries import Source
 from dashboards.window import Window
 from metrics.lake import Lake
 from metrics.period import DAY_MS
+from metrics.sample import some_rows
 
 __all__ = ["SESSION_COLUMNS", "days_of", "session", "session_events", "session_sample", "worst_sessions"]
 
@@ -34,11 +35,10 @@ def session_sample(source: Source, window: Window, where: Where) -> Sessions:
     """Counted sessions that ended in the window, at most some hundred thousand of them; read only."""
     lake = Lake.open(Path(source.path))
     snapshot = lake.snapshot("playback_session")
-    files = days_of(snapshot.files, window)
+    sessions, each = some_rows(lake, "playback_session", days_of(snapshot.files, window))
     counted = source.measure(("attempts",), window, where=where)
     rows = int(counted["n"][0]) if counted.height else 0
-    every = max(1, -(-rows // _MOST_SESSIONS))
-    sessions = lake.scan("playback_session", files)
+    every = max(1, -(-rows // (each * _MOST_SESSIONS)))
     if every > 1:
         sessions = sessions.with_row_index("_row").filter(pl.col("_row") % every == 0)
     sessions = sessions.filter(pl.col("excluded_reason").is_null(), *_within(window, where))
@@ -47,7 +47,7 @@ def session_sample(source: Source, window: Window, where: Where) -> Sessions:
         *(measure.value.cast(pl.Float64).alias(name) for name, measure in MEASURES.items()),
         *(pl.col(name).cast(pl.Categorical) for name in DIMENSIONS),
     ).collect()  # fmt: skip
-    return sessions_of(frame, every=every)
+    return sessions_of(frame, every=each * every)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

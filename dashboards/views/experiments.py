@@ -47,7 +47,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
 state, start, end = states[experiment]
 try:
     # From the assignment on: what members did before it is of no arm, so the page's period does not narrow it.
-    compared = source.compare(experiment, start, end, filters.where)
+    compared = source.compare(experiment, filters.where)
 except InputError as error:
     compared = pl.DataFrame()
     missing(f"{error.what}.", error.mend)
