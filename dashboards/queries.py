@@ -7,23 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 import streamlit as st
 
-from alerts.counts import Minutes, MinutesBy, minutes_by, minutes_of
-from alerts.evaluate import Evaluation, Fired, columns_of, evaluate_minutes, fired, kept_by
-from alerts.evaluation import Attained
-from alerts.policy import BurnPolicy, Policy, load_policies
-from alerts.seasonal import attained
-from alerts.slo import CountRatio, Objective, RawRatio, load
+from alerts.evaluate import Evaluation, Fired
 from dashboards import kept
 from dashboards.answers import Answers
-from dashboards.artefacts import read
 from dashboards.context import FILTERS, Period, Span, Where, span_of
+from dashboards.minute_queries import alerts_in, evaluations, hold_minutes, kept_in, minute_slice
+from dashboards.money import FINANCE_FILES, blanked, document, is_finance
 from dashboards.window import Window
 from metrics import held
 from metrics.catalog import get_metric
@@ -32,19 +27,13 @@ from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
 from metrics.lake import Lake
 from metrics.ledger import Ledger
-from metrics.metric import Metric
 from metrics.period import DAY_MS
 from metrics.plan import Cut, check_dimensions
 from metrics.plan import Source as Rows
 from metrics.query import measure, survival
 from metrics.tree import explain
 
-__all__ = ["MINUTE_DIMENSIONS", "Source", "minutes_in", "objectives", "policies", "ratios_attained"]
-
-Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
-# Of a longer lake a period's minutes are read from the files of its days, so that memory is bounded.
-_MOST_MINUTES = 200 * 1440
-MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
+__all__ = ["MOST_SESSIONS", "Source"]
 
 
 @dataclass(frozen=True)
@@ -141,15 +130,15 @@ class Source:
 
     def evaluations(self, where: Where, end_ts_ms: int | None = None) -> list[Evaluation]:
         """Every objective that counts events, over the lake's minutes; empty where there are none."""
-        return _evaluations(self, _minute_slice(where), end_ts_ms)
+        return evaluations(self, minute_slice(where), end_ts_ms)
 
     def alerts(self, where: Where, period: Period) -> list[Fired]:
         """Every objective's alerts in the period; far cheaper than all of :meth:`evaluations`."""
-        return _alerts(self, _minute_slice(where), period)
+        return alerts_in(self, minute_slice(where), period)
 
     def kept(self, period: Period, where: Where, by: str = "region") -> pl.DataFrame:
         """Which objectives were kept, by ``by``; empty where no minutes were counted."""
-        return _kept(self, _minute_slice(where), period.start_ts_ms, period.end_ts_ms, by)
+        return kept_in(self, minute_slice(where), period.start_ts_ms, period.end_ts_ms, by)
 
     def hold(self, names: tuple[str, ...], by: tuple[str, ...], *, intervals: bool = False) -> None:
         """Have what cubes tell by the day of those of ``names`` that can be cut ``by`` dimensions in memory."""
@@ -158,9 +147,7 @@ class Source:
 
     def hold_minutes(self) -> None:
         """Have the minutes that alerts are told from in memory."""
-        if _span_minutes(self) <= _MOST_MINUTES:
-            for name in sorted(MINUTE_DIMENSIONS):
-                _minutes_by(self, name)
+        hold_minutes(self)
 
     def rows(self) -> dict[str, int]:
         """Rows of each table."""
@@ -168,96 +155,24 @@ class Source:
 
     def artefact(self, name: str) -> Any:
         """A JSON artefact of the lake, without what its reader may not see; null where there is none to be read."""
-        if name in _FINANCE_FILES and not self.sees_finance:
+        if name in FINANCE_FILES and not self.sees_finance:
             return None
         file = self.file(name)
         try:
             told = file.stat()
         except OSError:
             return None
-        return _document(str(file), self.sees_finance, told.st_mtime_ns, told.st_size)
+        return document(str(file), self.sees_finance, told.st_mtime_ns, told.st_size)
 
     def file(self, name: str) -> Path:
         """Where an artefact would be. Raises for what the reader may not have."""
-        if not self.sees_finance and name in _FINANCE_FILES:
+        if not self.sees_finance and name in FINANCE_FILES:
             raise InputError("The report needs the role finance", mend="Ask whoever runs this server")
         return Path(self.path) / "artefacts" / name
 
 
 MOST_SESSIONS = 20_000_000
 """Of a lake of more than that no page reads what grows with the audience."""
-_FINANCE_FILES = frozenset({"economics.json", "charges.parquet", "report.html", "report.pdf", "report.xlsx"})
-
-
-def is_finance(metric: Metric) -> bool:
-    """Whether a metric is in money."""
-    return "USD" in metric.unit
-
-
-def blanked(measured: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """``measured`` with no figure of the metrics ``names``: their rows stand, and tell nothing of money."""
-    money = [name for name in ("value", "low", "high", "numerator") if name in measured.columns]
-    return measured.with_columns(pl.when(~pl.col("metric").is_in(names)).then(pl.col(money)))
-
-
-def without_money(found: Any) -> Any:
-    """A JSON document less every entry that has a unit in money.
-
-    >>> without_money({"effects": [{"unit": "USD/h", "effect": 1}, {"unit": "h", "effect": 2}]})
-    {'effects': [{'unit': 'h', 'effect': 2}]}
-    """
-    if isinstance(found, dict):
-        return {
-            name: without_money(value)
-            for name, value in found.items()
-            if not _is_money(value) and "usd" not in name.casefold()
-        }
-    if isinstance(found, list):
-        return [without_money(value) for value in found if not _is_money(value)]
-    return found
-
-
-def _is_money(value: Any) -> bool:
-    return isinstance(value, dict) and "usd" in str(value.get("unit", "")).casefold()
-
-
-@lru_cache(maxsize=32)
-def _document(file: str, sees_finance: bool, mtime_ns: int, size: int) -> Any:
-    """A JSON file as it was written last: read once, not at every run of a page."""
-    found = read(Path(file))
-    return found if sees_finance else without_money(found)
-
-
-def objectives() -> list[Objective]:
-    """The contract's objectives that count events on the event clock."""
-    return [objective for objective in _shipped() if isinstance(objective.indicator, CountRatio)]
-
-
-@cache
-def _shipped() -> tuple[Objective, ...]:
-    # Files of the package: they do not change while the server runs, and a page asks several times.
-    return tuple(load())
-
-
-@cache
-def policies() -> dict[str, Policy]:
-    """The shipped policies, read once."""
-    return dict(load_policies())
-
-
-def ratios_attained(measured: pl.DataFrame) -> list[Attained]:
-    """The contract's objectives that are ratios of the catalogue, as far as ``measured`` has these.
-
-    ``measured``: :func:`metrics.query.measure` without dimensions and grain.
-    """
-    rows = {name: parts for name, *parts in measured.select("metric", "numerator", "denominator").rows()}
-    return [
-        attained(objective, *rows[objective.indicator.metric])
-        for objective in _shipped()
-        if isinstance(objective.indicator, RawRatio) and objective.indicator.metric in rows
-    ]
-
-
 _ANSWERS = Answers(64 * 2**20)
 
 
@@ -367,128 +282,7 @@ def _options(source: Source) -> dict[str, list[str]]:
     }
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
-def _evaluations(source: Source, where: Where, end_ts_ms: int | None) -> list[Evaluation]:
-    try:
-        minutes = minutes_in(source, where, 0, end_ts_ms)
-        return evaluate_minutes(
-            objectives(),
-            minutes,
-            lambda span: _slices(source, where, *span),
-            _minutes(source, where, 0, end_ts_ms),
-            policies=policies(),
-        )
-    except InputError:
-        return []
-
-
-def _slices(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int) -> pl.DataFrame:
-    """Sums of a slice's minutes by region, device and CDN; the end is that of a day, or of what the lake holds."""
-    first_day = -(-start_ts_ms // DAY_MS) * DAY_MS
-    whole = _in_slice(_days(source), where).filter(
-        (pl.col("ts_ms") >= first_day) & (pl.col("ts_ms") < end_ts_ms)
-    )
-    parts = [whole]
-    if start_ts_ms < first_day:
-        parts.append(
-            _added_up(_minutes(source, where, start_ts_ms, min(first_day, end_ts_ms)), *whole.columns[:4])
-        )
-    return pl.concat(parts, how="diagonal").drop("ts_ms")
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def _alerts(source: Source, where: Where, period: Period) -> list[Fired]:
-    # An alert looks back no further than its longest window.
-    past = max(
-        pair.long_ms
-        for policy in policies().values()
-        if isinstance(policy, BurnPolicy)
-        for pairs in policy.severities.values()
-        for pair in pairs
-    )
-    try:
-        minutes = minutes_in(source, where, period.start_ts_ms - past, period.end_ts_ms)
-        return fired(objectives(), minutes, policies=policies())
-    except InputError:
-        return []
-
-
-def minutes_in(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int | None) -> Minutes:
-    """A slice's minutes; where it is cut by one dimension or none, out of memory. Raises where there are none."""
-    where = _minute_slice(where)
-    if len(where) > 1 or _span_minutes(source) > _MOST_MINUTES:
-        rows = _minutes(source, where, start_ts_ms, end_ts_ms)
-        return minutes_of(rows, columns_of(objectives()), end_ts_ms)
-    name, values = where[0] if where else ("cdn", None)  # all are the same by any; these are few
-    held = _minutes_by(source, name).minutes(values, start_ts_ms, end_ts_ms or 2**62)
-    if held is None:
-        raise InputError("no minute counts in that period", mend="give a period that the lake has counts of")
-    return held
-
-
-def _span_minutes(source: Source) -> int:
-    span = source.span()
-    return 0 if span is None else ((span.last - span.first).days + 1) * 1440
-
-
-@st.cache_resource(show_spinner=False, max_entries=6)
-def _minutes_by(source: Source, name: str) -> MinutesBy:
-    """Every minute by one dimension: 100 MB for the three dimensions of a demo's quarter, 220 MB at most of such."""
-    return minutes_by(Lake.open(Path(source.path)).scan("minute_count"), columns_of(objectives()), name)
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def _kept(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int, by: str) -> pl.DataFrame:
-    days = _in_slice(_days(source), where).filter(pl.col("ts_ms") >= start_ts_ms)
-    try:
-        return kept_by(objectives(), days, by, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)
-    except InputError:
-        return pl.DataFrame()
-
-
 @st.cache_data(show_spinner=False, max_entries=4)
 def _rows(source: Source) -> dict[str, int]:
     lake = Lake.open(Path(source.path))
     return {name: lake.snapshot(name).rows for name in lake.tables()}
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _days(source: Source) -> pl.DataFrame:
-    """Minute counts added up by the day and slice: what a ratio of sums over whole days needs."""
-    minutes = Lake.open(Path(source.path)).scan("minute_count")
-    day = pl.col("ts_ms") - pl.col("ts_ms") % DAY_MS
-    return _added_up(minutes.with_columns(ts_ms=day), "ts_ms", *sorted(MINUTE_DIMENSIONS))
-
-
-def _added_up(minutes: pl.LazyFrame, *keys: str) -> pl.DataFrame:
-    counts = [
-        name for name, kind in minutes.collect_schema().items() if kind.is_integer() and name not in keys
-    ]
-    return minutes.group_by(keys).agg(pl.col(counts).sum()).collect()
-
-
-def _minutes(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int | None) -> pl.LazyFrame:
-    """Rows of minutes in a slice and period; files are by their day, so that no other's are opened."""
-    first, last = (
-        pl.Series([ts_ms]).cast(pl.Datetime("ms")).dt.strftime("day=%Y-%m-%d").item()
-        for ts_ms in (start_ts_ms, 2**47 if end_ts_ms is None else end_ts_ms)
-    )
-    files = [file for file in _minute_files(source) if first <= Path(file).parent.name <= last]
-    minutes = _in_slice(Lake.open(Path(source.path)).scan("minute_count", files), where)
-    minutes = minutes.filter(pl.col("ts_ms") >= start_ts_ms)
-    return minutes if end_ts_ms is None else minutes.filter(pl.col("ts_ms") < end_ts_ms)
-
-
-@st.cache_data(show_spinner=False, max_entries=4)
-def _minute_files(source: Source) -> tuple[str, ...]:
-    return Lake.open(Path(source.path)).snapshot("minute_count").files
-
-
-def _in_slice(minutes: Frame, where: Where) -> Frame:
-    for name, values in where:
-        minutes = minutes.filter(pl.col(name).is_in(values))
-    return minutes
-
-
-def _minute_slice(where: Where) -> Where:
-    return tuple((name, values) for name, values in where if name in MINUTE_DIMENSIONS)

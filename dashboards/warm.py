@@ -19,8 +19,9 @@ from dashboards.context import FILTERS, Filters, Where
 from dashboards.delivery_queries import hours_of_day, recent
 from dashboards.economics import CURVE, break_even, given_of, loaded, members_of, pay_back
 from dashboards.incident_queries import baseline_alerts
+from dashboards.minute_queries import MINUTE_DIMENSIONS
 from dashboards.objective_history import backtested, incidents_spent
-from dashboards.queries import MINUTE_DIMENSIONS, Source
+from dashboards.queries import Source
 from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, TILES
 from dashboards.segments import HEADLINE
 from dashboards.session_queries import session_sample

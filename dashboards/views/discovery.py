@@ -49,7 +49,13 @@ def figures(title: str, names: tuple[str, ...]) -> None:
         for name in names:
             if name not in found:
                 with card(get_metric(name).title):
-                    missing("Not known of this slice.", "Take filters off that its rows do not tell.")
+                    if filters.tells(name):
+                        missing(
+                            "Rows alone tell it of this slice, too many for a page.",
+                            "`playhead metrics` reads them.",
+                        )
+                    else:
+                        missing("Not known of this slice.", "Take filters off that its rows do not tell.")
                 continue
             days, old_days = (
                 [] if frame is None else frame.filter(pl.col("metric") == name)["value"].to_list()
@@ -76,7 +82,8 @@ def time_to_find() -> None:
     """How long visits look before something plays."""
     source, filters = view()
     with card("Time to find", "share of visits still looking", of=(FIND,)):
-        curve = source.survival(FIND, filters.period, filters.where) if filters.tells(FIND) else None
+        is_told = filters.tells(FIND) and source.within_reach((FIND,), filters.period, filters.where)
+        curve = source.survival(FIND, filters.period, filters.where) if is_told else None
         is_sure = curve is not None and curve["low"].is_not_null().any()
         if curve is None or curve.is_empty():
             missing("No visit is told, with or without a play.", "An emulated lake has the table `visit`.")
@@ -105,6 +112,11 @@ def surfaces() -> None:
         "hours by surface, and what is taken of what is looked at",
         of=("watch_hours", "take_rate"),
     ):
+        if not source.within_reach(("watch_hours",), filters.period, filters.where, ("surface",)):
+            missing(
+                "Rows alone tell it of this slice, too many for a page.", "`playhead metrics` reads them."
+            )
+            return
         hours = source.measure(("watch_hours",), filters.period, where=filters.where, by=("surface",))
         hours = hours.drop_nulls("surface")
         if hours.is_empty():

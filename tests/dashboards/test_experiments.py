@@ -12,7 +12,7 @@ from metrics.arms import arms_of
 DAY_MS = 86_400_000
 
 
-def arms(until: int | None) -> pl.DataFrame:
+def counted(until: int | None) -> pl.DataFrame:
     rows = [
         {"experiment": "e", "arm": arm, "is_control": arm == "control", "subscriber_id": f"{arm}-{i}",
          "assigned_ts_ms": DAY_MS, "until_ts_ms": until, "is_holdout": None}
@@ -24,14 +24,14 @@ def arms(until: int | None) -> pl.DataFrame:
 
 def test_an_experiment_runs_until_it_is_over() -> None:
     for until, now, state, end in ((None, 9, "running", 9), (5, 9, "finished", 5), (5, 4, "running", 4)):
-        found = arms(None if until is None else until * DAY_MS)
+        found = counted(None if until is None else until * DAY_MS)
         assert found.select("arm", "members").rows() == [("control", 60), ("treatment", 40)]
         assert state_of(found, now * DAY_MS) == (state, DAY_MS, end * DAY_MS)
 
 
 def test_arms_that_are_unequal_have_a_small_p() -> None:
     # χ² = (60 − 50)² / 50 + (40 − 50)² / 50 = 4 with one degree of freedom
-    assert ratio_p(arms(None), 0.5) == pytest.approx(0.0455, abs=5e-5)
+    assert ratio_p(counted(None), 0.5) == pytest.approx(0.0455, abs=5e-5)
 
 
 def compared(
