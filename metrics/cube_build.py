@@ -187,10 +187,16 @@ def _cubed(rows: _Rows, files: Sequence[str], kept: Kept) -> Iterator[tuple[str,
 
 
 def _by_instant(table: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """In the order of instants, for periods to find theirs, and then of dimensions, for like to lie by like."""
+    """In the order of instants, for periods to find theirs, and then like by like, which takes less room."""
     keys = keys_of(table, frame)
     instants = [name for name in (DAY, BUCKET) if name in keys]
-    return frame.sort(*instants, *(name for name in keys if name not in instants))
+    # By the number that each text has, and not by the text: faster, and as well for the purpose.
+    others = [
+        pl.col(name).cast(pl.Categorical).to_physical() if frame.schema[name] == pl.String else pl.col(name)
+        for name in keys
+        if name not in instants
+    ]
+    return frame.sort(*instants, *others) if keys else frame
 
 
 def _name(kept: Kept, cut: Cut) -> str:

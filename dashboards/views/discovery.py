@@ -114,7 +114,7 @@ def surfaces() -> None:
     ):
         if not source.within_reach(("watch_hours",), filters.period, filters.where, ("surface",)):
             missing(
-                "Rows alone tell it of this slice, too many for a page.", "`playhead metrics` reads them."
+                "Rows alone tell it of this slice.", "So many are read by `playhead metrics` alone."
             )
             return
         hours = source.measure(("watch_hours",), filters.period, where=filters.where, by=("surface",))

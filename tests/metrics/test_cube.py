@@ -171,7 +171,8 @@ def test_what_is_held_is_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("clock", [{}, {"start_ts_ms": APRIL_MS}, {"grain_ms": DAY_MS}])
 def test_no_row_is_read_where_a_cube_tells(lake: Lake, clock: dict[str, Any]) -> None:
-    source = Source(unread, cube.source_of(lake).ready)
+    cubes = cube.source_of(lake)
+    source = Source(unread, cubes.ready, cubes.counted_arms)
     # Bills are small, and what is spread over the genres of a member has no fewer rows than the table.
     metrics = [
         m for m in METRICS.values() if not m.within and all(part.table != "charge" for part in m.parts)
@@ -190,12 +191,12 @@ def test_no_row_is_read_for_the_arms_of_an_experiment(lake: Lake) -> None:
         told = [name for name in names if set(where) <= told_by(METRICS[name])]
         ours = compare(source, told, experiment="holdout", where=where)
         assert ours.equals(compare(Source(lake.scan), told, experiment="holdout", where=where))
-        assert ours["value"].count() > len(told)
+        assert ours["value"].count() >= 10
 
 
 def test_cubes_by_arm_are_those_of_who_is_in_them_now(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
-    synthesise(load_scenario(None, panel=50, days=3), lake)
+    synthesise(load_scenario(None, panel=64, days=3), lake)
     cube_build.build(lake)
     assign(lake)
     for _ in range(2):  # stale, then made anew
