@@ -35,7 +35,7 @@ from metrics.telemetry import get_table
 
 ROOT = Path(__file__).parent.parent
 COPIED = ("playback_session", "control_request", "impression", "visit", "search", "membership")
-UNUSED = ("quarantine", "playback_event", "truth_incident", "truth_counterfactual")
+UNUSED = ("quarantine", "truth_counterfactual")
 TILES = ("watch_hours_per_subscriber", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio")
 TREE = ("qualified_plays_per_subscriber", "hours_per_play", "unqualified_hours_per_subscriber",
         "time_to_play_bad_ratio", "home_late_ratio", "time_to_play_p50_ms", "time_to_play_late_ratio")  # fmt: skip

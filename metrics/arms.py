@@ -16,7 +16,7 @@ from metrics.errors import InputError, did_you_mean
 from metrics.metric import Metric
 from metrics.parts import has_arms
 
-__all__ = ["HEADLINE", "arms_of", "comparable", "experiment_of", "holdout_of", "with_arms"]
+__all__ = ["HEADLINE", "arms_of", "comparable", "experiment_of", "holdout_of", "in_time", "with_arms"]
 
 HEADLINE = (
     "hours_per_member_day", "plays_per_member_day", "rec_driven_hours_ratio", "take_rate", "time_to_find_p50_ms",
@@ -79,6 +79,14 @@ def holdout_of(arms: pl.DataFrame) -> str | None:
     """The experiment that has a holdout; None where there is none, or several to choose from."""
     found = _names(arms.filter("is_holdout"))
     return found[0] if len(found) == 1 else None
+
+
+def in_time(rows: nw.LazyFrame[Any], arms: pl.DataFrame, experiment: str, clock: str) -> nw.LazyFrame[Any]:
+    """``rows`` less those that are outside of an experiment of :func:`arms_of` by their ``clock`` alone."""
+    of_it = arms.filter(experiment=experiment)
+    start, end = of_it["from_ts_ms"].min(), of_it["until_ts_ms"].max()
+    rows = rows.filter(nw.col(clock) >= start)
+    return rows if of_it["until_ts_ms"].null_count() else rows.filter(nw.col(clock) < end)
 
 
 def with_arms(

@@ -17,7 +17,7 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from metrics.arms import arms_of, holdout_of, with_arms
+from metrics.arms import arms_of, holdout_of, in_time, with_arms
 from metrics.cube import ARMS_FILE, arms_of_lake, folder_of
 from metrics.cube_sets import TABLES, Kept, kept_of, kind_of
 from metrics.engine import collect
@@ -122,27 +122,24 @@ class _Rows:
         if kept.arms:
             for these in derived(rows, kept.parts):
                 for experiment in self.arms["experiment"].unique(maintain_order=True):
-                    if (mine := self._in(kept, these, experiment)) is not None:
+                    if (mine := self._in(these, experiment)) is not None:
                         of_it = ((ARMS[0], (experiment,)),)
                         yield mine, tuple(replace(cut, where=of_it) for cut in kept.cuts)
         elif HOLDOUT in kept.key.groups:
             experiment = holdout_of(self.arms)
-            mine = None if experiment is None else self._in(kept, rows, experiment)
+            mine = None if experiment is None else self._in(rows, experiment)
             nothing = nw.lit(None, nw.Boolean()).alias(HOLDOUT)
             yield rows.head(0).with_columns(nothing) if mine is None else mine, kept.cuts
         else:
             yield rows, kept.cuts
 
-    def _in(self, kept: Kept, rows: nw.LazyFrame[Any], experiment: str) -> nw.LazyFrame[Any] | None:
+    def _in(self, rows: nw.LazyFrame[Any], experiment: str) -> nw.LazyFrame[Any] | None:
         """The rows of the experiment's time with their members' arms; None without any."""
         clock = clock_column(self.table, "start")
-        of_it = self.arms.filter(experiment=experiment)
-        start, end = of_it["from_ts_ms"].min(), of_it["until_ts_ms"].max()
-        rows = rows.filter(nw.col(clock) >= start)
-        rows = rows if of_it["until_ts_ms"].null_count() else rows.filter(nw.col(clock) < end)
-        if not rows.select(nw.len()).collect("polars").item():
+        mine = in_time(rows, self.arms, experiment, clock)
+        if not mine.select(nw.len()).collect("polars").item():
             return None
-        return with_arms(rows, nw.from_native(self.lake.scan("assignment")), experiment, clock)
+        return with_arms(mine, nw.from_native(self.lake.scan("assignment")), experiment, clock)
 
 
 def _write(rows: _Rows, old: Path | None, folder: Path) -> None:
@@ -174,7 +171,7 @@ def _write(rows: _Rows, old: Path | None, folder: Path) -> None:
         while made:
             name, frames = made.popitem()
             _by_instant(rows.table, _added_up(rows.table, frames)).write_parquet(
-                folder / name, compression="zstd"
+                folder / name, compression="zstd", compression_level=1
             )
 
 

@@ -14,7 +14,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoLazyFrame
 
-from metrics.arms import arms_of, experiment_of, holdout_of, with_arms
+from metrics.arms import arms_of, experiment_of, holdout_of, in_time, with_arms
 from metrics.charges import in_force, spread_charges
 from metrics.engine import collect
 from metrics.errors import InputError, did_you_mean
@@ -154,7 +154,8 @@ def roll_up(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[PartKey
     unread = sorted({key.table for key in wanted if found[key] is None})
     tables = {table: nw.from_native(source.scan(table)) for table in unread}
     if {*cut.by, *dict(cut.where)} & set(ARMS) or any(HOLDOUT in key.groups for key in wanted):
-        tables = _with_arms(source, tables, cut)
+        along = {key.table for key, parts in wanted.items() if any(part.of.derived for part in parts)}
+        tables = _with_arms(source, tables, cut, along)
     lazy = {
         key: rolled(tables[key.table], key, wanted[key], cut) if frame is None else frame
         for key, frame in found.items()
@@ -217,11 +218,12 @@ def _some_subscribers(rows: nw.LazyFrame[Any], parts: Sequence[Part]) -> Iterato
 
 
 def _with_arms(
-    source: Source, tables: dict[str, nw.LazyFrame[Any]], cut: Cut
+    source: Source, tables: dict[str, nw.LazyFrame[Any]], cut: Cut, along: set[str]
 ) -> dict[str, nw.LazyFrame[Any]]:
     """The tables of members with the arm of the experiment: of the one asked for by a slice, or the only one.
 
-    Where no arm is asked for and no experiment has a holdout, all are outside of one.
+    Where no arm is asked for and no experiment has a holdout, all are outside of one. Rows that are outside by their
+    time alone are left out, but of the tables ``along`` whose rows parts look.
     """
     asked = dict(cut.where).get("experiment", (None,))
     if len(asked) > 1:
@@ -236,10 +238,12 @@ def _with_arms(
     if not mine:
         return tables
     assignments = nw.from_native(source.scan("assignment"))
-    return tables | {
-        name: with_arms(rows, assignments, experiment, clock_column(name, "start"))
-        for name, rows in mine.items()
-    }
+    joined = {}
+    for name, rows in mine.items():
+        clock = clock_column(name, "start")
+        rows = rows if name in along else in_time(rows, arms, experiment, clock)
+        joined[name] = with_arms(rows, assignments, experiment, clock)
+    return tables | joined
 
 
 def _keys(key: PartKey, cut: Cut) -> list[str]:
