@@ -18,12 +18,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from deltalake.transaction import AddAction
 
 from benchmarks.harness import Row, markdown, milliseconds, run_and_watch
 from dashboards.beforehand import prepare
-from metrics import cube_build
+from metrics import cube_build, sample
 from metrics.cube import folder_of
 from metrics.cube_sets import TABLES
 from metrics.lake import Lake
@@ -70,6 +71,7 @@ def main() -> None:
     lake = Lake.open(given.to)
     if given.only_copy:
         scaled_cubes(Lake.open(given.lake), lake, given.copies)
+        scaled_samples(Lake.open(given.lake), lake, given.copies)
         prepare(lake)
         return
     size = f"{lake.snapshot('playback_session').rows / 1e6:.0f} M sessions"
@@ -136,6 +138,18 @@ def scaled_cubes(source: Lake, target: Lake, copies: int) -> None:
     for file in source.artefact("x").parent.glob("*.*"):
         if file.is_file():
             shutil.copy(file, target.artefact(file.name))
+
+
+def scaled_samples(source: Lake, target: Lake, copies: int) -> None:
+    """The large lake's samples out of the small one's days, as :func:`metrics.sample.build` takes them of copies."""
+    for table in sample.TABLES:
+        small, large = (sample._by_day(lake.snapshot(table).files) for lake in (source, target))
+        every = sample._every(target.snapshot(table).rows, len(large))
+        for day, files in large.items() if every > 1 else ():
+            rows = source.scan(table, small[day]).collect()
+            file = sample._file(target, table, every, files)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            rows[(np.arange(0, copies * rows.height, every) % rows.height).tolist()].write_parquet(file)
 
 
 def _copy(source: Lake, target: Lake, copies: int) -> None:

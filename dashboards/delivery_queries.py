@@ -11,8 +11,7 @@ from dashboards.context import Where
 from dashboards.delivery import filled, steered_by_day, utilisation
 from dashboards.kept import steered
 from dashboards.queries import Source
-from dashboards.session_queries import days_of
-from dashboards.window import Window
+from dashboards.window import Window, days_of
 from metrics.lake import Lake
 from metrics.parts import dimensions_of
 from metrics.period import DAY_MS

@@ -12,8 +12,7 @@ import streamlit as st
 from dashboards.baselines import alerts_of
 from dashboards.context import Where
 from dashboards.queries import Source
-from dashboards.session_queries import days_of
-from dashboards.window import Window
+from dashboards.window import Window, days_of
 from metrics import truth
 from metrics.catalog import get_metric
 from metrics.errors import InputError
@@ -23,10 +22,8 @@ from metrics.localise.visibility import seen, untimed_stalls, viewers
 from metrics.metric import Metric
 from metrics.parts import dimensions_of
 from metrics.period import DAY_MS
-from metrics.plan import Source as Rows
 from metrics.plan import check_dimensions
 from metrics.query import measure, measure_frames
-from metrics.sample import TABLES as SAMPLED
 from metrics.sample import some_rows
 
 __all__ = [
@@ -136,7 +133,7 @@ def around(source: Source, name: str, window: Window, where: Where, grain: str) 
     """A metric by the ``grain`` over a window: ``ts_ms, value``; no row to a reader who may not see it."""
     if not source.may_see(name):
         return pl.DataFrame(schema={"ts_ms": pl.Int64, "value": pl.Float64})
-    rows = _some(source, window)
+    rows = source.of_some(window)
     found = measure(
         rows,
         [name],
@@ -160,7 +157,7 @@ def by_cdn(source: Source, names: Sequence[str], window: Window, where: Where) -
 
     def ask(span: Window) -> pl.DataFrame:
         return measure(
-            _some(source, span), known, by=["cdn"], where=dict(where), start_ts_ms=span.start_ts_ms,
+            source.of_some(span), known, by=["cdn"], where=dict(where), start_ts_ms=span.start_ts_ms,
             end_ts_ms=span.end_ts_ms,
         )  # fmt: skip
 
@@ -198,26 +195,13 @@ def by_view(source: Source, start_ts_ms: int, where: Where) -> pl.DataFrame:
     return seen(viewers(sessions), untimed_stalls(sessions), start_ts_ms, minutes=_LOOKS)
 
 
-def _some(source: Source, window: Window) -> Rows:
-    """What cubes tell of a lake; else its sessions and requests of the window's days, of a large lake a sample."""
-    lake, cubes = Lake.open(Path(source.path)), source.cubes()
-    days = Window(window.start_ts_ms, window.end_ts_ms + DAY_MS)  # a session is filed by the day of its end
-
-    def scan(table: str) -> pl.LazyFrame:
-        if table not in SAMPLED:
-            return lake.scan(table)
-        return some_rows(lake, table, days_of(lake.snapshot(table).files, days))[0]
-
-    return Rows(scan, cubes.ready, cubes.counted_arms)
-
-
 def _worst(source: Source, metric: Metric, window: Window, length: int, where: Where) -> int:
     """When the worst of the window began: of the stretches of ``length`` that it is made of."""
     if window.length_ms < 2 * length or metric.numerator.table == "fill":
         return window.start_ts_ms
     whole = window.outwards(_BUCKET_MS)
     found = measure(
-        _some(source, whole),
+        source.of_some(whole),
         [metric.name],
         where=dict(where),
         start_ts_ms=whole.start_ts_ms,

@@ -19,10 +19,10 @@ from dashboards.answers import Answers
 from dashboards.context import FILTERS, Period, Span, Where, span_of
 from dashboards.minute_queries import alerts_in, evaluations, hold_minutes, kept_in, minute_slice
 from dashboards.money import FINANCE_FILES, blanked, document, is_finance
-from dashboards.window import Window
+from dashboards.window import Window, days_of
 from metrics import held
 from metrics.catalog import get_metric
-from metrics.cube import told
+from metrics.cube import folder_of, told
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
 from metrics.lake import Lake
@@ -31,6 +31,8 @@ from metrics.period import DAY_MS
 from metrics.plan import Cut, check_dimensions
 from metrics.plan import Source as Rows
 from metrics.query import measure, survival
+from metrics.sample import TABLES as SAMPLED
+from metrics.sample import some_rows
 from metrics.tree import explain
 
 __all__ = ["MOST_SESSIONS", "Source"]
@@ -93,7 +95,8 @@ class Source:
         self, names: tuple[str, ...], period: Period | None, where: Where, by: tuple[str, ...] = ()
     ) -> tuple[str, ...]:
         """Those of ``names`` that a page can ask for: of millions of sessions a day, what no cube tells is not read."""
-        return _within_reach(self, names, period, where, by)
+        span = (period.start_ts_ms, period.end_ts_ms) if period else (None, None)
+        return _within_reach(self, names, span, where, by)
 
     def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
         """:func:`metrics.query.survival` over a period; with intervals of the whole, which cubes tell, and no slice."""
@@ -102,6 +105,24 @@ class Source:
     def cubes(self) -> Rows:
         """The lake, its cubes held in memory from one question to the next."""
         return held.source_of(Lake.open(Path(self.path)))
+
+    def is_prepared(self) -> bool:
+        """Whether cubes are made of the lake's sessions as they are now."""
+        return folder_of(Lake.open(Path(self.path)), "playback_session").exists()
+
+    def of_some(self, window: Window) -> Rows:
+        """What cubes tell; else sessions and requests of the window's days, of a large lake a sample of each day."""
+        lake, cubes = Lake.open(Path(self.path)), self.cubes()
+        days = Window(
+            window.start_ts_ms, window.end_ts_ms + DAY_MS
+        )  # a session is filed by the day of its end
+
+        def scan(table: str) -> pl.LazyFrame:
+            if table not in SAMPLED:
+                return lake.scan(table)
+            return some_rows(lake, table, days_of(lake.snapshot(table).files, days))[0]
+
+        return Rows(scan, cubes.ready, cubes.counted_arms)
 
     def arms(self) -> pl.DataFrame:
         """:func:`metrics.arms.arms_of` the lake's members: no row where nobody is in an experiment."""
@@ -228,19 +249,22 @@ def _compared(source: Source, experiment: str, where: Where) -> pl.DataFrame:
     lake, arms = Lake.open(Path(source.path)), (("experiment", (experiment,)),)
     names = [name for name in HEADLINE if _can_cut(name, [dimension for dimension, _ in where])]
     if where:
-        names = list(_within_reach(source, tuple(names), None, (*where, *arms), ("arm",)))
+        names = list(_within_reach(source, tuple(names), (None, None), (*where, *arms), ("arm",)))
         return compare(source.cubes(), names, experiment=experiment, where=dict(where))
     return kept.compared(lake, source.cubes(), experiment)
 
 
 @st.cache_data(show_spinner=False, max_entries=128)
 def _within_reach(
-    source: Source, names: tuple[str, ...], period: Period | None, where: Where, by: tuple[str, ...]
+    source: Source,
+    names: tuple[str, ...],
+    span: tuple[int | None, int | None],
+    where: Where,
+    by: tuple[str, ...],
 ) -> tuple[str, ...]:
     if source.rows().get("playback_session", 0) <= MOST_SESSIONS:
         return names
-    start, end = (period.start_ts_ms, period.end_ts_ms) if period else (None, None)
-    cut = Cut(by, where, start, end)
+    cut = Cut(by, where, *span)
     known = told(Lake.open(Path(source.path)), [get_metric(name) for name in names], cut)
     return tuple(metric.name for metric in known)
 

@@ -14,12 +14,12 @@ import streamlit as st
 from dashboards.context import Where
 from dashboards.distribution import DIMENSIONS, MEASURES, Sessions, sessions_of
 from dashboards.queries import Source
-from dashboards.window import Window
+from dashboards.window import Window, days_of
 from metrics.lake import Lake
 from metrics.period import DAY_MS
 from metrics.sample import some_rows
 
-__all__ = ["SESSION_COLUMNS", "days_of", "session", "session_events", "session_sample", "worst_sessions"]
+__all__ = ["SESSION_COLUMNS", "session", "session_events", "session_sample", "worst_sessions"]
 
 _MOST_SESSIONS = 400_000
 SESSION_COLUMNS = (
@@ -95,14 +95,6 @@ def session_events(source: Source, session_id: str, window: Window) -> pl.DataFr
     lake = Lake.open(Path(source.path))
     events = lake.scan("playback_event", days_of(lake.snapshot("playback_event").files, window))
     return events.filter(pl.col("session_id") == session_id).sort("sequence").drop("day").collect()
-
-
-def days_of(files: tuple[str, ...], window: Window) -> list[str]:
-    """Those of a table's files that hold days of the window; they lie in folders by UTC day."""
-    first, last = window.start_ts_ms // DAY_MS, (window.end_ts_ms - 1) // DAY_MS
-    days = pl.select(pl.from_epoch(pl.int_range(first, last + 1), time_unit="d").cast(pl.String)).to_series()
-    wanted = {f"day={day}" for day in days}
-    return [file for file in files if Path(file).parent.name in wanted]
 
 
 def _within(window: Window, where: Where) -> list[pl.Expr]:

@@ -21,7 +21,7 @@ from dashboards.economics import CURVE, break_even, given_of, loaded, members_of
 from dashboards.incident_queries import baseline_alerts
 from dashboards.minute_queries import MINUTE_DIMENSIONS
 from dashboards.objective_history import backtested, incidents_spent
-from dashboards.queries import Source
+from dashboards.queries import MOST_SESSIONS, Source
 from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, TILES
 from dashboards.segments import HEADLINE
 from dashboards.session_queries import session_sample
@@ -39,7 +39,6 @@ _HELD = tuple(
 _HELD_BY = (
     (), *((name,) for name in FILTERS), PLACE, ("region", "device"), (*PLACE, "device"), ("codec", "cdn"), ("site",),
 )  # fmt: skip
-_MOST_SESSIONS = 20_000_000
 _BEGUN: set[Source] = set()
 _LOCK = threading.Lock()
 
@@ -61,9 +60,9 @@ def _is_begun(source: Source) -> bool:
 
 
 def _answer(source: Source, filters: Filters) -> None:
-    # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
-    is_small = source.rows().get("playback_session", 0) <= _MOST_SESSIONS
-    for ask in (*_held(source, filters), *(_read(source, filters) if is_small else ())):
+    # Where questions take minutes until cubes tell them, they are not asked before somebody wants to know.
+    is_soon = source.is_prepared() or source.rows().get("playback_session", 0) <= MOST_SESSIONS
+    for ask in (*_held(source, filters), *(_read(source, filters) if is_soon else ())):
         # What cannot be answered is said by the page that asks; here nobody would read it.
         with suppress(PlayheadError):
             ask()

@@ -113,9 +113,7 @@ def surfaces() -> None:
         of=("watch_hours", "take_rate"),
     ):
         if not source.within_reach(("watch_hours",), filters.period, filters.where, ("surface",)):
-            missing(
-                "Rows alone tell it of this slice.", "So many are read by `playhead metrics` alone."
-            )
+            missing("Rows alone tell it of this slice.", "So many are read by `playhead metrics` alone.")
             return
         hours = source.measure(("watch_hours",), filters.period, where=filters.where, by=("surface",))
         hours = hours.drop_nulls("surface")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import delivery_queries, incident_queries, session_queries
+from dashboards import delivery_queries, incident_queries, queries, session_queries
 from dashboards.beforehand import prepare
 from dashboards.context import span_of
 from dashboards.kept import compared, measured
@@ -55,7 +55,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
             sampling[0] -= 1
 
     monkeypatch.setattr(Lake, "scan", noted)
-    for module in (delivery_queries, incident_queries, session_queries):
+    for module in (delivery_queries, incident_queries, queries, session_queries):
         monkeypatch.setattr(module, "some_rows", sampled)
     return found
 
