@@ -1,6 +1,6 @@
 """Of a large lake, a sample of each day's rows, for questions that only rows answer and some are enough for.
 
-Which slice explains an incident, how a measure is distributed: a hundred thousand sessions a day tell it as well as
+Which slice explains an incident, how a measure is distributed: some fifty thousand sessions a day tell it as well as
 millions do. Every k-th row of a day is kept beside the lake, k a power of two and the same for all days, so that days
 can be compared; a lake of few rows a day has k = 1, no sample, and is read itself.
 
@@ -24,7 +24,7 @@ from metrics.lake import Lake
 
 __all__ = ["MOST_A_DAY", "TABLES", "build", "some_rows"]
 
-MOST_A_DAY = 100_000
+MOST_A_DAY = 50_000
 """Rows of a day, on average, that are read at most."""
 
 TABLES = ("playback_session", "control_request")
