@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import chain
 
 from dashboards.baselines import alerts_of
@@ -11,6 +12,7 @@ from dashboards.questions import DISCOVERY
 from metrics import cube_build, sample
 from metrics.catalog import get_metric
 from metrics.cube import source_of
+from metrics.errors import InputError
 from metrics.lake import Lake
 
 __all__ = ["prepare"]
@@ -25,7 +27,8 @@ def prepare(lake: Lake) -> dict[str, int]:
     steered(lake)
     rows = source_of(lake)
     for experiment in rows.arms()["experiment"].unique(maintain_order=True):
-        compared(lake, rows, experiment)
+        with suppress(InputError):  # its page says what is wrong with it
+            compared(lake, rows, experiment)
     by_member = [name for name in chain(*DISCOVERY.values()) if get_metric(name).within]
     span = span_of(lake)
     periods = [] if span is None else [period_of(preset, (), span) for preset in PRESETS if preset != "dates"]

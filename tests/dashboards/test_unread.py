@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -87,6 +88,21 @@ def test_of_a_large_lake_no_slice_is_read(
     monkeypatch.setattr("dashboards.queries.MOST_SESSIONS", 0)
     show(lake, page, monkeypatch, **where)
     assert [one for one in read if one != ("playback_session", 1)] == []
+
+
+def test_an_experiment_that_cannot_be_told_is_no_reason_to_prepare_nothing(tmp_path: Path) -> None:
+    lake = Lake.open(lakes.logged(tmp_path / "lake"))
+    both = pl.DataFrame({"subscriber_id": ["a", "b"], "arm": ["control", "other"], "replicate": [1, 2]})
+    told = {
+        "experiment": "two controls",
+        "is_control": True,
+        "assigned_ts_ms": 0,
+        "is_synthetic": False,
+        "weight": 1,
+    }
+    arms = both.with_columns(pl.lit(value).alias(name) for name, value in told.items())
+    lake.append("assignment", arms, application="test", version=0)
+    assert prepare(lake)["playback_session"] > 0
 
 
 def test_what_is_kept_is_what_the_command_line_tells(lake: Lake) -> None:
