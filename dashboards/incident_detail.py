@@ -18,7 +18,7 @@ from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, missing
 from dashboards.context import Filters, Where
 from dashboards.formats import change, duration, escaped, moment, named, span, titled, written
-from dashboards.incident_queries import Localised, by_cdn, by_view, localised
+from dashboards.incident_queries import Localised, around, by_cdn, by_view, localised, told_by
 from dashboards.incidents import agreement, scope_of, slice_text, worded
 from dashboards.queries import Source
 from dashboards.runbooks import runbook
@@ -52,7 +52,7 @@ class Looked:
 
     @property
     def metric(self) -> Metric:
-        return get_metric(self.row["metric"] if self.row["metric"] in METRICS else "time_to_play_bad_ratio")
+        return told_by(self.row["metric"] if self.row["metric"] in METRICS else "time_to_play_bad_ratio")
 
     @property
     def where(self) -> Where:
@@ -112,11 +112,9 @@ def _around(looked: Looked) -> None:
     if seen.length_ms <= 2 * DAY_MS and not is_daily and metric.clock != "delivery":
         grain, step = "15m", _HOUR_MS // 4
     seen = seen.outwards(step)
-    line = looked.source.measure((metric.name,), seen, where=where, grain=grain).select(
-        ts_ms="bucket_ts_ms", value="value"
-    )
+    line = around(looked.source, metric.name, seen, where, grain)
     back = Window(seen.start_ts_ms - 7 * DAY_MS, seen.end_ts_ms - 7 * DAY_MS)
-    past = looked.source.measure((metric.name,), back, where=where, grain=grain)
+    past = around(looked.source, metric.name, back, where, grain)
     with card(metric.title, f"{metric.unit}, by {grain}", of=(metric.name,)):
         if line.is_empty() or line["value"].is_null().all():
             missing("No value around this incident in the slice.", "Clear a filter.")
@@ -129,7 +127,7 @@ def _around(looked: Looked) -> None:
         chart(
             trend(
                 line, colours(), axis=axis_of(metric.format), name=metric.title, bands=bands, limit=metric.limit,
-                previous=past.select(ts_ms=pl.col("bucket_ts_ms") + 7 * DAY_MS, value="value") if past.height else None,
+                previous=past.with_columns(pl.col("ts_ms") + 7 * DAY_MS) if past.height else None,
                 view=(seen.start_ts_ms, seen.end_ts_ms), height=250,
             ),
             f"{metric.title} around the incident", line, key="around",
@@ -188,8 +186,13 @@ def _slices(metric: Metric, found: Localised) -> None:
     chart(
         explained(texts, shares, colours()), f"Slices that explain {metric.title.lower()}", data, key="explained",
         caption=f"Share of what moved within the slices; {found.leaves:,} leaves of "
-        f"{', '.join(titled(name) for name in found.dimensions)}.",
+        f"{', '.join(titled(name) for name in found.dimensions)}{_of_every(found)}.",
     )  # fmt: skip
+
+
+def _of_every(found: Localised) -> str:
+    """What the page says where not every row was looked at."""
+    return f"; every {found.every}th row, of so many" if found.every > 1 else ""
 
 
 def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:

@@ -21,12 +21,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from metrics.cube import wanted_of
+from metrics.cube import Wanted, arms_of_lake, wanted_of
 from metrics.lake import Lake
 from metrics.metric import Metric
 from metrics.parts import Part
-from metrics.period import DAY_MS, bucket_start
-from metrics.plan import BUCKET, DAY, SKETCH, Cut, PartKey, Source, parts_by_key
+from metrics.period import bucket_start
+from metrics.plan import BUCKET, SKETCH, Cut, PartKey, Source, parts_by_key
 
 __all__ = ["MOST_BYTES", "hold", "source_of"]
 
@@ -43,15 +43,14 @@ _MOST_ROWS = 2**20
 
 def source_of(lake: Lake) -> Source:
     """The lake's rows, with what its cubes tell of them held in memory."""
-    return Source(lake.scan, partial(_ready, lake))
+    return Source(lake.scan, partial(_ready, lake), partial(arms_of_lake, lake))
 
 
 def hold(lake: Lake, metrics: Sequence[Metric], cut: Cut) -> None:
     """Have in memory what cubes tell of those of ``metrics`` that no row need be read for."""
     for key, parts in parts_by_key(metrics, cut).items():
         if wanted := wanted_of(lake, key, parts, cut):
-            instant = DAY if key.is_level else BUCKET
-            _HELD.of(wanted.file, (instant, *wanted.where, *wanted.by), wanted.sums)
+            _HELD.of(wanted.file, _keys(wanted), wanted.sums)
 
 
 @dataclass(frozen=True)
@@ -85,14 +84,8 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
     wanted = wanted_of(lake, key, parts, cut)
     if wanted is None:
         return None
-    instant = DAY if key.is_level else BUCKET
-    held = _HELD.of(wanted.file, (instant, *wanted.where, *wanted.by), wanted.sums)
-    days = held[instant]
-    assert isinstance(days, _Codes)
-    # Rows are by day: a period is a slice of them.
-    all_days = days.values.to_numpy()
-    start, end = (None if bound is None else np.searchsorted(all_days, bound) for bound in wanted.period)
-    rows = slice(*(None if at is None else int(np.searchsorted(days.codes, at)) for at in (start, end)))
+    held = _HELD.of(wanted.file, _keys(wanted), wanted.sums)
+    rows = _in_period(wanted, held)
     kept: NDArray[np.bool_] | None = None
     for name, values in wanted.where.items():
         filtered = held[name]
@@ -106,10 +99,11 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         coded = held[name]
         assert isinstance(coded, _Codes)
         codes, own = coded.codes[rows], coded.values
-        if name == BUCKET and cut.grain_ms and cut.grain_ms != DAY_MS:
+        if name == BUCKET and cut.grain_ms and cut.grain_ms != wanted.length_ms:
             codes, own = _coarser(codes, own, cut.grain_ms)
         keys[name] = codes if kept is None else codes[kept], own
-    count = len(range(*rows.indices(len(days.codes)))) if kept is None else int(kept.sum())
+    length = len(next(column.codes if isinstance(column, _Codes) else column.low for column in held.values()))
+    count = len(range(*rows.indices(length))) if kept is None else int(kept.sum())
     groups, names = _groups(keys, count)
     size = names.height if keys else 1
     sums = {
@@ -118,6 +112,22 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         if isinstance(column := held[name], _Column)
     }
     return names.with_columns(**sums) if keys else pl.DataFrame(sums)
+
+
+def _keys(wanted: Wanted) -> tuple[str, ...]:
+    instant = (wanted.instant,) if wanted.instant else ()
+    return (*instant, *wanted.where, *wanted.by)
+
+
+def _in_period(wanted: Wanted, held: Mapping[str, _Codes | _Column]) -> slice:
+    """The rows of the period: they are by instant, so a slice of them."""
+    if wanted.instant is None:
+        return slice(None)
+    instants = held[wanted.instant]
+    assert isinstance(instants, _Codes)
+    known = instants.values.to_numpy()
+    bounds = (None if bound is None else np.searchsorted(known, bound) for bound in wanted.period)
+    return slice(*(None if at is None else int(np.searchsorted(instants.codes, at)) for at in bounds))
 
 
 def _coarser(codes: NDArray[Any], days: pl.Series, grain_ms: int) -> tuple[NDArray[Any], pl.Series]:

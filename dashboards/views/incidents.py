@@ -13,7 +13,7 @@ from dashboards.formats import duration, moment, span, titled
 from dashboards.incident_detail import Looked, draw
 from dashboards.incident_queries import baseline_alerts, true_incidents
 from dashboards.incidents import alert_rows, incidents_of, scope_of, slice_text, standing, worded
-from dashboards.queries import MINUTE_DIMENSIONS
+from dashboards.minute_queries import MINUTE_DIMENSIONS
 from dashboards.segments import episodes_in, merged
 from dashboards.window import Window
 from metrics.catalog import METRICS
