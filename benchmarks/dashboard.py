@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from benchmarks.browser import Served, opened, reader, served, settled
 from benchmarks.harness import Row, markdown, milliseconds
-from metrics import cube
+from dashboards.beforehand import prepare
 from metrics.lake import Lake
 
 PAINT_S, INTERACTION_S, LARGER_RATIO, POINTS = 1.5, 0.5, 1.2, 10_000
@@ -95,7 +95,7 @@ def main() -> None:
 
 def measured(lake: Path) -> Taken:
     """Time the dashboard of ``lake``: its server has shown Overview once, its interactions never."""
-    cube.build(Lake.open(lake))
+    prepare(Lake.open(lake))
     with served(lake) as address, reader() as context:
         assert context.browser is not None
         work = _Work(address, context.browser)

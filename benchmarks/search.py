@@ -62,10 +62,10 @@ def main() -> None:
     engines: dict[str, Found] = {
         "TF-IDF": _peer(text, 0.0),
         "TF-IDF + LSA": _peer(text, PEER_WEIGHT),
-        "keyword (ours)": lambda queries: search_all(index, queries, K, keyword=True),
-        "ours, text alone": lambda queries: search_all(index, queries, K),
-        "ours, all but genres": lambda queries: search_all(unlisted, queries, K),
-        "ours, all columns": lambda queries: search_all(whole, queries, K),
+        "keyword (ours)": lambda queries: search_all(index, queries, K, keyword=True)[0],
+        "ours, text alone": lambda queries: search_all(index, queries, K)[0],
+        "ours, all but genres": lambda queries: search_all(unlisted, queries, K)[0],
+        "ours, all columns": lambda queries: search_all(whole, queries, K)[0],
     }
     print("| P@10 | " + " | ".join(f"{name} ({len(asked)})" for name, asked in sets.items()) + " |")
     print("|---|" + "---:|" * len(sets))
@@ -93,8 +93,8 @@ def precisions(catalog: Path) -> dict[str, dict[str, list[float]]]:
     text = _text_alone(facts)
     index = build_index(text)
     engines: dict[str, Found] = {
-        "": lambda queries: search_all(index, queries, K),
-        "keyword": lambda queries: search_all(index, queries, K, keyword=True),
+        "": lambda queries: search_all(index, queries, K)[0],
+        "keyword": lambda queries: search_all(index, queries, K, keyword=True)[0],
         "TF-IDF": _peer(text, 0.0),
         "TF-IDF + LSA": _peer(text, PEER_WEIGHT),
     }

@@ -21,9 +21,9 @@ import numpy as np
 from benchmarks.harness import Row, race, rate, run_and_watch
 from synthetic.arrays import Singles
 from synthetic.control_plane.in_session import Ranking
-from synthetic.control_plane.serving import ranking_of_day
 from synthetic.day import first_week, session_keys
 from synthetic.demand import Visits, visits_of_day
+from synthetic.discovery import ranking_of
 from synthetic.members import Members, make_members
 from synthetic.scenario import load_scenario
 from synthetic.staying import Standing
@@ -131,7 +131,7 @@ class _Block:
 
     def browse(self, visits: Visits, day: int) -> tuple[Browse, Singles]:
         world = self.base.world
-        ranking: Ranking = ranking_of_day(self.week, world.catalogue, world.found, world.is_name, day)
+        ranking: Ranking = ranking_of(world, self.week, day)
         return browse(
             self.scenario.seed, day, session_keys(visits), visits.member, people=self.people, ranking=ranking,
             preference=self.preference, first_week=first_week(self.members.join_day, day),

@@ -21,7 +21,7 @@ from synthetic.browsing import CONTINUE, HOME, PLACES, SEARCH
 from synthetic.control_plane.model import RecommendParameters
 from synthetic.day import session_keys
 from synthetic.demand import visits_of_day
-from synthetic.discovery import Discovery, ranking_of
+from synthetic.discovery import ranking_of
 from synthetic.scenario import load_scenario
 from synthetic.switches import FACTUAL, SWITCHES
 from synthetic.titles import demand
@@ -69,8 +69,8 @@ def live(world: World, settled: Settled, setting: Setting, days: int) -> pl.Data
     if setting.params is not None:
         world = replace(world, params=setting.params)
     old, state = settled.discovery, deepcopy(settled.state)
-    service = Discovery(
-        world, old.plays, setting.choices, list(old.looks), switches, setting.search_log_broken
+    service = old.copied(
+        world=world, choices=setting.choices, switches=switches, search_log_broken=setting.search_log_broken
     )
     scenario, members = world.scenario, world.members
     frames = []
@@ -120,6 +120,7 @@ def _sums(world: World, band: Ints, member: Ints, found: Browse) -> dict[str, Fl
         "home_plays_after_search": home & is_after,
         "searches": asked,
         "search_plays": (found.surface == SEARCH) & played,
+        "search_rank": _reciprocal_rank(found),
         "finds": looked,
         "found_ms": found.browse_ms * looked,
         "lost": ~played,
@@ -131,7 +132,14 @@ def _sums(world: World, band: Ints, member: Ints, found: Browse) -> dict[str, Fl
     seconds = found.browse_ms / 1_000
     for first, end in pairwise(_FIND_S):
         values[f"found_in_{first}"] = looked & (seconds >= first) & (seconds < end)
+        values[f"lost_in_{first}"] = ~played & (seconds >= first) & (seconds < end)
     return {name: np.asarray(np.bincount(group, weight * value)) for name, value in values.items()}
+
+
+def _reciprocal_rank(found: Browse) -> Floats:
+    """[n] one over the place among the results of the title that was wanted, 0 where it is not among them."""
+    is_it = (found.results == found.wished[:, None]) & (found.wished[:, None] >= 0)
+    return np.where(is_it.any(axis=1), 1.0 / (1 + is_it.argmax(axis=1)), 0.0)
 
 
 def _band_of(world: World, day: int) -> Ints:
@@ -185,10 +193,14 @@ def difference(first: pl.DataFrame, second: pl.DataFrame, over: str, under: str)
 
 
 def median_s(lived: pl.DataFrame) -> float:
-    """Median time from opening the page to a title not open before, of the visits that found one."""
-    counts = np.array([float(lived[f"found_in_{first}"].sum()) for first in _FIND_S[:-1]])
-    edges = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
-    return float(np.interp(0.5, edges, _FIND_S))
+    """Median time from opening the page to a title not open before: Kaplan and Meier, who gave up being censored."""
+    found, lost = (
+        np.array([float(lived[f"{what}_in_{first}"].sum()) for first in _FIND_S[:-1]])
+        for what in ("found", "lost")
+    )
+    at_risk = np.cumsum((found + lost)[::-1])[::-1]
+    still = np.cumprod(1 - found / np.maximum(at_risk, 1e-9))
+    return float(np.interp(0.5, np.concatenate([[0.0], 1 - still]), _FIND_S))
 
 
 def exposure_effect(world: World, settled: Settled, bonus: float) -> float:
@@ -197,7 +209,7 @@ def exposure_effect(world: World, settled: Settled, bonus: float) -> float:
     Where standing high on a page adds ``bonus`` 0 to utility, nothing turns: a page holds something good enough or not.
     """
     old = settled.discovery
-    service = Discovery(world, old.plays, old.choices, list(old.looks), FACTUAL)
+    service = old.copied(switches=FACTUAL)
     service.learn(0)
     ready = ranking_of(world, service.week, 0)
     visits = visits_of_day(

@@ -18,7 +18,7 @@ from dashboards.charts.style import axis_of
 from dashboards.components import card, chart, colours, missing, part, table
 from dashboards.context import Filters, Where
 from dashboards.formats import change, duration, escaped, moment, named, span, titled, written
-from dashboards.incident_queries import Localised, by_cdn, by_view, localised
+from dashboards.incident_queries import Localised, around, by_cdn, by_view, localised, told_by
 from dashboards.incidents import agreement, scope_of, slice_text, worded
 from dashboards.queries import Source
 from dashboards.runbooks import runbook
@@ -52,7 +52,7 @@ class Looked:
 
     @property
     def metric(self) -> Metric:
-        return get_metric(self.row["metric"] if self.row["metric"] in METRICS else "time_to_play_bad_ratio")
+        return told_by(self.row["metric"] if self.row["metric"] in METRICS else "time_to_play_bad_ratio")
 
     @property
     def where(self) -> Where:
@@ -77,7 +77,8 @@ class Looked:
 
 
 def ask(looked: Looked) -> None:
-    """All that rows are read for when it is drawn."""
+    """All that rows may be read for when it is drawn."""
+    _lines(looked)
     localised(looked.source, looked.metric.name, looked.inside, looked.where)
     by_cdn(looked.source, BESIDE, looked.inside, looked.where)
     by_view(looked.source, looked.inside.start_ts_ms, looked.where)
@@ -109,19 +110,9 @@ def draw(looked: Looked) -> None:
 
 def _around(looked: Looked) -> None:
     """The metric from well before to well after, with the incident shaded."""
-    metric, window, where = looked.metric, looked.window, looked.where
-    wide = max(window.length_ms, 6 * _HOUR_MS)
-    seen = Window(window.start_ts_ms - 2 * wide, window.end_ts_ms + wide)
-    is_daily = bool({part.table for part in metric.parts} & {"fill", "membership", "charge"})
-    grain, step = ("1d", DAY_MS) if is_daily or seen.length_ms > 12 * DAY_MS else ("1h", _HOUR_MS)
-    if seen.length_ms <= 2 * DAY_MS and not is_daily and metric.clock != "delivery":
-        grain, step = "15m", _HOUR_MS // 4
-    seen = seen.outwards(step)
-    line = looked.source.measure((metric.name,), seen, where=where, grain=grain).select(
-        ts_ms="bucket_ts_ms", value="value"
-    )
-    back = Window(seen.start_ts_ms - 7 * DAY_MS, seen.end_ts_ms - 7 * DAY_MS)
-    past = looked.source.measure((metric.name,), back, where=where, grain=grain)
+    metric = looked.metric
+    seen, grain = _seen(looked)
+    line, past = _lines(looked)
     with card(metric.title, f"{metric.unit}, by {grain}", of=(metric.name,)):
         if line.is_empty() or line["value"].is_null().all():
             missing("No value around this incident in the slice.", "Clear a filter.")
@@ -134,7 +125,7 @@ def _around(looked: Looked) -> None:
         chart(
             trend(
                 line, colours(), axis=axis_of(metric.format), name=metric.title, bands=bands, limit=metric.limit,
-                previous=past.select(ts_ms=pl.col("bucket_ts_ms") + 7 * DAY_MS, value="value") if past.height else None,
+                previous=past.with_columns(pl.col("ts_ms") + 7 * DAY_MS) if past.height else None,
                 view=(seen.start_ts_ms, seen.end_ts_ms), height=250,
             ),
             f"{metric.title} around the incident", line, key="around",
@@ -142,6 +133,28 @@ def _around(looked: Looked) -> None:
             + ("; amber: what happened" if looked.happened else "")
             + (". By the session's end, so a fault at the start shows late" if metric.clock == "end" else ""),
         )  # fmt: skip
+
+
+def _seen(looked: Looked) -> tuple[Window, str]:
+    """The span that is shown around it, and by what."""
+    metric, window = looked.metric, looked.window
+    wide = max(window.length_ms, 6 * _HOUR_MS)
+    seen = Window(window.start_ts_ms - 2 * wide, window.end_ts_ms + wide)
+    is_daily = bool({part.table for part in metric.parts} & {"fill", "membership", "charge"})
+    grain, step = ("1d", DAY_MS) if is_daily or seen.length_ms > 12 * DAY_MS else ("1h", _HOUR_MS)
+    if seen.length_ms <= 2 * DAY_MS and not is_daily and metric.clock != "delivery":
+        grain, step = "15m", _HOUR_MS // 4
+    return seen.outwards(step), grain
+
+
+def _lines(looked: Looked) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The metric in that span, and a week before."""
+    seen, grain = _seen(looked)
+    back = Window(seen.start_ts_ms - 7 * DAY_MS, seen.end_ts_ms - 7 * DAY_MS)
+    line, past = (
+        around(looked.source, looked.metric.name, window, looked.where, grain) for window in (seen, back)
+    )
+    return line, past
 
 
 @part
@@ -196,8 +209,13 @@ def _slices(metric: Metric, found: Localised) -> None:
     chart(
         explained(texts, shares, colours()), f"Slices that explain {metric.title.lower()}", data, key="explained",
         caption=f"Share of what moved within the slices; {found.leaves:,} leaves of "
-        f"{', '.join(titled(name) for name in found.dimensions)}.",
+        f"{', '.join(titled(name) for name in found.dimensions)}{_of_every(found)}.",
     )  # fmt: skip
+
+
+def _of_every(found: Localised) -> str:
+    """What the page says where not every row was looked at."""
+    return f"; every {found.every}th row, of so many" if found.every > 1 else ""
 
 
 def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:

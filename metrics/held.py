@@ -21,13 +21,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from metrics.cube import Wanted, wanted_of
+from metrics.cube import Wanted, arms_of_lake, wanted_of
 from metrics.engine import collect
 from metrics.lake import Lake
 from metrics.metric import Metric
 from metrics.parts import Part, dimensions_of
 from metrics.period import DAY_MS, bucket_start
-from metrics.plan import BUCKET, DAY, SERVICE_FILTERS, SKETCH, Cut, PartKey, Source, parts_by_key, rolled
+from metrics.plan import BUCKET, SERVICE_FILTERS, SKETCH, Cut, PartKey, Source, parts_by_key, rolled
 from metrics.rollup import n_columns
 
 __all__ = ["FINE", "MOST_BYTES", "hold", "hold_fine", "source_of"]
@@ -50,15 +50,14 @@ _MOST_ROWS = 2**20
 
 def source_of(lake: Lake) -> Source:
     """The lake's rows, with what its cubes tell of them held in memory."""
-    return Source(lake.scan, partial(_ready, lake))
+    return Source(lake.scan, partial(_ready, lake), partial(arms_of_lake, lake))
 
 
 def hold(lake: Lake, metrics: Sequence[Metric], cut: Cut) -> None:
     """Have in memory what cubes tell of those of ``metrics`` that no row need be read for."""
     for key, parts in parts_by_key(metrics, cut).items():
         if wanted := wanted_of(lake, key, parts, cut):
-            instant = DAY if key.is_level else BUCKET
-            _HELD.of(wanted.file, (instant, *wanted.where, *wanted.by), wanted.sums)
+            _HELD.of(wanted.file, _keys(wanted), wanted.sums)
 
 
 def hold_fine(lake: Lake, metrics: Sequence[Metric]) -> None:
@@ -101,22 +100,16 @@ class _Codes:
 
 def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.DataFrame | None:
     """:func:`metrics.cube.source_of`'s answer, out of memory."""
-    instant = DAY if key.is_level else BUCKET
     wanted = wanted_of(lake, key, parts, cut)
     if wanted is not None:
-        held = _HELD.of(wanted.file, (instant, *wanted.where, *wanted.by), wanted.sums)
+        held = _HELD.of(wanted.file, _keys(wanted), wanted.sums)
     else:
         wanted = _fine_wanted(lake, key, parts, cut)
-        found = wanted and _HELD.all_of(wanted.file, (instant, *wanted.where, *wanted.by, *wanted.sums))
+        found = wanted and _HELD.all_of(wanted.file, (*_keys(wanted), *wanted.sums))
         if not wanted or not found:
             return None
         held = found
-    days = held[instant]
-    assert isinstance(days, _Codes)
-    # Rows are by day: a period is a slice of them.
-    all_days = days.values.to_numpy()
-    start, end = (None if bound is None else np.searchsorted(all_days, bound) for bound in wanted.period)
-    rows = slice(*(None if at is None else int(np.searchsorted(days.codes, at)) for at in (start, end)))
+    rows = _in_period(wanted, held)
     kept: NDArray[np.bool_] | None = None
     for name, values in wanted.where.items():
         filtered = held[name]
@@ -130,10 +123,11 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         coded = held[name]
         assert isinstance(coded, _Codes)
         codes, own = coded.codes[rows], coded.values
-        if name == BUCKET and cut.grain_ms and cut.grain_ms != DAY_MS:
+        if name == BUCKET and cut.grain_ms and cut.grain_ms != wanted.length_ms:
             codes, own = _coarser(codes, own, cut.grain_ms)
         keys[name] = codes if kept is None else codes[kept], own
-    count = len(range(*rows.indices(len(days.codes)))) if kept is None else int(kept.sum())
+    length = len(next(column.codes if isinstance(column, _Codes) else column.low for column in held.values()))
+    count = len(range(*rows.indices(length))) if kept is None else int(kept.sum())
     groups, names = _groups(keys, count)
     size = names.height if keys else 1
     sums = {
@@ -144,6 +138,22 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
     return names.with_columns(**sums) if keys else pl.DataFrame(sums)
 
 
+def _keys(wanted: Wanted) -> tuple[str, ...]:
+    instant = (wanted.instant,) if wanted.instant else ()
+    return (*instant, *wanted.where, *wanted.by)
+
+
+def _in_period(wanted: Wanted, held: Mapping[str, _Codes | _Column]) -> slice:
+    """The rows of the period: they are by instant, so a slice of them."""
+    if wanted.instant is None:
+        return slice(None)
+    instants = held[wanted.instant]
+    assert isinstance(instants, _Codes)
+    known = instants.values.to_numpy()
+    bounds = (None if bound is None else np.searchsorted(known, bound) for bound in wanted.period)
+    return slice(*(None if at is None else int(np.searchsorted(instants.codes, at)) for at in bounds))
+
+
 def _fine_wanted(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> Wanted | None:
     """The question as one to :func:`_fine_columns`, if they can tell it; they need not be held."""
     bounds = (cut.start_ts_ms, cut.end_ts_ms, cut.grain_ms)
@@ -152,7 +162,8 @@ def _fine_wanted(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> W
     if not key.sketch or is_cut or not key.is_sliced or not names <= {*FINE, *SERVICE_FILTERS}:
         return None
     by = (*cut.by, SKETCH, *cut.bucket)
-    return Wanted(_fine_file(lake, key), by, dict(cut.where), _sums(parts), (cut.start_ts_ms, cut.end_ts_ms))
+    period = (cut.start_ts_ms, cut.end_ts_ms)
+    return Wanted(_fine_file(lake, key), by, dict(cut.where), _sums(parts), period, BUCKET, DAY_MS)
 
 
 def _fine_file(lake: Lake, key: PartKey) -> Path:

@@ -68,7 +68,9 @@ class Holdings(NamedTuple):
 class Habits(NamedTuple):
     """How members look, as in ``viewer.BrowseParameters``, and ``titles.MOOD_RATIO``."""
 
-    dwell_median_ms: float
+    glance_median_ms: float
+    detail_ratio: float
+    detail_median_ms: float
     dwell_log_sd: float
     budget_min_ms: float
     budget_max_ms: float
@@ -107,6 +109,7 @@ class Found(NamedTuple):
     page_score: Float32Array
     artwork: Int8Array
     results: Int32Array
+    results_feature: Float32Array
     page_before: Int32Array
     page_after: Int32Array
 
@@ -122,9 +125,12 @@ class Scratch(NamedTuple):
     value: FloatArray
     likes: Float32Array
     logged: Int32Array
+    open_title: Int32Array
+    open_left_ms: IntArray
+    """What the member has open at the visit: as the day began, less what earlier visits of the day watched of it."""
 
     @staticmethod
-    def of(ranking: Ranking, people: People) -> Scratch:
+    def of(ranking: Ranking, people: People, holdings: Holdings) -> Scratch:
         candidates, rank = ranking.candidate.shape[1], ranking.title.shape[2]
         return Scratch(
             wanted=np.empty(people.taste.shape[1], np.float32),
@@ -135,4 +141,6 @@ class Scratch(NamedTuple):
             value=np.empty(RESULTS),
             likes=np.empty(ranking.centre.shape[1], np.float32),
             logged=np.empty(RESULTS, np.int32),
+            open_title=np.empty(holdings.open_title.shape[1], np.int32),
+            open_left_ms=np.empty(holdings.open_title.shape[1], np.int64),
         )

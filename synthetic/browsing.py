@@ -35,16 +35,17 @@ from synthetic.control_plane.in_session import (
     learn_pick,
     like_genres,
     order_page,
-    order_results,
     picture,
     spread_page,
     take_ratio,
 )
 from synthetic.control_plane.page import ROWS, SLOTS, page_shift
+from synthetic.control_plane.results import order_results
 from synthetic.jit import compiled, inlined
+from synthetic.looking import detail_ms, glance_ms, is_in_detail
 from synthetic.products import product
 from synthetic.random import Stream
-from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
+from synthetic.watching import enjoyment, is_left_at_once, is_over, preview_ms, target_ms
 from synthetic.wishes import add_mood, contains, exposure, is_good_enough, lognormal, query_kind, wish
 
 __all__ = [
@@ -81,14 +82,14 @@ def _walk(seed: int, key: IntArray, examined: Int16Array, next_row: float, mask:
 @compiled(counted=False)
 def run_sessions(
     seed: int, day: int, session_key: IntArray, member: IntArray, is_degraded: BoolArray, people: People, shelf: Shelf,
-    holdings: Holdings, ranking: Ranking, session_plays: float, search_taste: float, spread: float,
+    holdings: Holdings, ranking: Ranking, session_plays: float, spread: float,
     served: Float32Array, now: Float32Array, habits: Habits, scratch: Scratch, out: Found,
 ) -> None:  # fmt: skip
     """Visits of one day; a member's stand together, in order of time.
 
     ``now`` [m, d] is the service's idea of taste: on entry as the day begins, on return as it ends. ``served`` [m, d]
-    is the one that pages and results are ordered by: the same array where signals count at once. ``session_plays``,
-    ``search_taste`` and ``spread`` are the service's choices (``recommend.RecommendParameters``).
+    is the one that pages and results are ordered by: the same array where signals count at once. ``session_plays`` and
+    ``spread`` are the service's choices (``recommend.RecommendParameters``).
     """
     wanted, mean, space, page, score, value, likes, logged = (
         scratch.wanted, scratch.mean, scratch.space, scratch.page, scratch.score, scratch.value, scratch.likes,
@@ -102,11 +103,12 @@ def run_sessions(
         if i == 0 or member[i - 1] != m:
             # Taste of the day may differ from what years of plays say: only so many of them hold against it.
             evidence = min(float(ranking.evidence[m]), session_plays)
+            for k in range(scratch.open_title.size):
+                scratch.open_title[k] = holdings.open_title[m, k]
+                scratch.open_left_ms[k] = holdings.open_left_ms[m, k]
         taste, a = served[m], ranking.arm[m]
         learns, h0, h1 = ranking.learns[a], ranking.block[a, HOME_HEAD, 0], ranking.block[a, HOME_HEAD, 1]
-        pick, left = _go_on(
-            seed, key, holdings.open_title[m], holdings.open_left_ms[m], habits.continue_ratio
-        )
+        pick, left = _go_on(seed, key, scratch.open_title, scratch.open_left_ms, habits.continue_ratio)
         spent = 0.0
         if pick >= 0:
             out.surface[i] = CONTINUE
@@ -155,12 +157,13 @@ def run_sessions(
                         score,
                         space,
                     )
-                results = out.results[i]
+                results, by_word = out.results[i], 1 if ranking.by_word[a] else 0
                 s0, s1 = ranking.block[a, SEARCH_HEAD, 0], ranking.block[a, SEARCH_HEAD, 1]
                 order_results(
-                    ranking.found[1 if ranking.by_word[a] else 0, kind, target], ranking.is_name[kind, target], taste,
-                    ranking.title[a], ranking.norm[a], s0, s1, ranking.is_out, search_taste if learns else 0.0,
-                    results, value,
+                    ranking.found[by_word, kind, target], ranking.relevance[by_word, kind, target],
+                    ranking.is_name[kind, target], ranking.popularity[a, people.region[m]], taste, ranking.title[a],
+                    ranking.norm[a], s0, s1, ranking.is_out, ranking.search_weight[a], results,
+                    out.results_feature[i], value,
                 )  # fmt: skip
                 if learns:
                     for k in range(RESULTS):
@@ -186,6 +189,8 @@ def run_sessions(
         out.browse_ms[i] = int(spent)
         if pick >= 0:
             _watch(seed, key, i, m, pick, left, people, shelf, habits, out)
+            if left >= 0:
+                _watch_on(pick, left - out.watch_ms[i], shelf.runtime_ms[pick], scratch)
             if learns:
                 evidence = _learn_play(i, a, pick, now[m], evidence, is_degraded[i], ranking, out)
         if follows and out.asked[i] >= 0:
@@ -261,7 +266,9 @@ def _look_along(
     while row < ROWS and pick < 0:
         place = row * SLOTS + slot
         title = int(out.page[i, place])
-        spent += lognormal(seed, key, place, Stream.BROWSE_DWELL, habits.dwell_median_ms, habits.dwell_log_sd)
+        in_detail = is_in_detail(seed, key, place, habits)
+        spent += glance_ms(seed, key, place, habits)
+        spent += detail_ms(seed, key, place, habits) if in_detail else 0.0
         if spent > budget:
             spent = budget
             break
@@ -275,6 +282,7 @@ def _look_along(
                 pick = title
                 out.surface[i], out.row[i], out.slot[i] = HOME, row, slot
                 out.is_rec_driven[i] = True
+                spent += 0.0 if in_detail else detail_ms(seed, key, place, habits)
             elif learns:
                 expected = take_ratio(out.page_score[i, place], ranking.take[a, 0], ranking.take[a, 1])
                 evidence = learn_look(taste, evidence, vectors[title], curvature, h0, h1, False, expected)
@@ -300,12 +308,13 @@ def _look_through(
         title = int(out.results[i, k])
         if title < 0:
             break
-        spent += lognormal(
-            seed, key, PLACES + k, Stream.BROWSE_DWELL, habits.dwell_median_ms, habits.dwell_log_sd
-        )
+        in_detail = is_in_detail(seed, key, PLACES + k, habits)
+        spent += glance_ms(seed, key, PLACES + k, habits)
+        spent += detail_ms(seed, key, PLACES + k, habits) if in_detail else 0.0
         out.results_examined[i] += 1
         if title == target and kind != 3:
             pick, place = title, k
+            spent += 0.0 if in_detail or knows_it else detail_ms(seed, key, PLACES + k, habits)
             break
         # Who knows the title looks the whole list through before taking another.
         if pick < 0:
@@ -313,6 +322,7 @@ def _look_through(
             utility += exposure(0, k, habits.search_bonus)
             if is_good_enough(seed, key, title, utility) and not contains(recent, title):
                 pick, place = title, k
+                spent += 0.0 if in_detail else detail_ms(seed, key, PLACES + k, habits)
                 if not knows_it:
                     break
     if pick >= 0:
@@ -341,6 +351,16 @@ def _watch(
             seed, key, 0, Stream.WATCH_SITTING, habits.sitting_median_ms, habits.sitting_log_sd
         )
         out.watch_ms[i] = min(left, int(sitting))
+
+
+@inlined
+def _watch_on(pick: int, left: int, runtime_ms: int, scratch: Scratch) -> None:
+    """What later visits of the day find of a title gone on with: what is left, or nothing where that is little."""
+    for k in range(scratch.open_title.size):
+        if scratch.open_title[k] == pick:
+            scratch.open_left_ms[k] = left
+            if is_over(left, runtime_ms):
+                scratch.open_title[k] = -1
 
 
 @inlined

@@ -15,9 +15,10 @@ import polars as pl
 
 from synthetic.arrays import Bools, Floats, Ints, Singles, Tinies
 from synthetic.control_plane import auth
-from synthetic.control_plane.serving import Week, ranking_of_day
+from synthetic.control_plane.serving import Week
 from synthetic.delivery import Night
 from synthetic.demand import Visits, visits_of_day
+from synthetic.discovery import ranking_of
 from synthetic.faults import falls_back
 from synthetic.incidents import Incident, level
 from synthetic.latencies import answer_ms, degraded_home_ms, drawn_ms
@@ -108,7 +109,7 @@ def open_service(world: World, state: DayState, rows: Ints) -> tuple[Request, Si
         session_keys(visits),
         member,
         people=world.people,
-        ranking=ranking_of_day(state.week, world.catalogue, world.found, world.is_name, state.day),
+        ranking=ranking_of(world, state.week, state.day),
         preference=state.preference,
         first_week=first_week(members.join_day, state.day),
         is_degraded=is_degraded,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from synthetic.browsing import CONTINUE, HOME, SEARCH, SLOTS, examined_places
 from synthetic.control_plane.catalogue import Catalogue, publish
 from synthetic.control_plane.in_session import HOME_HEAD, Ranking
 from synthetic.control_plane.model import Model, RecommendParameters
-from synthetic.control_plane.play_log import LookLog, PlayLog
+from synthetic.control_plane.play_log import LookLog, PlayLog, ResultLog
 from synthetic.control_plane.recommend import train
 from synthetic.control_plane.serving import (
     Arm,
@@ -35,7 +36,7 @@ from synthetic.switches import Switches
 from synthetic.viewer import Browse, onboarding_picks
 from synthetic.world import World
 
-__all__ = ["Discovery", "logged_looks", "logged_starts", "ranking_of"]
+__all__ = ["Discovery", "logged_looks", "logged_results", "logged_starts", "ranking_of"]
 
 WEEK_DAYS = 7
 
@@ -51,6 +52,7 @@ class Discovery:
     plays: PlayLog
     choices: RecommendParameters = field(default_factory=RecommendParameters)
     looks: list[LookLog] = field(default_factory=list)
+    results: list[ResultLog] = field(default_factory=list)
     switches: Switches | None = None
     search_log_broken: tuple[int, int] = (0, 0)
     """Days, from and to, on which the search service's log calls each title by another's id."""
@@ -81,13 +83,17 @@ class Discovery:
         lives = [(self, arm), *((twin, other_arm[name]) for name, twin in twins.items())]
         for life, _ in lives:
             life.looks = [look for look in life.looks if look.day >= day - self.choices.look_days]
+            life.results = [each for each in life.results if each.day >= day - self.choices.look_days]
         arms = []
         for number, switches in enumerate(worlds):
-            started, looks, teaches = self.plays, self.looks, None
+            started, looks, results, teaches = self.plays, self.looks, self.results, None
             if len(worlds) > 1:
                 logs = [life.plays.where(of[life.plays.member] == number) for life, of in lives]
                 started = reduce(add, logs)
                 looks = [look.where(of[look.member] == number) for life, of in lives for look in life.looks]
+                results = [
+                    each.where(of[each.member] == number) for life, of in lives for each in life.results
+                ]
                 teaches = arm == number
             model = train(
                 self._as_told(started),
@@ -97,6 +103,7 @@ class Discovery:
                 today=day,
                 seed=world.scenario.seed,
                 looks=looks,
+                results=results,
                 started=started,
                 teaches=teaches,
                 cohort=self.cohort,
@@ -180,11 +187,16 @@ class Discovery:
         )
         mask[is_degraded] = False
         self.looks.append(logged_looks(self.catalogue, member, found, mask, watched_ms, day))
+        self.results.append(logged_results(member, found, watched_ms, day))
+
+    def copied(self, **given: Any) -> Discovery:
+        """The service as it is, to live on apart from the original; ``given`` fields in place of its own."""
+        return replace(self, looks=list(self.looks), results=list(self.results), **given)
 
 
 def ranking_of(world: World, week: Week, day: int, logged_as: npt.NDArray[np.int32] | None = None) -> Ranking:
     """What the service has ready on a day of the week."""
-    return ranking_of_day(week, world.catalogue, world.found, world.is_name, day, logged_as)
+    return ranking_of_day(week, world.catalogue, world.found, world.relevance, world.is_name, day, logged_as)
 
 
 def logged_starts(
@@ -224,6 +236,14 @@ def logged_looks(
     return LookLog(
         day, member[visit].astype(np.int32), title, is_liked, found.page_score[visit, place], picture
     )
+
+
+def logged_results(member: Ints, found: Browse, watched_ms: Ints, day: int) -> ResultLog:
+    """What was looked at among results; liked is what was played and not left at once."""
+    visit, place = np.nonzero(np.arange(found.results.shape[1]) < found.results_examined[:, None])
+    is_liked = (found.surface[visit] == SEARCH) & (found.slot[visit] == place)
+    is_liked &= ~found.is_skipped[visit] & (watched_ms[visit] > 0)
+    return ResultLog(day, member[visit].astype(np.int32), is_liked, found.results_feature[visit, place])
 
 
 def _inclusion(week: Week, member: Ints, title: npt.NDArray[np.int32]) -> Singles:

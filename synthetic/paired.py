@@ -21,7 +21,6 @@ from metrics.telemetry import get_table
 from synthetic.arrays import Bools, Ints, Tinies
 from synthetic.browsing import HOME, SEARCH
 from synthetic.demand import Visits
-from synthetic.discovery import Discovery
 from synthetic.experiments import ARMS
 from synthetic.members import Members
 from synthetic.random import Stream, uniforms
@@ -121,9 +120,7 @@ def live_days(world: World, settled: Settled, switches: Switches, end: int) -> I
 
 def _copied(settled: Settled) -> Settled:
     """The service and its members, to live on from here apart from the originals."""
-    old = settled.discovery
-    discovery = Discovery(old.world, old.plays, old.choices, list(old.looks))
-    return replace(settled, discovery=discovery, state=deepcopy(settled.state))
+    return replace(settled, discovery=settled.discovery.copied(), state=deepcopy(settled.state))
 
 
 def _live(world: World, settled: Settled, switches: Switches, end: int) -> Iterator[Lived]:

@@ -31,8 +31,8 @@ __all__ = ["CODEC_NAMES", "Delivered", "deliver", "plays_of"]
 
 CELLULAR_RTT_MS = np.array([0.0, 18.0, 32.0, 60.0])  # on top of the region's access, by NETWORKS; assumption
 _DAY_MS = 86_400_000
-# Longer than most looks at a title that is passed over: ten chunks for one play would not be fetched. Assumption.
-PREFETCH_REST_MS = 6_000.0
+# Longer than most looks at a title in detail: three are looked at so for one that is played at most. Assumption.
+PREFETCH_REST_MS = 20_000.0
 SESSION_LOG_SD = 0.25  # spread of a member's log-throughput from session to session; assumption
 
 
@@ -220,14 +220,14 @@ def _prefetched(world: World, request: Request, rows: Ints) -> Bools:
     """Plays whose first chunk is on the device when they are asked for.
 
     A title gone on with: its next minutes were fetched near the end of the last sitting, or while the page was
-    open. A title of the home page that rested on screen for ``PREFETCH_REST_MS``. Not what a search found.
+    open. A title of the home page that was looked at in detail for ``PREFETCH_REST_MS``. Not what a search found.
     """
     browse, params = request.browse, world.params
     surface = browse.surface[rows]
     place = browse.row[rows].astype(np.int64) * SLOTS + browse.slot[rows]
     # The look at the title that was chosen: the viewer's own draw.
-    look = normals(world.scenario.seed, session_keys(request.visits)[rows], place, Stream.BROWSE_DWELL)
-    rested_ms = params.dwell_median_ms * np.exp(params.dwell_log_sd * look)
+    look = normals(world.scenario.seed, session_keys(request.visits)[rows], place, Stream.BROWSE_DETAIL_TIME)
+    rested_ms = params.detail_median_ms * np.exp(params.dwell_log_sd * look)
     on_home = (surface == HOME) & (rested_ms >= PREFETCH_REST_MS)
     return np.asarray((surface == CONTINUE) | on_home)
 

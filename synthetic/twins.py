@@ -52,9 +52,8 @@ class Twin:
     @classmethod
     def begun(cls, world: World, spec: ExperimentSpec, service: Discovery, state: MemberState) -> Twin:
         """On the experiment's first morning, when there is one life still."""
-        apart = Discovery(world, service.plays, service.choices, list(service.looks))
         worlds = Counterfactuals(("factual", spec.switch))
-        return cls(spec, treated(world, spec), apart, deepcopy(state), worlds)
+        return cls(spec, treated(world, spec), service.copied(), deepcopy(state), worlds)
 
     def morning(self, state: DayState) -> DayState:
         """The day as the twins find it: what is not theirs is as in ``state``."""

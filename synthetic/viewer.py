@@ -79,8 +79,14 @@ class BrowseParameters:
     appeal_exponent: float = 0.5
     """Demand unaided is awareness x appeal, and being shown replaces awareness: the share of log demand that
     is appeal. Assumption."""
-    dwell_median_ms: float = 4_500.0
-    """Looking at one title: 10-20 titles in 60-90 s (Gomez-Uribe & Hunt 2015)."""
+    glance_median_ms: float = 1_600.0
+    """A title considered as it goes by: 1.8 s on the mean (Nelson 2016)."""
+    detail_ratio: float = 0.2
+    """Titles also looked at in detail: 3 of 10-20 (Gomez-Uribe & Hunt 2015). One that is to be played always is, unless
+    it was known by name."""
+    detail_median_ms: float = 14_100.0
+    """Looking at a title in detail: 16 s on the mean. Derived: with it 15 titles, 3 of them in detail, take 75 s, the
+    middle of 10-20 titles in 60-90 s."""
     dwell_log_sd: float = 0.5
     """Spread of the time looked at one title. Assumption."""
     budget_min_ms: float = 60_000.0
@@ -181,6 +187,8 @@ class Browse:
     """[n, PLACES] the picture of each, an index into ``artwork.VARIANTS``."""
     results: Int32Array
     """[n, RESULTS] what the search showed; -1 where there was none."""
+    results_feature: Float32Array
+    """[n, RESULTS, 3] what each was ordered by (:mod:`~synthetic.control_plane.results`)."""
     page_before: Int32Array
     page_after: Int32Array
     """[n, PLACES] the home page, as it would have been shown just before and just after the search; -1 without one.
@@ -256,6 +264,7 @@ def browse(
         page_score=np.full((n, PLACES), -np.inf, np.float32),
         artwork=np.zeros((n, PLACES), np.int8),
         results=np.full((n, RESULTS), -1, np.int32),
+        results_feature=np.zeros((n, RESULTS, 3), np.float32),
         page_before=np.full((around, PLACES), -1, np.int32),
         page_after=np.full((around, PLACES), -1, np.int32),
     )
@@ -270,10 +279,10 @@ def browse(
     habits = {name: float(getattr(params, name)) for name in Habits._fields if name != "mood_ratio"}
     now = preference.copy()
     run_sessions(
-        seed, day, session_key, member, is_degraded, people, shelf, holdings, ranking, c.session_plays, c.search_taste,
+        seed, day, session_key, member, is_degraded, people, shelf, holdings, ranking, c.session_plays,
         c.first_week_spread, now if served is None else served, now,
         Habits(**habits, mood_ratio=MOOD_RATIO),
-        Scratch.of(ranking, people),
+        Scratch.of(ranking, people, holdings),
         Found(*(getattr(out, name) for name in Found._fields)),
     )  # fmt: skip
     return out, now

@@ -23,7 +23,7 @@ from synthetic.titles import (
     TASTE_STRENGTH,
 )
 
-__all__ = ["enjoyment", "enter_watched", "is_left_at_once", "preview_ms", "target_ms"]
+__all__ = ["enjoyment", "enter_watched", "is_left_at_once", "is_over", "preview_ms", "target_ms"]
 
 IntArray = npt.NDArray[np.int64]
 Int32Array = npt.NDArray[np.int32]
@@ -78,6 +78,12 @@ def target_ms(
 
 
 @compiled()
+def is_over(left_ms: int, runtime_ms: int) -> bool:
+    """What is nearly over counts as over: credits are not watched in a sitting of their own."""
+    return left_ms < runtime_ms // 20
+
+
+@compiled()
 def enter_watched(
     seed: int, member: IntArray, subscriber: IntArray, chosen: Int32Array, is_rec_driven: BoolArray,
     is_skipped: BoolArray, joy: Float32Array, watched_ms: IntArray, is_series: BoolArray, episode_count: IntArray,
@@ -107,9 +113,8 @@ def enter_watched(
             if not is_known:
                 recent[m, recent_count[m] % recent.shape[1]] = title
                 recent_count[m] += 1
-        # What is nearly over counts as over: credits are not watched in a sitting of their own.
-        is_over = is_skipped[i] or left < runtime_ms[title] // 20
-        if at < 0 and not is_over:
+        ends = is_skipped[i] or is_over(left, runtime_ms[title])
+        if at < 0 and not ends:
             # A new title takes a free place, or that of the one opened longest ago; the newest is last.
             at = 0
             for k in range(open_title.shape[1]):
@@ -122,5 +127,5 @@ def enter_watched(
             at = open_title.shape[1] - 1
             open_is_rec_driven[m, at] = is_rec_driven[i]
         if at >= 0:
-            open_title[m, at] = -1 if is_over else title
-            open_left_ms[m, at] = 0 if is_over else left
+            open_title[m, at] = -1 if ends else title
+            open_left_ms[m, at] = 0 if ends else left

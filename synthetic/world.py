@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synthetic.arrays import Ints, Singles
-from synthetic.browsing import RESULTS, People
+from synthetic.browsing import People
 from synthetic.codecs import Ladders, make_ladders
 from synthetic.control_plane.catalogue import Catalogue, publish
 from synthetic.control_plane.search import build_index, search_all
@@ -26,7 +26,7 @@ from synthetic.viewer import BrowseParameters, people_of
 
 __all__ = ["FACTUAL", "Switches", "World", "make_world"]
 
-_FOUND = 2 * RESULTS  # what a search finds, from which it shows some
+_FOUND = 64  # what a search finds, from which it shows some
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ class World:
     ladders: Ladders
     params: BrowseParameters
     found: npt.NDArray[np.int32]
-    """[2, kinds of query, titles, 20] what the search service finds for each query, released or not; by keyword alone
+    """[2, kinds of query, titles, 64] what the search service finds for each query, released or not; by keyword alone
     in second place."""
+    relevance: Singles
+    """[2, kinds of query, titles, 64] how well each answers, less the best: 0 or less."""
     is_name: npt.NDArray[np.bool_]
     """[kinds of query, titles] whether what stands first bears the very name asked for."""
     catalogue: Catalogue
@@ -70,7 +72,9 @@ def make_world(scenario: Scenario) -> World:
     flat = [query for kind in asked for query in kind]
     index = build_index(catalogue, seed=scenario.seed)
     found = [search_all(index, flat, _FOUND, keyword=by_word) for by_word in (False, True)]
-    answers = np.stack(found).reshape(len(found), len(asked), titles.count, -1)
+    shape = (len(found), len(asked), titles.count, -1)
+    answers = np.stack([titles_found for titles_found, _ in found]).reshape(shape)
+    relevance = np.stack([score - score[:, :1] for _, score in found]).reshape(shape)
     names = np.array([name.casefold() for name in titles.name])
     wanted = np.array([[query.casefold() for query in kind] for kind in asked])
     return World(
@@ -86,6 +90,7 @@ def make_world(scenario: Scenario) -> World:
         ),
         params=BrowseParameters(),
         found=answers,
+        relevance=relevance,
         is_name=(answers[0, :, :, 0] >= 0) & (names[answers[0, :, :, 0]] == wanted),
         catalogue=catalogue,
         people=people_of(subscriber, members.region, taste, titles),

@@ -13,7 +13,7 @@ from dashboards.formats import duration, moment, span, titled
 from dashboards.incident_detail import draw
 from dashboards.incidents import scope_of, slice_text, worded
 from dashboards.incidents_told import first_of, told_of
-from dashboards.queries import MINUTE_DIMENSIONS
+from dashboards.minute_queries import MINUTE_DIMENSIONS
 from dashboards.window import Window
 from metrics.catalog import METRICS
 

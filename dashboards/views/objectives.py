@@ -17,8 +17,8 @@ from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, view
 from dashboards.formats import duration, escaped, instant, named, share
 from dashboards.incidents import METRIC_OF
+from dashboards.minute_queries import policies
 from dashboards.objective_history import backtested, incidents_spent
-from dashboards.queries import policies
 from dashboards.segments import episodes_in, merged
 
 AHEAD_MS = 7 * 86_400_000

@@ -1,4 +1,4 @@
-"""What the service does while a member is there: learn from each signal, rank the page again, order results.
+"""What the service does while a member is there: learn from each signal, and rank the page again.
 
 One rule serves every surface. A member's taste is the mean of a Gaussian, one number a factor, in the axes in which
 the vectors of all plays are uncorrelated (``curvature`` is their variance). A signal moves it by one Newton step:
@@ -25,7 +25,7 @@ from synthetic.products import product
 __all__ = [
     "ARTWORK_HEAD", "HOME_HEAD", "SEARCH_HEAD", "SHOWN", "Ranking", "learn_asked", "learn_look", "learn_pick",
     "like_genres",
-    "order_page", "order_results", "picture", "space_of", "spread_page", "take_ratio",
+    "order_page", "picture", "space_of", "spread_page", "take_ratio",
 ]  # fmt: skip
 
 Int8Array = npt.NDArray[np.int8]
@@ -83,6 +83,12 @@ class Ranking(NamedTuple):
     """[titles] released by today."""
     found: Int32Array
     """[2, kinds of query, titles, r] what search finds, semantic and by keyword, best first."""
+    relevance: Float32Array
+    """[2, kinds of query, titles, r] how well each answers the words, less the best."""
+    popularity: Float32Array
+    """[a, regions, titles] log share of the plays that the search head learns from."""
+    search_weight: FloatArray
+    """[a, 3] what the features of a result weigh (:mod:`~.results`)."""
     is_name: BoolArray
     """[kinds of query, titles] whether the first found bears exactly the name asked for."""
     logged_as: Int32Array
@@ -261,43 +267,6 @@ def spread_page(
         page[place], page_score[place] = candidate[best], now[best]
         shown[genre[candidate[best], 0]] += np.float32(1.0)
         now[best] = -np.inf
-
-
-@compiled(counted=False)
-def order_results(
-    found: Int32Array, is_name: bool, taste: Float32Array, title: Float32Array, norm: Float32Array, low: int,
-    high: int, is_out: BoolArray, weight: float, results: Int32Array, value: FloatArray,
-) -> None:  # fmt: skip
-    """What a search found, in the order shown, into ``results``: rank by words and taste; the very name first.
-
-    ``weight`` is what a unit of log lift is worth in units of the log of the rank. ``value`` is working space, as long
-    as ``results``.
-    """
-    results[:] = -1
-    value[:] = -np.inf
-    last = results.size - 1
-    rank = 0
-    for k in range(found.size):
-        j = found[k]
-        if j < 0:
-            break
-        if not is_out[j]:
-            continue
-        rank += 1
-        s = -draws.log(float(rank))
-        if weight > 0.0:
-            lift = -float(norm[j])
-            lift += float(_along(taste, title[j], low, high))
-            s += weight * lift
-        if is_name and k == 0:
-            s = np.inf
-        if s <= value[last]:
-            continue
-        at = last
-        while at > 0 and s > value[at - 1]:
-            results[at], value[at] = results[at - 1], value[at - 1]
-            at -= 1
-        results[at], value[at] = j, s
 
 
 @compiled(counted=False)

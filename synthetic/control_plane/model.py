@@ -53,8 +53,6 @@ class RecommendParameters:
     the next training."""
     overnight_ratio: float = 0.5
     """How much of what a day's signals moved is left the next morning; the next training counts them all."""
-    search_taste: float = 0.3
-    """What a unit of log lift moves a search result by, in units of the log of its rank."""
     cold_plays: int = 5
     """Below this many plays a member is new: titles are ranked by what is popular in the region and with members on
     the same device and plan."""
@@ -90,6 +88,10 @@ class Model:
     """[2] log odds that a title looked at is played and liked: constant, and factor of the score."""
     log_popularity: Float32Array
     """[regions, count] log share of recent plays; -inf where a title is not released."""
+    search_popularity: Float32Array
+    """[regions, count] the same of the plays that the search head learns from."""
+    search_weight: npt.NDArray[np.float64]
+    """[3] what the features of a result weigh (:mod:`~.results`)."""
     prominence: Float32Array
     """[regions, count] what popularity adds to a score; -inf where a title is not released."""
     cohort: npt.NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""What the service logs: what was played, and what was looked at on the home page, as the recommender reads it."""
+"""What the service logs: what was played, and what was looked at on the home page and among results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LookLog", "PlayLog"]
+__all__ = ["LookLog", "PlayLog", "ResultLog"]
 
 Bools = npt.NDArray[np.bool_]
 
@@ -74,3 +74,20 @@ class LookLog:
             self.score[keep],
             self.picture[keep],
         )
+
+
+@dataclass(frozen=True)
+class ResultLog:
+    """Results of searches that were looked at in one day, with the features they were ordered by.
+
+    ``is_liked``: played and not left at once. ``feature`` [n, 3]: as :mod:`~.results` names them.
+    """
+
+    day: int
+    member: npt.NDArray[np.int32]
+    is_liked: Bools
+    feature: npt.NDArray[np.float32]
+
+    def where(self, keep: Bools) -> ResultLog:
+        """The results marked in ``keep`` [count]."""
+        return ResultLog(self.day, self.member[keep], self.is_liked[keep], self.feature[keep])

@@ -29,9 +29,10 @@ from synthetic.control_plane.catalogue import Catalogue
 from synthetic.control_plane.factors import Factors, member_vectors, title_vectors, turned
 from synthetic.control_plane.in_session import ARTWORK_HEAD, HOME_HEAD, learn_look, take_ratio
 from synthetic.control_plane.model import Model, RecommendParameters
-from synthetic.control_plane.play_log import LookLog, PlayLog
+from synthetic.control_plane.play_log import LookLog, PlayLog, ResultLog
 from synthetic.control_plane.popularity import cohort_lift, log_popularity
 from synthetic.control_plane.ranking import calibrated_prominence
+from synthetic.control_plane.results import LIFT, learn_weights
 from synthetic.jit import compiled
 
 __all__ = ["train"]
@@ -57,6 +58,7 @@ def train(
     today: int,
     seed: int,
     looks: Sequence[LookLog] = (),
+    results: Sequence[ResultLog] = (),
     started: PlayLog | None = None,
     teaches: BoolArray | None = None,
     cohort: IntArray | None = None,
@@ -64,8 +66,9 @@ def train(
     recommender: str = "unified",
     parameters: RecommendParameters | None = None,
 ) -> Model:
-    """Learn from the plays and looks before ``today``; ``region`` and ``cohort`` [members]: where, and what kind.
+    """Learn from the plays, looks and results before ``today``.
 
+    ``region`` and ``cohort`` [members]: where, and what kind.
     ``started``: what members were seen to start, which is not shown to them again; None: as ``plays``. It tells another
     story where the log of a surface that teaches is broken. ``teaches`` [members]: whose logs titles are learned from;
     the taste of the others is learned from their own, and nothing else is. None: everyone's.
@@ -115,10 +118,18 @@ def train(
             centre = genre_means(factors.title, catalogue)
         take = _take_odds(taught_looks)
     told = log.where(teachers[log.member])
-    popular = log_popularity(
-        told.where(~told.is_search if siloed else told.is_unaided), catalogue, region, regions, today,
-        half_life_days=p.popularity_half_life_days, prior_plays=p.regional_prior_plays, horizon_days=p.horizon_days,
-    )  # fmt: skip
+
+    def popularity(told: PlayLog) -> Float32Array:
+        return log_popularity(
+            told, catalogue, region, regions, today, half_life_days=p.popularity_half_life_days,
+            prior_plays=p.regional_prior_plays, horizon_days=p.horizon_days,
+        )  # fmt: skip
+
+    popular = popularity(told.where(~told.is_search if siloed else told.is_unaided))
+    shown = [each.where(teachers[each.member]) for each in results if today - p.look_days <= each.day < today]
+    search_weight = learn_weights(shown)
+    if recommender in ("factors", "popularity"):
+        search_weight[LIFT] = 0.0
     lately_started = (started or plays).where((started or plays).day < today).since(today - p.rest_days)
     resting = _table(lately_started, (members, catalogue.count))
     of_kinds = of_home if siloed else liked
@@ -138,6 +149,8 @@ def train(
         block=blocks,
         take=take,
         log_popularity=popular,
+        search_popularity=popularity(told.where(told.is_search)) if siloed else popular,
+        search_weight=search_weight,
         prominence=(p.exposure_exponent * popular).astype(np.float32),
         cohort=kinds,
         cohort_lift=cohort_lift(of_kinds, catalogue, kinds, cohorts),

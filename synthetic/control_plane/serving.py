@@ -72,11 +72,15 @@ def ranking_of_day(
     week: Week,
     catalogue: Catalogue,
     found: Int32Array,
+    relevance: Float32Array,
     is_name: npt.NDArray[np.bool_],
     day: int,
     logged_as: Int32Array | None = None,
 ) -> Ranking:
-    """The day's :class:`~.in_session.Ranking`; ``found`` [1 or 2, kinds, titles, r]: semantic, and by keyword."""
+    """The day's :class:`~.in_session.Ranking`.
+
+    ``found`` and ``relevance`` [2, kinds, titles, r]: by meaning, and by keyword.
+    """
     models = [arm.model for arm in week.arms]
     return Ranking(
         arm=week.arm,
@@ -101,6 +105,9 @@ def ranking_of_day(
         genre=catalogue.genre.astype(np.int8),
         is_out=catalogue.is_released(day),
         found=found,
+        relevance=relevance,
+        popularity=np.stack([model.search_popularity for model in models]),
+        search_weight=np.stack([model.search_weight for model in models]),
         is_name=is_name,
         logged_as=np.arange(catalogue.count, dtype=np.int32) if logged_as is None else logged_as,
     )

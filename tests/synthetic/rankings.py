@@ -46,6 +46,11 @@ def ranking_of_pages(
         genre=titles.genre.astype(np.int8),
         is_out=np.ones(count, np.bool_),
         found=np.ascontiguousarray(answers[None]),
+        relevance=np.tile(
+            -np.log1p(np.arange(answers.shape[2], dtype=np.float32)), (1, *answers.shape[:2], 1)
+        ),
+        popularity=np.zeros((1, 8, count), np.float32),
+        search_weight=np.array([[1.0, 0.0, 0.0]]),
         is_name=np.zeros(answers.shape[:2], np.bool_),
         logged_as=np.arange(count, dtype=np.int32),
     )._replace(**given)

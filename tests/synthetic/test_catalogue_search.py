@@ -189,7 +189,7 @@ def test_many_at_once_are_answered_as_one_by_one(index: SearchIndex, keyword: bo
         "?!",
         "nordic crime",
     ]
-    together = search_all(index, queries, 4, keyword=keyword)
+    together = search_all(index, queries, 4, keyword=keyword)[0]
     for query, row in zip(queries, together.tolist(), strict=True):
         alone = [] if query == "?!" else [hit.title for hit in search(index, query, 4, keyword=keyword)]
         assert [title for title in row if title >= 0] == alone

@@ -11,7 +11,6 @@ import pytest
 from metrics.errors import InputError
 from metrics.telemetry import TABLES
 from synthetic import emulator
-from synthetic.discovery import Discovery
 from synthetic.experiments import arms_of_week, assignments, treated
 from synthetic.paired import live_through, lived_until, paired_worlds, sampled
 from synthetic.playing import deliver
@@ -312,10 +311,8 @@ def test_twins_leave_the_experiment_as_it_is() -> None:
     """A member's twin lives by the other arm's model, and what it plays teaches no title."""
     world = make_world(scenario(spec("siloed"), panel=300))
     settled = settle_in(world)
-    alone, beside = (
-        Discovery(world, settled.discovery.plays, looks=list(settled.discovery.looks)) for _ in range(2)
-    )
-    twin = Discovery(world, settled.discovery.plays, looks=list(settled.discovery.looks))
+    alone, beside = (settled.discovery.copied(world=world) for _ in range(2))
+    twin = settled.discovery.copied(world=world)
     alone.learn(0)
     beside.learn(0, {"siloed test": twin})
     for one, other in zip(alone.week.arms, beside.week.arms, strict=True):

@@ -13,8 +13,8 @@ import pytest
 import synthetic.control_plane
 from synthetic.control_plane.catalogue import Catalogue
 from synthetic.control_plane.in_session import Ranking
-from synthetic.control_plane.play_log import LookLog, PlayLog
-from synthetic.discovery import Discovery, logged_looks, logged_starts
+from synthetic.control_plane.play_log import LookLog, PlayLog, ResultLog
+from synthetic.discovery import Discovery, logged_looks, logged_results, logged_starts
 from synthetic.scenario import load_scenario
 from synthetic.viewer import Browse
 from synthetic.warmup import settle_in
@@ -64,10 +64,10 @@ def test_the_control_plane_is_handed_no_truth(path: Path) -> None:
 
 
 def test_nothing_that_reaches_the_service_names_the_truth() -> None:
-    for kind in (PlayLog, LookLog, Catalogue):
+    for kind in (PlayLog, LookLog, ResultLog, Catalogue):
         assert not {field.name for field in fields(kind)} & set(HIDDEN)
     assert not set(Ranking._fields) & set(HIDDEN)
-    for function in (logged_starts, logged_looks, Discovery.enter, Discovery.learn):
+    for function in (logged_starts, logged_looks, logged_results, Discovery.enter, Discovery.learn):
         source = inspect.getsource(function)
         for word in ("joy", "people", ".taste[", "worth", "bait"):
             assert f".{word}" not in source.replace("week.taste", ""), (function.__name__, word)
@@ -87,7 +87,7 @@ def test_the_same_logs_teach_the_same_whatever_the_truth_is(world: World) -> Non
     models = []
     for each in (world, lied):
         old = settled.discovery
-        service = Discovery(each, old.plays, old.choices, list(old.looks))
+        service = old.copied(world=each)
         service.learn(0)
         models.append(service.week)
     assert models[0].candidate.tobytes() == models[1].candidate.tobytes()

@@ -12,8 +12,9 @@ from metrics.errors import InputError
 from synthetic.control_plane.artwork import genre_means, learn_pictures
 from synthetic.control_plane.auth import GRANTED, REFUSED_BUSINESS, REFUSED_TECHNICAL, authorise
 from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.in_session import like_genres, order_results, picture
-from synthetic.control_plane.play_log import PlayLog
+from synthetic.control_plane.in_session import like_genres, picture
+from synthetic.control_plane.play_log import PlayLog, ResultLog
+from synthetic.control_plane.results import POPULARITY, RELEVANCE, learn_weights, order_results
 from synthetic.control_plane.search import MAX_QUERY_LENGTH, SearchIndex, build_index, search, search_all
 from synthetic.queries import KINDS, queries
 from synthetic.titles import make_titles
@@ -80,7 +81,7 @@ def test_a_catalogue_of_one_title_and_of_none(catalogue: Catalogue) -> None:
 def test_queries_answered_together_are_answered_as_one_by_one(index: SearchIndex) -> None:
     asked = [kind[t] for kind in queries(make_titles(2_000, seed=8)) for t in range(0, 2_000, 150)]
     asked += ["documantary polar reserchers", "zzzzqqq", asked[0]]
-    together = search_all(index, asked, 12)
+    together = search_all(index, asked, 12)[0]
     alone = [[hit.title for hit in search(index, query, 12)] for query in asked]
     assert [[t for t in row if t >= 0] for row in together.tolist()] == alone
 
@@ -92,7 +93,7 @@ def test_what_members_type_mostly_finds_what_they_want(catalogue: Catalogue, ind
     assert len(asked) == len(KINDS)
     assert not set(asked[3]) & set(titles.name)
     found = [
-        float((search_all(index, kind, 10) == np.arange(titles.count)[:, None]).any(axis=1).mean())
+        float((search_all(index, kind, 10)[0] == np.arange(titles.count)[:, None]).any(axis=1).mean())
         for kind in asked
     ]
     assert found[0] > 0.95
@@ -134,24 +135,54 @@ def test_pictures_alone_teach_who_plays_from_them(catalogue: Catalogue) -> None:
     assert ((likes[::2, 3] > likes[::2, 7]).mean() > 0.95) & ((likes[1::2, 7] > likes[1::2, 3]).mean() > 0.95)
 
 
-def test_results_are_ordered_by_words_and_taste_and_the_very_name_stays_first() -> None:
+def test_results_are_ordered_by_words_popularity_and_taste_and_the_very_name_stays_first() -> None:
     found = np.array([5, 1, 2, 3, -1], np.int32)
+    relevance = np.array([0.0, -1.0, -2.0, -3.0, 0.0], np.float32)
+    popularity = np.array([0, 0, 4, 0, 0, 0], np.float32)
     title = np.zeros((6, 2), np.float32)
-    title[3] = (3.0, 0.0)
+    title[3] = (9.0, 0.0)
     norm, is_out = np.zeros(6, np.float32), np.ones(6, np.bool_)
     taste = np.array([1.0, 0.0], np.float32)
 
-    def ordered(weight: float, *, is_name: bool, out: npt.NDArray[np.bool_] = is_out) -> list[int]:
-        results, value = np.empty(3, np.int32), np.empty(3)
-        order_results(found, is_name, taste, title, norm, 0, 2, out, weight, results, value)
-        return results.tolist()
+    def ordered(
+        *weight: float, is_name: bool, out: npt.NDArray[np.bool_] = is_out
+    ) -> tuple[list[int], npt.NDArray[np.float32]]:
+        results, feature, value = np.empty(3, np.int32), np.empty((3, 3), np.float32), np.empty(3)
+        order_results(
+            found, relevance, is_name, popularity, taste, title, norm, 0, 2, out, np.array(weight), results, feature,
+            value,
+        )  # fmt: skip
+        return results.tolist(), feature
 
-    assert ordered(0.0, is_name=False) == [5, 1, 2]
-    assert ordered(1.0, is_name=False) == [3, 5, 1]
-    assert ordered(1.0, is_name=True) == [5, 3, 1]
+    assert ordered(1, 0, 0, is_name=False)[0] == [5, 1, 2]
+    assert ordered(1, 1, 0, is_name=False)[0] == [2, 5, 1]
+    results, feature = ordered(1, 1, 1, is_name=False)
+    assert results == [3, 2, 5]
+    assert feature.tolist() == [[-3, 0, 9], [-2, 4, 0], [0, 0, 0]]
+    results, feature = ordered(1, 1, 1, is_name=True)
+    assert results == [5, 3, 2]
+    assert np.isinf(feature[:, RELEVANCE]).tolist() == [True, False, False]
     hidden = is_out.copy()
     hidden[[5, 1]] = False
-    assert ordered(0.0, is_name=False, out=hidden) == [2, 3, -1]
+    assert ordered(1, 0, 0, is_name=False, out=hidden)[0] == [2, 3, -1]
+
+
+def test_what_results_weigh_is_learned_from_those_that_were_looked_at() -> None:
+    random = np.random.default_rng(3)
+    feature = random.normal(size=(40_000, 3)).astype(np.float32)
+    planted = np.array([2.0, 0.5, 0.0])
+    is_liked = random.random(40_000) < 1 / (1 + np.exp(2.0 - feature @ planted))
+    log = ResultLog(0, np.zeros(40_000, np.int32), is_liked, feature)
+    assert learn_weights([log]) == pytest.approx(planted, abs=0.06)
+    pinned = feature.copy()
+    pinned[::2, RELEVANCE] = np.inf
+    assert learn_weights([replace(log, feature=pinned)]) == pytest.approx(planted, abs=0.09)
+    first_guess = learn_weights([])
+    few = log.where(np.arange(40_000) < 100)
+    assert (first_guess > 0).all()
+    assert learn_weights([few]).tolist() == first_guess.tolist()
+    disliked = replace(log, is_liked=random.random(40_000) < 1 / (1 + np.exp(2.0 + feature[:, POPULARITY])))
+    assert learn_weights([disliked])[POPULARITY] == 0.0
 
 
 def test_authorisation_fails_as_often_as_it_should() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthetic.browsing import examined_places
-from synthetic.discovery import logged_looks, logged_starts
+from synthetic.discovery import logged_looks, logged_results, logged_starts
 from synthetic.scenario import load_scenario
 from synthetic.viewer import CONTINUE, HOME, SEARCH, Browse
 from synthetic.warmup import SETTLING_WEEKS, Settled, settle_in, warmup_plays
@@ -87,11 +87,11 @@ def test_only_starts_are_logged(world: World, settled: Settled) -> None:
         chosen=np.array([4, 4, 4, -1, 4], np.int32),
         surface=np.array([HOME, SEARCH, CONTINUE, -1, HOME], np.int8),
         row=np.zeros(n, np.int16),
-        slot=np.zeros(n, np.int16),
+        slot=np.array([0, 1, 0, 0, 0], np.int16),
         examined=np.array([1, 0, 0, 2, 1], np.int16),
         asked=np.full(n, -1, np.int8),
         wished=np.full(n, -1, np.int32),
-        results_examined=np.zeros(n, np.int16),
+        results_examined=np.array([0, 2, 0, 1, 0], np.int16),
         browse_ms=np.zeros(n, np.int64),
         is_rec_driven=np.zeros(n, np.bool_),
         watch_ms=np.zeros(n, np.int64),
@@ -101,6 +101,7 @@ def test_only_starts_are_logged(world: World, settled: Settled) -> None:
         page_score=np.zeros((n, places), np.float32),
         artwork=np.ones((n, places), np.int8),
         results=np.full((n, 10), -1, np.int32),
+        results_feature=np.tile(np.arange(30, dtype=np.float32).reshape(10, 3), (n, 1, 1)),
         page_before=page,
         page_after=page,
     )
@@ -118,3 +119,7 @@ def test_only_starts_are_logged(world: World, settled: Settled) -> None:
     assert looks.member.tolist() == [0, 3, 4]
     # Looked at and played; looked at and left; played, and it failed to start.
     assert looks.is_liked.tolist() == [True, False, False]
+    results = logged_results(np.arange(n), found, watched, 3)
+    assert results.member.tolist() == [1, 1, 3]
+    assert results.is_liked.tolist() == [False, True, False]  # passed over; played; looked at by one who left
+    assert results.feature.tolist() == [[0, 1, 2], [3, 4, 5], [0, 1, 2]]

@@ -58,8 +58,8 @@ def search(index: SearchIndex, query: str, k: int = 10, *, keyword: bool = False
 
 def search_all(
     index: SearchIndex, queries: Sequence[str], k: int = 10, *, keyword: bool = False
-) -> npt.NDArray[np.int32]:
-    """The titles that :func:`search` finds for each query, [queries, k]; -1 where fewer match.
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """The titles that :func:`search` finds for each query, [queries, k], -1 where fewer match, and their scores.
 
     Queries that say the same are scored once, and a few hundred together: milliseconds for what would be
     seconds one by one.
@@ -73,11 +73,12 @@ def search_all(
             asked[query] = len(asks)
             asks.append(_ask(index, query, spelling, keyword))
         row[i] = asked[query]
-    found = np.full((len(asks), k), -1, np.int32)
+    found, score = np.full((len(asks), k), -1, np.int32), np.zeros((len(asks), k), np.float32)
     with threadpool_limits(limits=1):
         for first in range(0, len(asks), _BATCH):
-            _best(scores(index, asks[first : first + _BATCH], keyword=keyword), found[first : first + _BATCH])
-    return found[row]
+            batch = slice(first, first + _BATCH)
+            _best(scores(index, asks[batch], keyword=keyword), found[batch], score[batch])
+    return found[row], score[row]
 
 
 def _ask(index: SearchIndex, query: str, spelling: dict[str, str], keyword: bool) -> Ask:
@@ -119,11 +120,13 @@ def _hit(index: SearchIndex, ask: Ask, spelled: Sequence[str], title: int, score
 
 
 @compiled(parallel=True)
-def _best(scores: npt.NDArray[np.float32], found: npt.NDArray[np.int32]) -> None:
-    """Titles by falling score into ``found`` [queries, k]; of equal scores the lower title first, 0 is no match."""
+def _best(
+    scores: npt.NDArray[np.float32], found: npt.NDArray[np.int32], best: npt.NDArray[np.float32]
+) -> None:
+    """Titles by falling score into ``found`` and ``best`` [queries, k]; of equal scores the lower title first."""
     k = found.shape[1]
     for i in prange(scores.shape[0]):
-        top = np.zeros(k, np.float32)
+        top = best[i]  # 0 is no match
         for title in range(scores.shape[1]):
             score = scores[i, title]
             if score > top[k - 1]:
