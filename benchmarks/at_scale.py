@@ -1,8 +1,8 @@
 """A hundred million sessions on one machine: peak memory of ``playhead metrics``, and a page's questions by its cubes.
 
 Run by itself, for it takes an hour and some gigabytes: ``python -m benchmarks.at_scale --lake lake --copies 25``.
-The lake is another's, many times over: sessions, requests and impressions as further links to the same files,
-members under new ids. What is counted by the minute and the appliance does not grow with the audience.
+The lake is another's, many times over: sessions, requests, visits, searches and impressions as further links to the
+same files, members under new ids. What is counted by the minute and the appliance does not grow with the audience.
 """
 
 from __future__ import annotations
@@ -18,19 +18,25 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from deltalake.transaction import AddAction
 
 from benchmarks.harness import Row, markdown, milliseconds, run_and_watch
-from metrics import cube
+from dashboards.beforehand import prepare
+from metrics import cube_build, sample
+from metrics.cube import folder_of
+from metrics.cube_sets import TABLES
 from metrics.lake import Lake
+from metrics.parts import HOLDOUT
 from metrics.period import DAY_MS
+from metrics.plan import group_column
 from metrics.query import measure
 from metrics.telemetry import get_table
 
 ROOT = Path(__file__).parent.parent
-COPIED = ("playback_session", "control_request", "impression", "membership")
-UNUSED = ("quarantine", "playback_event", "truth_incident", "truth_counterfactual")
+COPIED = ("playback_session", "control_request", "impression", "visit", "search", "membership")
+UNUSED = ("quarantine", "truth_counterfactual")
 TILES = ("watch_hours_per_subscriber", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio")
 TREE = ("qualified_plays_per_subscriber", "hours_per_play", "unqualified_hours_per_subscriber",
         "time_to_play_bad_ratio", "home_late_ratio", "time_to_play_p50_ms", "time_to_play_late_ratio")  # fmt: skip
@@ -57,7 +63,7 @@ def main() -> None:
     parser.add_argument(
         "--only-copy",
         action="store_true",
-        help="make the large lake and scale the small one's cubes; no more",
+        help="make the large lake, scale the small one's cubes, find the rest of what pages read; no more",
     )
     given = parser.parse_args()
     if not Lake.is_at(given.to):
@@ -65,6 +71,8 @@ def main() -> None:
     lake = Lake.open(given.to)
     if given.only_copy:
         scaled_cubes(Lake.open(given.lake), lake, given.copies)
+        scaled_samples(Lake.open(given.lake), lake, given.copies)
+        prepare(lake)
         return
     size = f"{lake.snapshot('playback_session').rows / 1e6:.0f} M sessions"
     playhead = [sys.executable, "-m", "playhead"]
@@ -108,26 +116,40 @@ def questions(lake: Lake, size: str, *, check: str = "tiles by day") -> list[Row
 def scaled_cubes(source: Lake, target: Lake, copies: int) -> None:
     """The large lake's cubes out of the small one's: of rows that are there ``copies`` times, sums are as many times.
 
-    What :func:`metrics.cube.build` would give, without its hour; artefacts of the pages are taken over as they are.
+    What :func:`metrics.cube_build.build` would give, without its hour; artefacts of the pages are taken over as they
+    are. Who is in an arm is so once: copies of members are new ones.
     """
-    for table in cube.TABLES:
-        made = cube._folder(source, table, source.last_commit(table))
+    cube_build.build(source)
+    for table in (*TABLES, "assignment"):
+        made = folder_of(source, table)
         if not made.exists():
             continue
-        folder = cube._folder(target, table, target.last_commit(table))
+        folder = folder_of(target, table)
         folder.mkdir(parents=True, exist_ok=True)
-        times = copies if table in COPIED else 1
         for file in made.glob("*.parquet"):
             frame = pl.read_parquet(file)
-            keys = cube._keys(table, frame)
-            sums = [name for name in frame.columns if name not in keys]
-            cube._narrow(table, frame.with_columns(pl.col(sums).cast(pl.Int128) * times)).write_parquet(
-                folder / file.name, compression="zstd"
-            )
+            keys = cube_build.keys_of(table, frame)
+            is_by_arm = bool({*keys} & {"arm", group_column(HOLDOUT)})
+            is_copied = table in COPIED and not (table == "membership" and is_by_arm)
+            sums = [name for name in frame.columns if name not in keys] if table != "assignment" else []
+            scaled = frame.with_columns(pl.col(sums).cast(pl.Int128) * (copies if is_copied else 1))
+            cube_build.narrow(table, scaled).write_parquet(folder / file.name, compression="zstd")
         (folder / "files.json").write_text(json.dumps(list(target.snapshot(table).files)), encoding="utf-8")
     for file in source.artefact("x").parent.glob("*.*"):
         if file.is_file():
             shutil.copy(file, target.artefact(file.name))
+
+
+def scaled_samples(source: Lake, target: Lake, copies: int) -> None:
+    """The large lake's samples out of the small one's days, as :func:`metrics.sample.build` takes them of copies."""
+    for table in sample.TABLES:
+        small, large = (sample._by_day(lake.snapshot(table).files) for lake in (source, target))
+        every = sample._every(target.snapshot(table).rows, len(large))
+        for day, files in large.items() if every > 1 else ():
+            rows = source.scan(table, small[day]).collect()
+            file = sample._file(target, table, every, files)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            rows[(np.arange(0, copies * rows.height, every) % rows.height).tolist()].write_parquet(file)
 
 
 def _copy(source: Lake, target: Lake, copies: int) -> None:

@@ -36,12 +36,15 @@ _QUIET = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-quic",
 )  # fmt: skip
-# The script has run, nothing is a placeholder, every figure is drawn.
+# The script has run, nothing is a placeholder, every figure in sight is drawn.
 _IDLE = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
   return app && app.dataset.testScriptState === 'notRunning'
     && !document.querySelector('[data-testid="stSkeleton"]')
-    && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(c => c.querySelector('.main-svg'))
+    && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(chart => {
+      const { width, top, bottom } = chart.getBoundingClientRect();
+      return chart.querySelector('.main-svg') || !width || bottom < 0 || top > innerHeight;
+    })
 }"""
 
 

@@ -124,7 +124,10 @@ class Rates:
 
     @cached_property
     def _by_name(self) -> Mapping[str, tuple[Rate, ...]]:
-        return {name: tuple(r for r in self.entries if r.name == name) for name in self.names}
+        found: dict[str, list[Rate]] = {}
+        for rate in self.entries:
+            found.setdefault(rate.name, []).append(rate)
+        return {name: tuple(rates) for name, rates in found.items()}
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from cost_model.report.numbers import count
 from dashboards.charts import Palette, marked, palette, sparkline
 from dashboards.charts import table as table_of
 from dashboards.context import Filters, Span, lake_path
+from dashboards.figures import place
 from dashboards.filters import renewed
 from dashboards.formats import change, day, escaped, instant, written
 from dashboards.queries import Source
@@ -218,17 +219,7 @@ def chart(
 
     ``on_select`` is called when a reader drags over it or clicks; what was selected is in the session state.
     """
-    picture = {"format": "png", "scale": 2, "filename": key}
-    config = {
-        "displaylogo": False, "displayModeBar": "hover", "modeBarButtons": [["toImage"]],
-        "toImageButtonOptions": picture,
-    }  # fmt: skip
-    if on_select is None:
-        st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
-    else:
-        st.plotly_chart(
-            figure, key=key, theme=None, config=config, alt=alt, on_select=on_select, selection_mode=selects
-        )
+    place(figure, alt, key=key, on_select=on_select, selects=selects)
     taken(caption or alt, data, key=key)
 
 

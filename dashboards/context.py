@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
+
 from metrics.catalog import get_metric
 from metrics.errors import InputError
-from metrics.plan import check_dimensions
+from metrics.lake import Lake
+from metrics.plan import BUCKET, Source, check_dimensions
+from metrics.query import measure
 
-__all__ = ["FILTERS", "PRESETS", "Filters", "Period", "Span", "Where", "lake_path", "period_of"]
+__all__ = ["FILTERS", "PRESETS", "Filters", "Period", "Span", "Where", "lake_path", "period_of", "span_of"]
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -75,6 +79,20 @@ def period_of(preset: str, dates: tuple[date, ...], span: Span) -> Period:
         length = timedelta(days=int(preset[:-1]) - 1)
         return Period(max(span.first, span.last - length), span.last)
     return Period(span.first, span.last)
+
+
+def span_of(lake: Lake, rows: Source | None = None) -> Span | None:
+    """The days of a lake with sessions, of its ``rows`` as they are held; None where it has none."""
+    days = measure(rows or lake, ["attempts"], grain="1d").filter(pl.col("n") > 0)
+    if days.is_empty():
+        return None
+    days = days.select("n", day=pl.from_epoch(BUCKET, time_unit="ms").dt.date()).sort("day")
+    # What ran on past the last midnight makes no day that could be compared with the others.
+    few = float(days["n"].median()) / 10  # type: ignore[arg-type]
+    whole = days.filter(pl.col("n") >= few)["day"]
+    last = [file for file in lake.snapshot("playback_session").files if f"day={days['day'][-1]}/" in file]
+    ended = lake.scan("playback_session", last).select(pl.col("end_ts_ms").max()).collect()
+    return Span(whole[0], whole[-1], int(ended.item()))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import polars as pl
 
 from dashboards.formats import share
 
-__all__ = ["LEVELS", "filled", "fullest", "sentence", "utilisation"]
+__all__ = ["LEVELS", "filled", "fullest", "sentence", "steered_by_day", "utilisation"]
 
 LEVELS = ("region", "isp", "site", "appliance")
 _DAY_MS = 86_400_000
@@ -111,3 +111,19 @@ def sentence(figures: Mapping[str, float | None], third_party: float | None) -> 
     if third_party is not None and third_party >= 0.0005:
         words += f"; {share(third_party)} came from a third party"
     return words + "."
+
+
+def steered_by_day(requests: pl.LazyFrame) -> pl.LazyFrame:
+    """Steering's answers by day: ``ts_ms, requests, p50_ms, p99_ms, failed, degraded``."""
+    return (
+        requests.filter(pl.col("service") == "steer")
+        .group_by(ts_ms=pl.col("ts_ms") // _DAY_MS * _DAY_MS)
+        .agg(
+            requests=pl.len(),
+            p50_ms=pl.col("latency_ms").quantile(0.5),
+            p99_ms=pl.col("latency_ms").quantile(0.99),
+            failed=(pl.col("status") >= 500).sum(),
+            degraded=pl.col("is_degraded").sum(),
+        )
+        .sort("ts_ms")
+    )

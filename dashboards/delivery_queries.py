@@ -8,13 +8,14 @@ import polars as pl
 import streamlit as st
 
 from dashboards.context import Where
-from dashboards.delivery import filled, utilisation
+from dashboards.delivery import filled, steered_by_day, utilisation
+from dashboards.kept import steered
 from dashboards.queries import Source
-from dashboards.session_queries import days_of
-from dashboards.window import Window
+from dashboards.window import Window, days_of
 from metrics.lake import Lake
 from metrics.parts import dimensions_of
 from metrics.period import DAY_MS
+from metrics.sample import some_rows
 
 __all__ = ["hours_of_day", "nights", "recent", "steering", "worst_fills"]
 
@@ -56,7 +57,7 @@ def nights(source: Source, window: Window, where: Where) -> pl.DataFrame:
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def worst_fills(source: Source, window: Window, where: Where, most: int = 8) -> pl.DataFrame:
+def worst_fills(source: Source, window: Window, where: Where, most: int = 5) -> pl.DataFrame:
     """Where most planned bytes did not arrive: ``region, site, tier, missed_bytes, nights, status``, worst first."""
     short = _rows(source, "fill", window, _told("fill", where)).filter(pl.col("status") != "complete")
     missed = (pl.col("planned_bytes") - pl.col("pushed_bytes")).cast(pl.Float64).sum()
@@ -71,28 +72,27 @@ def worst_fills(source: Source, window: Window, where: Where, most: int = 8) -> 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def steering(source: Source, window: Window, where: Where) -> pl.DataFrame:
-    """Steering's answers by day: ``ts_ms, requests, p50_ms, p99_ms, failed``, of the panel's sample, weighted not."""
-    asked = _rows(source, "control_request", window, _told("control_request", where))
-    day = pl.col("ts_ms") // DAY_MS * DAY_MS
-    return (
-        asked.filter(pl.col("service") == "steer")
-        .group_by(day.alias("ts_ms"))
-        .agg(
-            requests=pl.len(),
-            p50_ms=pl.col("latency_ms").quantile(0.5),
-            p99_ms=pl.col("latency_ms").quantile(0.99),
-            failed=(pl.col("status") >= 500).sum(),
-            degraded=pl.col("is_degraded").sum(),
-        )
-        .sort("ts_ms")
-        .collect()
-    )
+    """Steering's answers by day: ``ts_ms, requests, p50_ms, p99_ms, failed``, of the panel's sample, weighted not.
+
+    Of a slice of a large lake, of every so manieth of its requests.
+    """
+    lake, told = Lake.open(Path(source.path)), _told("control_request", where)
+    if not told:
+        days = steered(lake)
+    else:
+        files = days_of(lake.snapshot("control_request").files, window)
+        days = steered_by_day(_in_slice(some_rows(lake, "control_request", files)[0], told)).collect()
+    return days.filter(pl.col("ts_ms") >= window.start_ts_ms, pl.col("ts_ms") < window.end_ts_ms)
 
 
 def _rows(source: Source, table: str, window: Window, where: Where) -> pl.LazyFrame:
     lake = Lake.open(Path(source.path))
     rows = lake.scan(table, days_of(lake.snapshot(table).files, window))
     rows = rows.filter(pl.col("ts_ms") >= window.start_ts_ms, pl.col("ts_ms") < window.end_ts_ms)
+    return _in_slice(rows, where)
+
+
+def _in_slice(rows: pl.LazyFrame, where: Where) -> pl.LazyFrame:
     return rows.filter(*(pl.col(name).is_in(list(values)) for name, values in where)) if where else rows
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from metrics.catalog import METRICS
 from metrics.effects.design import sample_ratio_p
 
-__all__ = ["SRM_ALARM", "arms_of", "judged", "power_of", "ratio_p", "state_of", "usual_share"]
+__all__ = ["SRM_ALARM", "judged", "power_of", "ratio_p", "state_of", "usual_share"]
 
 SRM_ALARM = 0.001
 # Student's t of 31 degrees of freedom: half of a 90 % jackknife interval over 32 groups, in standard errors.
@@ -22,24 +22,8 @@ _POWER = 0.8
 _USUAL_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 1 / 3, 0.5)
 
 
-def arms_of(assignment: pl.LazyFrame) -> pl.LazyFrame:
-    """Members of each arm: ``experiment, arm, is_control, members, from_ts_ms, until_ts_ms``, control first.
-
-    ``assignment``: rows of that table; a member assigned twice counts in both, as the table has it.
-    """
-    return (
-        assignment.group_by("experiment", "arm", "is_control")
-        .agg(
-            members=pl.col("subscriber_id").n_unique(),
-            from_ts_ms=pl.col("assigned_ts_ms").min(),
-            until_ts_ms=pl.col("until_ts_ms").max(),
-        )
-        .sort("experiment", ~pl.col("is_control"), "arm")
-    )
-
-
 def state_of(arms: pl.DataFrame, now_ts_ms: int) -> tuple[str, int, int]:
-    """Of one experiment's :func:`arms_of`: running or finished, its first and last instant."""
+    """Of one experiment's :func:`metrics.arms.arms_of`: running or finished, its first and last instant."""
     start = int(arms["from_ts_ms"].min())  # type: ignore[arg-type]
     until = arms["until_ts_ms"].max()
     is_over = until is not None and int(until) <= now_ts_ms  # type: ignore[arg-type]

@@ -15,10 +15,10 @@ from alerts.baseline import load_baselines
 from dashboards.charts import Band, trend
 from dashboards.charts.incidents import Bar, explained
 from dashboards.charts.style import axis_of
-from dashboards.components import card, chart, colours, missing
+from dashboards.components import card, chart, colours, missing, part, table
 from dashboards.context import Filters, Where
 from dashboards.formats import change, duration, escaped, moment, named, share, span, titled, written
-from dashboards.incident_queries import Localised, by_cdn, by_view, localised
+from dashboards.incident_queries import Localised, around, by_cdn, by_view, localised, told_by
 from dashboards.incidents import agreement, scope_of, slice_text, worded
 from dashboards.queries import Source
 from dashboards.runbooks import runbook
@@ -27,7 +27,7 @@ from metrics.catalog import METRICS, get_metric
 from metrics.metric import Metric
 from metrics.period import DAY_MS
 
-__all__ = ["DOT", "Looked", "draw"]
+__all__ = ["DOT", "Looked", "ask", "draw"]
 
 DOT = {"page": ":red[●]", "ticket": ":orange[●]", "none": ":violet[○]"}
 BESIDE = ("time_to_play_bad_ratio", "start_failure_technical_ratio", "rebuffer_ratio", "playback_failure_ratio",
@@ -52,7 +52,7 @@ class Looked:
 
     @property
     def metric(self) -> Metric:
-        return get_metric(self.row["metric"] if self.row["metric"] in METRICS else "time_to_play_bad_ratio")
+        return told_by(self.row["metric"] if self.row["metric"] in METRICS else "time_to_play_bad_ratio")
 
     @property
     def where(self) -> Where:
@@ -76,6 +76,14 @@ class Looked:
         return Window(self.window.start_ts_ms - early, self.window.end_ts_ms)
 
 
+def ask(looked: Looked) -> None:
+    """All that rows may be read for when it is drawn."""
+    _lines(looked)
+    localised(looked.source, looked.metric.name, looked.inside, looked.where)
+    by_cdn(looked.source, BESIDE, looked.inside, looked.where)
+    by_view(looked.source, looked.inside.start_ts_ms, looked.where)
+
+
 def draw(looked: Looked) -> None:
     """Its heading and four cards."""
     row, metric = looked.row, looked.metric
@@ -93,30 +101,18 @@ def draw(looked: Looked) -> None:
         )
         + f". Shown first by {metric.title.lower()}."
     )
-    with st.spinner("Looking for the slices …", show_time=False):
-        found = localised(looked.source, metric.name, looked.inside, looked.where)
     with st.grid(2, min_column_width=400):
         _around(looked)
-        _where_it_was(looked, found)
+        _where_it_was(looked)
         _whose_delivery(looked)
         _what_to_do(looked)
 
 
 def _around(looked: Looked) -> None:
     """The metric from well before to well after, with the incident shaded."""
-    metric, window, where = looked.metric, looked.window, looked.where
-    wide = max(window.length_ms, 6 * _HOUR_MS)
-    seen = Window(window.start_ts_ms - 2 * wide, window.end_ts_ms + wide)
-    is_daily = bool({part.table for part in metric.parts} & {"fill", "membership", "charge"})
-    grain, step = ("1d", DAY_MS) if is_daily or seen.length_ms > 12 * DAY_MS else ("1h", _HOUR_MS)
-    if seen.length_ms <= 2 * DAY_MS and not is_daily and metric.clock != "delivery":
-        grain, step = "15m", _HOUR_MS // 4
-    seen = seen.outwards(step)
-    line = looked.source.measure((metric.name,), seen, where=where, grain=grain).select(
-        ts_ms="bucket_ts_ms", value="value"
-    )
-    back = Window(seen.start_ts_ms - 7 * DAY_MS, seen.end_ts_ms - 7 * DAY_MS)
-    past = looked.source.measure((metric.name,), back, where=where, grain=grain)
+    metric = looked.metric
+    seen, grain = _seen(looked)
+    line, past = _lines(looked)
     with card(metric.title, f"{metric.unit}, by {grain}", of=(metric.name,)):
         if line.is_empty() or line["value"].is_null().all():
             missing("No value around this incident in the slice.", "Clear a filter.")
@@ -129,7 +125,7 @@ def _around(looked: Looked) -> None:
         chart(
             trend(
                 line, colours(), axis=axis_of(metric.format), name=metric.title, bands=bands, limit=metric.limit,
-                previous=past.select(ts_ms=pl.col("bucket_ts_ms") + 7 * DAY_MS, value="value") if past.height else None,
+                previous=past.with_columns(pl.col("ts_ms") + 7 * DAY_MS) if past.height else None,
                 view=(seen.start_ts_ms, seen.end_ts_ms), height=250,
             ),
             f"{metric.title} around the incident", line, key="around",
@@ -139,9 +135,34 @@ def _around(looked: Looked) -> None:
         )  # fmt: skip
 
 
-def _where_it_was(looked: Looked, found: Localised | None) -> None:
+def _seen(looked: Looked) -> tuple[Window, str]:
+    """The span that is shown around it, and by what."""
+    metric, window = looked.metric, looked.window
+    wide = max(window.length_ms, 6 * _HOUR_MS)
+    seen = Window(window.start_ts_ms - 2 * wide, window.end_ts_ms + wide)
+    is_daily = bool({part.table for part in metric.parts} & {"fill", "membership", "charge"})
+    grain, step = ("1d", DAY_MS) if is_daily or seen.length_ms > 12 * DAY_MS else ("1h", _HOUR_MS)
+    if seen.length_ms <= 2 * DAY_MS and not is_daily and metric.clock != "delivery":
+        grain, step = "15m", _HOUR_MS // 4
+    return seen.outwards(step), grain
+
+
+def _lines(looked: Looked) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The metric in that span, and a week before."""
+    seen, grain = _seen(looked)
+    back = Window(seen.start_ts_ms - 7 * DAY_MS, seen.end_ts_ms - 7 * DAY_MS)
+    line, past = (
+        around(looked.source, looked.metric.name, window, looked.where, grain) for window in (seen, back)
+    )
+    return line, past
+
+
+@part
+def _where_it_was(looked: Looked) -> None:
     """The slices that explain it, best first, and the truth beside them."""
     metric = looked.metric
+    with st.spinner("Looking for the slices …", show_time=False):
+        found = localised(looked.source, metric.name, looked.inside, looked.where)
     with card(
         "Where it was", "slices that explain it",
         help="The smallest set of slices whose leaves moved otherwise than the rest: the incident's worst hours "
@@ -190,8 +211,13 @@ def _slices(metric: Metric, found: Localised) -> None:
     chart(
         explained(texts, shares, colours()), f"Slices that explain {metric.title.lower()}", data, key="explained",
         caption=f"Share of what moved within the slices; {found.leaves:,} leaves of "
-        f"{', '.join(titled(name) for name in found.dimensions)}.",
+        f"{', '.join(titled(name) for name in found.dimensions)}{_of_every(found)}.",
     )  # fmt: skip
+
+
+def _of_every(found: Localised) -> str:
+    """What the page says where not every row was looked at."""
+    return f"; every {found.every}th row, of so many" if found.every > 1 else ""
 
 
 def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:
@@ -215,6 +241,7 @@ def explore_link(looked: Looked, found: Localised | None) -> dict[str, Any]:
     return query
 
 
+@part
 def _whose_delivery(looked: Looked) -> None:
     """Own CDN against a third party in the incident, and at the same hours of the day before."""
     with card("Own CDN against third party", "in the incident", of=BESIDE):
@@ -226,7 +253,7 @@ def _whose_delivery(looked: Looked) -> None:
             )
             return
         cdns = rows["cdn"].unique().sort().to_list()
-        table = []
+        lines = []
         for name in BESIDE:
             of = get_metric(name)
             line = {"": of.title}
@@ -234,8 +261,8 @@ def _whose_delivery(looked: Looked) -> None:
                 cell = rows.filter(pl.col("cdn") == cdn, pl.col("metric") == name)
                 value, before = (cell[column][0] if cell.height else None for column in ("value", "before"))
                 line[named(cdn)] = f"{written(of, value)} :gray[{change(of, value, before)}]"
-            table.append(line)
-        st.table(table, border="horizontal", hide_index=True, alt="Quality by CDN in the incident")
+            lines.append(line)
+        table(lines, alt="Quality by CDN in the incident")
         counts = rows.group_by("cdn").agg(pl.col("n").max()).sort("cdn")
         many = ", ".join(f"{named(cdn)} {n:,}" for cdn, n in counts.rows())
         alone = "; one CDN alone delivered, so there is nothing to tell it from" if len(cdns) == 1 else ""
@@ -255,15 +282,15 @@ def _what_each_tells(looked: Looked) -> None:
             "two hours."
         )
         return
-    table = [{"": title} for title in _VIEWS.values()]
-    for line, view in zip(table, _VIEWS, strict=True):
+    lines = [{"": title} for title in _VIEWS.values()]
+    for line, view in zip(lines, _VIEWS, strict=True):
         for minutes, slices in found.filter(pl.col("view") == view).select("minutes", "slices").rows():
             line[f"after {minutes} min"] = ":gray[–]" if slices is None else slices
-    columns = dict.fromkeys(column for line in table for column in line)
-    st.table(
-        [{column: line.get(column, ":gray[–]") for column in columns} for line in table],
-        border="horizontal", hide_index=True, alt="What each kind of telemetry names, by minutes after the start",
-    )  # fmt: skip
+    columns = dict.fromkeys(column for line in lines for column in line)
+    table(
+        [{column: line.get(column, ":gray[–]") for column in columns} for line in lines],
+        alt="What each kind of telemetry names, by minutes after the start",
+    )
     viewers, stalling = found.sort("minutes").select("viewers", "stalling").row(-1)
     st.caption(
         f"Where viewers stall, as each kind of telemetry tells it; – names no slice. Of the same {viewers:,} viewers, "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -13,8 +12,7 @@ import streamlit as st
 from dashboards.baselines import alerts_of
 from dashboards.context import Where
 from dashboards.queries import Source
-from dashboards.session_queries import days_of
-from dashboards.window import Window
+from dashboards.window import Window, days_of
 from metrics import truth
 from metrics.catalog import get_metric
 from metrics.errors import InputError
@@ -26,8 +24,11 @@ from metrics.parts import dimensions_of
 from metrics.period import DAY_MS
 from metrics.plan import check_dimensions
 from metrics.query import measure, measure_frames
+from metrics.sample import some_rows
 
-__all__ = ["Localised", "baseline_alerts", "by_cdn", "by_view", "localised", "true_incidents"]
+__all__ = [
+    "Localised", "around", "baseline_alerts", "by_cdn", "by_view", "localised", "told_by", "true_incidents",
+]  # fmt: skip
 
 _LEAF = ("region", "isp", "device", "player_version", "codec", "cdn", "site", "tier", "service")
 _SHORTEST_MS, _LONGEST_MS = 15 * 60_000, 6 * 3_600_000
@@ -44,12 +45,18 @@ _LOOKS = (10, 30, 60, 120)  # minutes after the start
 _BEFORE_MS, _AFTER_MS = 6 * 3_600_000, 2 * 3_600_000  # what those looks and the spans before them reach over
 
 
+def told_by(name: str) -> Metric:
+    """What tells of a metric of the catalogue hour by hour: of a quantile or a total the ratio that says the same."""
+    metric = get_metric(name)
+    return metric if metric.kind == "ratio" else get_metric(_COUNTED.get(name, name))
+
+
 @dataclass(frozen=True)
 class Localised:
     """Where an incident was: ``answers`` best first, over ``dimensions``, of ``metric`` then and before.
 
     ``then`` and ``before`` are the metric's values in the incident's worst ``length_ms``, from ``at_ts_ms`` on, and in
-    the time before the incident.
+    the time before the incident; of ``every`` so manieth row.
     """
 
     metric: str
@@ -60,6 +67,7 @@ class Localised:
     at_ts_ms: int
     length_ms: int
     leaves: int
+    every: int
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
@@ -97,8 +105,8 @@ def localised(source: Source, name: str, window: Window, where: Where) -> Locali
     if not by:
         return None
     lake = Lake.open(Path(source.path))
-    worst = _worst(lake, metric, window, length, where)
-    rows = _rows(lake, table, window.start_ts_ms, worst, length)
+    worst = _worst(source, metric, window, length, where)
+    rows, every = _rows(lake, table, window.start_ts_ms, worst, length)
     leaves = measure_frames({table: rows}, [metric.name], by=by, where=dict(where), grain="15m")
     leaves = leaves.filter(pl.col("denominator") > 0)
     if leaves["bucket_ts_ms"].n_unique() < 2:
@@ -116,28 +124,48 @@ def localised(source: Source, name: str, window: Window, where: Where) -> Locali
     is_now = leaves["bucket_ts_ms"] == at
     return Localised(
         metric.name, by, tuple(answers), _ratio(leaves.filter(is_now)), _ratio(leaves.filter(~is_now)), worst, length,
-        leaf.filter(pl.col("time") == at).height,
+        leaf.filter(pl.col("time") == at).height, every,
     )  # fmt: skip
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def around(source: Source, name: str, window: Window, where: Where, grain: str) -> pl.DataFrame:
+    """A metric by the ``grain`` over a window: ``ts_ms, value``; no row to a reader who may not see it."""
+    if not source.may_see(name):
+        return pl.DataFrame(schema={"ts_ms": pl.Int64, "value": pl.Float64})
+    rows = source.of_some(window)
+    found = measure(
+        rows,
+        [name],
+        where=dict(where),
+        start_ts_ms=window.start_ts_ms,
+        end_ts_ms=window.end_ts_ms,
+        grain=grain,
+    )
+    return found.select(ts_ms="bucket_ts_ms", value="value")
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def by_cdn(source: Source, names: Sequence[str], window: Window, where: Where) -> pl.DataFrame:
-    """Metrics by who delivered, in the window and in the same hours of the day before.
+    """Metrics by who delivered, in the window and in the same hours of the day before, by whole quarters of an hour.
 
     Columns: ``cdn, metric, value, before, n``; empty where the telemetry does not tell.
     """
-    lake = Lake.open(Path(source.path))
     known = [name for name in names if _tells(name, ["cdn", *(d for d, _ in where)])]
     if not known:
         return pl.DataFrame()
-    asked: dict[str, Any] = {"by": ["cdn"], "where": dict(where)}
-    now = measure(lake, known, start_ts_ms=window.start_ts_ms, end_ts_ms=window.end_ts_ms, **asked)
-    back = -(-window.length_ms // DAY_MS) * DAY_MS
-    old = measure(
-        lake, known, start_ts_ms=window.start_ts_ms - back, end_ts_ms=window.end_ts_ms - back, **asked
-    )
+
+    def ask(span: Window) -> pl.DataFrame:
+        return measure(
+            source.of_some(span), known, by=["cdn"], where=dict(where), start_ts_ms=span.start_ts_ms,
+            end_ts_ms=span.end_ts_ms,
+        )  # fmt: skip
+
+    now, back = window.outwards(_BUCKET_MS), -(-window.length_ms // DAY_MS) * DAY_MS
+    old = ask(Window(now.start_ts_ms - back, now.end_ts_ms - back))
     return (
-        now.drop_nulls("cdn")
+        ask(now)
+        .drop_nulls("cdn")
         .join(
             old.select("cdn", "metric", before="value"),
             on=["cdn", "metric"],
@@ -160,23 +188,25 @@ def by_view(source: Source, start_ts_ms: int, where: Where) -> pl.DataFrame:
     files = days_of(lake.snapshot("playback_session").files, Window(first, last + DAY_MS // 2))
     overlaps = (pl.col("start_ts_ms") < last) & (pl.col("end_ts_ms") >= first)
     slices = [pl.col(name).is_in(list(values)) for name, values in where]
-    sessions = lake.scan("playback_session", files).filter(overlaps, *slices).collect()
+    rows, _ = some_rows(lake, "playback_session", files)
+    sessions = rows.filter(overlaps, *slices).collect()
     if sessions["site"].null_count() == sessions.height:
         return pl.DataFrame()
     return seen(viewers(sessions), untimed_stalls(sessions), start_ts_ms, minutes=_LOOKS)
 
 
-def _worst(lake: Lake, metric: Metric, window: Window, length: int, where: Where) -> int:
+def _worst(source: Source, metric: Metric, window: Window, length: int, where: Where) -> int:
     """When the worst of the window began: of the stretches of ``length`` that it is made of."""
     if window.length_ms < 2 * length or metric.numerator.table == "fill":
         return window.start_ts_ms
+    whole = window.outwards(_BUCKET_MS)
     found = measure(
-        lake,
+        source.of_some(whole),
         [metric.name],
         where=dict(where),
-        start_ts_ms=window.start_ts_ms,
-        end_ts_ms=window.end_ts_ms,
-        grain="1h",
+        start_ts_ms=whole.start_ts_ms,
+        end_ts_ms=whole.end_ts_ms,
+        grain="15m",
     ).with_columns(stretch=(pl.col("bucket_ts_ms") - window.start_ts_ms).floordiv(length))
     sides = found.group_by("stretch").agg(pl.col("numerator", "denominator").sum(), pl.col("n").sum())
     # A stretch of few rows is far off by chance alone.
@@ -186,8 +216,9 @@ def _worst(lake: Lake, metric: Metric, window: Window, length: int, where: Where
     return window.start_ts_ms + (int(ordered["stretch"][0]) * length if ordered.height else 0)
 
 
-def _rows(lake: Lake, table: str, began: int, worst: int, length: int) -> pl.LazyFrame:
-    """Rows of the incident's worst and of the time before it, on a clock of whole buckets that ends with the worst."""
+def _rows(lake: Lake, table: str, began: int, worst: int, length: int) -> tuple[pl.LazyFrame, int]:
+    """Rows of the incident's worst and of the time before it, on a clock of whole buckets that ends with the worst; of
+    a large lake every k-th, and k."""
     last = worst + length
     # When it began is known to the alert alone, which fires late: what comes just before is neither one nor the other.
     began -= _GUARD_MS
@@ -198,14 +229,13 @@ def _rows(lake: Lake, table: str, began: int, worst: int, length: int) -> pl.Laz
     # A session is filed by the day of its end.
     read = [Window(first, began), Window(worst, last + (DAY_MS // 4 if table == "playback_session" else 0))]
     files = lake.snapshot(table).files
-    rows = lake.scan(table, sorted({file for window in read for file in days_of(files, window)}))
+    rows, every = some_rows(lake, table, sorted({file for window in read for file in days_of(files, window)}))
     clock = "end_ts_ms" if table == "playback_session" else "ts_ms"
     came_out = pl.col("start_ts_ms") + pl.col("waited_ms") if clock == "end_ts_ms" else pl.col("ts_ms")
     is_now = (came_out >= worst) & (came_out < last)
     bucket = pl.when(is_now).then(0).otherwise((came_out - began).floordiv(length))
-    return rows.filter(is_now | ((came_out >= first) & (came_out < began))).with_columns(
-        (bucket * _BUCKET_MS + 1_000 * _BUCKET_MS).alias(clock)
-    )
+    rows = rows.filter(is_now | ((came_out >= first) & (came_out < began)))
+    return rows.with_columns((bucket * _BUCKET_MS + 1_000 * _BUCKET_MS).alias(clock)), every
 
 
 def _dimensions(metric: Metric, where: Where) -> tuple[str, ...]:

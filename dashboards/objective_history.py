@@ -23,7 +23,8 @@ from alerts.evaluation import Evaluation
 from alerts.policy import BurnPolicy
 from alerts.quality import quality
 from dashboards.context import Where
-from dashboards.queries import Source, minutes_in, policies
+from dashboards.minute_queries import minutes_in, policies
+from dashboards.queries import Source
 from metrics.lake import Lake
 
 __all__ = ["backtested", "incidents_spent"]

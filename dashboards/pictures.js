@@ -7,15 +7,24 @@
   const LEFT_OUT = '[data-testid="stTooltipIcon"], [data-testid="stElementToolbar"], [data-png]';
   const SCALE = 2, MARGIN = 12;
 
-  document.addEventListener("click", (event) => {
+  document.addEventListener("click", async (event) => {
     const button = event.target.closest?.("[data-png]");
     if (!button) return;
     const of = button.dataset.of;
     const figure = of ? document.querySelector(of) : before(button);
+    if (figure?.matches('[data-testid="stPlotlyChart"]')) await drawn(figure);
     const ofPlotly = figure?.querySelector('.modebar-btn[data-attr="toImage"], .modebar-btn[data-title^="Download"]');
     if (ofPlotly) ofPlotly.click();
     else if (figure) save(figure, `${button.dataset.png}.png`);
   });
+
+  // What nobody has looked at yet is drawn once it is in sight.
+  async function drawn(figure) {
+    figure.scrollIntoView({ block: "nearest" });
+    for (let tries = 0; tries < 50 && !figure.querySelector(".modebar"); tries += 1) {
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  }
 
   function before(button) {
     for (let node = button; node; node = node.parentElement) {

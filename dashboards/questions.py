@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["BESIDE", "DISCOVERY", "FIND", "PLACE", "TILES"]
+__all__ = ["BESIDE", "DISCOVERY", "FIND", "PLACE", "PRICE", "TILES"]
 
 TILES = ("watch_hours_per_subscriber", "time_to_play_p99_ms", "rebuffer_rate", "rec_driven_hours_ratio")
 BESIDE = ("time_to_play_p50_ms", "time_to_play_late_ratio")
 PLACE = ("region", "isp")
+PRICE = "delivery_cost_per_gigabyte_usd"
 
 FIND = "time_to_find_p50_ms"
 DISCOVERY: Mapping[str, tuple[str, ...]] = {

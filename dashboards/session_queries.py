@@ -14,11 +14,12 @@ import streamlit as st
 from dashboards.context import Where
 from dashboards.distribution import DIMENSIONS, MEASURES, Sessions, sessions_of
 from dashboards.queries import Source
-from dashboards.window import Window
+from dashboards.window import Window, days_of
 from metrics.lake import Lake
 from metrics.period import DAY_MS
+from metrics.sample import some_rows
 
-__all__ = ["SESSION_COLUMNS", "days_of", "session", "session_events", "session_sample", "worst_sessions"]
+__all__ = ["SESSION_COLUMNS", "session", "session_events", "session_sample", "worst_sessions"]
 
 _MOST_SESSIONS = 400_000
 SESSION_COLUMNS = (
@@ -34,11 +35,10 @@ def session_sample(source: Source, window: Window, where: Where) -> Sessions:
     """Counted sessions that ended in the window, at most some hundred thousand of them; read only."""
     lake = Lake.open(Path(source.path))
     snapshot = lake.snapshot("playback_session")
-    files = days_of(snapshot.files, window)
+    sessions, each = some_rows(lake, "playback_session", days_of(snapshot.files, window))
     counted = source.measure(("attempts",), window, where=where)
     rows = int(counted["n"][0]) if counted.height else 0
-    every = max(1, -(-rows // _MOST_SESSIONS))
-    sessions = lake.scan("playback_session", files)
+    every = max(1, -(-rows // (each * _MOST_SESSIONS)))
     if every > 1:
         sessions = sessions.with_row_index("_row").filter(pl.col("_row") % every == 0)
     sessions = sessions.filter(pl.col("excluded_reason").is_null(), *_within(window, where))
@@ -47,7 +47,7 @@ def session_sample(source: Source, window: Window, where: Where) -> Sessions:
         *(measure.value.cast(pl.Float64).alias(name) for name, measure in MEASURES.items()),
         *(pl.col(name).cast(pl.Categorical) for name in DIMENSIONS),
     ).collect()  # fmt: skip
-    return sessions_of(frame, every=every)
+    return sessions_of(frame, every=each * every)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -95,14 +95,6 @@ def session_events(source: Source, session_id: str, window: Window) -> pl.DataFr
     lake = Lake.open(Path(source.path))
     events = lake.scan("playback_event", days_of(lake.snapshot("playback_event").files, window))
     return events.filter(pl.col("session_id") == session_id).sort("sequence").drop("day").collect()
-
-
-def days_of(files: tuple[str, ...], window: Window) -> list[str]:
-    """Those of a table's files that hold days of the window; they lie in folders by UTC day."""
-    first, last = window.start_ts_ms // DAY_MS, (window.end_ts_ms - 1) // DAY_MS
-    days = pl.select(pl.from_epoch(pl.int_range(first, last + 1), time_unit="d").cast(pl.String)).to_series()
-    wanted = {f"day={day}" for day in days}
-    return [file for file in files if Path(file).parent.name in wanted]
 
 
 def _within(window: Window, where: Where) -> list[pl.Expr]:

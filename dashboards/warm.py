@@ -9,20 +9,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import product
 
 import polars as pl
 from streamlit.runtime.scriptrunner import add_script_run_ctx
 
+from dashboards import incident_detail
 from dashboards.charts import LIGHT, trend
 from dashboards.charts.style import axis_of
 from dashboards.context import FILTERS, Filters, Where
-from dashboards.delivery_queries import hours_of_day, recent
+from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
 from dashboards.economics import CURVE, break_even, given_of, loaded, members_of, pay_back
-from dashboards.experiments import state_of
-from dashboards.incident_queries import baseline_alerts
+from dashboards.incidents_told import first_of, told_of
+from dashboards.minute_queries import MINUTE_DIMENSIONS
 from dashboards.objective_history import backtested, incidents_spent
-from dashboards.queries import MINUTE_DIMENSIONS, Source
-from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, TILES
+from dashboards.queries import MOST_SESSIONS, Source
+from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, PRICE, TILES
 from dashboards.segments import HEADLINE
 from dashboards.session_queries import session_sample
 from dashboards.window import Window
@@ -39,7 +41,8 @@ _HELD = tuple(
 _HELD_BY = (
     (), *((name,) for name in FILTERS), PLACE, ("region", "device"), (*PLACE, "device"), ("codec", "cdn"), ("site",),
 )  # fmt: skip
-_MOST_SESSIONS = 20_000_000
+_MOST_HELD = 8_000_000
+"""Sessions of which a sketch is held for every question: 200 MB of it, and three times that while it is made."""
 _BEGUN: set[Source] = set()
 _LOCK = threading.Lock()
 
@@ -61,9 +64,9 @@ def _is_begun(source: Source) -> bool:
 
 
 def _answer(source: Source, filters: Filters) -> None:
-    # Where questions that no cube tells take minutes, they are not asked before somebody wants to know.
-    is_small = source.rows().get("playback_session", 0) <= _MOST_SESSIONS
-    for ask in (*_held(source, filters), *(_read(source, filters) if is_small else ())):
+    # Where questions take minutes until cubes tell them, they are not asked before somebody wants to know.
+    is_soon = source.is_prepared() or source.rows().get("playback_session", 0) <= MOST_SESSIONS
+    for ask in (*_held(source, filters), *(_read(source, filters) if is_soon else ())):
         # What cannot be answered is said by the page that asks; here nobody would read it.
         with suppress(PlayheadError):
             ask()
@@ -98,11 +101,15 @@ def _held(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
 def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
     """What rows are read for, or may be."""
     period, versus, where = filters.period, filters.versus, filters.where
+    yield lambda: _incident_first(source, filters)
+    if source.rows().get("playback_session", 0) <= _MOST_HELD:
+        yield lambda: source.hold_fine(_HELD)
     for names in DISCOVERY.values():
         told = tuple(name for name in names if filters.tells(name))
         by_day = tuple(name for name in told if METRICS[name].kind in ("ratio", "quantile"))
         if told:
-            yield lambda told=told: source.measure(told, period, where=where, intervals=True)  # type: ignore[misc]
+            yield lambda told=told: source.measure(told, period, where=where)  # type: ignore[misc]
+            yield lambda told=told: source.bounds(told, period, where)  # type: ignore[misc]
             if versus:
                 yield lambda told=told: source.measure(told, versus, where=where)  # type: ignore[misc]
         if by_day:
@@ -115,12 +122,17 @@ def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
             yield lambda span=span: source.survival(FIND, span, where)  # type: ignore[misc]
     window = Window(period.start_ts_ms, period.end_ts_ms)
     yield lambda: hours_of_day(source, recent(window), where, "region")
+    for answer in (nights, worst_fills, steering):
+        yield lambda answer=answer: answer(source, window, where)  # type: ignore[misc]
+    # Bills are spread over any period, so no cube tells them.
+    for span, by, grain in product(filter(None, (period, versus)), ((), ("tier",)), (None, "1d")):
+        yield lambda span=span, by=by, grain=grain: source.measure(  # type: ignore[misc]
+            (PRICE,), span, where=where, by=by, grain=grain
+        )
     yield lambda: session_sample(source, window, where)
     yield source.ledger
-    for experiment, start, end in _first_of(source):
-        yield lambda e=experiment, s=start, t=end: source.compare(e, s, t, where)  # type: ignore[misc]
-    # A season by the hour, slice by slice, is the longest of all.
-    yield lambda: baseline_alerts(source, window)
+    for experiment in source.arms()["experiment"].unique(maintain_order=True).head(1):
+        yield lambda e=experiment: source.compare(e, where)  # type: ignore[misc]
 
 
 def _judged(source: Source, where: Where, end_ts_ms: int) -> None:
@@ -130,12 +142,11 @@ def _judged(source: Source, where: Where, end_ts_ms: int) -> None:
         backtested(source, where, evaluation)
 
 
-def _first_of(source: Source) -> Iterator[tuple[str, int, int]]:
-    """The experiment that its page opens with: its name, and over which span it is compared."""
-    arms, span = source.arms(), source.span()
-    if arms.height and span:
-        name = str(arms["experiment"][0])
-        yield name, *state_of(arms.filter(experiment=name), span.last_ts_ms)[1:]
+def _incident_first(source: Source, filters: Filters) -> None:
+    """The incident that its page opens with. Of all of it a season by the hour, slice by slice, is the longest."""
+    told = told_of(source, filters)
+    if key := first_of(told.incidents):
+        incident_detail.ask(told.looked(key))
 
 
 def _trend_drawn() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Box", "Window", "box_of", "dragged_box", "dragged_window", "window_of"]
+__all__ = ["Box", "Window", "box_of", "days_of", "dragged_box", "dragged_window", "window_of"]
 
 _FORM = "%Y-%m-%dT%H:%M"
 _APART = "~"
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,13 @@ def box_of(text: str | None) -> Box | None:
         return None
     first, last = (min(int(part), 10_000) for part in parts[2:])
     return Box(window, first, last) if first <= last else None
+
+
+def days_of(files: tuple[str, ...], window: Window) -> list[str]:
+    """Those of a table's files that hold days of the window; they lie in folders by UTC day."""
+    first, last = window.start_ts_ms // _DAY_MS, (window.end_ts_ms - 1) // _DAY_MS
+    wanted = {f"day={datetime.fromtimestamp(day * 86_400, UTC).date()}" for day in range(first, last + 1)}
+    return [file for file in files if Path(file).parent.name in wanted]
 
 
 def dragged_window(selection: Any) -> Window | None:

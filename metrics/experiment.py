@@ -9,47 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoLazyFrame
 
-from metrics.arms import experiment_of
+from metrics.arms import HEADLINE, comparable, experiment_of
 from metrics.catalog import METRICS, Metric, get_metric
 from metrics.cube import source_of
 from metrics.errors import InputError
 from metrics.figures import figures
 from metrics.intervals import jackknife
 from metrics.lake import Lake
-from metrics.parts import has_arms
 from metrics.plan import REPLICATE, Cut, PartKey, Source, roll_up
 from metrics.query import apart, cut_of
 from metrics.sides import quotient
 
 __all__ = ["HEADLINE", "comparable", "compare", "contrasts", "differences"]
 
-HEADLINE = (
-    "hours_per_member_day", "plays_per_member_day", "rec_driven_hours_ratio", "take_rate", "time_to_find_p50_ms",
-    "browse_abandonment_ratio", "search_success_ratio", "search_to_home_transfer_ratio", "effective_catalogue_size",
-    "first_week_genres", "first_session_success_ratio", "trial_to_paid_ratio", "monthly_churn_ratio",
-    "time_to_play_bad_ratio", "rebuffer_rate",
-)  # fmt: skip
-"""What an experiment is read by where no metric is named."""
-
 # How far the rows of two arms may be apart in number for what they are spread over to be compared.
 _LIKE = 0.1
 
 
-def comparable(metric: Metric) -> bool:
-    """Whether arms can be compared on it: of members' rows on both sides, and no total that grows with the arm."""
-    return metric.kind not in ("total", "incremental") and all(
-        has_arms(part.table) and part.is_sliced for part in metric.parts
-    )
-
-
 def compare(
-    source: Lake | Mapping[str, IntoLazyFrame],
+    source: Lake | Source | Mapping[str, IntoLazyFrame],
     names: Sequence[str] = HEADLINE,
     *,
     experiment: str | None = None,
@@ -73,8 +55,8 @@ def compare(
             near = [name for name in HEADLINE if comparable(METRICS[name])][:3]
             mend = f"compare {', '.join(near)}, …"
             raise InputError(f"{metric.name} is not known of the members of an arm", mend=mend)
-    rows = source_of(source) if isinstance(source, Lake) else Source(source.__getitem__)
-    chosen = experiment_of(nw.from_native(rows.scan("assignment")), experiment)
+    rows = source_of(source)
+    chosen = experiment_of(rows.arms(), experiment)
     return contrasts(rows, metrics, chosen, where=where, start_ts_ms=start_ts_ms, end_ts_ms=end_ts_ms)[None]
 
 
@@ -127,7 +109,7 @@ def _by_arm(
     where: Mapping[str, Sequence[str | None]] | None, start_ts_ms: int | None, end_ts_ms: int | None,
 ) -> tuple[str, Cut, dict[str | None, dict[PartKey, pl.DataFrame]]]:  # fmt: skip
     """The control's name; a cut by arm, and what was rolled up for it, of the whole and of each value of ``by``."""
-    control = _control(nw.from_native(rows.scan("assignment")), experiment)
+    control = _control(rows.arms(), experiment)
     slices = {**(where or {}), "experiment": [experiment]}
     groups = [by] if by else []
     cut = cut_of(metrics, [*groups, "arm"], slices, start_ts_ms, end_ts_ms, None, intervals=True)
@@ -144,9 +126,8 @@ def _contrasted(
     )
 
 
-def _control(assignments: nw.LazyFrame[Any], experiment: str) -> str:
-    held = assignments.filter(nw.col("experiment") == experiment, nw.col("is_control"))
-    found = held.select("arm").unique().collect("polars")["arm"].to_list()
+def _control(arms: pl.DataFrame, experiment: str) -> str:
+    found = arms.filter(pl.col("is_control"), experiment=experiment)["arm"].to_list()
     if len(found) != 1:
         said = f"{len(found)} control arms" if found else "no control arm"
         raise InputError(

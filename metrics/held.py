@@ -1,4 +1,4 @@
-"""Cubes held in memory, for whoever asks again and again: the pages.
+"""Cubes held in memory, for whoever asks again and again: the pages; and sketches finer than any cube on disk.
 
 A cube's columns are read when they are first asked for and kept as arrays, the least lately used given up beyond
 :data:`MOST_BYTES`. A question is then a slice of days, a mask and sums by group, of the very rows and to the very
@@ -21,14 +21,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from metrics.cube import wanted_of
+from metrics.cube import Wanted, arms_of_lake, wanted_of
+from metrics.engine import collect
 from metrics.lake import Lake
 from metrics.metric import Metric
-from metrics.parts import Part
+from metrics.parts import Part, dimensions_of
 from metrics.period import DAY_MS, bucket_start
-from metrics.plan import BUCKET, DAY, SKETCH, Cut, PartKey, Source, parts_by_key
+from metrics.plan import BUCKET, SERVICE_FILTERS, SKETCH, Cut, PartKey, Source, parts_by_key, rolled
+from metrics.rollup import n_columns
 
-__all__ = ["MOST_BYTES", "hold", "source_of"]
+__all__ = ["FINE", "MOST_BYTES", "hold", "hold_fine", "source_of"]
+
+FINE = ("region", "isp", "site", "device", "codec", "cdn")
+"""By what a sketch can be held for every question at once: nearly a row a session, which no cube would spare."""
 
 MOST_BYTES = 512 * 2**20
 """What is held at most, of all lakes of a process; a question larger than it is answered and not kept."""
@@ -37,21 +42,34 @@ _Ints = NDArray[np.int64]
 _HALF = 2**32
 # Up to here floating point holds every integer, and so every sum of integers that comes to no more.
 _EXACT = 2.0**52
+# Files read at a time for what is held of every session: memory beyond what is kept is bounded by them.
+_FILES = 8
 # So many rows of half an integer each stay below it.
 _MOST_ROWS = 2**20
 
 
 def source_of(lake: Lake) -> Source:
     """The lake's rows, with what its cubes tell of them held in memory."""
-    return Source(lake.scan, partial(_ready, lake))
+    return Source(lake.scan, partial(_ready, lake), partial(arms_of_lake, lake))
 
 
 def hold(lake: Lake, metrics: Sequence[Metric], cut: Cut) -> None:
     """Have in memory what cubes tell of those of ``metrics`` that no row need be read for."""
     for key, parts in parts_by_key(metrics, cut).items():
         if wanted := wanted_of(lake, key, parts, cut):
-            instant = DAY if key.is_level else BUCKET
-            _HELD.of(wanted.file, (instant, *wanted.where, *wanted.by), wanted.sums)
+            _HELD.of(wanted.file, _keys(wanted), wanted.sums)
+
+
+def hold_fine(lake: Lake, metrics: Sequence[Metric]) -> None:
+    """Have the sketches of those of ``metrics`` that are quantiles in memory, by day and :data:`FINE` dimensions.
+
+    Rows are read, a few days at a time: some seconds and 25 bytes for each million sessions and for each session.
+    """
+    for key, parts in parts_by_key(metrics, Cut(grain_ms=DAY_MS)).items():
+        if key.sketch and not key.groups:
+            file = _fine_file(lake, key)
+            if not _HELD.has(file):
+                _HELD.put(file, _fine_columns(lake, key, parts))
 
 
 @dataclass(frozen=True)
@@ -83,16 +101,15 @@ class _Codes:
 def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.DataFrame | None:
     """:func:`metrics.cube.source_of`'s answer, out of memory."""
     wanted = wanted_of(lake, key, parts, cut)
-    if wanted is None:
-        return None
-    instant = DAY if key.is_level else BUCKET
-    held = _HELD.of(wanted.file, (instant, *wanted.where, *wanted.by), wanted.sums)
-    days = held[instant]
-    assert isinstance(days, _Codes)
-    # Rows are by day: a period is a slice of them.
-    all_days = days.values.to_numpy()
-    start, end = (None if bound is None else np.searchsorted(all_days, bound) for bound in wanted.period)
-    rows = slice(*(None if at is None else int(np.searchsorted(days.codes, at)) for at in (start, end)))
+    if wanted is not None:
+        held = _HELD.of(wanted.file, _keys(wanted), wanted.sums)
+    else:
+        wanted = _fine_wanted(lake, key, parts, cut)
+        found = wanted and _HELD.all_of(wanted.file, (*_keys(wanted), *wanted.sums))
+        if not wanted or not found:
+            return None
+        held = found
+    rows = _in_period(wanted, held)
     kept: NDArray[np.bool_] | None = None
     for name, values in wanted.where.items():
         filtered = held[name]
@@ -106,10 +123,11 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         coded = held[name]
         assert isinstance(coded, _Codes)
         codes, own = coded.codes[rows], coded.values
-        if name == BUCKET and cut.grain_ms and cut.grain_ms != DAY_MS:
+        if name == BUCKET and cut.grain_ms and cut.grain_ms != wanted.length_ms:
             codes, own = _coarser(codes, own, cut.grain_ms)
         keys[name] = codes if kept is None else codes[kept], own
-    count = len(range(*rows.indices(len(days.codes)))) if kept is None else int(kept.sum())
+    length = len(next(column.codes if isinstance(column, _Codes) else column.low for column in held.values()))
+    count = len(range(*rows.indices(length))) if kept is None else int(kept.sum())
     groups, names = _groups(keys, count)
     size = names.height if keys else 1
     sums = {
@@ -118,6 +136,66 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         if isinstance(column := held[name], _Column)
     }
     return names.with_columns(**sums) if keys else pl.DataFrame(sums)
+
+
+def _keys(wanted: Wanted) -> tuple[str, ...]:
+    instant = (wanted.instant,) if wanted.instant else ()
+    return (*instant, *wanted.where, *wanted.by)
+
+
+def _in_period(wanted: Wanted, held: Mapping[str, _Codes | _Column]) -> slice:
+    """The rows of the period: they are by instant, so a slice of them."""
+    if wanted.instant is None:
+        return slice(None)
+    instants = held[wanted.instant]
+    assert isinstance(instants, _Codes)
+    known = instants.values.to_numpy()
+    bounds = (None if bound is None else np.searchsorted(known, bound) for bound in wanted.period)
+    return slice(*(None if at is None else int(np.searchsorted(instants.codes, at)) for at in bounds))
+
+
+def _fine_wanted(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> Wanted | None:
+    """The question as one to :func:`_fine_columns`, if they can tell it; they need not be held."""
+    bounds = (cut.start_ts_ms, cut.end_ts_ms, cut.grain_ms)
+    names = {*cut.by, *dict(cut.where)}
+    is_cut = key.groups or cut.replicates or any(bound is not None and bound % DAY_MS for bound in bounds)
+    if not key.sketch or is_cut or not key.is_sliced or not names <= {*FINE, *SERVICE_FILTERS}:
+        return None
+    by = (*cut.by, SKETCH, *cut.bucket)
+    period = (cut.start_ts_ms, cut.end_ts_ms)
+    return Wanted(_fine_file(lake, key), by, dict(cut.where), _sums(parts), period, BUCKET, DAY_MS)
+
+
+def _fine_file(lake: Lake, key: PartKey) -> Path:
+    """What a held sketch is known by, where a cube's file would be: of one lake, version, clock and part."""
+    return lake.path / f"{key.table}-{lake.last_commit(key.table)}-{key.clock}-{key.sketch}"
+
+
+def _fine_columns(lake: Lake, key: PartKey, parts: Sequence[Part]) -> dict[str, _Codes | _Column]:
+    """Sums of a sketch by day, bucket and :data:`FINE` dimensions, in the order of days."""
+    by = tuple(name for name in (*SERVICE_FILTERS, *FINE) if name in dimensions_of(key.table))
+    cut, keys, sums = Cut(by, grain_ms=DAY_MS), (BUCKET, SKETCH, *by), _sums(parts)
+    files = sorted(lake.snapshot(key.table).files, key=lambda file: Path(file).parent.name)
+    frames = []
+    for first in range(0, len(files), _FILES):
+        rows = nw.from_native(lake.scan(key.table, files[first : first + _FILES]))
+        (frame,) = collect([rolled(rows, key, parts, cut)])
+        narrow = [frame[name].cast(pl.Int64).shrink_dtype() for name in (*sums, SKETCH)]
+        words = [pl.col(name).cast(pl.Categorical) for name in by if frame[name].dtype == pl.String]
+        frames.append(frame.with_columns(*narrow, *words).sort(BUCKET))
+    frame = pl.concat(frames, how="vertical_relaxed")
+    del frames
+    if not frame[BUCKET].is_sorted():  # files are by the day of one clock
+        frame = frame.sort(BUCKET)
+    columns: dict[str, _Codes | _Column] = {}
+    for name in keys:
+        column = frame[name]
+        columns[name] = _codes(column.cast(pl.String) if column.dtype == pl.Categorical else column)
+    return columns | {name: _column(frame[name].cast(pl.Int64)) for name in sums}
+
+
+def _sums(parts: Sequence[Part]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for part in parts for name in (part.name, *n_columns(part.of))))
 
 
 def _coarser(codes: NDArray[Any], days: pl.Series, grain_ms: int) -> tuple[NDArray[Any], pl.Series]:
@@ -134,23 +212,45 @@ def _groups(
     """The group of each row, and what each group is; None where all rows are one."""
     if not keys:
         return None, pl.DataFrame()
-    cells = 1
-    group = np.zeros(count, dtype=np.int64)
-    for codes, values in keys.values():
-        group = group * len(values) + codes
+    group, cells = np.zeros(count, dtype=np.int64), 1
+    told: dict[str, _Ints] = {}  # for each group so far, which value of each key it has
+    waiting: dict[str, int] = {}
+    for name, (codes, values) in keys.items():
+        if waiting and cells * len(values) > _few(count):
+            told, group, cells = _compact(group, cells, told, waiting)
+            waiting = {}
+        group *= len(values)
+        group += codes
         cells *= len(values)
-    if cells <= max(4 * count, 4096):
+        waiting[name] = max(len(values), 1)
+    told, group, _ = _compact(group, cells, told, waiting)
+    return group, pl.DataFrame([keys[name][1].gather(code).alias(name) for name, code in told.items()])
+
+
+def _few(count: int) -> int:
+    """So many cells are sooner counted than as many rows are sorted."""
+    return max(4 * count, 4096)
+
+
+def _compact(
+    group: _Ints, cells: int, told: Mapping[str, _Ints], added: Mapping[str, int]
+) -> tuple[dict[str, _Ints], _Ints, int]:
+    """Groups that there are, in order: what they are, the group of each row, how many.
+
+    ``added``: keys since the groups were ``told`` last, with the size of each.
+    """
+    if cells <= _few(len(group)):
         seen = np.flatnonzero(np.bincount(group, minlength=cells))
         place = np.zeros(cells, dtype=np.int64)
         place[seen] = np.arange(len(seen))
         group = place[group]
     else:
         seen, group = np.unique(group, return_inverse=True)
-    names: list[pl.Series] = []
-    for name, (_, values) in reversed(list(keys.items())):
-        seen, code = np.divmod(seen, max(len(values), 1))
-        names.append(values.gather(code).alias(name))
-    return group, pl.DataFrame(names[::-1])
+    size, codes = len(seen), {}
+    for name, values in reversed(list(added.items())):
+        seen, codes[name] = np.divmod(seen, values)
+    before = {name: code[seen] for name, code in told.items()}
+    return before | dict(reversed(list(codes.items()))), group, size
 
 
 def _summed(
@@ -201,9 +301,34 @@ class _Held:
                     made = _codes(frame[name]) if name in keys else _column(frame[name])
                     found[name] = self._columns[file, name] = made
                     self._bytes += made.nbytes
-            while self._bytes > MOST_BYTES:
-                self._bytes -= self._columns.popitem(last=False)[1].nbytes
+            self._trim()
         return found
+
+    def has(self, file: Path) -> bool:
+        """Whether anything of ``file`` is held."""
+        with self._lock:
+            return any(known == file for known, _ in self._columns)
+
+    def all_of(self, file: Path, names: Sequence[str]) -> dict[str, _Codes | _Column] | None:
+        """The columns ``names`` of what was :meth:`put`; None where one of them was given up, or never held."""
+        with self._lock:
+            if any((file, name) not in self._columns for name in names):
+                return None
+            for name in names:
+                self._columns.move_to_end((file, name))
+            return {name: self._columns[file, name] for name in names}
+
+    def put(self, file: Path, columns: Mapping[str, _Codes | _Column]) -> None:
+        """Hold ``columns`` that can be read from no file."""
+        with self._lock:
+            for name, column in columns.items():
+                self._columns[file, name] = column
+                self._bytes += column.nbytes
+            self._trim()
+
+    def _trim(self) -> None:
+        while self._bytes > MOST_BYTES:
+            self._bytes -= self._columns.popitem(last=False)[1].nbytes
 
 
 _HELD = _Held()

@@ -24,6 +24,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -229,18 +230,8 @@ class Lake:
         return pl.scan_parquet(list(files), schema=schema, hive_partitioning=False, glob=False)
 
     def snapshot(self, table: str) -> Snapshot:
-        """The files that hold the table now."""
-        delta = self.delta(table)
-        if delta is None:
-            return Snapshot(-1, ())
-        actions = pl.DataFrame(delta.get_add_actions(flatten=True)).sort("path")
-        root = self.table_path(table)
-        return Snapshot(
-            delta.version(),
-            tuple(str(root / path) for path in actions["path"]),
-            int(actions["num_records"].sum()),
-            int(actions["size_bytes"].sum()),
-        )
+        """The files that hold the table now. A version that was looked at stays as it is, and is not read again."""
+        return _snapshot(self, table, self.last_commit(table))
 
     def delta(self, table: str) -> DeltaTable | None:
         """The Delta table itself, for maintenance; None for a table nobody has written."""
@@ -369,6 +360,21 @@ class Lake:
             if last_commit(path) < 0:
                 raise
         return DeltaTable(path)
+
+
+@lru_cache(maxsize=256)
+def _snapshot(lake: Lake, table: str, version: int) -> Snapshot:
+    delta = lake.delta(table) if version >= 0 else None
+    if delta is None:
+        return Snapshot(-1, ())
+    actions = pl.DataFrame(delta.get_add_actions(flatten=True)).sort("path")
+    root = lake.table_path(table)
+    return Snapshot(
+        delta.version(),
+        tuple(str(root / path) for path in actions["path"]),
+        int(actions["num_records"].sum()),
+        int(actions["size_bytes"].sum()),
+    )
 
 
 def _description(lake_id: str, fingerprint: str) -> str:

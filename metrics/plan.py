@@ -14,7 +14,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoLazyFrame
 
-from metrics.arms import experiment_of, holdout_of, with_arms
+from metrics.arms import arms_of, experiment_of, holdout_of, in_time, with_arms
 from metrics.charges import in_force, spread_charges
 from metrics.engine import collect
 from metrics.errors import InputError, did_you_mean
@@ -36,6 +36,7 @@ __all__ = [
     "PartKey",
     "Source",
     "check_dimensions",
+    "derived",
     "group_column",
     "part_key",
     "parts_by_key",
@@ -85,12 +86,22 @@ def _nothing(key: PartKey, parts: Sequence[Part], cut: Cut) -> None:
     return None
 
 
+def _no_arms() -> pl.DataFrame | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Source:
     """Where rows come from: ``scan`` gives a table by its name, ``ready`` what is rolled up already, if anything."""
 
     scan: Callable[[str], IntoLazyFrame]
     ready: Callable[[PartKey, Sequence[Part], Cut], nw.LazyFrame[Any] | pl.DataFrame | None] = _nothing
+    counted_arms: Callable[[], pl.DataFrame | None] = _no_arms
+
+    def arms(self) -> pl.DataFrame:
+        """:func:`metrics.arms.arms_of` its members: as they are counted already, or of the rows."""
+        found = self.counted_arms()
+        return arms_of(nw.from_native(self.scan("assignment"))) if found is None else found
 
 
 def part_key(metric: Metric, part: Part, cut: Cut) -> PartKey:
@@ -143,7 +154,8 @@ def roll_up(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[PartKey
     unread = sorted({key.table for key in wanted if found[key] is None})
     tables = {table: nw.from_native(source.scan(table)) for table in unread}
     if {*cut.by, *dict(cut.where)} & set(ARMS) or any(HOLDOUT in key.groups for key in wanted):
-        tables = _with_arms(source, tables, cut)
+        along = {key.table for key, parts in wanted.items() if any(part.of.derived for part in parts)}
+        tables = _with_arms(source, tables, cut, along)
     lazy = {
         key: rolled(tables[key.table], key, wanted[key], cut) if frame is None else frame
         for key, frame in found.items()
@@ -165,17 +177,31 @@ def rolled(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut: Cu
 def rolled_by_each(
     rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cuts: Sequence[Cut]
 ) -> Iterator[tuple[Cut, pl.DataFrame]]:
-    """:func:`rolled` by cuts that differ in dimensions and replicates alone, looking at each row once.
+    """:func:`rolled` by cuts that differ in dimensions, grains and replicates alone, looking at each row once.
 
-    A cut may come several times: what it comes with is to be merged.
+    Grains are multiples of the finest. A cut may come several times: what it comes with is to be merged.
     """
     by = tuple(dict.fromkeys(name for cut in cuts for name in cut.by))
-    widest = replace(cuts[0], by=by, replicates=any(cut.replicates for cut in cuts))
+    finest = min((cut.grain_ms for cut in cuts if cut.grain_ms), default=None)
+    widest = replace(cuts[0], by=by, grain_ms=finest, replicates=any(cut.replicates for cut in cuts))
     for these in _some_subscribers(rows, parts):
         prepared = summands(_prepared(these, key, parts, widest), parts, _keys(key, widest))
         held = nw.from_native(collect([prepared])[0].lazy())
         for cut in cuts:
-            yield cut, collect([_named(add_up(held, parts, _keys(key, cut)), cut)])[0]
+            mine = held
+            if cut.grain_ms and cut.grain_ms != finest and not key.is_level:
+                mine = held.with_columns(bucket_start(nw.col(BUCKET), cut.grain_ms).alias(BUCKET))
+            yield cut, collect([_named(add_up(mine, parts, _keys(key, cut)), cut)])[0]
+
+
+def derived(rows: nw.LazyFrame[Any], parts: Sequence[Part]) -> Iterator[nw.LazyFrame[Any]]:
+    """The rows with the columns that ``parts`` derive from rows before, some subscribers at a time, computed once."""
+    columns = {name: DERIVED[name] for part in parts for name in part.of.derived}
+    if not columns:
+        yield rows
+        return
+    for some in _some_subscribers(rows, parts):
+        yield nw.from_native(collect([some.with_columns(**columns)])[0].lazy())
 
 
 def _some_subscribers(rows: nw.LazyFrame[Any], parts: Sequence[Part]) -> Iterator[nw.LazyFrame[Any]]:
@@ -192,26 +218,32 @@ def _some_subscribers(rows: nw.LazyFrame[Any], parts: Sequence[Part]) -> Iterato
 
 
 def _with_arms(
-    source: Source, tables: dict[str, nw.LazyFrame[Any]], cut: Cut
+    source: Source, tables: dict[str, nw.LazyFrame[Any]], cut: Cut, along: set[str]
 ) -> dict[str, nw.LazyFrame[Any]]:
     """The tables of members with the arm of the experiment: of the one asked for by a slice, or the only one.
 
-    Where no arm is asked for and no experiment has a holdout, all are outside of one.
+    Where no arm is asked for and no experiment has a holdout, all are outside of one. Rows that are outside by their
+    time alone are left out, but of the tables ``along`` whose rows parts look.
     """
     asked = dict(cut.where).get("experiment", (None,))
     if len(asked) > 1:
         raise InputError("arms of several experiments", mend="ask for one experiment at a time")
-    assignments = nw.from_native(source.scan("assignment"))
     is_by_arm = {*cut.by, *dict(cut.where)} & set(ARMS)
-    experiment = experiment_of(assignments, asked[0]) if is_by_arm else holdout_of(assignments)
+    arms = source.arms()
+    experiment = experiment_of(arms, asked[0]) if is_by_arm else holdout_of(arms)
     mine = {name: rows for name, rows in tables.items() if has_arms(name)}
     if experiment is None:
         nothing = nw.lit(None, nw.Boolean()).alias(HOLDOUT)
         return tables | {name: rows.with_columns(nothing) for name, rows in mine.items()}
-    return tables | {
-        name: with_arms(rows, assignments, experiment, clock_column(name, "start"))
-        for name, rows in mine.items()
-    }
+    if not mine:
+        return tables
+    assignments = nw.from_native(source.scan("assignment"))
+    joined = {}
+    for name, rows in mine.items():
+        clock = clock_column(name, "start")
+        rows = rows if name in along else in_time(rows, arms, experiment, clock)
+        joined[name] = with_arms(rows, assignments, experiment, clock)
+    return tables | joined
 
 
 def _keys(key: PartKey, cut: Cut) -> list[str]:
@@ -249,8 +281,9 @@ def _prepared(rows: nw.LazyFrame[Any], key: PartKey, parts: Sequence[Part], cut:
         )
         rows = filter_rows(rows, where=where)
     else:
-        derived = {name: DERIVED[name] for part in parts for name in part.of.derived}
-        rows = rows.with_columns(**derived) if derived else rows
+        names = {name for part in parts for name in part.of.derived}
+        if names and not names <= set(rows.collect_schema().names()):
+            rows = rows.with_columns(**{name: DERIVED[name] for name in sorted(names)})
         start = cut.start_ts_ms
         if start is not None and key.table == "membership":
             start = start // DAY_MS * DAY_MS  # a member-day belongs to the period that holds any of it

@@ -118,6 +118,7 @@ def survival(
     where: Where | None = None,
     start_ts_ms: int | None = None,
     end_ts_ms: int | None = None,
+    intervals: bool = True,
 ) -> pl.DataFrame:
     """The whole curve of a metric of kind ``survival``, as :func:`metrics.survival.curve` gives it.
 
@@ -127,7 +128,7 @@ def survival(
     if metric.kind != "survival":
         curves = [known for known, one in METRICS.items() if one.kind == "survival"]
         raise InputError(f"{name} is no time to an event", mend=f"ask for {', '.join(curves)}")
-    cut = cut_of([metric], by, where, start_ts_ms, end_ts_ms, None, intervals=True)
+    cut = cut_of([metric], by, where, start_ts_ms, end_ts_ms, None, intervals=intervals)
     return curve(grouped(metric, roll_up(source_of(source), [metric], cut), cut), by=cut.by)
 
 

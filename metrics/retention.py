@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from metrics.cube import discard
 from metrics.errors import InputError, did_you_mean
 from metrics.ingest.config_file import read_config
 from metrics.lake import Lake
@@ -76,4 +77,6 @@ def retain(lake: Lake, retention: Retention, today: dt.date) -> Retained:
             rows[name] = drop(lake, name, today - dt.timedelta(days=retention.kept_days[name]))
             # A day that is over its time must not live on in the files of an earlier version.
             deleted += sweep(lake, name) if rows[name] else 0
+        if any(rows.values()):  # nor in what was taken of them
+            discard(lake)
     return Retained(rows, deleted)

@@ -91,7 +91,9 @@ def add_up(rows: nw.LazyFrame[Any], parts: Iterable[Part], by: Sequence[str]) ->
         # Searched for once a group: sources leave few different things untold.
         **{"|".join(needs): told(needs, flags=_FLAGS) for needs in plan.needs},
     )
-    parted = [total.alias(name) for name, total in _totals(plan).items()]
+    counted, summed = _totals(plan)
+    grouped = grouped.with_columns(**counted) if counted else grouped
+    parted = [total.alias(name) for name, total in summed.items()]
     return grouped.group_by(*by).agg(*parted) if by else grouped.select(*parted)
 
 
@@ -178,24 +180,27 @@ class _Plan:
         return nw.col(_W if is_counted else f"_value{list(self.values).index(id(part.value))}")
 
 
-def _totals(plan: _Plan) -> dict[str, nw.Expr]:
-    """Each part, and n, Σw, Σw² of its rows, out of the groups that count."""
+def _totals(plan: _Plan) -> tuple[dict[str, nw.Expr], dict[str, nw.Expr]]:
+    """Which groups count, each set of conditions found once; and out of them each part, and n, Σw, Σw² of its rows."""
+    counted: dict[tuple[int, tuple[str, ...], int], tuple[str, nw.Expr]] = {}
     totals: dict[str, nw.Expr] = {}
 
-    def count(name: str, summed: nw.Expr, conditions: Sequence[nw.Expr], is_money: bool = False) -> None:
-        counted = (
-            nw.when(reduce(and_, conditions)).then(summed).otherwise(nw.lit(0)) if conditions else summed
-        )
-        totals[name] = counted.sum() if is_money else counted.sum().cast(_WIDE)
+    def count(name: str, summed: nw.Expr, part: Part, *, is_flagged: bool, is_money: bool = False) -> None:
+        where, needs = part.of.where, part.of.needs
+        flag = part.value if is_flagged else None
+        conditions = [plan.is_met(one) for one in (where, flag) if one is not None]
+        conditions += [nw.col("|".join(needs))] if needs else []
+        if conditions:
+            key = (id(where), needs, id(flag))
+            column, _ = counted.setdefault(key, (f"_counts{len(counted)}", reduce(and_, conditions)))
+            summed = nw.when(nw.col(column)).then(summed).otherwise(nw.lit(0))
+        totals[name] = summed.sum() if is_money else summed.sum().cast(_WIDE)
 
     for part in plan.parts:
-        conditions = [] if part.of.where is None else [plan.is_met(part.of.where)]
-        conditions += [nw.col("|".join(part.of.needs))] if part.of.needs else []
-        for name, summed in zip(n_columns(part.of), (_N, _W, _W2), strict=True):
-            count(name, nw.col(summed), conditions)
-        flag = [plan.is_met(part.value)] if part.is_flag and part.value is not None else []
-        count(part.name, plan.summed(part), conditions + flag, part.unit == "USD")
-    return totals
+        for name, column in zip(n_columns(part.of), (_N, _W, _W2), strict=True):
+            count(name, nw.col(column), part, is_flagged=False)
+        count(part.name, plan.summed(part), part, is_flagged=part.is_flag, is_money=part.unit == "USD")
+    return dict(counted.values()), totals
 
 
 def _bits(conditions: Sequence[nw.Expr]) -> nw.Expr:

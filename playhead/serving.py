@@ -64,7 +64,7 @@ def server_command(port: int) -> list[str]:
     """The server's command line. What protects the reader is said here, whatever settings lie about."""
     import dashboards
 
-    app = Path(dashboards.__file__).with_name("app.py")
+    app = Path(dashboards.__file__).with_name("serving.py")
     settings = {
         "server.address": HOST,
         "server.port": str(port),

@@ -43,6 +43,7 @@ def lanes(
         "page": colours.bad, "ticket": colours.warn, "truth": colours.series[4], "standing": faded(colours.bad, 0.35),
     }  # fmt: skip
     least = (view[1] - view[0]) / 160
+    spans = []
     for bar in bars:
         start, end = max(bar.start_ts_ms, view[0]), min(bar.end_ts_ms, view[1])
         if end < start:
@@ -51,10 +52,13 @@ def lanes(
         half = max(end - start, least) / 2
         left, right = max(middle - half, view[0]), min(middle + half, view[1])
         y = order.index(bar.lane)
-        fig.add_shape(
-            type="rect", x0=instant(int(left)), x1=instant(int(right)), y0=y - 0.3, y1=y + 0.3, line_width=0,
-            fillcolor=shades[bar.kind], name=bar.key, opacity=0.95,
+        spans.append(
+            {
+                "type": "rect", "x0": instant(int(left)), "x1": instant(int(right)), "y0": y - 0.3, "y1": y + 0.3,
+                "line": {"width": 0}, "fillcolor": shades[bar.kind], "name": bar.key, "opacity": 0.95,
+            }
         )  # fmt: skip
+    fig.layout.shapes = spans
     # What can be pointed at: a marker in the middle of each.
     seen = [bar for bar in bars if bar.end_ts_ms >= view[0] and bar.start_ts_ms <= view[1]]
     fig.add_scatter(
@@ -74,7 +78,7 @@ def lanes(
     fig.update_xaxes(
         range=[instant(view[0]), instant(view[1])], showgrid=True, tickformat=dated(view[1] - view[0])
     )
-    fig.update_layout(hovermode="closest", clickmode="event+select", dragmode=False)
+    fig.update_layout(hovermode="closest", dragmode=False)
     return fig
 
 

@@ -63,7 +63,7 @@ def places(question: Question, overall: float | None) -> None:
         figure = world_map(
             placed, colours(), axis=axis_of(metric.format), is_lower_better=metric.better == "lower"
         )
-        figure.update_layout(dragmode=False, clickmode="event+select")
+        figure.update_layout(dragmode=False)
         chart(
             figure, f"Map of {metric.title.lower()} by {what}",
             placed.select(*by, "value", "n", "longitude", "latitude"), key=key, on_select=picked, selects="points",

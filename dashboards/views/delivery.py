@@ -9,7 +9,7 @@ from cost_model.report.numbers import unit_usd, usd
 from dashboards.bands import page_bands
 from dashboards.charts import sparkline
 from dashboards.charts.delivery import fill_nights, layers, misses, utilisation_heatmap
-from dashboards.components import card, chart, colours, footer, missing, taken, tile, view
+from dashboards.components import card, chart, colours, footer, missing, table, taken, tile, view
 from dashboards.context import Period, Where
 from dashboards.delivery import LEVELS, fullest, sentence
 from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
@@ -151,7 +151,7 @@ with (
     costs = source.measure(names, period, where=filters.where, by=("tier",))
     old = source.measure((volume,), versus, where=filters.where, by=("tier",)) if versus else None
     old_total = of(before, volume)
-    table = []
+    by_tier_told = []
     for name, title in TIERS.items():
         cell = costs.filter(pl.col("tier") == name)
         gigabytes, price = (of(cell, metric) for metric in names)
@@ -159,7 +159,7 @@ with (
             continue
         then = of(old.filter(pl.col("tier") == name), volume) if old is not None else None
         moved = gigabytes / total - (then or 0.0) / old_total if old_total else None
-        table.append(
+        by_tier_told.append(
             {
                 "tier": title,
                 "share": share(gigabytes / total, 2),
@@ -168,7 +168,7 @@ with (
                 "cost": usd(price * gigabytes) if price is not None else "–",
             }
         )
-    st.table(table, border="horizontal", hide_index=True, alt="Share, price and cost of each tier")
+    st.table(by_tier_told, border="horizontal", hide_index=True, alt="Share, price and cost of each tier")
     st.caption(
         "Effective cost of delivery, spread evenly over its charge period. What would break even stands on Economics."
         if money is not None
@@ -186,13 +186,13 @@ with (
         worst = (
             parts.with_columns(share=pl.col("value") / pl.col("whole")).sort("share", descending=True).head(8)
         )
-        st.table(
+        table(
             [
                 {"region": named(region), "share of bytes": share(part, 2), "GB": f"{gigabytes:,.0f}"}
                 for region, part, gigabytes in worst.select("region", "share", "value").rows()
             ],
-            border="horizontal", hide_index=True, alt="Share of bytes from a third party by region",
-        )  # fmt: skip
+            alt="Share of bytes from a third party by region",
+        )
         when = source.measure(
             (volume,), period, where=(*filters.where, ("tier", ("third_party",))), grain="1d"
         )
@@ -228,7 +228,7 @@ with halves, card("Nightly fill", "planned, and what arrived", of=("fill_ratio",
             pushed, key="fill", caption=f"{fill_unit} a night. {failed:,} pushes failed, {over:,} ran over their "
             f"budget, of {complete + over + failed:,}{told}.",
         )  # fmt: skip
-        short = worst_fills(source, window, filters.where, 5)
+        short = worst_fills(source, window, filters.where)
         if short.height:
             gone = [f"{site} ({nights} nights)" for site, nights in short.select("site", "nights").rows()]
             st.caption(f"Furthest behind its plan: {', '.join(gone)}.")

@@ -21,12 +21,14 @@ def figures(title: str, names: tuple[str, ...]) -> None:
     """A row of tiles."""
     source, filters = view()
     told = tuple(name for name in names if filters.tells(name))
+    told = source.within_reach(told, filters.period, filters.where)
     if not told:
         return
-    now = source.measure(told, filters.period, where=filters.where, intervals=True)
+    now = source.measure(told, filters.period, where=filters.where)
     found = {row["metric"]: row for row in now.iter_rows(named=True)}
     if all(row["value"] is None for row in found.values()):
         return
+    bounds = source.bounds(told, filters.period, filters.where)
     before = source.measure(told, filters.versus, where=filters.where) if filters.versus else None
     old = dict(before.select("metric", "value").iter_rows()) if before is not None else {}
     # What is spread over titles takes as long a day as the whole.
@@ -47,7 +49,13 @@ def figures(title: str, names: tuple[str, ...]) -> None:
         for name in names:
             if name not in found:
                 with card(get_metric(name).title):
-                    missing("Not known of this slice.", "Take filters off that its rows do not tell.")
+                    if filters.tells(name):
+                        missing(
+                            "Rows alone tell it of this slice, too many for a page.",
+                            "`playhead metrics` reads them.",
+                        )
+                    else:
+                        missing("Not known of this slice.", "Take filters off that its rows do not tell.")
                 continue
             days, old_days = (
                 [] if frame is None else frame.filter(pl.col("metric") == name)["value"].to_list()
@@ -59,7 +67,7 @@ def figures(title: str, names: tuple[str, ...]) -> None:
                 old.get(name),
                 days,
                 daily_before=old_days,
-                interval=(found[name]["low"], found[name]["high"]),
+                interval=bounds.get(name, (None, None)),
                 note="no holdout ran in this period"
                 if found[name]["value"] is None and METRICS[name].kind == "incremental"
                 else "",
@@ -71,7 +79,9 @@ def time_to_find() -> None:
     """How long visits look before something plays."""
     source, filters = view()
     with card("Time to find", "share of visits still looking", of=(FIND,)):
-        curve = source.survival(FIND, filters.period, filters.where) if filters.tells(FIND) else None
+        is_told = filters.tells(FIND) and source.within_reach((FIND,), filters.period, filters.where)
+        curve = source.survival(FIND, filters.period, filters.where) if is_told else None
+        is_sure = curve is not None and curve["low"].is_not_null().any()
         if curve is None or curve.is_empty():
             missing("No visit is told, with or without a play.", "An emulated lake has the table `visit`.")
             return
@@ -83,7 +93,8 @@ def time_to_find() -> None:
             f"Share of visits still looking by seconds since the service was opened; median {median}",
             curve,
             key="time-to-find",
-            caption="Who leaves without a play was still looking then (Kaplan–Meier); shaded: 90 %"
+            caption="Who leaves without a play was still looking then (Kaplan–Meier)"
+            + ("; shaded: 90 %" if is_sure else "")
             + ("; dashed: the period before" if before is not None and before.height else "")
             + ". Visits that go on with a title are not in it.",
         )
@@ -98,6 +109,9 @@ def surfaces() -> None:
         "hours by surface, and what is taken of what is looked at",
         of=("watch_hours", "take_rate"),
     ):
+        if not source.within_reach(("watch_hours",), filters.period, filters.where, ("surface",)):
+            missing("Rows alone tell it of this slice.", "So many are read by `playhead metrics` alone.")
+            return
         hours = source.measure(("watch_hours",), filters.period, where=filters.where, by=("surface",))
         hours = hours.drop_nulls("surface")
         if hours.is_empty():

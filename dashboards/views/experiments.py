@@ -11,6 +11,7 @@ from dashboards.experiments import SRM_ALARM, judged, ratio_p, state_of, usual_s
 from dashboards.formats import NOTHING, moment, named, share, signed, written
 from metrics.catalog import METRICS
 from metrics.errors import InputError
+from metrics.experiment import HEADLINE
 
 COLOURS = {"better": "green", "worse": "red", "not told apart": "gray"}
 
@@ -60,7 +61,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
 state, start, end = states[experiment]
 try:
     # From the assignment on: what members did before it is of no arm, so the page's period does not narrow it.
-    compared = source.compare(experiment, start, end, filters.where)
+    compared = source.compare(experiment, filters.where)
 except InputError as error:
     compared = pl.DataFrame()
     missing(f"{error.what}.", error.mend)
@@ -159,6 +160,14 @@ if compared.height:
         st.caption(
             "Power: the chance of telling a lift of the size found. Looked at while it runs, each look has its own "
             "chance of a false alarm: decide at the end, or use `playhead experiment --sequential`."
+        )
+    left = [
+        METRICS[name].title for name in HEADLINE
+        if filters.tells(name) and name not in set(compared["metric"]) and filters.where
+    ]  # fmt: skip
+    if left:
+        st.caption(
+            f"Rows alone tell {', '.join(left)} of this slice, too many for a page: `playhead experiment` reads them."
         )
     if filters.where and truth:
         st.caption("The truth is of all members, so it is not shown beside a slice.")

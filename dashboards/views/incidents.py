@@ -10,11 +10,10 @@ import streamlit as st
 from dashboards.charts.incidents import Bar, lanes
 from dashboards.components import card, chart, colours, footer, missing, view
 from dashboards.formats import duration, moment, span, titled
-from dashboards.incident_detail import Looked, draw
-from dashboards.incident_queries import baseline_alerts, true_incidents
-from dashboards.incidents import alert_rows, incidents_of, scope_of, slice_text, standing, worded
-from dashboards.queries import MINUTE_DIMENSIONS
-from dashboards.segments import episodes_in, merged
+from dashboards.incident_detail import draw
+from dashboards.incidents import scope_of, slice_text, worded
+from dashboards.incidents_told import first_of, told_of
+from dashboards.minute_queries import MINUTE_DIMENSIONS
 from dashboards.window import Window
 from metrics.catalog import METRICS
 
@@ -26,22 +25,10 @@ palette = colours()
 
 # --- what there is ----------------------------------------------------------------------------------------
 
-evaluations = source.alerts(filters.where, filters.period)
-titles = {e.objective.name: e.objective.title for e in evaluations}
-episodes = merged(episodes_in(evaluations, filters.period))
-lasting = standing(episodes, period)
-passing = episodes.join(
-    lasting.select("name", "severity", "start_ts_ms"), on=["name", "severity", "start_ts_ms"], how="anti"
-)
 with st.spinner("Judging hours by their season …", show_time=False):
-    watched = baseline_alerts(source, period)
-titles |= {
-    name: METRICS[metric].title for name, metric in watched.select("baseline", "metric").unique().rows()
-}
-truth = true_incidents(source).filter(
-    pl.col("start_ts_ms") < period.end_ts_ms, pl.col("end_ts_ms") > period.start_ts_ms
-)
-incidents = incidents_of(pl.concat([alert_rows(passing), watched]), truth, titles, period.end_ts_ms)
+    told = told_of(source, filters)
+evaluations, titles, incidents, truth = told.evaluations, told.titles, told.incidents, told.truth
+lasting, passing, watched = told.lasting, told.passing, told.watched
 alerted = incidents.filter(pl.col("severity") != "none")
 known = truth.height > 0
 
@@ -56,14 +43,6 @@ def _asked(rows: pl.DataFrame, key: str | None) -> str | None:
         return None
     found = rows.filter((pl.col("key") == key) | pl.col("truth").list.contains(key))
     return found["key"][0] if found.height else None
-
-
-def _first(rows: pl.DataFrame) -> str | None:
-    """The newest page; else the newest of what there is."""
-    order = pl.col("severity").replace_strict(
-        {"page": 0, "ticket": 1, "none": 2}, default=3, return_dtype=pl.Int8
-    )
-    return rows.sort(order, maintain_order=True)["key"][0] if rows.height else None
 
 
 def heading() -> str:
@@ -106,7 +85,7 @@ if blind and evaluations:
 
 keys = incidents["key"].to_list()
 asked = st.query_params.get("incident")
-chosen = _asked(incidents, asked) or _first(incidents)
+chosen = _asked(incidents, asked) or first_of(incidents)
 row = incidents.row(by_predicate=pl.col("key") == chosen, named=True) if chosen else None
 
 
@@ -195,9 +174,5 @@ with card("Incidents", "newest first; click one"):
 
 # --- one of them ------------------------------------------------------------------------------------------
 
-draw(
-    Looked(
-        source, filters, row, titles, tuple(bars), tuple(facts[key] for key in row["truth"]), is_known=known
-    )
-)
+draw(told.looked(row["key"], tuple(bars)))
 footer(source, filters, st.session_state["_span"], (row["metric"],) if row["metric"] in METRICS else ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +17,8 @@ from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, taken, view
 from dashboards.formats import duration, escaped, instant, named, share, signed, spaced, span, titled
 from dashboards.incidents import METRIC_OF
+from dashboards.minute_queries import policies
 from dashboards.objective_history import backtested, incidents_spent
-from dashboards.queries import policies
 from dashboards.segments import episodes_in, merged
 
 AHEAD_MS = 7 * 86_400_000
@@ -337,6 +338,8 @@ with (
 with st.expander("Definition in OpenSLO", icon=":material/code:"):
     file = next((path for path in shipped() if path.name in objective.where), None)
     if file is not None:
-        st.code(file.read_text(encoding="utf-8"), language="yaml")
+        # Streamlit's own element for code brings a megabyte and a half of grammars, open or not.
+        definition = html.escape(file.read_text(encoding="utf-8"))
+        st.html(f'<pre style="font-size:0.8125rem;overflow-x:auto;margin:0">{definition}</pre>')
 
 footer(source, filters, st.session_state["_span"], counted)

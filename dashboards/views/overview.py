@@ -15,7 +15,7 @@ from dashboards.components import card, colours, drawn, footer, live, missing, p
 from dashboards.context import Period
 from dashboards.decision_card import decision_card
 from dashboards.formats import change, duration, escaped, moment, named, share, spaced, written
-from dashboards.queries import MINUTE_DIMENSIONS, ratios_attained
+from dashboards.minute_queries import MINUTE_DIMENSIONS, ratios_attained
 from dashboards.questions import BESIDE, PLACE, TILES
 from dashboards.segments import HEADLINE, episodes_in, merged, varied, worst_segments
 from dashboards.tour import tour

@@ -60,14 +60,12 @@ def compact(lake_path: Path, as_json: bool) -> None:
 def cube(lake_path: Path, as_json: bool) -> None:
     """Add up the tables by day and by a few sets of dimensions. Questions are then answered from these sums
     where they tell the same to the integer, as long as the table is the one that was added up: run it again
-    after new rows, which alone are read. Hours that leave their season are told ahead, too, for the page Incidents."""
-    from dashboards.baselines import alerts_of
-    from metrics.cube import build
+    after new rows, which alone are read. What pages would read every row for is found ahead, too: hours that leave
+    their season, arms of experiments side by side, and of millions of sessions a day a sample."""
+    from dashboards.beforehand import prepare
     from metrics.lake import Lake
 
-    lake = Lake.open(lake_path)
-    sizes = build(lake)
-    alerts_of(lake)
+    sizes = prepare(Lake.open(lake_path))
     if as_json:
         print_json({name: {"size_bytes": size} for name, size in sizes.items()})
         return

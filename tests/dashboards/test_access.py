@@ -11,7 +11,8 @@ import pytest
 
 from dashboards.access import roles_of
 from dashboards.context import Period
-from dashboards.queries import Source, blanked, is_finance, without_money
+from dashboards.money import blanked, is_finance, without_money
+from dashboards.queries import Source
 from metrics.catalog import METRICS
 from metrics.errors import InputError
 from metrics.lake import Lake

@@ -26,7 +26,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def kept(lake: Lake) -> list[Path]:
-    return list((lake.path / "artefacts" / "baseline").iterdir())
+    return list((lake.path / "artefacts" / "answers").glob("*/*"))
 
 
 def test_what_was_found_is_read_from_then_on(lake: Lake) -> None:
@@ -67,5 +67,5 @@ def test_a_file_of_another_shape_is_made_anew(lake: Lake) -> None:
 
 def test_where_nothing_can_be_kept_it_is_told_all_the_same(lake: Lake) -> None:
     (lake.path / "artefacts").mkdir(exist_ok=True)
-    (lake.path / "artefacts" / "baseline").write_text("in the way", encoding="utf-8")
+    (lake.path / "artefacts" / "answers").write_text("in the way", encoding="utf-8")
     assert alerts_of(lake).equals(ALERTS.to_frame())

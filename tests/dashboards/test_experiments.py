@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import narwhals as nw
 import polars as pl
 import pytest
 
-from dashboards.experiments import arms_of, judged, power_of, ratio_p, state_of, usual_share
+from dashboards.experiments import judged, power_of, ratio_p, state_of, usual_share
+from metrics.arms import arms_of
 
 DAY_MS = 86_400_000
 
 
-def assignment(until: int | None) -> pl.LazyFrame:
+def counted(until: int | None) -> pl.DataFrame:
     rows = [
         {"experiment": "e", "arm": arm, "is_control": arm == "control", "subscriber_id": f"{arm}-{i}",
-         "assigned_ts_ms": DAY_MS, "until_ts_ms": until}
+         "assigned_ts_ms": DAY_MS, "until_ts_ms": until, "is_holdout": None}
         for arm, members in (("control", 60), ("treatment", 40)) for i in range(members)
     ]  # fmt: skip
-    return pl.LazyFrame(rows, schema_overrides={"until_ts_ms": pl.Int64})
+    types = {"until_ts_ms": pl.Int64, "is_holdout": pl.Boolean}
+    return arms_of(nw.from_native(pl.LazyFrame(rows, schema_overrides=types)))
 
 
 def test_an_experiment_runs_until_it_is_over() -> None:
     for until, now, state, end in ((None, 9, "running", 9), (5, 9, "finished", 5), (5, 4, "running", 4)):
-        arms = arms_of(assignment(None if until is None else until * DAY_MS)).collect()
-        assert arms.select("arm", "members").rows() == [("control", 60), ("treatment", 40)]
-        assert state_of(arms, now * DAY_MS) == (state, DAY_MS, end * DAY_MS)
+        found = counted(None if until is None else until * DAY_MS)
+        assert found.select("arm", "members").rows() == [("control", 60), ("treatment", 40)]
+        assert state_of(found, now * DAY_MS) == (state, DAY_MS, end * DAY_MS)
 
 
 def test_arms_that_are_unequal_have_a_small_p() -> None:
     # χ² = (60 − 50)² / 50 + (40 − 50)² / 50 = 4 with one degree of freedom
-    assert ratio_p(arms_of(assignment(None)).collect(), 0.5) == pytest.approx(0.0455, abs=5e-5)
+    assert ratio_p(counted(None), 0.5) == pytest.approx(0.0455, abs=5e-5)
 
 
 def compared(

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metrics import cube, held
+from metrics import cube, cube_build, held
+from metrics.arms import HEADLINE
 from metrics.catalog import METRICS, Metric
 from metrics.erasure import forget
 from metrics.errors import InputError
+from metrics.experiment import compare
 from metrics.lake import Lake
 from metrics.parts import dimensions_of
 from metrics.plan import Cut, Source, roll_up
@@ -25,6 +27,7 @@ from playhead.synthesis import synthesise
 from synthetic.scenario import load_scenario
 from tests.metrics.rows import APRIL_MS, DAY_MS, rows, session
 
+QUARTER_MS = 900_000
 CUTS: list[dict[str, Any]] = [
     {},
     {"intervals": True},
@@ -38,6 +41,15 @@ CUTS: list[dict[str, Any]] = [
     {"where": {"is_synthetic": ["false"]}},
     {"by": ["codec", "cdn"]},
     {"by": ["surface"], "where": {"region": ["south-asia"]}},
+    {"grain": "15m", "start_ts_ms": APRIL_MS + 7 * QUARTER_MS, "end_ts_ms": APRIL_MS + 50 * QUARTER_MS},
+    {"by": ["cdn"], "where": {"device": ["mobile"]}, "start_ts_ms": APRIL_MS + 3 * QUARTER_MS},
+    {"grain": "1h", "where": {"region": ["south-asia"]}, "end_ts_ms": APRIL_MS + 9 * QUARTER_MS},
+    {"by": ["arm"], "where": {"experiment": ["holdout"]}, "intervals": True},
+    {"by": ["arm"], "where": {"experiment": ["second"], "region": ["south-asia"], "device": ["mobile"]}},
+    {"by": ["arm"], "where": {"experiment": ["holdout"], "isp": ["sa-isp-1", None]}, "intervals": True},
+    {"where": {"experiment": ["holdout"], "arm": ["control"]}, "start_ts_ms": APRIL_MS + DAY_MS},
+    {"by": ["experiment", "arm"], "where": {"experiment": ["second"]}, "grain": "1d"},
+    {"by": ["region"], "intervals": True, "start_ts_ms": APRIL_MS + DAY_MS},
 ]  # fmt: skip
 
 VALUES = {
@@ -53,8 +65,29 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     made = Lake.create(tmp_path_factory.mktemp("lake") / "lake")
     synthesise(load_scenario(None, panel=200, days=4), made)
     add(made, 1, weight=10**5, edge_bytes=5 * 10**13, flags="bytes_unknown;stalls_unknown", device="mobile")
-    cube.build(made)
+    assign(made)
+    cube_build.build(made)
     return made
+
+
+def assign(lake: Lake) -> None:
+    """Members into arms: of a holdout that all are in, for two days; of a second experiment from when they came on."""
+    members = lake.scan("membership").group_by("subscriber_id").agg(pl.first("weight", "replicate")).collect()
+    members = members.sort("subscriber_id").with_columns(
+        is_synthetic=pl.lit(value=True), is_control=pl.int_range(pl.len()) % 3 > 0
+    )
+    arm = pl.when("is_control").then(pl.lit("control")).otherwise(pl.lit("treatment"))
+    holdout = members.with_columns(
+        arm=arm, experiment=pl.lit("holdout"), is_holdout=~pl.col("is_control"),
+        assigned_ts_ms=pl.lit(APRIL_MS + DAY_MS), until_ts_ms=pl.lit(APRIL_MS + 3 * DAY_MS),
+    )  # fmt: skip
+    second = members.head(80).with_columns(
+        arm=arm, experiment=pl.lit("second"), is_holdout=pl.lit(value=False),
+        assigned_ts_ms=APRIL_MS + pl.int_range(pl.len()) * 3_600_000,
+    )  # fmt: skip
+    twice = second.head(1).with_columns(is_control=~pl.col("is_control"), arm=pl.lit("treatment"))
+    for version, frame in enumerate((holdout, second, twice)):
+        lake.append("assignment", frame, application="arms", version=version)
 
 
 def add(lake: Lake, version: int, **given: Any) -> None:
@@ -122,6 +155,26 @@ def test_any_slice_and_period_of_memory_is_that_of_the_rows(lake: Lake, data: st
     assert measure(held.source_of(lake), names, **cut).equals(theirs)
 
 
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_quantile_of_any_slice_is_told_by_a_sketch_that_is_held(lake: Lake, data: st.DataObject) -> None:
+    names = [name for name in FEW if METRICS[name].quantile is not None]
+    held.hold_fine(lake, [METRICS[name] for name in names])
+    some = st.lists(st.sampled_from(held.FINE), max_size=4, unique=True)
+    by, sliced = data.draw(some), data.draw(some)
+    where = {name: data.draw(st.sampled_from([*VALUES.get(name, ("nothing",)), None])) for name in sliced}
+    first = data.draw(st.integers(-1, 4))
+    cut: dict[str, Any] = {
+        "by": by,
+        "where": {name: [value, "smart_tv"] for name, value in where.items()},
+        "start_ts_ms": APRIL_MS + first * DAY_MS,
+        "end_ts_ms": APRIL_MS + data.draw(st.integers(first + 1, 6)) * DAY_MS,
+        "grain": data.draw(st.sampled_from([None, "1d", "1w"])),
+    }
+    theirs = measure(lake, names, scan=lake.scan, **cut)
+    assert measure(Source(unread, held.source_of(lake).ready), names, **cut).equals(theirs)
+
+
 def test_what_is_held_is_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = held._Held()
     monkeypatch.setattr(held, "_HELD", fresh)
@@ -138,14 +191,52 @@ def test_what_is_held_is_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("clock", [{}, {"start_ts_ms": APRIL_MS}, {"grain_ms": DAY_MS}])
 def test_no_row_is_read_where_a_cube_tells(lake: Lake, clock: dict[str, Any]) -> None:
-    source = Source(unread, cube.source_of(lake).ready)
-    # Bills are small, and what is spread over titles or members has no fewer rows than the table.
+    cubes = cube.source_of(lake)
+    source = Source(unread, cubes.ready, cubes.counted_arms)
+    # Bills are small, and what is spread over the genres of a member has no fewer rows than the table.
     metrics = [
-        m for m in METRICS.values() if not m.groups and all(part.table != "charge" for part in m.parts)
+        m for m in METRICS.values() if not m.within and all(part.table != "charge" for part in m.parts)
     ]
     for replicates, by in product([False, True], [(), ("region",)]):
         sliced = [m for m in metrics if not by or (m.quantile is None and "region" in told_by(m))]
+        sliced = [m for m in sliced if not (replicates and m.spread)]
         assert roll_up(source, sliced if by else metrics, Cut(by, replicates=replicates, **clock))
+
+
+def test_no_row_is_read_for_the_arms_of_an_experiment(lake: Lake) -> None:
+    cubes = cube.source_of(lake)
+    source = Source(unread, cubes.ready, cubes.counted_arms)
+    names = [name for name in HEADLINE if METRICS[name].spread is None]
+    for where in ({}, {"region": ["south-asia"]}, {"device": ["mobile"]}):
+        told = [name for name in names if set(where) <= told_by(METRICS[name])]
+        ours = compare(source, told, experiment="holdout", where=where)
+        assert ours.equals(compare(Source(lake.scan), told, experiment="holdout", where=where))
+        assert ours["value"].count() >= 10
+
+
+def test_cubes_by_arm_are_those_of_who_is_in_them_now(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    synthesise(load_scenario(None, panel=64, days=3), lake)
+    cube_build.build(lake)
+    assign(lake)
+    for _ in range(2):  # stale, then made anew
+        ours, theirs = both(lake, ["hours_per_member_day"], by=["arm"], where={"experiment": ["holdout"]})
+        assert ours.equals(theirs)
+        assert set(ours["arm"]) == {"control", "treatment"}
+        cube_build.build(lake)
+
+
+def test_what_cubes_tell_is_known_before_it_is_asked(lake: Lake) -> None:
+    metrics = [
+        METRICS[name] for name in ("rebuffer_rate", "first_week_genres", "edge_offload_ratio", "attempts")
+    ]
+    days, any_instant = Cut(end_ts_ms=APRIL_MS + DAY_MS), Cut(end_ts_ms=APRIL_MS + 1)
+    assert [m.name for m in cube.told(lake, metrics, days)] == [
+        "rebuffer_rate",
+        "edge_offload_ratio",
+        "attempts",
+    ]
+    assert [m.name for m in cube.told(lake, metrics, any_instant)] == ["edge_offload_ratio"]
 
 
 def told_by(metric: Metric) -> set[str]:
@@ -155,7 +246,7 @@ def told_by(metric: Metric) -> set[str]:
 @pytest.mark.parametrize(
     "cut",
     [
-        {"grain": "1h"},
+        {"grain": "5m"},
         {"start_ts_ms": APRIL_MS + 1},
         {"end_ts_ms": APRIL_MS + DAY_MS + 3_600_000},
         {"by": ["content_id"]},
@@ -171,7 +262,7 @@ def test_a_lake_that_moves_on_is_read_until_its_cubes_are_extended(tmp_path: Pat
     lake = Lake.create(tmp_path / "lake")
     for version in (1, 2, 3):
         add(lake, version, start_ts_ms=APRIL_MS + version * DAY_MS, startup_ms=version * 777)
-    cube.build(lake)
+    cube_build.build(lake)
     add(lake, 4, weight=9, startup_ms=12_345)
     source = Source(unread, cube.source_of(lake).ready)
     with pytest.raises(AssertionError, match="rows of playback_session are read"):
@@ -181,11 +272,11 @@ def test_a_lake_that_moves_on_is_read_until_its_cubes_are_extended(tmp_path: Pat
             ours, theirs = both(lake, FEW, **cut)
             assert ours.equals(theirs)
             assert ours.filter(pl.col("metric") == "attempts")["n"].sum() == 4
-        cube.build(lake)
+        cube_build.build(lake)
     assert roll_up(source, [METRICS["attempts"]], Cut())
     # Files that were joined are other files: made anew.
     compact(lake)
-    cube.build(lake)
+    cube_build.build(lake)
     ours, theirs = both(lake, FEW, grain="1d")
     assert ours.equals(theirs)
     assert roll_up(source, [METRICS["attempts"]], Cut())
@@ -194,7 +285,7 @@ def test_a_lake_that_moves_on_is_read_until_its_cubes_are_extended(tmp_path: Pat
 def test_an_extended_cube_reads_new_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = Lake.create(tmp_path / "lake")
     add(lake, 1)
-    cube.build(lake)
+    cube_build.build(lake)
     old = lake.snapshot("playback_session").files
     add(lake, 2)
     read: list[str] = []
@@ -205,8 +296,8 @@ def test_an_extended_cube_reads_new_files_alone(tmp_path: Path, monkeypatch: pyt
         return scan(self, table, files)
 
     monkeypatch.setattr(Lake, "scan", noted)
-    cube.build(lake)
-    assert len(read) == 1
+    cube_build.build(lake)
+    assert len(set(read)) == 1
     assert read[0] not in old
 
 
@@ -214,7 +305,7 @@ def test_sums_past_64_bits_stay_exact(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     for version in range(1, 4):
         add(lake, version, weight=10**5, edge_bytes=5 * 10**13, subscriber_id=f"v{version}")
-        cube.build(lake)
+        cube_build.build(lake)
     found = measure(lake, ["gigabytes_per_hour"])
     assert found.equals(measure(lake, ["gigabytes_per_hour"], scan=lake.scan))
     assert found["numerator"].item() == 3 * 5 * 10**9
@@ -227,8 +318,8 @@ def test_who_is_forgotten_is_in_no_cube(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     add(lake, 1)
     add(lake, 2)
-    cube.build(lake)
+    cube_build.build(lake)
     forget(lake, "v1")
     assert not list((lake.path / "artefacts").rglob("*.parquet"))
-    cube.build(lake)
+    cube_build.build(lake)
     assert measure(lake, ["attempts"])["n"].item() == 1

@@ -214,7 +214,7 @@ def test_what_recommendations_bring_is_what_a_holdout_goes_without() -> None:
 
 
 def test_a_lake_answers_by_arm_though_its_cubes_do_not_know_of_them(tmp_path: Path) -> None:
-    from metrics.cube import build
+    from metrics.cube_build import build
 
     lake = Lake.create(tmp_path / "lake")
     for name, frame in many(0.5).items():
