@@ -32,7 +32,7 @@ from metrics.plan import Cut, check_dimensions
 from metrics.plan import Source as Rows
 from metrics.query import measure, survival
 from metrics.sample import TABLES as SAMPLED
-from metrics.sample import some_rows
+from metrics.sample import every_of, some_rows
 from metrics.tree import explain
 
 __all__ = ["MOST_SESSIONS", "Source"]
@@ -105,8 +105,8 @@ class Source:
         span = (period.start_ts_ms, period.end_ts_ms)
         if not _of_some(self, tuple(names), span, where, by, None):
             return 1
-        lake = Lake.open(Path(self.path))
-        return max(some_rows(lake, table, lake.snapshot(table).files)[1] for table in SAMPLED)
+        tables = {part.table for name in names for part in get_metric(name).parts}
+        return max((every_of(Lake.open(Path(self.path)), table) for table in tables), default=1)
 
     def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
         """:func:`metrics.query.survival` over a period; with intervals of the whole, which cubes tell, and no slice."""
