@@ -144,7 +144,7 @@ def scaled_samples(source: Lake, target: Lake, copies: int) -> None:
     """The large lake's samples out of the small one's days, as :func:`metrics.sample.build` takes them of copies."""
     for table in sample.TABLES:
         small, large = (sample._by_day(lake.snapshot(table).files) for lake in (source, target))
-        every = sample._every(target.snapshot(table).rows, len(large))
+        every = sample.every_of(target, table)
         for day, files in large.items() if every > 1 else ():
             rows = source.scan(table, small[day]).collect()
             file = sample._file(target, table, every, files)

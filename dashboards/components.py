@@ -306,6 +306,9 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
     if isinstance(verdict, Mapping) and "expectations" in verdict:
         good = verdict["expectations"] - verdict["failed"]
         parts.append(f"quality checks {good} of {verdict['expectations']}")
+    cut = [name for name in names if filters.tells(name)]
+    if (every := source.sampled(cut, filters.period, filters.where)) > 1:
+        parts.append(f"what no sum tells of the slice is of every {every}th session")
     titles = (get_metric(name).title for name in names)
     known = list(
         dict.fromkeys(title if title[1:2].isupper() else title[:1].lower() + title[1:] for title in titles)

@@ -113,6 +113,7 @@ def _around(looked: Looked) -> None:
     metric = looked.metric
     seen, grain = _seen(looked)
     line, past = _lines(looked)
+    every = looked.source.sampled((metric.name,), seen, looked.where)
     with card(metric.title, f"{metric.unit}, by {grain}", of=(metric.name,)):
         if line.is_empty() or line["value"].is_null().all():
             missing("No value around this incident in the slice.", "Clear a filter.")
@@ -131,6 +132,7 @@ def _around(looked: Looked) -> None:
             f"{metric.title} around the incident", line, key="around",
             caption="UTC; dashed: a week before; red: alerting"
             + ("; violet: what happened" if looked.happened else "")
+            + (f"; of every {every}th session" if every > 1 else "")
             + (". By the session's end, so a fault at the start shows late" if metric.clock == "end" else ""),
         )  # fmt: skip
 
@@ -266,7 +268,9 @@ def _whose_delivery(looked: Looked) -> None:
         counts = rows.group_by("cdn").agg(pl.col("n").max()).sort("cdn")
         many = ", ".join(f"{named(cdn)} {n:,}" for cdn, n in counts.rows())
         alone = "; one CDN alone delivered, so there is nothing to tell it from" if len(cdns) == 1 else ""
-        st.caption(f"Sessions: {many}{alone}. Grey: against the same hours of the day before.")
+        every = looked.source.sampled(BESIDE, looked.inside.outwards(_HOUR_MS // 4), looked.where, ("cdn",))
+        some = f", of every {every}th" if every > 1 else ""
+        st.caption(f"Sessions{some}: {many}{alone}. Grey: against the same hours of the day before.")
         _what_each_tells(looked)
 
 

@@ -56,7 +56,7 @@ class Localised:
     """Where an incident was: ``answers`` best first, over ``dimensions``, of ``metric`` then and before.
 
     ``then`` and ``before`` are the metric's values in the incident's worst ``length_ms``, from ``at_ts_ms`` on, and in
-    the time before the incident; of ``every`` so manieth row.
+    the time before the incident, of every ``every``-th row.
     """
 
     metric: str

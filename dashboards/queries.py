@@ -27,12 +27,12 @@ from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
 from metrics.lake import Lake
 from metrics.ledger import Ledger
-from metrics.period import DAY_MS
+from metrics.period import DAY_MS, grain_ms
 from metrics.plan import Cut, check_dimensions
 from metrics.plan import Source as Rows
 from metrics.query import measure, survival
 from metrics.sample import TABLES as SAMPLED
-from metrics.sample import some_rows
+from metrics.sample import every_of, some_rows
 from metrics.tree import explain
 
 __all__ = ["MOST_SESSIONS", "Source"]
@@ -96,7 +96,17 @@ class Source:
     ) -> tuple[str, ...]:
         """Those of ``names`` that a page can ask for: of millions of sessions a day, what no cube tells is not read."""
         span = (period.start_ts_ms, period.end_ts_ms) if period else (None, None)
-        return _within_reach(self, names, span, where, by)
+        return _within_reach(self, names, span, where, by, None)
+
+    def sampled(
+        self, names: Sequence[str], period: Period | Window, where: Where, by: tuple[str, ...] = ()
+    ) -> int:
+        """Of how manieth row :meth:`measure` tells any of ``names``: 1 where of all."""
+        span = (period.start_ts_ms, period.end_ts_ms)
+        if not _of_some(self, tuple(names), span, where, by, None):
+            return 1
+        tables = {part.table for name in names for part in get_metric(name).parts}
+        return max((every_of(Lake.open(Path(self.path)), table) for table in tables), default=1)
 
     def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
         """:func:`metrics.query.survival` over a period; with intervals of the whole, which cubes tell, and no slice."""
@@ -216,8 +226,9 @@ def _measured(
             lake = Lake.open(Path(source.path))
             found = kept.measured(lake, source.cubes(), names, start_ts_ms, end_ts_ms, intervals=intervals)
             return pl.concat([found.filter(pl.col("metric") == name) for name in names])
+        is_of_some = _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
         return measure(
-            source.cubes(),
+            source.of_some(Window(start_ts_ms, end_ts_ms)) if is_of_some else source.cubes(),
             names,
             by=by,
             where=dict(where),
@@ -253,7 +264,7 @@ def _compared(source: Source, experiment: str, where: Where) -> pl.DataFrame:
     lake, arms = Lake.open(Path(source.path)), (("experiment", (experiment,)),)
     names = [name for name in HEADLINE if _can_cut(name, [dimension for dimension, _ in where])]
     if where:
-        names = list(_within_reach(source, tuple(names), (None, None), (*where, *arms), ("arm",)))
+        names = list(_within_reach(source, tuple(names), (None, None), (*where, *arms), ("arm",), None))
         return compare(source.cubes(), names, experiment=experiment, where=dict(where))
     return kept.compared(lake, source.cubes(), experiment)
 
@@ -265,12 +276,26 @@ def _within_reach(
     span: tuple[int | None, int | None],
     where: Where,
     by: tuple[str, ...],
+    grain: str | None,
 ) -> tuple[str, ...]:
     if source.rows().get("playback_session", 0) <= MOST_SESSIONS:
         return names
-    cut = Cut(by, where, *span)
+    cut = Cut(by, where, *span, grain_ms(grain) if grain else None)
     known = told(Lake.open(Path(source.path)), [get_metric(name) for name in names], cut)
     return tuple(metric.name for metric in known)
+
+
+def _of_some(
+    source: Source,
+    names: tuple[str, ...],
+    span: tuple[int, int],
+    where: Where,
+    by: tuple[str, ...],
+    grain: str | None,
+) -> bool:
+    """Whether a sample tells what no cube does: a ratio or a quantile of it is one of the whole, nearly; no sum is."""
+    untold = {*names} - {*_within_reach(source, names, span, where, by, grain)}
+    return bool(untold) and all(get_metric(name).kind in ("ratio", "quantile") for name in untold)
 
 
 def _can_cut(name: str, dimensions: list[str]) -> bool:

@@ -154,8 +154,12 @@ def roll_up(source: Source, metrics: Sequence[Metric], cut: Cut) -> dict[PartKey
     unread = sorted({key.table for key in wanted if found[key] is None})
     tables = {table: nw.from_native(source.scan(table)) for table in unread}
     if {*cut.by, *dict(cut.where)} & set(ARMS) or any(HOLDOUT in key.groups for key in wanted):
-        along = {key.table for key, parts in wanted.items() if any(part.of.derived for part in parts)}
-        tables = _with_arms(source, tables, cut, along)
+        all_of = {
+            key.table
+            for key, parts in wanted.items()
+            if not key.is_sliced or any(part.of.derived for part in parts)
+        }
+        tables = _with_arms(source, tables, cut, all_of)
     lazy = {
         key: rolled(tables[key.table], key, wanted[key], cut) if frame is None else frame
         for key, frame in found.items()
@@ -218,12 +222,12 @@ def _some_subscribers(rows: nw.LazyFrame[Any], parts: Sequence[Part]) -> Iterato
 
 
 def _with_arms(
-    source: Source, tables: dict[str, nw.LazyFrame[Any]], cut: Cut, along: set[str]
+    source: Source, tables: dict[str, nw.LazyFrame[Any]], cut: Cut, all_of: set[str]
 ) -> dict[str, nw.LazyFrame[Any]]:
     """The tables of members with the arm of the experiment: of the one asked for by a slice, or the only one.
 
-    Where no arm is asked for and no experiment has a holdout, all are outside of one. Rows that are outside by their
-    time alone are left out, but of the tables ``along`` whose rows parts look.
+    Where no arm is asked for and no experiment has a holdout, all are outside of one. Where an experiment is asked for,
+    rows outside of its time are left out sooner, but of the tables that parts want ``all_of``.
     """
     asked = dict(cut.where).get("experiment", (None,))
     if len(asked) > 1:
@@ -241,7 +245,8 @@ def _with_arms(
     joined = {}
     for name, rows in mine.items():
         clock = clock_column(name, "start")
-        rows = rows if name in along else in_time(rows, arms, experiment, clock)
+        is_asked = bool(asked) and asked[0] is not None and "experiment" in dict(cut.where)
+        rows = in_time(rows, arms, experiment, clock) if is_asked and name not in all_of else rows
         joined[name] = with_arms(rows, assignments, experiment, clock)
     return tables | joined
 

@@ -22,7 +22,7 @@ import polars as pl
 
 from metrics.lake import Lake
 
-__all__ = ["MOST_A_DAY", "TABLES", "build", "some_rows"]
+__all__ = ["MOST_A_DAY", "TABLES", "build", "every_of", "some_rows"]
 
 MOST_A_DAY = 50_000
 """Rows of a day, on average, that are read at most."""
@@ -35,8 +35,7 @@ def build(lake: Lake) -> None:
     """Sample the days that have changed since, one at a time; samples of days as they no longer are go."""
     for table in TABLES:
         snapshot = lake.snapshot(table)
-        by_day = _by_day(snapshot.files)
-        every = _every(snapshot.rows, len(by_day))
+        by_day, every = _by_day(snapshot.files), every_of(lake, table)
         wanted = {_file(lake, table, every, files): files for files in by_day.values()} if every > 1 else {}
         folder = _folder(lake, table)
         for file, files in wanted.items():
@@ -56,8 +55,7 @@ def some_rows(lake: Lake, table: str, files: Sequence[str]) -> tuple[pl.LazyFram
 
     Out of the samples where they are made; else every row is looked at.
     """
-    snapshot = lake.snapshot(table)
-    every = _every(snapshot.rows, len(_by_day(snapshot.files))) if table in TABLES else 1
+    every = every_of(lake, table)
     if every == 1 or not files:
         return lake.scan(table, files), 1
     days = [
@@ -69,16 +67,18 @@ def some_rows(lake: Lake, table: str, files: Sequence[str]) -> tuple[pl.LazyFram
     return pl.concat(days, how="diagonal"), every
 
 
+def every_of(lake: Lake, table: str) -> int:
+    """How manieth row of a table is in its sample; 1 where it has none."""
+    snapshot, every = lake.snapshot(table), 1
+    days = len({Path(file).parent.name for file in snapshot.files})
+    while table in TABLES and snapshot.rows > every * MOST_A_DAY * days:
+        every *= 2
+    return every
+
+
 def _kth(lake: Lake, table: str, files: Sequence[str], every: int) -> pl.LazyFrame:
     numbered = lake.scan(table, sorted(files)).with_row_index("_row")
     return numbered.filter(pl.col("_row") % every == 0).drop("_row")
-
-
-def _every(rows: int, days: int) -> int:
-    every = 1
-    while rows > every * MOST_A_DAY * days:
-        every *= 2
-    return every
 
 
 def _by_day(files: Iterable[str]) -> dict[str, list[str]]:

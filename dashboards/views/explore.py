@@ -106,4 +106,9 @@ elif lens == "sessions":
 else:
     by_value(question, overall)
 
+if (every := source.sampled((name,), question.window, question.where, question.by)) > 1:
+    st.caption(
+        f"No sum tells this cut, and rows are too many for a page: figures and rows are of every {every}th session. "
+        "`playhead metrics` reads all."
+    )
 footer(source, filters, st.session_state["_span"], (name,))

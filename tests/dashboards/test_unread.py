@@ -7,9 +7,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboards import delivery_queries, incident_queries, queries, session_queries
+from dashboards.answers import Answers
 from dashboards.beforehand import prepare
 from dashboards.context import span_of
 from dashboards.kept import compared, measured
@@ -61,7 +63,15 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return found
 
 
-def show(lake: Lake, page: str, monkeypatch: pytest.MonkeyPatch, **query: str) -> AppTest:
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every lake is a large one, and nothing is known of it from before."""
+    monkeypatch.setattr(queries, "MOST_SESSIONS", 0)
+    monkeypatch.setattr(queries, "_ANSWERS", Answers(2**20))
+    st.cache_data.clear()
+
+
+def show(lake: Lake, page: str, monkeypatch: pytest.MonkeyPatch, **query: str | list[str]) -> AppTest:
     monkeypatch.setenv("PLAYHEAD_LAKE", str(lake.path))
     app = AppTest.from_file(str(APP), default_timeout=120)
     if page != "overview":
@@ -80,14 +90,34 @@ def test_a_page_reads_no_members_rows_to_be_drawn(
     assert [one for one in read if one != ("playback_session", 1)] == []
 
 
+@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("page", ["incidents", "delivery", "discovery", "experiments"])
 @pytest.mark.parametrize("where", [{"region": "South Asia"}, {"device": "Mobile"}, {"isp": "sa-isp-1"}])
 def test_of_a_large_lake_no_slice_is_read(
     lake: Lake, page: str, where: dict[str, str], read: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboards.queries.MOST_SESSIONS", 0)
     show(lake, page, monkeypatch, **where)
     assert [one for one in read if one != ("playback_session", 1)] == []
+
+
+@pytest.mark.usefixtures("large")
+def test_a_quantile_that_no_cube_tells_is_of_a_sample_and_the_page_says_so(
+    lake: Lake, read: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "MOST_A_DAY", sample_of(lake, 4))
+    app = show(lake, "explore", monkeypatch, by=["region", "ISP", "device"])
+    assert any("figures and rows are of every 4th session" in caption.value for caption in app.caption)
+    app = show(lake, "overview", monkeypatch, region="South Asia", isp="sa-isp-1", device="Mobile")
+    assert any("what no sum tells of the slice is of every 4th session" in c.value for c in app.caption)
+    assert not any("of every" in caption.value for caption in show(lake, "overview", monkeypatch).caption)
+    assert [one for one in read if one != ("playback_session", 1)] == []
+
+
+def sample_of(lake: Lake, every: int) -> int:
+    """So many rows a day at most that every so manieth is read."""
+    rows = lake.snapshot("playback_session").rows
+    days = {Path(file).parent for file in lake.snapshot("playback_session").files}
+    return -(-rows // (every * len(days)))
 
 
 def test_an_experiment_that_cannot_be_told_is_no_reason_to_prepare_nothing(tmp_path: Path) -> None:
