@@ -45,7 +45,7 @@ def test_all_is_drawn_before_a_page_is_printed(page: Page, address: Served) -> N
 def test_a_figure_of_a_view_that_changes_is_drawn_anew(page: Page, address: Served) -> None:
     opened(page, f"{address}/explore?period=all")
     figure = page.get_by_test_id("stPlotlyChart").first
-    ticks = figure.locator(".ytick").all_inner_texts()
+    ticks = figure.locator(".ytick").all_text_contents()
     metric = page.get_by_test_id("stMain").get_by_role("combobox", name="Metric")
     metric.click()
     metric.fill("Rebuffer rate")
