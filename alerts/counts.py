@@ -225,8 +225,10 @@ def slices_of(
 def window_sums(counts: Ints, clock: Clock, window_ms: int) -> Ints:
     """Sum of ``counts`` over the window that ends at each minute's evaluation."""
     first, last = clock.reach(window_ms)
-    running = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
-    sums: Ints = _ahead(running, last + 1) - _ahead(running, first)
+    running = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=running[1:])
+    sums = _ahead(running, last + 1)
+    sums -= _ahead(running, first)
     return sums
 
 

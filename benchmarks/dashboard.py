@@ -31,6 +31,7 @@ PAINT_S, INTERACTION_S, LARGER_RATIO, POINTS = 1.5, 0.5, 1.2, 10_000
 ROUNDS = 7
 _WARM_S = 240
 _READ_MS = 3_000
+_READING_S = 2.0  # between an answer and the next question: a reader reads
 _LONGEST_S = 900.0  # what no cube tells of many sessions takes minutes
 PAGES = (
     "", "explore", "objectives", "incidents", "delivery", "discovery", "experiments", "economics", "trust",
@@ -150,6 +151,7 @@ class _Work:
 
 def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[str, tuple[float, float]]]:
     def timed(name: str, act: Callable[[], object]) -> tuple[str, tuple[float, float]]:
+        time.sleep(_READING_S)
         page.evaluate("window.__began = window.__answered = null")
         before, server = work.seconds(), work.server()
         act()

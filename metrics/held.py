@@ -150,8 +150,14 @@ def _in_period(wanted: Wanted, held: Mapping[str, _Codes | _Column]) -> slice:
     instants = held[wanted.instant]
     assert isinstance(instants, _Codes)
     known = instants.values.to_numpy()
-    bounds = (None if bound is None else np.searchsorted(known, bound) for bound in wanted.period)
-    return slice(*(None if at is None else int(np.searchsorted(instants.codes, at)) for at in bounds))
+    codes = instants.codes
+
+    def first_at(bound: int) -> int:
+        at = int(np.searchsorted(known, bound))
+        # Looked for as what the codes are: as anything wider, every code would be widened first.
+        return int(np.searchsorted(codes, codes.dtype.type(at))) if at < known.size else codes.size
+
+    return slice(*(None if bound is None else first_at(bound) for bound in wanted.period))
 
 
 def _fine_wanted(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> Wanted | None:
