@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -53,7 +53,7 @@ def measured(
     by_member = [name for name in names if get_metric(name).within]
     others = [name for name in names if name not in by_member]
     found = [
-        kept(lake, f"measure {name} {start_ts_ms} {end_ts_ms}", lambda name=name: ask([name], intervals=True))  # type: ignore[misc]
+        kept(lake, f"measure {name} {start_ts_ms} {end_ts_ms}", partial(ask, [name], intervals=True))
         for name in by_member
     ]
     found += [ask(others, intervals=intervals)] if others else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import product
 
 import polars as pl
@@ -77,9 +78,9 @@ def _held(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
     period, where = filters.period, filters.where
     yield source.hold_minutes
     for by in _HELD_BY:
-        yield lambda by=by: source.hold(_HELD, by)  # type: ignore[misc]
+        yield partial(source.hold, _HELD, by)
         if set(by) <= {"region", "device"}:
-            yield lambda by=by: source.hold(_HELD, by, intervals=True)  # type: ignore[misc]
+            yield partial(source.hold, _HELD, by, intervals=True)
     yield _trend_drawn
     yield lambda: _judged(source, where, period.end_ts_ms)
     if all(name in MINUTE_DIMENSIONS for name, _ in where):
@@ -88,12 +89,10 @@ def _held(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
         found = source.artefact("economics.json") or {}
         given, at = given_of(found, "given"), members_of(found) * 1e6
         for policy in ("lean", "dense"):
-            yield lambda policy=policy: break_even(policy, given, None, at)  # type: ignore[misc]
+            yield partial(break_even, policy, given, None, at)
         yield lambda: break_even("lean", given, None, at, CURVE)
         for delivery in ("third_party", "own"):
-            yield lambda delivery=delivery: pay_back(  # type: ignore[misc]
-                delivery, given + given_of(found, "given_encoding"), None, at
-            )
+            yield partial(pay_back, delivery, given + given_of(found, "given_encoding"), None, at)
         yield lambda: loaded(65e6, at, "lean")
     yield _search_ready
 
@@ -108,31 +107,27 @@ def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
         told = tuple(name for name in names if filters.tells(name))
         by_day = tuple(name for name in told if METRICS[name].kind in ("ratio", "quantile"))
         if told:
-            yield lambda told=told: source.measure(told, period, where=where)  # type: ignore[misc]
-            yield lambda told=told: source.bounds(told, period, where)  # type: ignore[misc]
+            yield partial(source.measure, told, period, where=where)
+            yield partial(source.bounds, told, period, where)
             if versus:
-                yield lambda told=told: source.measure(told, versus, where=where)  # type: ignore[misc]
+                yield partial(source.measure, told, versus, where=where)
         if by_day:
             for span in filter(None, (period, versus)):
-                yield lambda names=by_day, span=span: source.measure(  # type: ignore[misc]
-                    names, span, where=where, grain="1d"
-                )
+                yield partial(source.measure, by_day, span, where=where, grain="1d")
     if filters.tells(FIND):
         for span in filter(None, (period, versus)):
-            yield lambda span=span: source.survival(FIND, span, where)  # type: ignore[misc]
+            yield partial(source.survival, FIND, span, where)
     window = Window(period.start_ts_ms, period.end_ts_ms)
     yield lambda: hours_of_day(source, recent(window), where, "region")
     for answer in (nights, worst_fills, steering):
-        yield lambda answer=answer: answer(source, window, where)  # type: ignore[misc]
+        yield partial(answer, source, window, where)
     # Bills are spread over any period, so no cube tells them.
     for span, by, grain in product(filter(None, (period, versus)), ((), ("tier",)), (None, "1d")):
-        yield lambda span=span, by=by, grain=grain: source.measure(  # type: ignore[misc]
-            (PRICE,), span, where=where, by=by, grain=grain
-        )
+        yield partial(source.measure, (PRICE,), span, where=where, by=by, grain=grain)
     yield lambda: session_sample(source, window, where)
     yield source.ledger
     for experiment in source.arms()["experiment"].unique(maintain_order=True).head(1):
-        yield lambda e=experiment: source.compare(e, where)  # type: ignore[misc]
+        yield partial(source.compare, experiment, where)
 
 
 def _judged(source: Source, where: Where, end_ts_ms: int) -> None:

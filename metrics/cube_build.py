@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def build(lake: Lake) -> dict[str, int]:
         folder = folder_of(lake, table)
         if not folder.exists():
             old, rows = _last(folder), _Rows(lake, table, arms)
-            _replace(folder, old, lambda new, rows=rows, old=old: _write(rows, old, new))  # type: ignore[misc]
+            _replace(folder, old, partial(_write, rows, old))
         sizes[table] = sum(file.stat().st_size for file in folder.iterdir())
     return sizes
 

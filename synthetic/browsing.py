@@ -145,18 +145,8 @@ def run_sessions(
                 out.asked[i], out.wished[i] = kind, target
                 if follows:
                     _order(
-                        ranking,
-                        m,
-                        a,
-                        taste,
-                        h0,
-                        h1,
-                        holdings.first_week[m],
-                        spread,
-                        out.page_before[i],
-                        score,
-                        space,
-                    )
+                        ranking, m, a, taste, h0, h1, holdings.first_week[m], spread, out.page_before[i], score, space
+                    )  # fmt: skip
                 results, by_word = out.results[i], 1 if ranking.by_word[a] else 0
                 s0, s1 = ranking.block[a, SEARCH_HEAD, 0], ranking.block[a, SEARCH_HEAD, 1]
                 order_results(
@@ -172,20 +162,8 @@ def run_sessions(
                         now[m], evidence, logged, ranking.title[a], ranking.curvature[a], mean, s0, s1
                     )
                 spent, pick = _look_through(
-                    seed,
-                    key,
-                    i,
-                    m,
-                    kind,
-                    target,
-                    spent,
-                    wanted,
-                    people,
-                    shelf,
-                    holdings.recent[m],
-                    habits,
-                    out,
-                )
+                    seed, key, i, m, kind, target, spent, wanted, people, shelf, holdings.recent[m], habits, out
+                )  # fmt: skip
         out.browse_ms[i] = int(spent)
         if pick >= 0:
             _watch(seed, key, i, m, pick, left, people, shelf, habits, out)
