@@ -123,6 +123,7 @@ class Scratch(NamedTuple):
     page: Int32Array
     score: Float32Array
     value: FloatArray
+    lift: Float32Array
     likes: Float32Array
     logged: Int32Array
     open_title: Int32Array
@@ -131,14 +132,15 @@ class Scratch(NamedTuple):
 
     @staticmethod
     def of(ranking: Ranking, people: People, holdings: Holdings) -> Scratch:
-        candidates, rank = ranking.candidate.shape[1], ranking.title.shape[2]
+        candidates, rank, found = ranking.candidate.shape[1], ranking.title.shape[2], ranking.found.shape[3]
         return Scratch(
             wanted=np.empty(people.taste.shape[1], np.float32),
             mean=np.empty(rank, np.float32),
             space=np.empty(space_of(candidates, rank), np.float32),
             page=np.empty(PLACES, np.int32),
             score=np.empty(PLACES, np.float32),
-            value=np.empty(RESULTS),
+            value=np.empty(found),
+            lift=np.empty(found, np.float32),
             likes=np.empty(ranking.centre.shape[1], np.float32),
             logged=np.empty(RESULTS, np.int32),
             open_title=np.empty(holdings.open_title.shape[1], np.int32),

@@ -91,9 +91,9 @@ def run_sessions(
     is the one that pages and results are ordered by: the same array where signals count at once. ``session_plays`` and
     ``spread`` are the service's choices (``recommend.RecommendParameters``).
     """
-    wanted, mean, space, page, score, value, likes, logged = (
-        scratch.wanted, scratch.mean, scratch.space, scratch.page, scratch.score, scratch.value, scratch.likes,
-        scratch.logged,
+    wanted, mean, space, page, score, value, lift, likes, logged = (
+        scratch.wanted, scratch.mean, scratch.space, scratch.page, scratch.score, scratch.value, scratch.lift,
+        scratch.likes, scratch.logged,
     )  # fmt: skip
     follows = out.page_before.shape[0] > 0
     evidence = 0.0
@@ -153,7 +153,7 @@ def run_sessions(
                     ranking.found[by_word, kind, target], ranking.relevance[by_word, kind, target],
                     ranking.is_name[kind, target], ranking.popularity[a, people.region[m]], taste, ranking.title[a],
                     ranking.norm[a], s0, s1, ranking.is_out, ranking.search_weight[a], results,
-                    out.results_feature[i], value,
+                    out.results_feature[i], value, lift,
                 )  # fmt: skip
                 if learns:
                     for k in range(RESULTS):

@@ -2,36 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from synthetic.jit import compiled
+from synthetic.jit import inlined
 
 __all__ = ["product"]
 
 Float32Array = npt.NDArray[np.float32]
 
+_USUAL = 16  # factors of a vector
 
-@compiled(counted=False)
+
+@inlined
 def product(left: Float32Array, right: Float32Array) -> np.float32:
-    """Scalar product of two vectors of one length, in single precision.
+    """Scalar product of two contiguous vectors of one length, in single precision.
 
-    Sixteen factors, the usual number, are written out: eight sums side by side, which a compiler that must keep the
-    order of additions puts into one register; a loop over them it does not.
+    Sixteen factors, the usual number, are taken at once, in one fixed order of additions. A compiler that must keep
+    the order in which a loop adds up takes them one by one, and a machine that waits for the vectors of titles all over
+    the catalogue then waits for two of them at a time, not for ten.
     """
-    if left.size == 16:
-        s0, s1, s2, s3 = left[0] * right[0], left[1] * right[1], left[2] * right[2], left[3] * right[3]
-        s4, s5, s6, s7 = left[4] * right[4], left[5] * right[5], left[6] * right[6], left[7] * right[7]
-        s0 += left[8] * right[8]
-        s1 += left[9] * right[9]
-        s2 += left[10] * right[10]
-        s3 += left[11] * right[11]
-        s4 += left[12] * right[12]
-        s5 += left[13] * right[13]
-        s6 += left[14] * right[14]
-        s7 += left[15] * right[15]
-        return np.float32(((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)))
+    if left.size == _USUAL:
+        return _usual_product(left, right)
     total = np.float32(0.0)
     for d in range(left.size):
         total += left[d] * right[d]
     return total
+
+
+@intrinsic
+def _usual_product(typing: Any, left: Any, right: Any) -> Any:
+    """Of 16 factors each: eight sums of two products, halved by adding three times."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        vector = ir.VectorType(ir.FloatType(), _USUAL)
+
+        def loaded(of: Any, array: Any) -> Any:
+            data = context.make_array(of)(context, builder, array).data
+            return builder.load(builder.bitcast(data, vector.as_pointer()), align=4)
+
+        def part(of: Any, start: int, step: int, count: int) -> Any:
+            which = ir.Constant(ir.VectorType(ir.IntType(32), count), [start + step * k for k in range(count)])
+            return builder.shuffle_vector(of, ir.Constant(of.type, ir.Undefined), which)
+
+        total = builder.fmul(*(loaded(*each) for each in zip(signature.args, given, strict=True)))
+        for count in (8, 4):
+            total = builder.fadd(part(total, 0, 1, count), part(total, count, 1, count))
+        total = builder.fadd(part(total, 0, 2, 2), part(total, 1, 2, 2))
+        return builder.fadd(
+            builder.extract_element(total, cgutils.int32_t(0)), builder.extract_element(total, cgutils.int32_t(1))
+        )
+
+    if all(isinstance(of, types.Array) and of.layout == "C" and of.dtype == types.float32 for of in (left, right)):
+        return types.float32(left, right), generate
+    return None

@@ -47,37 +47,42 @@ def learn_weights(results: Sequence[ResultLog]) -> FloatArray:
 def order_results(
     found: Int32Array, relevance: Float32Array, is_name: bool, popularity: Float32Array, taste: Float32Array,
     title: Float32Array, norm: Float32Array, low: int, high: int, is_out: BoolArray, weight: FloatArray,
-    results: Int32Array, feature: Float32Array, value: FloatArray,
+    results: Int32Array, feature: Float32Array, value: FloatArray, lift: Float32Array,
 ) -> None:  # fmt: skip
     """What a search ``found``, in the order shown, into ``results`` and ``feature`` [results, 3]; the very name first.
 
     The relevance of a name that stands first because it is one is infinite: nothing is to be learned from it.
-    ``popularity`` is the region's. ``value`` is working space, as long as ``results``.
+    ``popularity`` is the region's. ``value`` and ``lift`` are working space, as long as ``found``.
     """
-    results[:] = -1
-    feature[:] = 0.0
-    value[:] = -np.inf
-    last = results.size - 1
+    # All are valued before any is placed: titles lie all over the catalogue, and a machine that need not decide
+    # between two of them fetches the next ones meanwhile.
+    own, reads_taste = taste[low:high], weight[LIFT] > 0.0
     for k in range(found.size):
         j = found[k]
-        if j < 0:
-            break
-        if not is_out[j]:
+        value[k], lift[k] = -np.inf, 0.0
+        if j >= 0 and is_out[j]:
+            if reads_taste:
+                lift[k] = product(own, title[j, low:high]) - norm[j]
+            s = weight[RELEVANCE] * float(relevance[k]) + weight[POPULARITY] * float(popularity[j])
+            value[k] = np.inf if is_name and k == 0 else s + weight[LIFT] * float(lift[k])
+    results[:] = -1
+    feature[:] = 0.0
+    count, least = 0, -np.inf
+    for k in range(found.size):
+        s = value[k]
+        if s <= least:
             continue
-        is_pinned = is_name and k == 0
-        lift = np.float32(0.0)
-        if weight[LIFT] > 0.0:
-            lift = product(taste[low:high], title[j, low:high]) - norm[j]
-        s = weight[RELEVANCE] * float(relevance[k]) + weight[POPULARITY] * float(popularity[j])
-        s = np.inf if is_pinned else s + weight[LIFT] * float(lift)
-        if s <= value[last]:
-            continue
-        at = last
-        while at > 0 and s > value[at - 1]:
-            results[at], value[at] = results[at - 1], value[at - 1]
-            for f in range(3):
-                feature[at, f] = feature[at - 1, f]
+        at = min(count, results.size - 1)
+        count = at + 1
+        while at > 0 and s > value[results[at - 1]]:
+            results[at] = results[at - 1]
             at -= 1
-        results[at], value[at] = j, s
-        feature[at, RELEVANCE] = np.inf if is_pinned else relevance[k]
-        feature[at, POPULARITY], feature[at, LIFT] = popularity[j], lift
+        results[at] = k
+        if count == results.size:
+            least = value[results[count - 1]]
+    for at in range(count):
+        k = results[at]
+        j = found[k]
+        results[at] = j
+        feature[at, RELEVANCE] = np.inf if is_name and k == 0 else relevance[k]
+        feature[at, POPULARITY], feature[at, LIFT] = popularity[j], lift[k]
