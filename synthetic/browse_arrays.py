@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from synthetic.control_plane.in_session import SHOWN, Ranking, space_of
 from synthetic.control_plane.page import ROWS, SLOTS
+from synthetic.wishes import PROPOSALS
 
 __all__ = [
     "CONTINUE", "HOME", "NONE", "PLACES", "RESULTS", "SEARCH", "Found", "Habits", "Holdings", "People", "Scratch",
@@ -118,6 +119,9 @@ class Scratch(NamedTuple):
     """Where the kernel works; it makes no arrays, so that it need not count who holds them."""
 
     wanted: Float32Array
+    mood: FloatArray
+    proposed: Int32Array
+    utility: FloatArray
     mean: Float32Array
     space: Float32Array
     page: Int32Array
@@ -135,6 +139,9 @@ class Scratch(NamedTuple):
         candidates, rank, found = ranking.candidate.shape[1], ranking.title.shape[2], ranking.found.shape[3]
         return Scratch(
             wanted=np.empty(people.taste.shape[1], np.float32),
+            mood=np.empty(people.taste.shape[1]),
+            proposed=np.empty(PROPOSALS, np.int32),
+            utility=np.empty(PROPOSALS),
             mean=np.empty(rank, np.float32),
             space=np.empty(space_of(candidates, rank), np.float32),
             page=np.empty(PLACES, np.int32),

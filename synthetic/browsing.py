@@ -119,7 +119,7 @@ def run_sessions(
                 seed, key, 0, Stream.BROWSE_DWELL, habits.continue_median_ms, habits.dwell_log_sd
             )
         elif mood_of != m:
-            add_mood(seed, people.subscriber[m], day, people.taste[m], habits.mood_ratio, wanted)
+            add_mood(seed, people.subscriber[m], day, people.taste[m], habits.mood_ratio, scratch.mood, wanted)
             mood_of = m
         will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_INTENT) < habits.intent_ratio
         if pick < 0 and not will_search:
@@ -135,7 +135,7 @@ def run_sessions(
         if will_search:
             target = wish(
                 seed, key, wanted, shelf.taste, shelf.offset, shelf.threshold[people.region[m]],
-                shelf.alias[people.region[m]], holdings.recent[m],
+                shelf.alias[people.region[m]], holdings.recent[m], scratch.proposed, scratch.utility,
             )  # fmt: skip
             spent += lognormal(
                 seed, key, 0, Stream.BROWSE_TYPING, habits.typing_median_ms, habits.dwell_log_sd

@@ -23,7 +23,7 @@ from synthetic.staying import Standing
 from synthetic.titles import MOOD_RATIO, Titles, demand
 from synthetic.viewer import Browse, BrowseParameters, MemberState, advance, browse, make_market
 from synthetic.watching import enjoyment, is_left_at_once, preview_ms, target_ms
-from synthetic.wishes import add_mood, wish
+from synthetic.wishes import PROPOSALS, add_mood, wish
 from synthetic.world import World
 
 __all__ = ["SETTLING_WEEKS", "Settled", "live_day", "settle_in", "warmup_plays"]
@@ -198,12 +198,15 @@ def _wishes(
     alias: Int32Array, mood_ratio: float, title: Int32Array, ratio: Float32Array,
 ) -> None:  # fmt: skip
     nothing = np.empty(0, np.int32)
-    wanted = np.empty(taste.shape[1], np.float32)
+    wanted, mood = np.empty(taste.shape[1], np.float32), np.empty(taste.shape[1])
+    proposed, utility = np.empty(PROPOSALS, np.int32), np.empty(PROPOSALS)
     for i in range(key.size):
         m = member[i]
         r = region[m]
-        add_mood(seed, key[i], 0, taste[m], mood_ratio, wanted)
-        j = wish(seed, key[i], wanted, title_taste, title_offset, threshold[r], alias[r], nothing)
+        add_mood(seed, key[i], 0, taste[m], mood_ratio, mood, wanted)
+        j = wish(
+            seed, key[i], wanted, title_taste, title_offset, threshold[r], alias[r], nothing, proposed, utility
+        )  # fmt: skip
         title[i] = j
         fit = 0.0
         for d in range(wanted.size):

@@ -11,41 +11,50 @@ from synthetic.jit import compiled
 from synthetic.products import product
 from synthetic.random import Stream
 
-__all__ = ["add_mood", "contains", "exposure", "is_good_enough", "lognormal", "query_kind", "wish"]
+__all__ = ["PROPOSALS", "add_mood", "contains", "exposure", "is_good_enough", "lognormal", "query_kind", "wish"]
 
 Int32Array = npt.NDArray[np.int32]
 Float32Array = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.float64]
 
-_PROPOSALS = 24  # candidates from which an unaided wish is resampled by taste
+PROPOSALS = 24  # candidates from which an unaided wish is resampled by taste
 
 
 @compiled(counted=False)
 def add_mood(
-    seed: int, entity: int, step: int, taste: Float32Array, mood_ratio: float, wanted: Float32Array
-) -> None:
-    """What is wanted now, into ``wanted``: lasting taste and a mood drawn for (entity, step)."""
+    seed: int, entity: int, step: int, taste: Float32Array, mood_ratio: float, mood: FloatArray, wanted: Float32Array
+) -> None:  # fmt: skip
+    """What is wanted now, into ``wanted``: lasting taste and a mood drawn for (entity, step).
+
+    ``mood`` is working space, as long as ``taste``.
+    """
     sd = np.sqrt(mood_ratio)
+    draws.fill_normal(mood, seed, entity, step * taste.size, Stream.BROWSE_MOOD)
     for d in range(taste.size):
-        mood = sd * draws.normal(seed, entity, step * taste.size + d, Stream.BROWSE_MOOD)
-        wanted[d] = np.float32(float(taste[d]) + mood)
+        wanted[d] = np.float32(float(taste[d]) + sd * mood[d])
 
 
 @compiled(counted=False)
 def wish(
     seed: int, key: int, taste: Float32Array, title_taste: Float32Array, title_offset: Float32Array,
-    threshold: Float32Array, alias: Int32Array, seen: Int32Array,
+    threshold: Float32Array, alias: Int32Array, seen: Int32Array, proposed: Int32Array, utility: FloatArray,
 ) -> int:  # fmt: skip
-    """A title wanted unaided, or -1: drawn by demand, then resampled by taste (importance resampling)."""
-    best, best_utility = -1, -np.inf
-    for k in range(_PROPOSALS):
+    """A title wanted unaided, or -1: drawn by demand, then resampled by taste (importance resampling).
+
+    ``proposed`` and ``utility`` are working space, [PROPOSALS].
+    """
+    for k in range(PROPOSALS):  # all of them before any is judged: see results.order_results
         title = alias_draw(draws.uniform(seed, key, k, Stream.BROWSE_PREFERENCE), threshold, alias)
-        utility = float(product(taste, title_taste[title])) - float(title_offset[title])
+        proposed[k] = title
+        utility[k] = float(product(taste, title_taste[title])) - float(title_offset[title])
+    best, best_utility = -1, -np.inf
+    for k in range(PROPOSALS):
         u = draws.uniform(seed, key, k, Stream.BROWSE_WISH)
-        if _cannot_reach(u, utility - best_utility):
+        if _cannot_reach(u, utility[k] - best_utility):
             continue
-        utility -= draws.log(-draws.log(u))  # Gumbel noise
-        if utility > best_utility and not contains(seen, title):
-            best, best_utility = title, utility
+        noisy = utility[k] - draws.log(-draws.log(u))  # Gumbel noise
+        if noisy > best_utility and not contains(seen, proposed[k]):
+            best, best_utility = proposed[k], noisy
     return best
 
 

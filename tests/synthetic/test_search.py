@@ -147,10 +147,10 @@ def test_results_are_ordered_by_words_popularity_and_taste_and_the_very_name_sta
     def ordered(
         *weight: float, is_name: bool, out: npt.NDArray[np.bool_] = is_out
     ) -> tuple[list[int], npt.NDArray[np.float32]]:
-        results, feature, value = np.empty(3, np.int32), np.empty((3, 3), np.float32), np.empty(3)
+        results, feature = np.empty(3, np.int32), np.empty((3, 3), np.float32)
         order_results(
             found, relevance, is_name, popularity, taste, title, norm, 0, 2, out, np.array(weight), results, feature,
-            value,
+            np.empty(5), np.empty(5, np.float32),
         )  # fmt: skip
         return results.tolist(), feature
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from synthetic import random as draws
 from synthetic.alias import alias_draw, fill_alias
 from synthetic.products import product
 from synthetic.random import Stream
-from synthetic.wishes import contains, is_good_enough, wish
+from synthetic.wishes import PROPOSALS, contains, is_good_enough, wish
 
 
 @given(st.integers(0, 10_000), st.integers(0, 20_000), st.floats(-12, 4))
@@ -48,11 +49,16 @@ def test_a_wish_is_drawn_by_demand_and_taste_and_is_nothing_seen() -> None:
     titles, offset = np.array([[1.0, 0.0], [0.0, 0.0]], np.float32), np.zeros(2, np.float32)
     threshold, alias = np.ones(2, np.float32), np.arange(2, dtype=np.int32)
     none, first = np.array([-1], np.int32), np.array([0], np.int32)
-    wished = np.array([wish(3, key, taste, titles, offset, threshold, alias, none) for key in range(20_000)])
+    space = np.empty(PROPOSALS, np.int32), np.empty(PROPOSALS)
+
+    def wished_of(key: int, seen: npt.NDArray[np.int32]) -> int:
+        return wish(3, key, taste, titles, offset, threshold, alias, seen, *space)
+
+    wished = np.array([wished_of(key, none) for key in range(20_000)])
     # Of 24 proposals a dozen are each title, so the odds are those of the weights but for their chance counts.
     assert (wished == 0).mean() == pytest.approx(np.e / (1 + np.e), abs=0.015)
-    assert {wish(3, key, taste, titles, offset, threshold, alias, first) for key in range(200)} == {1}
-    assert wish(3, 0, taste, titles, offset, threshold, alias, np.array([0, 1], np.int32)) == -1
+    assert {wished_of(key, first) for key in range(200)} == {1}
+    assert wished_of(0, np.array([0, 1], np.int32)) == -1
 
 
 def test_a_list_contains_what_is_in_it() -> None:
