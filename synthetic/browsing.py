@@ -119,7 +119,9 @@ def run_sessions(
                 seed, key, 0, Stream.BROWSE_DWELL, habits.continue_median_ms, habits.dwell_log_sd
             )
         elif mood_of != m:
-            add_mood(seed, people.subscriber[m], day, people.taste[m], habits.mood_ratio, scratch.mood, wanted)
+            add_mood(
+                seed, people.subscriber[m], day, people.taste[m], habits.mood_ratio, scratch.mood, wanted
+            )
             mood_of = m
         will_search = pick < 0 and draws.uniform(seed, key, 0, Stream.BROWSE_INTENT) < habits.intent_ratio
         if pick < 0 and not will_search:

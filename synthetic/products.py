@@ -48,7 +48,9 @@ def _usual_product(typing: Any, left: Any, right: Any) -> Any:
             return builder.load(builder.bitcast(data, vector.as_pointer()), align=4)
 
         def part(of: Any, start: int, step: int, count: int) -> Any:
-            which = ir.Constant(ir.VectorType(ir.IntType(32), count), [start + step * k for k in range(count)])
+            which = ir.Constant(
+                ir.VectorType(ir.IntType(32), count), [start + step * k for k in range(count)]
+            )
             return builder.shuffle_vector(of, ir.Constant(of.type, ir.Undefined), which)
 
         total = builder.fmul(*(loaded(*each) for each in zip(signature.args, given, strict=True)))
@@ -56,9 +58,12 @@ def _usual_product(typing: Any, left: Any, right: Any) -> Any:
             total = builder.fadd(part(total, 0, 1, count), part(total, count, 1, count))
         total = builder.fadd(part(total, 0, 2, 2), part(total, 1, 2, 2))
         return builder.fadd(
-            builder.extract_element(total, cgutils.int32_t(0)), builder.extract_element(total, cgutils.int32_t(1))
+            builder.extract_element(total, cgutils.int32_t(0)),
+            builder.extract_element(total, cgutils.int32_t(1)),
         )
 
-    if all(isinstance(of, types.Array) and of.layout == "C" and of.dtype == types.float32 for of in (left, right)):
+    if all(
+        isinstance(of, types.Array) and of.layout == "C" and of.dtype == types.float32 for of in (left, right)
+    ):
         return types.float32(left, right), generate
     return None

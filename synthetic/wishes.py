@@ -7,11 +7,20 @@ import numpy.typing as npt
 
 from synthetic import random as draws
 from synthetic.alias import alias_draw
-from synthetic.jit import compiled
+from synthetic.jit import compiled, inlined
 from synthetic.products import product
 from synthetic.random import Stream
 
-__all__ = ["PROPOSALS", "add_mood", "contains", "exposure", "is_good_enough", "lognormal", "query_kind", "wish"]
+__all__ = [
+    "PROPOSALS",
+    "add_mood",
+    "contains",
+    "exposure",
+    "is_good_enough",
+    "lognormal",
+    "query_kind",
+    "wish",
+]
 
 Int32Array = npt.NDArray[np.int32]
 Float32Array = npt.NDArray[np.float32]
@@ -103,7 +112,7 @@ def contains(titles: Int32Array, title: int) -> bool:
     return hits > 0
 
 
-@compiled(counted=False)
+@inlined
 def lognormal(seed: int, key: int, step: int, stream: int, median: float, log_sd: float) -> float:
     """A time, of that median and that sd of its logarithm."""
     return median * draws.exp(log_sd * draws.normal(seed, key, step, stream))

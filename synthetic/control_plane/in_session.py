@@ -176,8 +176,8 @@ def order_page(
                 place += 1
         return
     now, sorted_score = space[rank : rank + count], space[rank + count : rank + 2 * count]
-    which = space[rank + 2 * count : rank + 3 * count].view(np.int32)
-    end = space[rank + 3 * count :].view(np.int32)
+    whole = space[rank + 2 * count :].view(np.int32)
+    which, bin_of, end = whole[:count], whole[count : 2 * count], whole[2 * count :]
     best, least = np.float32(-np.inf), np.float32(np.inf)
     along = delta[low:high]
     for k in range(count):
@@ -187,23 +187,25 @@ def order_page(
             s = score[k] + product(along, title[j][low:high])
             now[k] = s
             best, least = max(best, s), min(least, s)
-    # By score into bins, which stand in order; what is left to order is within bins, a step or two apart.
+    if best == -np.inf:
+        return
+    # By score into bins, which stand in order; what is left to order is within bins, a step or two apart. What is not
+    # to be shown goes into the last.
     end[:] = 0
-    bins = np.float32(_BINS - 1) / max(best - least, np.float32(1e-30))
+    last = np.float32(_BINS - 1)
+    bins = last / max(best - least, np.float32(1e-30))
     for k in range(count):
-        if now[k] > -np.inf:
-            end[int((best - now[k]) * bins)] += 1
+        bin_of[k] = np.int32(min((best - now[k]) * bins, last))
+    for k in range(count):
+        end[bin_of[k]] += 1
     kept = enough = 0
     for b in range(_BINS):
         end[b], kept = kept, kept + end[b]
         enough = kept if enough < size else enough
     for k in range(count):
-        s = now[k]
-        if s > -np.inf:
-            b = int((best - s) * bins)
-            at = end[b]
-            end[b] = at + 1
-            sorted_score[at], which[at] = s, candidate[k]
+        at = end[bin_of[k]]
+        end[bin_of[k]] = at + 1
+        sorted_score[at], which[at] = now[k], candidate[k]
     for k in range(1, enough):
         s, j = sorted_score[k], which[k]
         at = k
@@ -212,13 +214,14 @@ def order_page(
             at -= 1
         sorted_score[at], which[at] = s, j
     for place in range(min(enough, size)):
-        page[place], page_score[place] = which[place], sorted_score[place]
+        if sorted_score[place] > -np.inf:
+            page[place], page_score[place] = which[place], sorted_score[place]
 
 
 @compiled(counted=False)
 def space_of(candidates: int, rank: int) -> int:
     """How many single-precision numbers :func:`order_page` works in."""
-    return rank + 3 * candidates + _BINS
+    return rank + 4 * candidates + _BINS
 
 
 @compiled(counted=False)
