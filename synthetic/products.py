@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ __all__ = ["product"]
 
 Float32Array = npt.NDArray[np.float32]
 
-_USUAL = 16  # factors of a vector
+_FACTORS = 16  # factors of a vector
 
 
 @inlined
@@ -28,7 +29,7 @@ def product(left: Float32Array, right: Float32Array) -> np.float32:
     the order in which a loop adds up takes them one by one, and a machine that waits for the vectors of titles all over
     the catalogue then waits for two of them at a time, not for ten.
     """
-    if left.size == _USUAL:
+    if left.size == _FACTORS:
         return _usual_product(left, right)
     total = np.float32(0.0)
     for d in range(left.size):
@@ -36,12 +37,11 @@ def product(left: Float32Array, right: Float32Array) -> np.float32:
     return total
 
 
-@intrinsic
-def _usual_product(typing: Any, left: Any, right: Any) -> Any:
+def _usual(typing: Any, left: Any, right: Any) -> Any:
     """Of 16 factors each: eight sums of two products, halved by adding three times."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        vector = ir.VectorType(ir.FloatType(), _USUAL)
+        vector = ir.VectorType(ir.FloatType(), _FACTORS)
 
         def loaded(of: Any, array: Any) -> Any:
             data = context.make_array(of)(context, builder, array).data
@@ -67,3 +67,6 @@ def _usual_product(typing: Any, left: Any, right: Any) -> Any:
     ):
         return types.float32(left, right), generate
     return None
+
+
+_usual_product = cast(Callable[[Float32Array, Float32Array], np.float32], intrinsic(_usual))

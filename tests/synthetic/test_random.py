@@ -49,6 +49,13 @@ def test_distributions(draw, law) -> None:  # type: ignore[no-untyped-def]
     assert stats.kstest(draw(11, 4, ENTITIES, 1), law.cdf).pvalue > 1e-3
 
 
+def test_normals_drawn_side_by_side_are_those_drawn_one_by_one() -> None:
+    several = np.empty(1_000)
+    draws.fill_normal(several, 11, 5, 40, Stream.BROWSE_MOOD)
+    assert several.tolist() == draws.normals(11, 5, np.arange(40, 1_040), Stream.BROWSE_MOOD).tolist()
+    assert np.abs(several).max() > 2.5, "tails among them"
+
+
 def test_counters_do_not_leak_into_each_other() -> None:
     base = draws.uniforms(1, ENTITIES, 0, 1)
     others = [

@@ -43,6 +43,15 @@ def test_a_product_is_the_sum_of_the_products(size: int, seed: int) -> None:
     assert product(left, right) == pytest.approx(float(left.astype(float) @ right.astype(float)), abs=1e-4)
 
 
+def test_a_product_of_the_usual_size_adds_in_one_order_everywhere() -> None:
+    """Halves of the sixteen upon each other, then of the eight, then neighbours: to the last bit."""
+    for left, right in np.random.default_rng(2).normal(size=(50, 2, 16)).astype(np.float32):
+        total = left * right
+        total = total[:8] + total[8:]
+        total = total[:4] + total[4:]
+        assert product(left, right) == (total[0] + total[1]) + (total[2] + total[3])
+
+
 def test_a_wish_is_drawn_by_demand_and_taste_and_is_nothing_seen() -> None:
     """Two titles, one wanted e times as much by taste: of many wishes, e to 1; what was seen is not wished for."""
     taste = np.array([1.0, 0.0], np.float32)
