@@ -18,7 +18,7 @@ __all__ = ["product"]
 
 Float32Array = npt.NDArray[np.float32]
 
-_FACTORS = 16  # factors of a vector
+_FACTORS = 16  # of a vector, usually
 
 
 @inlined
