@@ -28,12 +28,12 @@ __all__ = [
     "Ints",
     "Minutes",
     "MinutesBy",
+    "Running",
     "bounds",
     "minutes_by",
     "minutes_of",
     "ratio_of",
     "slices_of",
-    "window_sums",
 ]
 
 # Ten years: what is longer is no history but a clock that was wrong, and would be held in memory minute by minute.
@@ -222,26 +222,38 @@ def slices_of(
     return dict(zip(distinct, collected, strict=True))
 
 
-def window_sums(counts: Ints, clock: Clock, window_ms: int) -> Ints:
-    """Sum of ``counts`` over the window that ends at each minute's evaluation."""
-    first, last = clock.reach(window_ms)
-    running = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=running[1:])
-    sums = _ahead(running, last + 1)
-    sums -= _ahead(running, first)
-    return sums
+class Running:
+    """Cumulative counts, element k those before minute k: a window's sum is a difference of two of them."""
 
+    def __init__(self, counts: Ints) -> None:
+        self._sums = np.zeros(len(counts) + 1, dtype=np.int64)
+        np.cumsum(counts, out=self._sums[1:])
 
-def _ahead(running: Ints, minutes: int) -> Ints:
-    """``running[k + minutes]`` for each minute k; before the data nothing has been counted, after it everything."""
-    n = len(running) - 1
-    begin = min(max(-minutes, 0), n)
-    end = max(min(n - minutes + 1, n), begin)
-    ahead = np.empty(n, dtype=np.int64)
-    ahead[:begin] = running[0]
-    ahead[begin:end] = running[begin + minutes : end + minutes]
-    ahead[end:] = running[n]
-    return ahead
+    def over(self, clock: Clock, window_ms: int, at: Ints | None = None) -> Ints:
+        """Sum over the window that ends at the evaluation of each minute, or of the minutes ``at``."""
+        first, last = clock.reach(window_ms)
+        if at is None:
+            sums = self._ahead(last + 1)
+            sums -= self._ahead(first)
+            return sums
+        found: Ints = self._at(at + (last + 1)) - self._at(at + first)
+        return found
+
+    def _at(self, minutes: Ints) -> Ints:
+        """Before the data nothing has been counted, after it everything."""
+        found: Ints = self._sums[np.clip(minutes, 0, len(self._sums) - 1)]
+        return found
+
+    def _ahead(self, minutes: int) -> Ints:
+        """The same of every minute ``minutes`` later."""
+        n = len(self._sums) - 1
+        begin = min(max(-minutes, 0), n)
+        end = max(min(n - minutes + 1, n), begin)
+        ahead = np.empty(n, dtype=np.int64)
+        ahead[:begin] = self._sums[0]
+        ahead[begin:end] = self._sums[begin + minutes : end + minutes]
+        ahead[end:] = self._sums[n]
+        return ahead
 
 
 def ratio_of(bad: Ints | Floats, total: Ints | Floats) -> Floats:

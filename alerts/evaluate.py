@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from alerts import names
 from alerts.counts import (
@@ -20,10 +19,10 @@ from alerts.counts import (
     Frame,
     Ints,
     Minutes,
+    Running,
     bounds,
     minutes_of,
     slices_of,
-    window_sums,
 )
 from alerts.evaluation import EPISODES, HOUR_MS, Evaluation, Fired, burn_down, is_kept, period_of
 from alerts.evidence import nats, usual_share
@@ -44,7 +43,6 @@ __all__ = [
     "kept_by",
 ]
 
-Bools = NDArray[np.bool_]
 _KEPT = {
     "objective": pl.String,
     "title": pl.String,
@@ -233,36 +231,19 @@ def _episodes(
     clock = guard.clock
     budget = float(objective.budget)
     shares: dict[int, Floats] = {}
-
-    def share(window_ms: int) -> Floats:
-        if window_ms not in shares:
-            shares[window_ms] = events.share(clock, window_ms)
-        return shares[window_ms]
-
-    def bad_in(window_ms: int) -> Ints:
-        return window_sums(events.guard_bad, clock, window_ms)
-
-    allowed: float | Floats = budget
-    if policy.usual is not None:
-        ratios = [share(window_ms) for window_ms in policy.usual.over_ms]
-        allowed = usual_share(ratios, budget, float(policy.usual.burn_maximum) * budget)
     rows: list[dict[str, object]] = []
     for severity, pairs in policy.severities.items():
         active = np.zeros(minutes.length, dtype=np.bool_)
         peak = np.full(minutes.length, -np.inf)
-        by_pair: dict[str, Bools] = {}
+        by_pair: dict[str, Ints] = {}
         for pair in pairs:
-            # The product of two floats, as the rule's own text has it: equal to the last bit.
-            threshold = pair.factor(policy.period_ms) * budget
-            short = share(pair.short_ms)
-            fires = (short > threshold) & (share(pair.long_ms) > threshold)
-            fires &= ~_too_few(policy, pair, bad_in(pair.long_ms), guard)
-            for window_ms, least in pair.evidence.items():
-                effective = guard.effective(bad_in(window_ms), window_ms)
-                fires &= ~(nats(effective, share(window_ms), allowed) < least)
-            by_pair[pair.text] = fires
-            active |= fires
-            np.maximum(peak, short / budget, out=peak, where=fires)
+            if pair.short_ms not in shares:
+                shares[pair.short_ms] = events.share(clock, pair.short_ms)
+            short = shares[pair.short_ms]
+            at = _firing(budget, policy, pair, events, guard, short)
+            by_pair[pair.text] = at
+            active[at] = True
+            peak[at] = np.maximum(peak[at], short[at] / budget)
         for begin, end in firing_runs(active, policy.pending_ms(severity), policy.keep_firing_ms or 0):
             start_ts_ms = minutes.start_ts_ms + begin * MINUTE_MS + clock.evaluate_ms
             end_ts_ms = start_ts_ms + (end - begin) * MINUTE_MS
@@ -273,38 +254,55 @@ def _episodes(
                     "end_ts_ms": end_ts_ms if end < minutes.length else None,
                     "duration_ms": end_ts_ms - start_ts_ms,
                     "peak_burn": float(peak[begin:end].max()),
-                    "pairs": ", ".join(text for text, fires in by_pair.items() if fires[begin:end].any()),
+                    "pairs": ", ".join(
+                        text
+                        for text, at in by_pair.items()
+                        if np.searchsorted(at, begin) < np.searchsorted(at, end)
+                    ),
                 }
             )
     return pl.DataFrame(rows, schema=EPISODES).sort("start_ts_ms", "severity")
 
 
-def _too_few(policy: BurnPolicy, pair: Pair, bad: Ints, guard: _Guard) -> Bools:
-    """Whether the window's bad events are fewer, counted unweighted, than may wake anybody.
+def _firing(
+    budget: float, policy: BurnPolicy, pair: Pair, events: Events, guard: _Guard, short: Floats
+) -> Ints:
+    """Minutes at whose evaluation a pair's condition holds; ``short``: the share over its short window, of all minutes.
 
-    Unknown weights let the alert through.
+    Each test looks at the minutes that those before it have left: most fail the first.
     """
-    too_few: Bools = guard.effective(bad, pair.long_ms) < policy.bad_events_minimum
-    return too_few
+    clock = guard.clock
+    # The product of two floats, as the rule's own text has it: equal to the last bit.
+    threshold = pair.factor(policy.period_ms) * budget
+    at = np.flatnonzero(short > threshold)
+    at = at[events.share(clock, pair.long_ms, at) > threshold]
+    # Too few bad events, counted unweighted, to wake anybody; unknown weights let the alert through.
+    at = at[~(guard.effective(events, pair.long_ms, at) < policy.bad_events_minimum)]
+    for window_ms, least in pair.evidence.items():
+        allowed: float | Floats = budget
+        if policy.usual is not None:
+            ratios = [events.share(clock, past_ms, at) for past_ms in policy.usual.over_ms]
+            allowed = usual_share(ratios, budget, float(policy.usual.burn_maximum) * budget)
+        evidence = nats(guard.effective(events, window_ms, at), events.share(clock, window_ms, at), allowed)
+        at = at[~(evidence < least)]
+    return at
 
 
 class _Guard:
-    """Weighted events as effective ones; attempts over each window are added up once, whatever objective asks."""
+    """Weighted events as effective ones; attempts are added up once, whatever objective asks."""
 
     def __init__(self, minutes: Minutes, clock: Clock) -> None:
         self.clock = clock
-        self._minutes = minutes
-        self._sums: dict[int, tuple[Ints, Ints]] = {}
+        self._attempts, self._squares = (
+            Running(minutes.counts[name]) for name in (names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED)
+        )
 
-    def effective(self, bad: Ints, window_ms: int) -> Floats:
-        """Effective events of a window = weighted events × Σw ÷ Σw² of the attempts."""
-        if window_ms not in self._sums:
-            attempts, squares = (
-                window_sums(self._minutes.counts[name], self.clock, window_ms)
-                for name in (names.ATTEMPTS, names.ATTEMPTS_WEIGHT_SQUARED)
-            )
-            self._sums[window_ms] = attempts, squares
-        attempts, squares = self._sums[window_ms]
+    def effective(self, events: Events, window_ms: int, at: Ints) -> Floats:
+        """Effective bad events of the windows that end at the minutes ``at`` = weighted × Σw ÷ Σw² of the attempts."""
+        bad = events.guarded(self.clock, window_ms, at)
+        attempts, squares = (
+            running.over(self.clock, window_ms, at) for running in (self._attempts, self._squares)
+        )
         with np.errstate(divide="ignore", invalid="ignore"):
             effective: Floats = bad.astype(np.float64) * attempts / squares
         return effective

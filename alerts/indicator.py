@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from alerts.counts import Clock, Floats, Ints, Minutes, ratio_of, window_sums
+from alerts.counts import Clock, Floats, Ints, Minutes, Running, ratio_of
 from alerts.policy import MINUTE_MS
 
 __all__ = [
@@ -139,19 +140,30 @@ class Events:
     parts: tuple[tuple[Decimal, Ints, Ints], ...] = ()
     is_recorded: bool = False
 
-    def share(self, clock: Clock, window_ms: int) -> Floats:
-        """Share of bad events in the window that ends at each minute's evaluation; NaN without events."""
+    def share(self, clock: Clock, window_ms: int, at: Ints | None = None) -> Floats:
+        """Share of bad events in the window that ends at each minute's evaluation (or of those ``at``); NaN without."""
         if self.is_recorded:
             # The rule reads a recorded series over a range a second short, which no closure changes.
             clock = Clock(0, 0)
-        if not self.parts:
-            return ratio_of(*(window_sums(counts, clock, window_ms) for counts in (self.bad, self.total)))
-        return weighted_share(
-            [
-                (float(weight), window_sums(bad, clock, window_ms), window_sums(total, clock, window_ms))
-                for weight, bad, total in self.parts
-            ]
-        )
+        counted = [
+            (weight, bad.over(clock, window_ms, at), total.over(clock, window_ms, at))
+            for weight, bad, total in self._running
+        ]
+        return weighted_share(counted) if self.parts else ratio_of(*counted[0][1:])
+
+    def guarded(self, clock: Clock, window_ms: int, at: Ints) -> Ints:
+        """``guard_bad`` in the window that ends at the evaluation of each of the minutes ``at``."""
+        return self._running_guard.over(clock, window_ms, at)
+
+    @cached_property
+    def _running(self) -> tuple[tuple[float, Running, Running], ...]:
+        parts = self.parts or ((Decimal(1), self.bad, self.total),)
+        return tuple((float(weight), Running(bad), Running(total)) for weight, bad, total in parts)
+
+    @cached_property
+    def _running_guard(self) -> Running:
+        is_bad = self.guard_bad is self.bad and not self.parts
+        return self._running[0][1] if is_bad else Running(self.guard_bad)
 
     def sums(self, minutes: slice) -> tuple[int | Decimal, int]:
         """Bad and all events of those minutes; of a composite, its share of all events, exact."""
@@ -212,7 +224,7 @@ def _slices(indicator: Slices, minutes: Minutes) -> Events:
     whole = events_of(indicator.of, minutes)
     # A slice holds its own minutes whenever the rules are evaluated: their samples lie between its edges.
     clock = Clock()
-    bad, total = (window_sums(counts, clock, indicator.slice_ms) for counts in (whole.bad, whole.total))
+    bad, total = (Running(counts).over(clock, indicator.slice_ms) for counts in (whole.bad, whole.total))
     ends_ms = minutes.start_ts_ms + (np.arange(minutes.length, dtype=np.int64) + 1) * MINUTE_MS
     is_end = (ends_ms % indicator.slice_ms == 0) & (total > 0)
     is_bad = is_end & (ratio_of(bad, total) > indicator.bad_ratio)
