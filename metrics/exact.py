@@ -59,11 +59,13 @@ def _sums(
     metric: Metric, part: Part, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut
 ) -> dict[Group, Fraction]:
     found = total(side(rolled[part_key(metric, part, cut)], part, cut), part)
-    # Slices of which no session tells what is needed have no part in the sum, rather than a 0.
-    found = found.filter(pl.col("n") > 0) if part.of.needs else found
     keys = [name for name in cut.by if name in found.columns]
+    columns = (found[name].to_list() for name in (*keys, "n", "sum", "days"))
     sums = {}
-    for *group, amount, days in found.select(*keys, "sum", "days").iter_rows():
+    for *group, n, amount, days in zip(*columns, strict=True):
+        # Slices of which no session tells what is needed have no part in the sum, rather than a 0.
+        if part.of.needs and not n:
+            continue
         exact = Fraction(amount if isinstance(amount, (Decimal, int)) else 0)
         sums[tuple(group)] = exact / (part.per * days) if days else Fraction(0)
     return sums

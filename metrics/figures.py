@@ -12,7 +12,19 @@ from metrics.parts import HOLDOUT, Part, is_weighted
 from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, group_column, part_key
 from metrics.quantiles import quantile_of_buckets, quantile_without_each
 from metrics.rollup import n_columns
-from metrics.sides import EXACT, SAMPLE, amount, join, quotient, side, total, without_each
+from metrics.sides import (
+    EXACT,
+    SAMPLE,
+    amount,
+    beside,
+    changed,
+    join,
+    quotient,
+    side,
+    summed,
+    total,
+    without_each,
+)  # fmt: skip
 from metrics.spread import spread
 from metrics.survival import time_quantile
 from metrics.telemetry import REPLICATES
@@ -49,18 +61,19 @@ def _ratios(
         return _aligned(metric, rolled, cut, keys), None
     sides = [side(rolled[part_key(metric, part, cut)], part, cut) for part in metric.parts]
     totals = [total(one, part) for one, part in zip(sides, metric.parts, strict=True)]
-    found = _divided(metric, totals, keys)
-    sample = totals[metric.parts.index(sample_part(metric))]
-    found = join(found, sample.select(*(c for c in keys if c in sample.columns), *SAMPLE), keys)
-    found = found.with_columns(pl.col(SAMPLE).fill_null(0))
-    # Nothing was recorded, which is not the same as a zero that was.
-    found = found.with_columns(pl.when(~_is_silent(metric, totals[0])).then("value").alias("value"))
+    both = _beside(metric, totals, keys)
+    place = metric.parts.index(sample_part(metric))
+    found = _quotients(metric, both, [both[key] for key in keys])
+    found = found.hstack([both[f"{name}_{place}"].alias(name) for name in SAMPLE])
+    found = _silenced(metric, found, totals[0]["n"])
     if not cut.replicates:
         return found, None
     deleted = [without_each(*these) for these in zip(sides, totals, metric.parts, strict=True)]
     if not any(REPLICATE in frame.columns for frame in deleted):
         return found, None
-    return found, _divided(metric, deleted, [*keys, REPLICATE])
+    by_group = [*keys, REPLICATE]
+    both = _beside(metric, deleted, by_group)
+    return found, _quotients(metric, both, [both[key] for key in by_group])
 
 
 def _aligned(
@@ -81,37 +94,33 @@ def _aligned(
     place = metric.parts.index(sample_part(metric))
     names = SAMPLE if metric.parts[place].is_level else n_columns(metric.parts[place].of)
     found = found.hstack([frames[place][name].alias(own) for name, own in zip(names, SAMPLE, strict=True)])
-    if metric.denominator is not None and metric.numerator.table == metric.denominator.table:
-        return found
     own = SAMPLE[0] if metric.numerator.is_level else n_columns(metric.numerator.of)[0]
-    silent = _is_silent(metric, frames[0].select(n=own))
-    return found.with_columns(pl.when(~silent).then("value").alias("value"))
+    return _silenced(metric, found, frames[0][own])
 
 
-def _is_silent(metric: Metric, numerator: pl.DataFrame) -> pl.Expr:
-    """Whether a group has a numerator that nobody recorded: a total, or one of another table's rows."""
-    if metric.denominator is None:
-        return pl.col("n") == 0
-    if metric.numerator.table == metric.denominator.table:
-        return pl.lit(value=False)
+def _silenced(metric: Metric, found: pl.DataFrame, numerator_n: pl.Series) -> pl.DataFrame:
+    """``found``, its value null where nobody recorded the numerator: a total, or one of another table's rows.
+
+    Nothing was recorded, which is not the same as a zero that was.
+    """
+    bottom = metric.denominator
+    if bottom is not None and metric.numerator.table == bottom.table:
+        return found
     # Sessions that do not tell what is needed are silent slice by slice; charges are known or not as a whole.
-    if metric.numerator.of.needs and sample_part(metric) is metric.numerator:
-        return pl.col("n") == 0
-    return pl.lit(not numerator["n"].sum())
+    is_by_group = bottom is None or (metric.numerator.of.needs and sample_part(metric) is metric.numerator)
+    if not is_by_group and numerator_n.sum():
+        return found
+    value = found["value"]
+    none = value.clear(found.height)
+    silent = found["n"].cast(pl.Int64) == 0 if is_by_group else None
+    return changed(found, none if silent is None else none.zip_with(silent, value))
 
 
-def _divided(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
-    """``keys, value, numerator, denominator`` of a ratio's two sides, or a total's one."""
-    top = sides[0].drop("days", *SAMPLE).rename({"sum": "sum_0", "amount": "amount_0"})
-    if metric.denominator is None:
-        return _quotients(metric, top, [top[key] for key in keys])
-    bottom = sides[1].drop("days", *SAMPLE).rename({"sum": "sum_1", "amount": "amount_1"})
+def _beside(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
+    """A ratio's two sides beside each other, or a total's one, as :func:`metrics.sides.beside`."""
     # A denominator that no dimension slices goes with what was recorded, and adds no group of its own.
-    both = join(top, bottom, keys, how="full" if metric.denominator.is_sliced else "left")
-    both = both.with_columns(
-        pl.col("sum_0", "sum_1").fill_null(0), pl.col("amount_0", "amount_1").fill_null(0.0)
-    )
-    return _quotients(metric, both, [both[key] for key in keys])
+    is_sliced = metric.denominator is not None and metric.denominator.is_sliced
+    return beside(sides, keys, how="full" if is_sliced else "left")
 
 
 def _quotients(
@@ -144,7 +153,7 @@ def _quantiles(
     frame = grouped(metric, rolled, cut)
     value = quantile_of_buckets(frame, metric.quantile, bucket=SKETCH, weight="w", by=keys)
     found = _with_sample(frame, value, keys)
-    found = found.with_columns(numerator=_none(EXACT), denominator=pl.col("w").cast(EXACT))
+    found = _weighed(found)
     if not cut.replicates:
         return found, None
     return found, quantile_without_each(
@@ -159,8 +168,13 @@ def _survivals(
     frame = grouped(metric, rolled, cut)
     value, deleted = time_quantile(frame, metric.quantile, by=keys)
     found = _with_sample(frame, value, keys)
-    found = found.with_columns(numerator=_none(EXACT), denominator=pl.col("w").cast(EXACT))
-    return found, deleted if cut.replicates else None
+    return _weighed(found), deleted if cut.replicates else None
+
+
+def _weighed(found: pl.DataFrame) -> pl.DataFrame:
+    """A quantile's figures: its rows' weight is its denominator, and it has no numerator."""
+    numerator = pl.Series("numerator", [None], EXACT).new_from_index(0, found.height)
+    return found.hstack([numerator, found["w"].cast(EXACT).alias("denominator")])
 
 
 def _spreads(
@@ -201,16 +215,18 @@ def _none_of_it(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _with_sample(frame: pl.DataFrame, value: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """``value`` with the sums of its rows; one row where there is nothing to group by."""
-    sums = [pl.col("sum", *SAMPLE).sum()]
-    sample = frame.group_by(keys).agg(sums) if keys else frame.select(sums)
-    return join(sample, value, keys) if keys or value.height else sample.with_columns(value=_none(pl.Float64))
+    if keys:
+        return join(frame.group_by(keys).agg(pl.col("sum", *SAMPLE).sum()), value, keys)
+    found = value["value"] if value.height else pl.Series("value", [None], pl.Float64)
+    return pl.DataFrame([*summed(frame), found])
 
 
 def grouped(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> pl.DataFrame:
     """The rollup of a metric's one part, with its sum, n, Σw and Σw² under their plain names."""
     part = metric.numerator
     names = {part.name: "sum", **dict(zip(n_columns(part.of), SAMPLE, strict=True))}
-    return rolled[part_key(metric, part, cut)].rename(names)
+    frame = rolled[part_key(metric, part, cut)]
+    return pl.DataFrame([column.alias(names.get(column.name, column.name)) for column in frame.get_columns()])
 
 
 def _none(dtype: type[pl.DataType] | pl.DataType) -> pl.Expr:

@@ -7,6 +7,7 @@ how far the figure hangs on who was sampled: the variance is (G − 1)/G · Σ (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import polars as pl
@@ -35,6 +36,8 @@ def jackknife(
     the figure is, unless it ``is_signed``.
     """
     on = list(keys)
+    if not on and values.height == 1:
+        return _of_one(values["value"][0], deleted["value"], is_share=is_share, is_signed=is_signed)
     spread = (deleted.group_by(on) if on else deleted.group_by(pl.lit(0).alias("_one"))).agg(
         groups=pl.col("value").is_not_null().sum(),
         squares=((pl.col("value") - pl.col("value").mean()) ** 2).sum(),
@@ -48,3 +51,15 @@ def jackknife(
     low = low if is_signed else pl.when(pl.col("value") >= 0).then(low.clip(lower_bound=0)).otherwise(low)
     high = high.clip(upper_bound=1) if is_share else high
     return joined.select(*on, low.alias("low"), high.alias("high"))
+
+
+def _of_one(value: float | None, deleted: pl.Series, *, is_share: bool, is_signed: bool) -> pl.DataFrame:
+    """The same of a single figure, without a query over frames."""
+    low = high = None
+    if value is not None and len(deleted) - deleted.null_count() == REPLICATES:
+        squares = float(((deleted - deleted.mean()) ** 2).sum())
+        error = math.sqrt(squares * (REPLICATES - 1) / REPLICATES) * T
+        low, high = value - error, value + error
+        low = max(low, 0.0) if value >= 0 and not is_signed else low
+        high = min(high, 1.0) if is_share else high
+    return pl.DataFrame({"low": [low], "high": [high]}, schema={"low": pl.Float64, "high": pl.Float64})

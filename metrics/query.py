@@ -165,6 +165,8 @@ def _measure(
     cut = cut_of(metrics, by, where, start_ts_ms, end_ts_ms, grain, intervals)
     rolled = roll_up(source, metrics, cut)
     rows = [_measured(metric, rolled, cut) for metric in metrics]
+    if not cut.by and not cut.grain_ms:  # a row each, in the order of the question
+        return pl.concat(rows)
     order = {metric.name: place for place, metric in enumerate(metrics)}
     place = pl.col("metric").replace_strict(order, return_dtype=pl.Int64)
     return pl.concat(rows).sort(place, *cut.bucket, *cut.by, nulls_last=True)
@@ -202,7 +204,8 @@ def _measured(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) 
         bounds = jackknife(found, deleted, keys, is_share=is_share, is_signed=metric.is_signed)
         found = join(found, bounds, keys)
     elif cut.replicates:
-        found = found.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("low", "high"))
+        none = pl.Series([None], dtype=pl.Float64).new_from_index(0, found.height)
+        found = found.hstack([none.alias(name) for name in ("low", "high")])
     said = {"metric": metric.name, "unit": metric.unit}
     columns = {
         **{name: pl.Series(name, [text]).new_from_index(0, found.height) for name, text in said.items()},

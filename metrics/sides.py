@@ -2,15 +2,20 @@
 
 ``sum`` is the exact sum, ``days`` what a level was averaged over (1 for all else), and ``amount`` the part in
 its unit: ``sum / (part.per · days)``, in floating point.
+
+Pages ask for dozens of small frames a click, so what can be is done column by column: a few microseconds each, where
+a query over a frame costs a hundred.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import narwhals as nw
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from metrics.parts import Part
 from metrics.period import DAY_MS, bucket_start
@@ -18,7 +23,18 @@ from metrics.plan import BUCKET, DAY, REPLICATE, Cut
 from metrics.rollup import n_columns
 from metrics.telemetry import REPLICATES
 
-__all__ = ["EXACT", "SAMPLE", "amount", "join", "quotient", "side", "total", "without_each"]
+__all__ = [
+    "EXACT",
+    "SAMPLE",
+    "amount",
+    "beside",
+    "join",
+    "quotient",
+    "side",
+    "summed",
+    "total",
+    "without_each",
+]
 
 EXACT = pl.Decimal(38, 10)
 SAMPLE = ("n", "w", "w2")
@@ -42,21 +58,30 @@ def total(one: pl.DataFrame, part: Part) -> pl.DataFrame:
     if REPLICATE not in one.columns:
         return _with_amount(one, part)  # a rollup has a row a group
     keys = _keys(one)
-    sums = [pl.col(_SUMS).sum(), pl.col("days").first()]
-    summed = one.group_by(keys).agg(sums) if keys else one.select(sums)
-    return _with_amount(summed.with_columns(pl.col("days").fill_null(0)), part)
+    if not keys:
+        days = one["days"][:1] if one.height else pl.Series("days", [0], pl.Int64)
+        return _with_amount(pl.DataFrame([*summed(one), days]), part)
+    return _with_amount(one.group_by(keys).agg(pl.col(_SUMS).sum(), pl.col("days").first()), part)
 
 
 def without_each(one: pl.DataFrame, whole: pl.DataFrame, part: Part) -> pl.DataFrame:
     """``whole`` without each of the 32 groups in turn, scaled up to stand for all; unpanelled sides as is."""
     if REPLICATE not in one.columns:
         return whole
-    keys = [*_keys(one), REPLICATE]
-    own = one.select(*keys, pl.col("sum").alias("own"))
-    left = join(whole.join(_GROUPS, how="cross"), own, keys, how="left")
-    rest = (pl.col("sum") - pl.col("own").fill_null(0)).alias("sum")
-    left = _with_amount(left.with_columns(rest).drop("own"), part)
-    return left.with_columns(pl.col("amount") * (REPLICATES / (REPLICATES - 1)))
+    keys = _keys(one)
+    if keys:
+        own = one.select(*keys, REPLICATE, pl.col("sum").alias("own"))
+        left = join(whole.join(_GROUPS, how="cross"), own, [*keys, REPLICATE], how="left")
+        left = left.with_columns((pl.col("sum") - pl.col("own").fill_null(0)).alias("sum")).drop("own")
+    else:
+        place: list[int | None] = [None] * REPLICATES
+        for row, group in enumerate(one[REPLICATE].to_list()):
+            place[group] = row
+        repeated = [column.new_from_index(0, REPLICATES) for column in whole.get_columns()]
+        left = pl.DataFrame([*repeated, _GROUPS[REPLICATE]])
+        left = changed(left, (left["sum"] - _filled(one["sum"].gather(pl.Series(place, dtype=pl.UInt32)))))
+    left = _with_amount(left, part)
+    return changed(left, left["amount"] * (REPLICATES / (REPLICATES - 1)))
 
 
 def quotient(top: pl.Series, bottom: pl.Series) -> pl.Series:
@@ -75,6 +100,8 @@ def join(left: pl.DataFrame, right: pl.DataFrame, keys: Sequence[str], *, how: s
     """Join on those of ``keys`` that both have; unknown dimensions meet. Where ``right`` is known by fewer
     keys, it repeats."""
     on = [key for key in keys if key in left.columns and key in right.columns]
+    if _are_alike(left, right, on) and len(on) == len([key for key in keys if key in left.columns]):
+        return left.hstack([column for column in right.get_columns() if column.name not in on])
     if not on:
         return left.join(right, how="cross")
     if len([key for key in keys if key in left.columns]) > len(on):
@@ -82,6 +109,22 @@ def join(left: pl.DataFrame, right: pl.DataFrame, keys: Sequence[str], *, how: s
     if how == "left":
         return left.join(right, on=on, how="left", nulls_equal=True)
     return left.join(right, on=on, how="full", nulls_equal=True, coalesce=True)
+
+
+def beside(sides: Sequence[pl.DataFrame], keys: Sequence[str], *, how: str) -> pl.DataFrame:
+    """:func:`join` of the sides of a ratio (of a total, its one): ``keys, sum_0, amount_0, n_0, w_0, w2_0``, and so on
+    of the other; 0 where a side has no such group."""
+    frames = [
+        pl.DataFrame(
+            [
+                *(frame[key] for key in keys if key in frame.columns),
+                *(frame[name].alias(f"{name}_{place}") for name in ("amount", *_SUMS)),
+            ]
+        )
+        for place, frame in enumerate(sides)
+    ]
+    both = join(*frames, keys, how=how) if len(frames) > 1 else frames[0]
+    return pl.DataFrame([column if column.name in keys else _filled(column) for column in both.get_columns()])
 
 
 def amount(sums: pl.Series, days: pl.Series | None, part: Part) -> pl.Series:
@@ -97,8 +140,30 @@ def amount(sums: pl.Series, days: pl.Series | None, part: Part) -> pl.Series:
     return pl.Series("amount", found)
 
 
+def changed(one: pl.DataFrame, column: pl.Series) -> pl.DataFrame:
+    """``one`` with another column in the place of the one of its name."""
+    return pl.DataFrame([column if column.name == name else one[name] for name in one.columns])
+
+
+def summed(one: pl.DataFrame) -> list[pl.Series]:
+    """``sum`` and the sample of all rows, exact: a row of each."""
+    return [pl.Series(name, [one[name].sum() or 0], one[name].dtype) for name in _SUMS]
+
+
+def _are_alike(left: pl.DataFrame, right: pl.DataFrame, on: Sequence[str]) -> bool:
+    """Whether row by row both are of the same group, as what was rolled up alike is."""
+    if left.height != right.height or (not on and left.height != 1):
+        return False
+    return all(left[key].equals(right[key], null_equal=True) for key in on)
+
+
+def _filled(column: pl.Series) -> pl.Series:
+    return column.fill_null(0) if column.null_count() else column
+
+
 def _with_amount(one: pl.DataFrame, part: Part) -> pl.DataFrame:
-    return one.drop("amount", strict=False).hstack([amount(one["sum"], one["days"], part)])
+    kept = [column for column in one.get_columns() if column.name != "amount"]
+    return pl.DataFrame([*kept, amount(one["sum"], one["days"], part)])
 
 
 def _keys(one: pl.DataFrame) -> list[str]:
@@ -108,21 +173,35 @@ def _keys(one: pl.DataFrame) -> list[str]:
 def _averaged(one: pl.DataFrame, cut: Cut) -> pl.DataFrame:
     by = [c for c in one.columns if c not in (*_SUMS, *_FACTORS, DAY, REPLICATE)]
     own = [REPLICATE] if REPLICATE in one.columns else []
-    buckets: list[str] = []
-    if cut.grain_ms:
-        buckets = [BUCKET]
-        start = bucket_start(nw.col(DAY), max(cut.grain_ms, DAY_MS))
-        one = nw.from_native(one).with_columns(start.alias(BUCKET)).to_native()
+    keys = [*by, *([BUCKET] if cut.grain_ms else []), *own]
     # Days with data are days of the whole, whatever slice a row is in.
-    known = one.filter(pl.col("sum") > 0)
-    day_count = pl.col(DAY).n_unique().cast(pl.Int64).alias("days")
-    days = known.group_by(buckets).agg(day_count) if buckets else known.select(day_count)
-    keys = [*by, *buckets, *own]
-    sums = pl.col(_SUMS).sum()
-    summed = one.group_by(keys).agg(sums) if keys else one.select(sums)
-    averaged = summed.join(days, on=buckets, how="left") if buckets else summed.join(days, how="cross")
-    averaged = averaged.select(*keys, "sum", pl.col("days").fill_null(0), *SAMPLE)
-    return averaged if cut.grain_ms is None else _for_each_bucket(averaged, cut.grain_ms)
+    known: NDArray[Any] = np.unique(one[DAY].to_numpy()[one["sum"].cast(pl.Float64).to_numpy() > 0])
+    if cut.grain_ms and cut.grain_ms <= DAY_MS and not (one[DAY].to_numpy() % DAY_MS).any():
+        days = pl.Series("days", np.isin(one[DAY].to_numpy(), known).astype(np.int64))  # each day by itself
+        daily = _with_days(one.rename({DAY: BUCKET}), keys, days)
+        return _for_each_bucket(daily, cut.grain_ms)
+    if not keys:
+        return _with_days(pl.DataFrame(summed(one)), keys, pl.Series("days", [known.size], pl.Int64))
+    if cut.grain_ms is None:
+        grouped = one.group_by(keys).agg(pl.col(_SUMS).sum())
+        return _with_days(grouped, keys, pl.Series("days", np.full(grouped.height, known.size)))
+    length = max(cut.grain_ms, DAY_MS)
+    grouped = one.hstack([_bucketed(one[DAY], length)]).group_by(keys).agg(pl.col(_SUMS).sum())
+    counts = _bucketed(pl.Series(known, dtype=pl.Int64), length).value_counts(name="days")
+    days = (
+        grouped.join(counts, on=BUCKET, how="left", maintain_order="left")["days"].fill_null(0).cast(pl.Int64)
+    )
+    return _for_each_bucket(_with_days(grouped, keys, days), cut.grain_ms)
+
+
+def _with_days(one: pl.DataFrame, keys: Sequence[str], days: pl.Series) -> pl.DataFrame:
+    return pl.DataFrame([*(one[key] for key in keys), one["sum"], days, *(one[name] for name in SAMPLE)])
+
+
+def _bucketed(days: pl.Series, grain_ms: int) -> pl.Series:
+    """The start of the bucket that each day lies in."""
+    start = nw.from_native(days.alias(BUCKET).to_frame()).select(bucket_start(nw.col(BUCKET), grain_ms))
+    return start.to_native()[BUCKET]
 
 
 def _for_each_bucket(daily: pl.DataFrame, grain_ms: int) -> pl.DataFrame:
