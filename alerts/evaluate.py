@@ -22,6 +22,7 @@ from alerts.counts import (
     Running,
     bounds,
     minutes_of,
+    ratio_of,
     slices_of,
 )
 from alerts.evaluation import EPISODES, HOUR_MS, Evaluation, Fired, burn_down, is_kept, period_of
@@ -191,26 +192,25 @@ def kept_by(
     counted = [objective for objective in objectives if objective.id in ratios]
     spans = [period_of(objective, first_ms, end_ms, start_ts_ms) for objective in counted]
     slices = slices_of(minute_counts, columns, spans)
+    sums = {span: _sums_by(rows, by) for span, rows in slices.items()}
     frames = []
     for objective, span in zip(counted, spans, strict=True):
-        rows = _attained(ratios[objective.id], slices[span], by, minute_counts, span)
-        verdicts = [is_kept(objective, bad, total) for bad, total in rows.select("bad", "total").iter_rows()]
-        frames.append(
-            rows.select(
-                pl.lit(objective.name).alias("objective"),
-                pl.lit(objective.title).alias("title"),
-                pl.lit(objective.in_contract).alias("in_contract"),
-                by,
-                "bad",
-                "total",
-                "attained",
-                (1 - pl.col("bad") / pl.col("total") / float(objective.budget)).alias("budget_left"),
-            ).with_columns(
-                # No traffic divides by zero; a null says so, a NaN would spread.
-                pl.col("budget_left").fill_nan(None),
-                pl.Series("kept", verdicts, dtype=pl.Boolean),
+        rows = _attained(ratios[objective.id], sums[span], by, minute_counts, span)
+        bad, total = rows["bad"], rows["total"]
+        verdicts = [
+            is_kept(objective, *counts) for counts in zip(bad.to_list(), total.to_list(), strict=True)
+        ]
+        # No traffic divides by zero; a null says so, a NaN would spread.
+        left = 1 - ratio_of(bad.to_numpy(), total.to_numpy()) / float(objective.budget)
+        said = [
+            pl.Series(name, [value]).new_from_index(0, rows.height)
+            for name, value in (
+                ("objective", objective.name), ("title", objective.title), ("in_contract", objective.in_contract)
             )
-        )
+        ]  # fmt: skip
+        budget_left = pl.Series("budget_left", left, nan_to_null=True)
+        kept = pl.Series("kept", verdicts, dtype=pl.Boolean)
+        frames.append(pl.DataFrame([*said, *rows.get_columns(), budget_left, kept]))
     return pl.concat(frames)
 
 
@@ -324,20 +324,22 @@ def _hourly(counts: Ints, lead: int) -> Ints:
     return hourly
 
 
+def _sums_by(slices: pl.DataFrame, by: str) -> pl.DataFrame:
+    """Sums of slices by one of their dimensions."""
+    counts = [name for name in slices.columns if name not in names.SLICES]
+    return slices.group_by(by).agg(pl.col(counts).sum()).sort(by, nulls_last=True)
+
+
 def _attained(
-    indicator: Counted, slices: pl.DataFrame, by: str, minute_counts: Frame, span: tuple[int, int]
+    indicator: Counted, sums: pl.DataFrame, by: str, minute_counts: Frame, span: tuple[int, int]
 ) -> pl.DataFrame:
-    """``by, bad, total, attained`` over the span; a composite's bad events rounded."""
+    """``by, bad, total, attained`` over the span, of its ``sums`` by ``by``; a composite's bad events rounded."""
     if isinstance(indicator, CountRatio):
         all_ = pl.sum_horizontal(indicator.total)
         bad = pl.sum_horizontal(indicator.bad) if indicator.bad else all_ - pl.sum_horizontal(indicator.good)
-        rows = (
-            slices.group_by(by)
-            .agg(pl.col(sorted(indicator.columns)).sum())
-            .select(by, bad=bad, total=all_, share=bad / all_)
-        )
-    else:
-        rows = _minute_by_minute(indicator, slices[by].unique(), by, minute_counts, span)
+        attained = pl.when(all_ > 0).then(1 - bad / all_)
+        return sums.select(by, bad=bad, total=all_, attained=attained)
+    rows = _minute_by_minute(indicator, sums[by], by, minute_counts, span)
     share = pl.when(pl.col("total") > 0).then(1 - pl.col("share"))
     return rows.select(by, "bad", "total", attained=share).sort(by, nulls_last=True)
 
@@ -370,7 +372,7 @@ def _spent(
 ) -> pl.DataFrame:
     budget = float(objective.budget)
     frames = [
-        _attained(indicator, slices, by, minute_counts, span).select(
+        _attained(indicator, _sums_by(slices, by), by, minute_counts, span).select(
             pl.lit(by).alias("dimension"), pl.col(by).alias("value"), "bad", "total", "attained"
         )
         for by in names.SLICES

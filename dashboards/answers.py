@@ -35,8 +35,9 @@ class Answers:
             missing = [name for name in dict.fromkeys(names) if name not in found]
             if missing:
                 asked = ask(missing)
+                apart = asked.partition_by("metric", as_dict=True)
                 for name in missing:
-                    found[name] = asked.filter(pl.col("metric") == name)
+                    found[name] = apart.get((name,), asked.clear())
                     self._keep(cut, name, found[name])
         return pl.concat([found[name] for name in dict.fromkeys(names)])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +270,6 @@ def _compared(source: Source, experiment: str, where: Where) -> pl.DataFrame:
     return kept.compared(lake, source.cubes(), experiment)
 
 
-@st.cache_data(show_spinner=False, max_entries=128)
 def _within_reach(
     source: Source,
     names: tuple[str, ...],
@@ -280,7 +280,11 @@ def _within_reach(
 ) -> tuple[str, ...]:
     if source.rows().get("playback_session", 0) <= MOST_SESSIONS:
         return names
-    cut = Cut(by, where, *span, grain_ms(grain) if grain else None)
+    return _told(source, names, Cut(by, where, *span, grain_ms(grain) if grain else None))
+
+
+@st.cache_data(show_spinner=False, max_entries=128)
+def _told(source: Source, names: tuple[str, ...], cut: Cut) -> tuple[str, ...]:
     known = told(Lake.open(Path(source.path)), [get_metric(name) for name in names], cut)
     return tuple(metric.name for metric in known)
 
@@ -320,12 +324,12 @@ def _ledger(source: Source) -> Ledger:
     return kept.counted(Lake.open(Path(source.path)))
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
+@lru_cache(maxsize=4)
 def _span(source: Source) -> Span | None:
     return span_of(Lake.open(Path(source.path)), source.cubes())
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
+@lru_cache(maxsize=4)
 def _options(source: Source) -> dict[str, list[str]]:
     lake = source.cubes()
     counts = {name: measure(lake, ["attempts"], by=[name]).drop_nulls(name) for name in FILTERS}
@@ -335,7 +339,7 @@ def _options(source: Source) -> dict[str, list[str]]:
     }
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
+@lru_cache(maxsize=4)
 def _rows(source: Source) -> dict[str, int]:
     lake = Lake.open(Path(source.path))
     return {name: lake.snapshot(name).rows for name in lake.tables()}

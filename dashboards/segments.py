@@ -34,24 +34,24 @@ def worst_segments(
         wide = wide.join(old, on=list(by), how="left", nulls_equal=True)
     else:
         wide = wide.with_columns(p99_before=pl.lit(None, pl.Float64))
-    everything = float(wide["hours"].sum()) or 1.0
+    everything = pl.col("hours").sum()
+    exposed = pl.col("hours") * (pl.col("bad_ratio") - allowance).clip(lower_bound=0)
     return (
-        wide.filter(pl.col("n_effective") >= 30)
-        .with_columns(
-            p99_change_ms=pl.col("p99_ms") - pl.col("p99_before"),
-            exposed_hours=pl.col("hours") * (pl.col("bad_ratio") - allowance).clip(lower_bound=0),
-        )
-        .with_columns(exposed_ratio=pl.col("exposed_hours") / everything)
+        wide.with_columns(everything=pl.when(everything != 0).then(everything).otherwise(1.0))
+        .filter(pl.col("n_effective") >= 30)
+        .with_columns(p99_change_ms=pl.col("p99_ms") - pl.col("p99_before"), exposed_hours=exposed)
+        .with_columns(exposed_ratio=pl.col("exposed_hours") / pl.col("everything"))
         .filter(pl.col("exposed_hours") > 0)
         .sort("exposed_hours", *by, descending=[True, *[False] * len(by)], nulls_last=True)
         .head(most)
         .select(*by, "p99_ms", "p99_change_ms", "bad_ratio", "hours", "exposed_hours", "exposed_ratio")
+        .collect()
     )
 
 
-def _wide(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+def _wide(frame: pl.DataFrame, by: Sequence[str]) -> pl.LazyFrame:
     hours, bad, p99 = HEADLINE
-    rows = {name: frame.filter(pl.col("metric") == name) for name in HEADLINE}
+    rows = {name: frame.lazy().filter(pl.col("metric") == name) for name in HEADLINE}
     keys = list(by)
     told = rows[hours].select(*keys, hours=pl.col("numerator").cast(pl.Float64))
     return (
@@ -68,14 +68,12 @@ def episodes_in(evaluations: Sequence[Evaluation | Fired], period: Period) -> pl
     Columns: ``objective, severity, start_ts_ms, end_ts_ms`` (null while it fires), ``duration_ms, peak_burn``.
     """
     frames = [
-        e.episodes.select(
-            pl.lit(e.objective.title).alias("objective"),
-            pl.lit(e.objective.name).alias("name"),
-            "severity",
-            "start_ts_ms",
-            "end_ts_ms",
-            "duration_ms",
-            "peak_burn",
+        pl.DataFrame(
+            [
+                pl.Series("objective", [e.objective.title]).new_from_index(0, e.episodes.height),
+                pl.Series("name", [e.objective.name]).new_from_index(0, e.episodes.height),
+                *e.episodes[["severity", "start_ts_ms", "end_ts_ms", "duration_ms", "peak_burn"]],
+            ]
         )
         for e in evaluations
     ]
@@ -84,7 +82,8 @@ def episodes_in(evaluations: Sequence[Evaluation | Fired], period: Period) -> pl
     touches = (pl.col("start_ts_ms") < period.end_ts_ms) & (
         pl.col("end_ts_ms").is_null() | (pl.col("end_ts_ms") > period.start_ts_ms)
     )
-    return pl.concat(frames).filter(touches).sort("start_ts_ms", "objective", descending=[True, False])
+    rows = pl.concat(frames).lazy().filter(touches)
+    return rows.sort("start_ts_ms", "objective", descending=[True, False]).collect()
 
 
 def varied(incidents: pl.DataFrame, *, most: int, each: int = 2) -> pl.DataFrame:
@@ -135,7 +134,8 @@ def merged(episodes: pl.DataFrame, *, gap_ms: int = 6 * 3_600_000) -> pl.DataFra
     ends = pl.col("end_ts_ms").fill_null(open_end)
     reached = ends.cum_max().shift(1).over(keys)
     runs = (
-        episodes.sort("name", "severity", "start_ts_ms")
+        episodes.lazy()
+        .sort("name", "severity", "start_ts_ms")
         .with_columns(is_new=(pl.col("start_ts_ms") - reached > gap_ms).fill_null(value=True))
         .with_columns(run=pl.col("is_new").cum_sum().over(keys))
         .group_by("objective", *keys, "run")
@@ -148,6 +148,5 @@ def merged(episodes: pl.DataFrame, *, gap_ms: int = 6 * 3_600_000) -> pl.DataFra
         )
         .with_columns(end_ts_ms=pl.when(pl.col("end_ts_ms") < open_end).then(pl.col("end_ts_ms")))
     )
-    return runs.sort(
-        "severity", pl.col("peak_burn") * pl.col("duration_ms"), "name", descending=[False, True, False]
-    ).drop("run")
+    severest = ("severity", pl.col("peak_burn") * pl.col("duration_ms"), "name")
+    return runs.sort(*severest, descending=[False, True, False]).drop("run").collect()

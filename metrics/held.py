@@ -117,25 +117,26 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         allowed = np.array([word in values for word in filtered.words], dtype=np.bool_)
         mask = allowed[filtered.codes[rows]]
         kept = mask if kept is None else kept & mask
+    chosen: slice | _Ints = rows if kept is None else np.flatnonzero(kept) + (rows.start or 0)
     keys: dict[str, tuple[NDArray[Any], pl.Series]] = {}
     # Buckets of a sketch last: quantiles are then read off in order.
     for name in sorted(wanted.by, key=SKETCH.__eq__):
         coded = held[name]
         assert isinstance(coded, _Codes)
-        codes, own = coded.codes[rows], coded.values
+        codes, own = coded.codes[chosen], coded.values
         if name == BUCKET and cut.grain_ms and cut.grain_ms != wanted.length_ms:
             codes, own = _coarser(codes, own, cut.grain_ms)
-        keys[name] = codes if kept is None else codes[kept], own
+        keys[name] = codes, own
     length = len(next(column.codes if isinstance(column, _Codes) else column.low for column in held.values()))
-    count = len(range(*rows.indices(length))) if kept is None else int(kept.sum())
+    count = len(range(*chosen.indices(length))) if isinstance(chosen, slice) else len(chosen)
     groups, names = _groups(keys, count)
-    size = names.height if keys else 1
-    sums = {
-        name: _summed(column, rows, kept, groups, size)
+    size = len(names[0]) if keys else 1
+    sums = [
+        _summed(column, chosen, groups, size).alias(name)
         for name in wanted.sums
         if isinstance(column := held[name], _Column)
-    }
-    return names.with_columns(**sums) if keys else pl.DataFrame(sums)
+    ]
+    return pl.DataFrame([*names, *sums])
 
 
 def _keys(wanted: Wanted) -> tuple[str, ...]:
@@ -214,10 +215,10 @@ def _coarser(codes: NDArray[Any], days: pl.Series, grain_ms: int) -> tuple[NDArr
 
 def _groups(
     keys: Mapping[str, tuple[NDArray[Any], pl.Series]], count: int
-) -> tuple[_Ints | None, pl.DataFrame]:
-    """The group of each row, and what each group is; None where all rows are one."""
+) -> tuple[_Ints | None, list[pl.Series]]:
+    """The group of each row, and what each group is, a column a key; None where all rows are one."""
     if not keys:
-        return None, pl.DataFrame()
+        return None, []
     group, cells = np.zeros(count, dtype=np.int64), 1
     told: dict[str, _Ints] = {}  # for each group so far, which value of each key it has
     waiting: dict[str, int] = {}
@@ -230,7 +231,7 @@ def _groups(
         cells *= len(values)
         waiting[name] = max(len(values), 1)
     told, group, _ = _compact(group, cells, told, waiting)
-    return group, pl.DataFrame([keys[name][1].gather(code).alias(name) for name, code in told.items()])
+    return group, [keys[name][1].gather(code).alias(name) for name, code in told.items()]
 
 
 def _few(count: int) -> int:
@@ -259,13 +260,8 @@ def _compact(
     return before | dict(reversed(list(codes.items()))), group, size
 
 
-def _summed(
-    column: _Column, rows: slice, kept: NDArray[np.bool_] | None, group: _Ints | None, size: int
-) -> pl.Series:
-    """The sums of a column by group, exact."""
-
-    def chosen(values: NDArray[Any]) -> NDArray[Any]:
-        return values[rows] if kept is None else values[rows][kept]
+def _summed(column: _Column, chosen: slice | _Ints, group: _Ints | None, size: int) -> pl.Series:
+    """The sums of a column's ``chosen`` rows by group, exact."""
 
     def by_group(values: NDArray[Any]) -> pl.Series:
         if group is None:
@@ -279,10 +275,10 @@ def _summed(
         return pl.Series(sums)
 
     exact = pl.Decimal(38, 0)
-    low = chosen(column.low)
+    low = column.low[chosen]
     if column.is_exact:
         return by_group(low).cast(exact)
-    low, high = (low & (_HALF - 1), low >> 32) if column.high is None else (low, chosen(column.high))
+    low, high = (low & (_HALF - 1), low >> 32) if column.high is None else (low, column.high[chosen])
     return (by_group(high).cast(pl.Int128) * _half() + by_group(low).cast(pl.Int128)).cast(exact)
 
 
