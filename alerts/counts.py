@@ -236,16 +236,13 @@ class Running:
             sums = self._ahead(last + 1)
             sums -= self._ahead(first)
             return sums
-        found: Ints = self._at(at + (last + 1)) - self._at(at + first)
-        return found
-
-    def _at(self, minutes: Ints) -> Ints:
-        """Before the data nothing has been counted, after it everything."""
-        found: Ints = self._sums[np.clip(minutes, 0, len(self._sums) - 1)]
+        # Before the data nothing has been counted, after it everything.
+        found: Ints = self._sums.take(at + (last + 1), mode="clip")
+        found -= self._sums.take(at + first, mode="clip")
         return found
 
     def _ahead(self, minutes: int) -> Ints:
-        """The same of every minute ``minutes`` later."""
+        """What was counted by every minute ``minutes`` later."""
         n = len(self._sums) - 1
         begin = min(max(-minutes, 0), n)
         end = max(min(n - minutes + 1, n), begin)

@@ -8,6 +8,8 @@ its factor and the effective number of bad events is not below the guard.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -231,7 +233,7 @@ def _episodes(
     clock = guard.clock
     budget = float(objective.budget)
     shares: dict[int, Floats] = {}
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for severity, pairs in policy.severities.items():
         active = np.zeros(minutes.length, dtype=np.bool_)
         peak = np.full(minutes.length, -np.inf)
@@ -244,7 +246,14 @@ def _episodes(
             by_pair[pair.text] = at
             active[at] = True
             peak[at] = np.maximum(peak[at], short[at] / budget)
-        for begin, end in firing_runs(active, policy.pending_ms(severity), policy.keep_firing_ms or 0):
+        runs = list(firing_runs(active, policy.pending_ms(severity), policy.keep_firing_ms or 0))
+        # Which pairs fired in each run: those with a minute between its ends.
+        edges = np.array(runs, dtype=np.int64).reshape(-1, 2)
+        fired = {
+            text: (np.searchsorted(at, edges[:, 0]) < np.searchsorted(at, edges[:, 1])).tolist()
+            for text, at in by_pair.items()
+        }
+        for place, (begin, end) in enumerate(runs):
             start_ts_ms = minutes.start_ts_ms + begin * MINUTE_MS + clock.evaluate_ms
             end_ts_ms = start_ts_ms + (end - begin) * MINUTE_MS
             rows.append(
@@ -254,14 +263,11 @@ def _episodes(
                     "end_ts_ms": end_ts_ms if end < minutes.length else None,
                     "duration_ms": end_ts_ms - start_ts_ms,
                     "peak_burn": float(peak[begin:end].max()),
-                    "pairs": ", ".join(
-                        text
-                        for text, at in by_pair.items()
-                        if np.searchsorted(at, begin) < np.searchsorted(at, end)
-                    ),
+                    "pairs": ", ".join(text for text, has in fired.items() if has[place]),
                 }
             )
-    return pl.DataFrame(rows, schema=EPISODES).sort("start_ts_ms", "severity")
+    rows.sort(key=itemgetter("start_ts_ms", "severity"))
+    return pl.DataFrame(rows, schema=EPISODES)
 
 
 def _firing(
