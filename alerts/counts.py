@@ -255,6 +255,7 @@ class Running:
 
 def ratio_of(bad: Ints | Floats, total: Ints | Floats) -> Floats:
     """bad ÷ total; NaN where there was no traffic, which no comparison lets through."""
-    out = np.full(len(bad), np.nan)
-    np.divide(bad, total, out=out, where=total > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out: Floats = np.divide(bad, total)
+    out[~(total > 0)] = np.nan
     return out
