@@ -17,7 +17,7 @@ beside one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Generic, Literal, TypeVar
@@ -28,9 +28,9 @@ from cost_model.rates import Rates, Tier
 from cost_model.uncertainty import DRAWS, Driver, Floats, Interval, drivers, interval, sample
 
 __all__ = [
-    "FLEET_RATES", "POLICIES", "Breakeven", "CurvePoint", "Fleet", "Policy", "breakeven", "crossing_model",
-    "fleet_pools", "monthly_gb", "own_marginal_usd_per_gb", "own_usd_per_month", "plan_fleet", "rate_names",
-    "site_count", "third_party_usd_per_month",
+    "FLEET_RATES", "POLICIES", "Breakeven", "CurvePoint", "Fleet", "Policy", "at_size", "breakeven",
+    "crossing_model", "fleet_pools", "monthly_gb", "own_marginal_usd_per_gb", "own_usd_per_month", "plan_fleet",
+    "rate_names", "site_count", "third_party_usd_per_month",
 ]  # fmt: skip
 
 Policy = Literal["lean", "dense"]
@@ -158,11 +158,7 @@ def breakeven(
     for price in prices:
         points = _crossing(few | {"third_party_price": np.full(len(few["wacc_ratio"]), price)}, policy)
         curve.append(CurvePoint(price, interval(points), float(np.isinf(points).mean())))
-    size = np.full(draws, at_subscribers)
-    saving = 12 * (
-        third_party_usd_per_month(size, drawn, tiers) - own_usd_per_month(size, drawn, policy, tiers)
-    )
-    return Breakeven(
+    solved = Breakeven(
         policy=policy,
         subscribers=interval(outcome),
         never_ratio=float(np.isinf(outcome).mean()),
@@ -170,6 +166,38 @@ def breakeven(
         curve=tuple(curve),
         draws=outcome,
         at_subscribers=at_subscribers,
+        own_cheaper_ratio=np.nan,
+        saving_usd_per_year=Interval(np.nan, np.nan, np.nan),
+    )
+    return _at(solved, at_subscribers, drawn, tiers)
+
+
+def at_size(
+    found: Breakeven,
+    rates: Rates,
+    day: date,
+    at_subscribers: float,
+    *,
+    given: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Breakeven:
+    """``found`` for a service of another size: where costs meet does not hang on it, and is not sought again.
+
+    ``rates``, ``day``, ``given`` and ``seed`` are those it was found by; not at list price.
+    """
+    drawn = sample(rates, _RATES, day, given=given, draws=len(found.draws), seed=seed)
+    return _at(found, at_subscribers, drawn, None)
+
+
+def _at(
+    found: Breakeven, subscribers: float, drawn: Mapping[str, Floats], tiers: Sequence[Tier] | None
+) -> Breakeven:
+    size = np.full(len(found.draws), subscribers)
+    own = own_usd_per_month(size, drawn, found.policy, tiers)
+    saving = 12 * (third_party_usd_per_month(size, drawn, tiers) - own)
+    return replace(
+        found,
+        at_subscribers=subscribers,
         own_cheaper_ratio=float((saving > 0).mean()),
         saving_usd_per_year=interval(saving),
     )

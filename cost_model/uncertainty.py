@@ -147,11 +147,13 @@ def drivers(outcome: Floats, inputs: Mapping[str, Floats], *, most: int = 8) -> 
         if np.ptp(x) == 0 or total == 0:
             continue
         order = np.argsort(x)
-        bins = np.array_split(order, count)
-        means = np.array([ranked[b].mean() for b in bins])
+        sizes = np.full(count, len(x) // count)
+        sizes[: len(x) % count] += 1
+        means = np.add.reduceat(ranked[order], np.cumsum(sizes) - sizes) / sizes
         share = float(means.var() / total - (count - 1) / len(x))
         tenth = max(1, len(x) // 10)
-        ends = (np.quantile(outcome[o], 0.5, method="lower") for o in (order[:tenth], order[-tenth:]))
+        middle = (tenth - 1) // 2  # the lower of two
+        ends = (np.partition(outcome[o], middle)[middle] for o in (order[:tenth], order[-tenth:]))
         found.append(Driver(name, max(0.0, share), *(float(e) for e in ends)))
     return sorted(found, key=lambda d: (-d.first_order, d.rate))[:most]
 

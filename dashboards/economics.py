@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import streamlit as st
 
 from cost_model.capacity import Capacity, capacity
-from cost_model.cdn import Breakeven, Policy, breakeven
+from cost_model.cdn import Breakeven, Policy, at_size, breakeven
 from cost_model.encoding import Delivery, Payback, payback
-from cost_model.rates import load
+from cost_model.rates import Rates, load
 from cost_model.standing import planned
 from cost_model.statement import CURVE_PRICES
 from cost_model.uncertainty import Interval
@@ -36,12 +37,24 @@ def break_even(
     at_subscribers: float,
     prices: tuple[float, ...] = (),
 ) -> Breakeven:
-    """:func:`cost_model.cdn.breakeven` with the shipped rates of today."""
-    fixed = _with_price(given, price_usd_per_gb)
+    """:func:`cost_model.cdn.breakeven` with the shipped rates of today; solved once for all sizes of the service."""
     day = datetime.now(UTC).date()
-    return breakeven(
-        load(), day, policy=policy, given=fixed, at_subscribers=at_subscribers, prices=prices, draws=_DRAWS
-    )
+    found = _solved(policy, given, price_usd_per_gb, prices, day)
+    return at_size(found, _rates(), day, at_subscribers, given=_with_price(given, price_usd_per_gb))
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _solved(
+    policy: Policy, given: Given, price_usd_per_gb: float | None, prices: tuple[float, ...], day: date
+) -> Breakeven:
+    fixed = _with_price(given, price_usd_per_gb)
+    return breakeven(_rates(), day, policy=policy, given=fixed, prices=prices, draws=_DRAWS)
+
+
+@cache
+def _rates() -> Rates:
+    # A file of the package: it does not change while the server runs.
+    return load()
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
@@ -51,13 +64,13 @@ def pay_back(
     """:func:`cost_model.encoding.payback` with the shipped rates of today."""
     fixed = _with_price(given, price_usd_per_gb)
     day = datetime.now(UTC).date()
-    return payback(load(), day, delivery=delivery, given=fixed, at_subscribers=at_subscribers, draws=_DRAWS)
+    return payback(_rates(), day, delivery=delivery, given=fixed, at_subscribers=at_subscribers, draws=_DRAWS)
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
 def loaded(concurrent: float, subscribers: float, policy: Policy) -> Capacity:
     """:func:`cost_model.capacity.capacity` of a service planned for ``subscribers``, by the shipped rates of today."""
-    standing = planned(load(), datetime.now(UTC).date(), subscribers, policy=policy, draws=_DRAWS)
+    standing = planned(_rates(), datetime.now(UTC).date(), subscribers, policy=policy, draws=_DRAWS)
     found = capacity(standing, concurrent)
     # What a resource's load is made of is code, which no cache keeps; its figures are in the rows.
     return Capacity(found.concurrent, replace(standing, resources=()), found.rows, found.places)

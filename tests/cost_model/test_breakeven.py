@@ -13,6 +13,7 @@ from cost_model.backtest import backtest
 from cost_model.cdn import (
     POLICIES,
     Fleet,
+    at_size,
     breakeven,
     crossing_model,
     fleet_pools,
@@ -133,6 +134,21 @@ def test_both_cost_the_same_at_break_even(policy: str) -> None:
     assert own == pytest.approx(third_party_usd_per_month(size, ARRAYS), rel=1e-9)
     assert result.subscribers.low == result.subscribers.high
     assert result.drivers == []
+
+
+@given(st.sampled_from(POLICIES), st.floats(1e6, 1e9), st.sampled_from([{}, {"third_party_price": 0.003}]))
+@settings(max_examples=10, deadline=None)
+def test_another_size_is_told_without_solving_again(
+    policy: str, size: float, fixed: dict[str, float]
+) -> None:
+    asked = {"policy": policy, "given": fixed, "prices": (0.002, 0.004), "draws": FEW}
+    found = breakeven(RATES, DAY, **asked)  # type: ignore[arg-type]
+    told, anew = (
+        at_size(found, RATES, DAY, size, given=fixed),
+        breakeven(RATES, DAY, at_subscribers=size, **asked),
+    )  # type: ignore[arg-type]
+    assert told.as_dict() == anew.as_dict()
+    assert told.at_subscribers != found.at_subscribers
 
 
 def test_a_dearer_third_party_lowers_break_even() -> None:
