@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from metrics.metric import Metric
 from metrics.parts import HOLDOUT, Part, is_weighted
 from metrics.plan import REPLICATE, SKETCH, Cut, PartKey, group_column, part_key
-from metrics.quantiles import quantile_of_buckets, quantile_without_each
+from metrics.quantiles import quantile_of_buckets, quantile_without_each, starts_of
 from metrics.rollup import n_columns
 from metrics.sides import (
     EXACT,
@@ -30,6 +31,9 @@ from metrics.survival import time_quantile
 from metrics.telemetry import REPLICATES
 
 __all__ = ["figures", "grouped", "sample_part"]
+
+# Sums of no more than that stay within 64 bits.
+_MOST = 2.0**62
 
 _Figures = tuple[pl.DataFrame, pl.DataFrame | None]
 
@@ -153,12 +157,18 @@ def _quantiles(
     frame = grouped(metric, rolled, cut)
     value = quantile_of_buckets(frame, metric.quantile, bucket=SKETCH, weight="w", by=keys)
     found = _with_sample(frame, value, keys)
-    found = _weighed(found)
+    found = _in_words(_weighed(found))
     if not cut.replicates:
         return found, None
-    return found, quantile_without_each(
+    deleted = quantile_without_each(
         frame, metric.quantile, bucket=SKETCH, weight="w", group=REPLICATE, groups=REPLICATES, by=keys
     )
+    return found, _in_words(deleted)
+
+
+def _in_words(frame: pl.DataFrame) -> pl.DataFrame:
+    """Dimensions as text, which what is held has as enumerations."""
+    return pl.DataFrame([c.cast(pl.String) if c.dtype == pl.Enum else c for c in frame.get_columns()])
 
 
 def _survivals(
@@ -216,9 +226,23 @@ def _none_of_it(frame: pl.DataFrame) -> pl.DataFrame:
 def _with_sample(frame: pl.DataFrame, value: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """``value`` with the sums of its rows; one row where there is nothing to group by."""
     if keys:
-        return join(frame.group_by(keys).agg(pl.col("sum", *SAMPLE).sum()), value, keys)
+        return join(_sample_by(frame, keys), value, keys)
     found = value["value"] if value.height else pl.Series("value", [None], pl.Float64)
     return pl.DataFrame([*summed(frame), found])
+
+
+def _sample_by(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """The sums of a frame's rows by ``keys``; of one that is in their order, by slices of integers."""
+    first = np.flatnonzero(starts_of(frame, keys))
+    names, sums = frame[list(keys)][first], [frame[name] for name in ("sum", *SAMPLE)]
+    small = all(abs(float(column.cast(pl.Float64).sum())) < _MOST for column in sums)
+    if not frame.height or not small or names.is_duplicated().any():
+        return frame.group_by(keys).agg(pl.col("sum", *SAMPLE).sum())
+    added = (
+        pl.Series(column.name, np.add.reduceat(column.cast(pl.Int64).to_numpy(), first)).cast(column.dtype)
+        for column in sums
+    )
+    return names.hstack(list(added))
 
 
 def grouped(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> pl.DataFrame:

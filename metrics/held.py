@@ -129,6 +129,10 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         keys[name] = codes, own
     length = len(next(column.codes if isinstance(column, _Codes) else column.low for column in held.values()))
     count = len(range(*chosen.indices(length))) if isinstance(chosen, slice) else len(chosen)
+    if key.sketch and not key.groups and parts[0].after is None and keys[SKETCH][0].size:
+        sketched = _sketched(keys, held, wanted.sums, chosen, count, n_columns(parts[0].of)[1])
+        if sketched is not None:
+            return sketched
     groups, names = _groups(keys, count)
     size = len(names[0]) if keys else 1
     sums = [
@@ -137,6 +141,50 @@ def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.Data
         if isinstance(column := held[name], _Column)
     ]
     return pl.DataFrame([*names, *sums])
+
+
+def _sketched(
+    keys: Mapping[str, tuple[NDArray[Any], pl.Series]],
+    held: Mapping[str, _Codes | _Column],
+    sums: Sequence[str],
+    chosen: slice | _Ints,
+    count: int,
+    weight: str,
+) -> pl.DataFrame | None:
+    """What quantiles are read off: weights by bucket; the other sums of a group stand in its first bucket, 0 elsewhere.
+
+    Text to group by comes as an enumeration. None where buckets are too many to be counted, or a row weighs nothing.
+    """
+    weights = held[weight]
+    assert isinstance(weights, _Column)
+    others = {name: own for name, own in keys.items() if name != SKETCH}
+    groups, names = _groups({n: (codes, _enumerated(own)) for n, (codes, own) in others.items()}, count)
+    codes, buckets = keys[SKETCH]
+    size = len(names[0]) if names else 1
+    if size * len(buckets) > _few(count) or not weights.is_exact or weights.low[chosen].min() <= 0:
+        return None
+    cell = codes.astype(np.int64) if groups is None else groups * len(buckets) + codes
+    by_cell = np.bincount(cell, weights.low[chosen], minlength=size * len(buckets)).astype(np.int64)
+    seen = np.flatnonzero(by_cell)
+    group, bucket = np.divmod(seen, len(buckets))
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    exact = pl.Decimal(38, 0)
+    columns = [name.gather(group) for name in names]
+    columns.append(pl.Series(SKETCH, buckets.to_numpy()[bucket]))
+    for name in sums:
+        column = held[name]
+        assert isinstance(column, _Column)
+        if name == weight:
+            columns.append(pl.Series(name, by_cell[seen]).cast(exact))
+            continue
+        nothing = pl.Series(name, [0], exact).new_from_index(0, len(seen))
+        columns.append(nothing.scatter(first, _summed(column, chosen, groups, size)))
+    return pl.DataFrame(columns)
+
+
+def _enumerated(values: pl.Series) -> pl.Series:
+    """Text as an enumeration, which compares and repeats as integers do."""
+    return values.cast(pl.Enum(values.drop_nulls())) if values.dtype == pl.String else values
 
 
 def _keys(wanted: Wanted) -> tuple[str, ...]:

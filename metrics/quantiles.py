@@ -27,6 +27,7 @@ __all__ = [
     "bucket_of",
     "quantile_of_buckets",
     "quantile_without_each",
+    "starts_of",
     "with_bucket",
 ]
 
@@ -103,6 +104,18 @@ def quantile_of_buckets(
     return pl.DataFrame([*names.get_columns(), pl.Series("value", values, pl.Float64)])
 
 
+def starts_of(frame: pl.DataFrame, by: Sequence[str]) -> _Array:
+    """Which rows are of another group of ``by`` than the row before them; the first is."""
+    starts = np.zeros(frame.height, dtype=np.bool_)
+    for name in by:
+        column = frame[name]
+        if column.dtype == pl.Enum:  # compared as integers
+            column = column.to_physical()
+        starts |= column.ne_missing(column.shift(1)).to_numpy()
+    starts[:1] = True
+    return starts
+
+
 def quantile_without_each(
     frame: pl.DataFrame,
     quantile: Fraction,
@@ -173,15 +186,11 @@ def _in_order(
     weights = frame[weight].cast(pl.Int64).to_numpy()
     if frame.is_empty() or weights.min() <= 0:
         return None
-    starts = np.zeros(frame.height, dtype=np.bool_)
-    for name in by:
-        column = frame[name]
-        starts |= column.ne_missing(column.shift(1)).to_numpy()
-    starts[0] = True
+    starts = starts_of(frame, by)
     cells = frame[bucket].to_numpy()
     if not (np.diff(cells) > 0)[~starts[1:]].all():
         return None
-    names = frame.select(by).filter(starts) if by else frame.clear().select()
+    names = frame[list(by)][np.flatnonzero(starts)] if by else frame.clear().select()
     if by and names.is_duplicated().any():
         return None
     return names, np.cumsum(starts) - 1, cells, weights
