@@ -28,7 +28,8 @@ class Answers:
     ) -> pl.DataFrame:
         """``ask(names)``, which has a column ``metric`` and rows in the order of ``names``; asked are those not known.
 
-        Who asks the same cut meanwhile waits: parts of a page that are drawn at once ask alike.
+        Who asks the same cut meanwhile waits: parts of a page that are drawn at once ask alike. ``ask`` may answer more
+        than it was asked, which is kept as well.
         """
         with self._turn(cut):
             found = {name: frame for name in names if (frame := self._known(cut, name)) is not None}
@@ -36,9 +37,12 @@ class Answers:
             if missing:
                 asked = ask(missing)
                 apart = asked.partition_by("metric", as_dict=True)
-                for name in missing:
-                    found[name] = apart.get((name,), asked.clear())
-                    self._keep(cut, name, found[name])
+                told = dict.fromkeys(missing, asked.clear()) | {
+                    str(name): part for (name,), part in apart.items()
+                }
+                for name, frame in told.items():
+                    self._keep(cut, name, frame)
+                found |= told
         return pl.concat([found[name] for name in dict.fromkeys(names)])
 
     @contextmanager
@@ -65,8 +69,11 @@ class Answers:
 
     def _keep(self, cut: Hashable, name: str, frame: pl.DataFrame) -> None:
         with self._lock:
+            before = self._frames.pop((cut, name), None)
             self._frames[cut, name] = frame
-            self._bytes += int(frame.estimated_size())
+            self._bytes += int(frame.estimated_size()) - (
+                0 if before is None else int(before.estimated_size())
+            )
             while self._bytes > self._most_bytes and self._frames:
                 self._bytes -= int(self._frames.popitem(last=False)[1].estimated_size())
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from dashboards.minute_queries import alerts_in, evaluations, hold_minutes, kept
 from dashboards.money import FINANCE_FILES, blanked, document, is_finance
 from dashboards.window import Window, days_of
 from metrics import held
-from metrics.catalog import get_metric
+from metrics.catalog import METRICS, get_metric
 from metrics.cube import folder_of, told
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
@@ -227,6 +227,12 @@ def _measured(
             lake = Lake.open(Path(source.path))
             found = kept.measured(lake, source.cubes(), names, start_ts_ms, end_ts_ms, intervals=intervals)
             return pl.concat([found.filter(pl.col("metric") == name) for name in names])
+        # Cut by dimensions a sketch is long to make, and another quantile of it is a moment's work: soon asked for.
+        names = (
+            dict.fromkeys((*names, *(near for name in names for near in _beside(name))))
+            if by and not grain
+            else names
+        )
         is_of_some = _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
         return measure(
             source.of_some(Window(start_ts_ms, end_ts_ms)) if is_of_some else source.cubes(),
@@ -241,6 +247,18 @@ def _measured(
 
     cut = (source.path, source.version, by, where, start_ts_ms, end_ts_ms, grain, intervals)
     return _ANSWERS.of(cut, names, ask)
+
+
+@cache
+def _beside(name: str) -> tuple[str, ...]:
+    """Other quantiles that are read off the same sketch."""
+    metric = get_metric(name)
+    return tuple(
+        other.name for other in METRICS.values()
+        if metric.kind == other.kind == "quantile" and other is not metric
+        and (metric.clock, metric.numerator.table, metric.numerator.name)
+        == (other.clock, other.numerator.table, other.numerator.name)
+    )  # fmt: skip
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

@@ -32,9 +32,6 @@ from metrics.telemetry import REPLICATES
 
 __all__ = ["figures", "grouped", "sample_part"]
 
-# Sums of no more than that stay within 64 bits.
-_MOST = 2.0**62
-
 _Figures = tuple[pl.DataFrame, pl.DataFrame | None]
 
 
@@ -234,15 +231,14 @@ def _with_sample(frame: pl.DataFrame, value: pl.DataFrame, keys: Sequence[str]) 
 def _sample_by(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """The sums of a frame's rows by ``keys``; of one that is in their order, by slices of integers."""
     first = np.flatnonzero(starts_of(frame, keys))
-    names, sums = frame[list(keys)][first], [frame[name] for name in ("sum", *SAMPLE)]
-    small = all(abs(float(column.cast(pl.Float64).sum())) < _MOST for column in sums)
-    if not frame.height or not small or names.is_duplicated().any():
-        return frame.group_by(keys).agg(pl.col("sum", *SAMPLE).sum())
-    added = (
-        pl.Series(column.name, np.add.reduceat(column.cast(pl.Int64).to_numpy(), first)).cast(column.dtype)
-        for column in sums
-    )
-    return names.hstack(list(added))
+    names = frame[list(keys)][first]
+    if frame.height and not names.is_duplicated().any():
+        columns = [frame[name].cast(pl.Int64, strict=False) for name in ("sum", *SAMPLE)]
+        # No sum of these leaves 64 bits.
+        if all(not c.null_count() and np.abs(c.to_numpy()).sum(dtype=np.float64) < 2.0**62 for c in columns):
+            added = (pl.Series(c.name, np.add.reduceat(c.to_numpy(), first)) for c in columns)
+            return names.hstack([column.cast(frame[column.name].dtype) for column in added])
+    return frame.group_by(keys).agg(pl.col("sum", *SAMPLE).sum())
 
 
 def grouped(metric: Metric, rolled: Mapping[PartKey, pl.DataFrame], cut: Cut) -> pl.DataFrame:

@@ -8,6 +8,7 @@ integers that it holds, and in two halves elsewhere.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -155,30 +156,41 @@ def _sketched(
 
     Text to group by comes as an enumeration. None where buckets are too many to be counted, or a row weighs nothing.
     """
-    weights = held[weight]
+    weights, (codes, buckets) = held[weight], keys[SKETCH]
     assert isinstance(weights, _Column)
     others = {name: own for name, own in keys.items() if name != SKETCH}
-    groups, names = _groups({n: (codes, _enumerated(own)) for n, (codes, own) in others.items()}, count)
-    codes, buckets = keys[SKETCH]
-    size = len(names[0]) if names else 1
-    if size * len(buckets) > _few(count) or not weights.is_exact or weights.low[chosen].min() <= 0:
+    size = math.prod(len(own) for _, own in others.values())
+    if size > 2 * _few(count) or not weights.is_exact or weights.low[chosen].min() <= 0:
         return None
-    cell = codes.astype(np.int64) if groups is None else groups * len(buckets) + codes
-    by_cell = np.bincount(cell, weights.low[chosen], minlength=size * len(buckets)).astype(np.int64)
+    # In the narrowest integers that number all groups, there or not: what takes time is to go through the rows.
+    group_of = np.zeros(count, dtype=np.min_scalar_type(size))
+    for own_codes, own in others.values():
+        group_of *= group_of.dtype.type(len(own))
+        group_of += own_codes.astype(group_of.dtype, copy=False)
+    numbers = np.flatnonzero(np.bincount(group_of, minlength=size))
+    place = np.zeros(size, dtype=np.int64)
+    place[numbers] = np.arange(len(numbers))
+    rows_group, cells = place[group_of], len(numbers) * len(buckets)
+    if cells > 2 * _few(count):
+        return None
+    by_cell = np.bincount(rows_group * len(buckets) + codes, weights.low[chosen], minlength=cells)
     seen = np.flatnonzero(by_cell)
     group, bucket = np.divmod(seen, len(buckets))
     first = np.flatnonzero(np.diff(group, prepend=-1))
     exact = pl.Decimal(38, 0)
-    columns = [name.gather(group) for name in names]
-    columns.append(pl.Series(SKETCH, buckets.to_numpy()[bucket]))
+    columns, number = [pl.Series(SKETCH, buckets.to_numpy()[bucket])], numbers[group]
+    for name, (_, own) in reversed(others.items()):
+        number, code = np.divmod(number, len(own))
+        columns.append(_enumerated(own).gather(code).alias(name))
+    columns.reverse()
     for name in sums:
         column = held[name]
         assert isinstance(column, _Column)
         if name == weight:
-            columns.append(pl.Series(name, by_cell[seen]).cast(exact))
+            columns.append(pl.Series(name, by_cell[seen].astype(np.int64)).cast(exact))
             continue
         nothing = pl.Series(name, [0], exact).new_from_index(0, len(seen))
-        columns.append(nothing.scatter(first, _summed(column, chosen, groups, size)))
+        columns.append(nothing.scatter(first, _summed(column, chosen, rows_group, len(numbers))))
     return pl.DataFrame(columns)
 
 
