@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas  # noqa: F401  (Plotly looks for it half-imported where parts that are drawn at once both import it)
-import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
 from cost_model.report.numbers import count
 from dashboards.charts import Palette, marked, palette, sparkline
 from dashboards.charts import table as table_of
+from dashboards.charts.figure import Figure
 from dashboards.context import Filters, Span, lake_path
 from dashboards.figures import place
 from dashboards.filters import renewed
@@ -206,7 +206,7 @@ def _promise(metric: Metric, value: float | None) -> str:
 
 
 def chart(
-    figure: go.Figure,
+    figure: Figure,
     alt: str,
     data: pl.DataFrame,
     *,

@@ -15,9 +15,9 @@ from dashboards.window import Window, days_of
 from metrics.lake import Lake
 from metrics.parts import dimensions_of
 from metrics.period import DAY_MS
-from metrics.sample import some_rows
+from metrics.sample import every_of, some_rows
 
-__all__ = ["hours_of_day", "nights", "recent", "steering", "worst_fills"]
+__all__ = ["hours_of_day", "nights", "recent", "steered_every", "steering", "worst_fills"]
 
 _HOURLY_DAYS = 14
 
@@ -83,6 +83,12 @@ def steering(source: Source, window: Window, where: Where) -> pl.DataFrame:
         files = days_of(lake.snapshot("control_request").files, window)
         days = steered_by_day(_in_slice(some_rows(lake, "control_request", files)[0], told)).collect()
     return days.filter(pl.col("ts_ms") >= window.start_ts_ms, pl.col("ts_ms") < window.end_ts_ms)
+
+
+def steered_every(source: Source, where: Where) -> int:
+    """Of how manieth request :func:`steering` tells a slice: 1 of all members, and where all are read."""
+    told = _told("control_request", where)
+    return every_of(Lake.open(Path(source.path)), "control_request") if told else 1
 
 
 def _rows(source: Source, table: str, window: Window, where: Where) -> pl.LazyFrame:

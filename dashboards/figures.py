@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 import plotly
-import plotly.graph_objects as go
 import streamlit as st
+
+from dashboards.charts.figure import Figure
 
 __all__ = ["LIBRARY", "place"]
 
@@ -22,7 +23,7 @@ LIBRARY = f"figures/plotly-{plotly.__version__}.min.js"
 
 
 def place(
-    figure: go.Figure,
+    figure: Figure,
     alt: str,
     *,
     key: str,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
-
+from dashboards.charts.figure import Figure
 from dashboards.charts.series import instant
 from dashboards.charts.style import Palette, faded
 
 __all__ = ["brushable", "marked"]
 
 
-def brushable(fig: go.Figure, colours: Palette, *, is_box: bool = False) -> go.Figure:
+def brushable(fig: Figure, colours: Palette, *, is_box: bool = False) -> Figure:
     """A drag over ``fig`` selects a span of its x axis, or a box.
 
     Plotly lets a reader drag over markers alone, so that a figure of lines or cells needs two that nobody sees.
@@ -36,8 +35,8 @@ def brushable(fig: go.Figure, colours: Palette, *, is_box: bool = False) -> go.F
 
 
 def marked(
-    fig: go.Figure, colours: Palette, span: tuple[int, int], rows: tuple[float, float] | None = None
-) -> go.Figure:
+    fig: Figure, colours: Palette, span: tuple[int, int], rows: tuple[float, float] | None = None
+) -> Figure:
     """What was selected: everything outside the span veiled, or a box of ``rows`` outlined."""
     start, end = (instant(ts_ms) for ts_ms in span)
     if rows is not None:

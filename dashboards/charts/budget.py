@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
 import polars as pl
 
+from dashboards.charts.figure import Figure
 from dashboards.charts.series import Band, beside, dated, instant, instants, shade, stroked
 from dashboards.charts.style import Palette, faded, figure
 from dashboards.formats import share
@@ -21,7 +21,7 @@ def burn_down(
     ahead: pl.DataFrame | None = None,
     bands: Sequence[Band] = (),
     height: int = 260,
-) -> go.Figure:
+) -> Figure:
     """Budget left of the rolling period, hour by hour, with a zero line; red where it is gone.
 
     ``burn``: ``ts_ms, budget_left`` (1 untouched, 0 gone, negative when broken; null without traffic). ``ahead``: the
@@ -80,7 +80,7 @@ def _exhaustion(burn: pl.DataFrame) -> int | None:
     return int(gone["ts_ms"][0])
 
 
-def regions_kept(rows: pl.DataFrame, by: str, target: float, colours: Palette) -> go.Figure:
+def regions_kept(rows: pl.DataFrame, by: str, target: float, colours: Palette) -> Figure:
     """Attained share by ``by`` against the objective: ``<by>, attained, kept``, worst first.
 
     Where there is a column ``before``, the share attained in the period before, it is a stroke across the bar.

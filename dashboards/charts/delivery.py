@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
 import polars as pl
 
+from dashboards.charts.figure import Figure
 from dashboards.charts.series import Band, dated, instant, instants, shade
 from dashboards.charts.style import Palette, faded, figure
 from dashboards.formats import share
@@ -25,7 +25,7 @@ def layers(
     previous: pl.DataFrame | None = None,
     bands: Sequence[Band] = (),
     height: int = 270,
-) -> go.Figure:
+) -> Figure:
     """Layers on each other over days: ``ts_ms`` and a column a layer of ``titles``, the first at the bottom.
 
     ``previous``: ``ts_ms, value``, the total of the period before on this one's days; dashed.
@@ -58,7 +58,7 @@ def misses(
     previous: pl.DataFrame | None = None,
     bands: Sequence[Band] = (),
     height: int = 270,
-) -> go.Figure:
+) -> Figure:
     """Shares of bytes over days, a line each: ``ts_ms`` and a column a line of ``titles``.
 
     ``previous``: ``ts_ms`` and the same columns, on this period's days; dashed in the same colour.
@@ -92,7 +92,7 @@ def fill_nights(
     scale: float,
     bands: Sequence[Band] = (),
     height: int = 270,
-) -> go.Figure:
+) -> Figure:
     """What was planned for each night, split into what arrived and what did not.
 
     ``nights``: ``ts_ms, planned_bytes, pushed_bytes, failed, over_budget``; ``scale`` bytes make one ``unit``. A
@@ -126,7 +126,7 @@ def fill_nights(
     return fig
 
 
-def utilisation_heatmap(cells: pl.DataFrame, colours: Palette, names: Mapping[str, str]) -> go.Figure:
+def utilisation_heatmap(cells: pl.DataFrame, colours: Palette, names: Mapping[str, str]) -> Figure:
     """How full places are by hour of the day: ``place, hour, utilisation``, places in their order, first on top.
 
     ``names``: places as they are shown. From 80 % on a cell is amber, from 100 % red: told apart by its text, too.
@@ -164,7 +164,7 @@ def _shades(colours: Palette) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _days(fig: go.Figure, frame: pl.DataFrame) -> None:
+def _days(fig: Figure, frame: pl.DataFrame) -> None:
     if frame.height > 1:
         first, last = int(frame["ts_ms"].min()), int(frame["ts_ms"].max())  # type: ignore[arg-type]
         fig.update_xaxes(tickformat=dated(last - first))

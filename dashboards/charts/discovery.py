@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
 import polars as pl
 
+from dashboards.charts.figure import Figure
 from dashboards.charts.style import Palette, faded, figure
 
 __all__ = ["lifts", "still_looking"]
@@ -21,7 +21,7 @@ def still_looking(
     before: pl.DataFrame | None = None,
     until_ms: int = 180_000,
     height: int = 300,
-) -> go.Figure:
+) -> Figure:
     """The share of visits still looking after each time, as steps, with its 90 % interval and its median.
 
     ``curve``: ``time_ms, value, low, high`` (:func:`metrics.survival.curve`); shown up to ``until_ms``. ``before``:
@@ -64,7 +64,7 @@ def still_looking(
     return fig
 
 
-def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> go.Figure:
+def lifts(rows: pl.DataFrame, colours: Palette, better: Sequence[str]) -> Figure:
     """Each metric's lift over the control with its 90 % interval: green where it is sure to be better, red if worse,
     and told by its shape as well.
 

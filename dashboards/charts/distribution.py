@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 import polars as pl
 
 from dashboards.charts.brush import brushable, marked
+from dashboards.charts.figure import Figure
 from dashboards.charts.series import Band, dated, instant, shade
 from dashboards.charts.style import Palette, figure
 
@@ -29,7 +29,7 @@ def heatmap(
     box: tuple[int, int, int, int] | None = None,
     bands: Sequence[Band] = (),
     height: int = 340,
-) -> go.Figure:
+) -> Figure:
     """Buckets of values (rows) over time (columns), as dark as the share of the column's sessions in them.
 
     ``cells``: ``ts_ms, bucket, share, n``; ``labels`` every bucket in words; ``ticks`` the buckets that end at a
@@ -84,7 +84,7 @@ def heatmap(
     return fig
 
 
-def apart(rows: pl.DataFrame, colours: Palette) -> go.Figure:
+def apart(rows: pl.DataFrame, colours: Palette) -> Figure:
     """The share a value has among sessions selected (filled) and among the rest (hollow), first on top.
 
     ``rows``: ``label, selected_share, rest_share, difference, half`` (of the difference's interval).

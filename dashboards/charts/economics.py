@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from cost_model.report.numbers import count, usd
+from dashboards.charts.figure import Figure
 from dashboards.charts.series import beside
 from dashboards.charts.style import Palette, faded, figure
 from dashboards.formats import share
@@ -29,7 +29,7 @@ _MONTHS = (1, 2, 4, 8, 12, 24, 60, 120, 600)
 
 def breakeven_draws(
     draws: Mapping[str, Floats], colours: Palette, *, at_subscribers: float | None = None, height: int = 250
-) -> go.Figure:
+) -> Figure:
     """Share of draws by the size at which an own CDN breaks even, one outline a footprint policy.
 
     Sizes are subscribers on a logarithmic axis; draws that never break even (infinite) are left out of the
@@ -71,7 +71,7 @@ def breakeven_curve(
     price: float | None = None,
     at_subscribers: float | None = None,
     height: int = 250,
-) -> go.Figure:
+) -> Figure:
     """Break-even size by negotiated price: median and 90 % interval; ``price`` is marked.
 
     ``points``: ``price_usd_per_gb, low, median, high``; null where the size is never reached.
@@ -111,7 +111,7 @@ def payback_by_size(
     at_subscribers: float | None = None,
     familiar: tuple[float, float] = (8, 12),
     height: int = 250,
-) -> go.Figure:
+) -> Figure:
     """Payback in months by size of the service: median and 90 % interval; the familiar range shaded.
 
     ``points``: ``subscribers`` and ``months`` with ``low, median, high`` (null: never).
@@ -138,7 +138,7 @@ def payback_by_size(
     return fig
 
 
-def _mark(fig: go.Figure, x: float, text: str, colours: Palette, *, y: float = 1.0) -> None:
+def _mark(fig: Figure, x: float, text: str, colours: Palette, *, y: float = 1.0) -> None:
     fig.add_vline(x=x, line={"color": colours.quiet, "width": 1, "dash": "dash"})
     fig.add_annotation(
         x=np.log10(x), y=y, yref="paper", text=text, showarrow=False, xanchor="left", xshift=4,
@@ -147,7 +147,7 @@ def _mark(fig: go.Figure, x: float, text: str, colours: Palette, *, y: float = 1
     )  # fmt: skip
 
 
-def bridge(steps: Sequence[tuple[str, float]], colours: Palette, *, height: int = 280) -> go.Figure:
+def bridge(steps: Sequence[tuple[str, float]], colours: Palette, *, height: int = 280) -> Figure:
     """From one amount to another: the first and last of ``steps`` are amounts, those between their difference.
 
     Amounts in USD. Steps that save are green, steps that cost red.
@@ -180,7 +180,7 @@ def _signed_usd(value: float, *, is_step: bool) -> str:
     return ("+" if is_step and value > 0 else "") + usd(value)
 
 
-def tornado(rows: Sequence[tuple[str, float, float]], base: float, colours: Palette) -> go.Figure:
+def tornado(rows: Sequence[tuple[str, float, float]], base: float, colours: Palette) -> Figure:
     """What the cost would be at each rate's low and high end, the widest on top: ``name, low, high`` in USD."""
     fig = figure(colours, height=50 + 30 * len(rows), barmode="overlay")
     names = [name for name, _, _ in rows]
@@ -210,7 +210,7 @@ def tornado(rows: Sequence[tuple[str, float, float]], base: float, colours: Pale
     return fig
 
 
-def utilisation(rows: Sequence[tuple[str, float, float, float]], colours: Palette) -> go.Figure:
+def utilisation(rows: Sequence[tuple[str, float, float, float]], colours: Palette) -> Figure:
     """How full each resource would be, the first to break on top: ``name, low, median, high``, 1 is full.
 
     On a logarithmic axis, since what breaks first may be asked for ten times what it has.

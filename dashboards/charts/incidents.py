@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
+from dashboards.charts.figure import Figure
 from dashboards.charts.series import dated, instant
 from dashboards.charts.style import Palette, faded, figure
 from dashboards.formats import share
@@ -33,7 +32,7 @@ def lanes(
     order: Sequence[str],
     view: tuple[int, int],
     chosen: tuple[int, int] | None = None,
-) -> go.Figure:
+) -> Figure:
     """Lanes in ``order``, first on top, over the period ``view`` (epoch ms).
 
     A span too short to be seen is drawn as wide as can be pointed at. ``chosen``: the span of the incident looked at.
@@ -82,7 +81,7 @@ def lanes(
     return fig
 
 
-def explained(labels: Sequence[str], shares: Sequence[float], colours: Palette) -> go.Figure:
+def explained(labels: Sequence[str], shares: Sequence[float], colours: Palette) -> Figure:
     """How much of what moved each explanation accounts for, best first."""
     fig = figure(colours, height=16 + 44 * len(labels), margin={"l": 0, "r": 48, "t": 0, "b": 0})
     fig.add_bar(

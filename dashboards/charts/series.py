@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import plotly.graph_objects as go
 import polars as pl
 
+from dashboards.charts.figure import Figure
 from dashboards.charts.style import Axis, Palette, faded, figure
 from dashboards.formats import spaced
 
@@ -40,7 +40,7 @@ def trend(
     bands: Sequence[Band] = (),
     view: tuple[int, int] | None = None,
     height: int = 260,
-) -> go.Figure:
+) -> Figure:
     """A metric over time.
 
     ``current``: ``ts_ms, value`` and, where known, ``low, high`` (drawn as a ribbon). ``previous``: the same
@@ -107,7 +107,7 @@ def bars(
     *,
     axis: Axis,
     before: Sequence[float | None] = (),
-) -> go.Figure:
+) -> Figure:
     """Horizontal bars with their figures written out, first on top; ``before``, of the period before, as a stroke."""
     fig = figure(colours, height=40 + 26 * len(labels))
     fig.add_bar(
@@ -136,13 +136,13 @@ def bars(
     return fig
 
 
-def beside(fig: go.Figure) -> None:
+def beside(fig: Figure) -> None:
     """Room at the right for what is written beside horizontal bars, which no width of the window takes away."""
     longest = max((len(text) for bar in fig.data if bar.type == "bar" for text in bar.text or ()), default=0)
     fig.update_layout(margin={"r": 14 + 7 * longest})
 
 
-def stroked(fig: go.Figure, colours: Palette, labels: Sequence[str], before: Sequence[float | None]) -> None:
+def stroked(fig: Figure, colours: Palette, labels: Sequence[str], before: Sequence[float | None]) -> None:
     """A stroke across each bar where it ended in the period before; figures written beside bars make room for it."""
     if any(value is not None for value in before):
         (bar,) = (trace for trace in fig.data if trace.type == "bar")
@@ -157,7 +157,7 @@ def stroked(fig: go.Figure, colours: Palette, labels: Sequence[str], before: Seq
         )  # fmt: skip
 
 
-def shade(fig: go.Figure, colours: Palette, bands: Sequence[Band], frame: pl.DataFrame) -> None:
+def shade(fig: Figure, colours: Palette, bands: Sequence[Band], frame: pl.DataFrame) -> None:
     """Mark ``bands`` on the span of ``frame``'s ``ts_ms``: shaded, or a strip on top where they cover too much."""
     if frame.is_empty():
         return

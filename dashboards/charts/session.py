@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
 import polars as pl
 
+from dashboards.charts.figure import Figure
 from dashboards.charts.style import Palette, faded, figure
 
 __all__ = ["session_timeline"]
@@ -21,7 +21,7 @@ def session_timeline(
     levels: Mapping[str, pl.DataFrame] | None = None,
     marks: Sequence[tuple[float, str]] = (),
     height: int = 230,
-) -> go.Figure:
+) -> Figure:
     """States of the player on top, levels below, over the minutes since the play instruction.
 
     ``spans``: ``state`` (starting, playing, stalled, seeking, paused, failed), ``start_ms, end_ms`` since the
@@ -66,7 +66,7 @@ def session_timeline(
             font={"color": colours.quiet, "size": 11},
         )  # fmt: skip
     top = max([1.0, *(float(frame["value"].max()) for frame in (levels or {}).values())])  # type: ignore[arg-type]
-    base = fig.layout.yaxis.to_plotly_json()
+    base = dict(fig.layout.yaxis)
     fig.update_layout(
         barmode="overlay",
         yaxis=base | {"domain": [0.0, 0.68], "range": [0, 1.18 * top], "tickformat": ",.0f", "nticks": 4},

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
+from dashboards.charts.figure import Figure
 
 __all__ = ["DARK", "LIGHT", "Axis", "Palette", "axis_of", "drawing", "faded", "figure", "palette"]
 
@@ -95,7 +95,7 @@ def drawing(shapes: str, width: float, height: float, *, style: str = "", alt: s
     return f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/svg+xml;base64,{source}">'
 
 
-def figure(colours: Palette, *, height: int, **layout: Any) -> go.Figure:
+def figure(colours: Palette, *, height: int, **layout: Any) -> Figure:
     """An empty figure in the house style: transparent, a faint horizontal grid, no legend but where asked."""
     axis = {
         "gridcolor": colours.line,
@@ -130,7 +130,6 @@ def figure(colours: Palette, *, height: int, **layout: Any) -> go.Figure:
         "yaxis": axis | {"nticks": 5},
         "colorway": list(colours.series),
     }
-    # All at once: every update of a figure that is there costs as much as ten figures.
     mine = base.keys() & layout.keys()
     nested = {name: base[name] | layout[name] for name in mine if isinstance(base[name], dict)}
-    return go.Figure(layout=base | layout | nested)
+    return Figure(layout=base | layout | nested)

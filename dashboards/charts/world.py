@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
 import polars as pl
 
+from dashboards.charts.figure import Figure
 from dashboards.charts.style import Axis, Palette, faded, figure
 
 __all__ = ["located", "world_map"]
@@ -57,7 +57,7 @@ def located(rows: pl.DataFrame, country: str, weight: str) -> pl.DataFrame:
 
 def world_map(
     places: pl.DataFrame, colours: Palette, *, axis: Axis, is_lower_better: bool = True, height: int = 420
-) -> go.Figure:
+) -> Figure:
     """Places as discs: as large as their sessions, as strong as their value is bad.
 
     ``places``: ``name, longitude, latitude, value, n``; ``key`` comes back with a click. The view fits them.

@@ -12,7 +12,7 @@ from dashboards.charts.delivery import fill_nights, layers, misses, utilisation_
 from dashboards.components import card, chart, colours, footer, missing, table, taken, tile, view
 from dashboards.context import Period, Where
 from dashboards.delivery import LEVELS, fullest, sentence
-from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
+from dashboards.delivery_queries import hours_of_day, nights, recent, steered_every, steering, worst_fills
 from dashboards.formats import moment, named, share, signed, span, titled
 from dashboards.window import Window
 
@@ -280,4 +280,6 @@ with card("Steering", "answers of the control plane", of=("steering_ms",)):
             place.html(sparkline(answers[name].to_list(), palette, alt=f"{title} by day"))
         p50 = float(answers["p50_ms"].median() or 0)  # type: ignore[arg-type]
         taken(f"p50 {p50:,.0f} ms; by day, UTC.", answers, key="steering", of=".st-key-steering")
+        if (every := steered_every(source, filters.where)) > 1:
+            st.caption(f"Those of a slice are too many for a page: answers to every {every}th request.")
 footer(source, filters, st.session_state["_span"], (*TILES, "health_miss_ratio"))

@@ -113,6 +113,19 @@ def test_a_quantile_that_no_cube_tells_is_of_a_sample_and_the_page_says_so(
     assert [one for one in read if one != ("playback_session", 1)] == []
 
 
+def test_steering_of_a_slice_says_that_it_is_a_sample(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def says_so(**where: str) -> bool:
+        return any(
+            "th request" in caption.value for caption in show(lake, "delivery", monkeypatch, **where).caption
+        )
+
+    assert not says_so(region="South Asia")
+    monkeypatch.setattr(sample, "MOST_A_DAY", 1)
+    st.cache_data.clear()
+    assert says_so(region="South Asia")
+    assert not says_so()
+
+
 def sample_of(lake: Lake, every: int) -> int:
     """So many rows a day at most that every so manieth is read."""
     rows = lake.snapshot("playback_session").rows
