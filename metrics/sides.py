@@ -123,7 +123,7 @@ def beside(sides: Sequence[pl.DataFrame], keys: Sequence[str], *, how: str) -> p
         )
         for place, frame in enumerate(sides)
     ]
-    both = join(*frames, keys, how=how) if len(frames) > 1 else frames[0]
+    both = frames[0] if len(frames) == 1 else join(frames[0], frames[1], keys, how=how)
     return pl.DataFrame([column if column.name in keys else _filled(column) for column in both.get_columns()])
 
 

@@ -120,16 +120,16 @@ def test_steering_of_a_slice_says_that_it_is_a_sample(lake: Lake, monkeypatch: p
         )
 
     assert not says_so(region="South Asia")
-    monkeypatch.setattr(sample, "MOST_A_DAY", 1)
+    monkeypatch.setattr(sample, "MOST_A_DAY", sample_of(lake, 4, "control_request"))
     st.cache_data.clear()
     assert says_so(region="South Asia")
     assert not says_so()
 
 
-def sample_of(lake: Lake, every: int) -> int:
+def sample_of(lake: Lake, every: int, table: str = "playback_session") -> int:
     """So many rows a day at most that every so manieth is read."""
-    rows = lake.snapshot("playback_session").rows
-    days = {Path(file).parent for file in lake.snapshot("playback_session").files}
+    rows = lake.snapshot(table).rows
+    days = {Path(file).parent for file in lake.snapshot(table).files}
     return -(-rows // (every * len(days)))
 
 
