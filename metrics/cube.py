@@ -16,6 +16,7 @@ they are made and extended by :func:`metrics.cube_build.build`.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,9 +55,14 @@ __all__ = [
     "definitions",
     "discard",
     "folder_of",
+    "made_with",
     "source_of",
     "wanted_of",
 ]
+
+_PACKAGE = Path(__file__).parent
+# Modules of the package, by their full names or from the package: some, or some in brackets.
+_IMPORTED = re.compile(r"^\s*(?:from|import) metrics(?:\.(\w+)| import (\([^)]*\)|.*))", re.MULTILINE)
 
 ARMS_FILE = "arms.parquet"
 """Members by arm, :func:`metrics.arms.arms_of`, among the cubes of ``assignment``."""
@@ -150,9 +156,25 @@ def folder_of(lake: Lake, table: str) -> Path:
 
 @cache
 def definitions() -> str:
-    """Changes whenever a metric may mean something else: a digest of this package."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    """Changes whenever a cube may hold something else: a digest of what makes cubes, and of all it is made with."""
+    return hashlib.sha256(b"".join(source.read_bytes() for source in made_with("cube_build"))).hexdigest()[
+        :12
+    ]
+
+
+def made_with(module: str) -> list[Path]:
+    """The sources of this package that ``module`` imports, itself or by others that it imports, and its own."""
+    found: set[Path] = set()
+    names = {module}
+    while names:
+        name = names.pop()
+        folder, file = _PACKAGE / name, _PACKAGE / f"{name}.py"
+        for source in {file} if file.exists() else {*folder.rglob("*.py")}:
+            if source not in found:
+                found.add(source)
+                for own, several in _IMPORTED.findall(source.read_text(encoding="utf-8")):
+                    names |= {own} if own else {*re.findall(r"(?:^\(?|,)\s*(\w+)", several)}
+    return sorted(found)
 
 
 def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> nw.LazyFrame[Any] | None:

@@ -11,12 +11,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly
 
 __all__ = ["Figure", "Told"]
 
@@ -99,10 +96,8 @@ class Figure:
         self._update_axes("y", axis)
 
     def to_json(self) -> str:
-        """As Plotly's script reads it, with the template of Plotly's own figures."""
-        data, layout = (_written(told) for told in (self.data, self.layout))
-        template = f'"template":{_template()}'
-        return f'{{"data":{data},"layout":{layout[:-1]}{"," if len(layout) > 2 else ""}{template}}}}}'
+        """As Plotly's script reads it."""
+        return _written({"data": self.data, "layout": self.layout})
 
     def to_plotly_json(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -158,10 +153,3 @@ def _finite(told: Any) -> Any:
     if isinstance(told, list | tuple):
         return [_finite(value) for value in told]
     return None if isinstance(told, float) and not np.isfinite(told) else told
-
-
-@cache
-def _template() -> str:
-    """Plotly's own, read and not imported: its classes take a second to load."""
-    file = Path(plotly.__file__).parent / "package_data" / "templates" / "plotly.json"
-    return json.dumps(json.loads(file.read_text(encoding="utf-8")), separators=(",", ":"))

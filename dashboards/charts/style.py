@@ -129,6 +129,8 @@ def figure(colours: Palette, *, height: int, **layout: Any) -> Figure:
         "xaxis": axis | {"showgrid": False, "ticks": ""},
         "yaxis": axis | {"nticks": 5},
         "colorway": list(colours.series),
+        # Bubbles have no outline.
+        "template": {"data": {"scatter": [{"type": "scatter", "marker": {"line": {"width": 0}}}]}},
     }
     mine = base.keys() & layout.keys()
     nested = {name: base[name] | layout[name] for name in mine if isinstance(base[name], dict)}

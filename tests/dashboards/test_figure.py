@@ -54,7 +54,9 @@ def test_the_same_calls_say_the_same(calls: Callable[[Any], None]) -> None:
     calls(theirs)
     told = ours.to_plotly_json()
     go.Figure(told)  # raises for what Plotly does not know
-    assert plain(told) == plain(json.loads(theirs.to_json()))
+    expected = json.loads(theirs.to_json())
+    del expected["layout"]["template"]
+    assert plain(told) == plain(expected)
 
 
 def plain(told: Any) -> Any:

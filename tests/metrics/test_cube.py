@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from metrics import cube, cube_build, held
 from metrics.arms import HEADLINE
 from metrics.catalog import METRICS, Metric
+from metrics.cube import made_with
 from metrics.erasure import forget
 from metrics.errors import InputError
 from metrics.experiment import compare
@@ -299,6 +301,21 @@ def test_an_extended_cube_reads_new_files_alone(tmp_path: Path, monkeypatch: pyt
     cube_build.build(lake)
     assert len(set(read)) == 1
     assert read[0] not in old
+
+
+def test_cubes_are_known_by_all_that_they_are_made_with() -> None:
+    sources = made_with("cube_build")
+    known = {source.stem for source in sources} | {source.parent.name for source in sources}
+    assert {"cube_sets", "plan", "rollup", "parts", "catalog", "measures", "quantiles", "charges"} <= known
+    assert not {"figures", "held", "query"} & known  # what asks cubes makes none
+    for source in sources:
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert not node.level, source
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert {name.split(".")[1] for name in names if name.startswith("metrics.")} <= known, source
 
 
 def test_sums_past_64_bits_stay_exact(tmp_path: Path) -> None:
