@@ -112,6 +112,11 @@ class Filters:
         versus = before if compare and before.first >= span.first else None
         return cls(period, versus, tuple((k, tuple(sorted(v))) for k, v in where.items() if v))
 
+    @property
+    def whole(self) -> Period:
+        """The period and what it is compared with."""
+        return Period(self.versus.first, self.period.last) if self.versus else self.period
+
     def tells(self, metric: str, *by: str) -> bool:
         """Whether ``metric`` can be cut by this slice, and by ``by`` besides."""
         try:

@@ -12,7 +12,7 @@ from metrics.catalog import get_metric
 from metrics.metric import Metric
 from metrics.tree import NORTH_STAR, TREE
 
-__all__ = ["tree_figure"]
+__all__ = ["tree_figure", "tree_metrics"]
 
 ROOT = NORTH_STAR
 

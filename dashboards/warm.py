@@ -18,7 +18,7 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx
 from dashboards import incident_detail
 from dashboards.charts import LIGHT, trend
 from dashboards.charts.style import axis_of
-from dashboards.context import FILTERS, Filters, Where
+from dashboards.context import FILTERS, PRESETS, Filters, Span, Where, period_of
 from dashboards.delivery_queries import hours_of_day, nights, recent, steering, worst_fills
 from dashboards.economics import CURVE, break_even, given_of, loaded, members_of, pay_back
 from dashboards.incidents_told import first_of, told_of
@@ -28,6 +28,7 @@ from dashboards.queries import MOST_SESSIONS, Source
 from dashboards.questions import BESIDE, DISCOVERY, FIND, PLACE, PRICE, TILES
 from dashboards.segments import HEADLINE
 from dashboards.session_queries import session_sample
+from dashboards.tree import tree_metrics
 from dashboards.window import Window
 from metrics.catalog import METRICS
 from metrics.errors import PlayheadError
@@ -42,6 +43,8 @@ _HELD = tuple(
 _HELD_BY = (
     (), *((name,) for name in FILTERS), PLACE, ("region", "device"), (*PLACE, "device"), ("codec", "cdn"), ("site",),
 )  # fmt: skip
+_MOST_VALUES = 24
+"""Of so many values of filters, a tenth of a second's work each, Overview is answered before somebody clicks on one."""
 _MOST_HELD = 8_000_000
 """Sessions of which a sketch is held for every question: 200 MB of it, and three times that while it is made."""
 _BEGUN: set[Source] = set()
@@ -67,7 +70,9 @@ def _is_begun(source: Source) -> bool:
 def _answer(source: Source, filters: Filters) -> None:
     # Where questions take minutes until cubes tell them, they are not asked before somebody wants to know.
     is_soon = source.is_prepared() or source.rows().get("playback_session", 0) <= MOST_SESSIONS
-    for ask in (*_held(source, filters), *(_read(source, filters) if is_soon else ())):
+    asks = (*_held(source, filters), *(_read(source, filters) if is_soon else ()))
+    span = source.span() if source.is_prepared() else None
+    for ask in (*asks, *(_next(source, filters, span) if span else ())):
         # What cannot be answered is said by the page that asks; here nobody would read it.
         with suppress(PlayheadError):
             ask()
@@ -128,6 +133,37 @@ def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
     yield source.ledger
     for experiment in source.arms()["experiment"].unique(maintain_order=True).head(1):
         yield partial(source.compare, experiment, where)
+
+
+def _next(source: Source, filters: Filters, span: Span) -> Iterator[Callable[[], object]]:
+    """What Overview asks after a first click: of the periods that have a button, then of one value of a filter."""
+    periods = [period_of(preset, (), span) for preset in PRESETS if preset != "dates"]
+    nexts = [Filters.of(period, {}, span) for period in dict.fromkeys(periods)]
+    options = source.options()
+    minutely = [name for name in FILTERS if name in MINUTE_DIMENSIONS and len(options[name]) > 1]
+    values = [(name, value) for name in minutely for value in options[name]]
+    nexts += [Filters.of(filters.period, {name: [value]}, span) for name, value in values[:_MOST_VALUES]]
+    for one in nexts:
+        yield from _overview(source, one)
+
+
+def _overview(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
+    """All that the first page asks."""
+    period, versus, where = filters.period, filters.versus, filters.where
+    shown = tuple(name for name in TILES if filters.tells(name))
+    asked = tuple(dict.fromkeys((*shown, *BESIDE, *tree_metrics(filters))))
+    for span in filter(None, (period, versus)):
+        yield partial(source.measure, asked, span, where=where)
+        if all(filters.tells(name, *PLACE) for name in HEADLINE):
+            names = HEADLINE if {name for name, _ in where} <= {*PLACE} else HEADLINE[:2]
+            yield partial(source.measure, names, span, where=where, by=PLACE)
+    yield partial(source.measure, shown, filters.whole, where=where, grain="1d")
+    yield partial(source.bounds, shown, period, where)
+    yield partial(source.kept, period, where)
+    yield partial(source.alerts, where, period)
+    yield partial(source.sessions, period, where)
+    if versus and filters.tells(NORTH_STAR):
+        yield partial(source.contributions, NORTH_STAR, period, versus, where)
 
 
 def _judged(source: Source, where: Where, end_ts_ms: int) -> None:

@@ -12,7 +12,6 @@ from alerts.verdict import verdict
 from cost_model.report.numbers import count, unit_usd
 from dashboards.charts import Ranked, ranking
 from dashboards.components import card, colours, drawn, footer, live, missing, part, table, taken, tile, view
-from dashboards.context import Period
 from dashboards.decision_card import decision_card
 from dashboards.formats import change, duration, escaped, moment, named, share, spaced, written
 from dashboards.minute_queries import MINUTE_DIMENSIONS, ratios_attained
@@ -102,8 +101,7 @@ def _by_day(names: tuple[str, ...]) -> tuple[Days, Days, pl.DataFrame]:
     period, versus = filters.period, filters.versus
     if not names:
         return {}, {}, pl.DataFrame()
-    whole = Period(versus.first, period.last) if versus else period
-    daily = source.measure(names, whole, where=filters.where, grain="1d").sort("bucket_ts_ms")
+    daily = source.measure(names, filters.whole, where=filters.where, grain="1d").sort("bucket_ts_ms")
     is_now = pl.col("bucket_ts_ms") >= period.start_ts_ms
     now, earlier = (
         {name: rows.filter(metric=name)["value"].to_list() for name in names}

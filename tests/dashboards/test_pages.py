@@ -17,6 +17,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
+from dashboards import minute_queries, queries, warm
 from dashboards.context import FILTERS
 from dashboards.formats import day, named
 from metrics.catalog import METRICS
@@ -93,6 +94,23 @@ def test_a_page_on_the_emulated_service(show: Open, emulated: Path, page: str) -
     app = drawn(show(emulated, page))
     assert "30 Mar" not in words(app)
     assert any("sessions in the panel" in caption.value for caption in app.caption)
+
+
+def test_what_a_first_click_asks_is_answered_before_it(
+    show: Open, emulated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, filters = drawn(show(emulated)).session_state["_view"]
+    for ask in warm._next(source, filters, source.span()):
+        ask()
+    for module, name in (
+        (queries, "measure"),
+        (queries, "explain"),
+        (minute_queries, "fired"),
+        (minute_queries, "kept_by"),
+    ):
+        monkeypatch.setattr(module, name, lambda *_, name=name, **__: pytest.fail(f"{name} was asked"))
+    for query in ({"period": "7d"}, {"period": "all"}, {"region": "South Asia"}, {"device": "Mobile"}):
+        drawn(show(emulated, **query))
 
 
 @pytest.mark.parametrize("page", PAGES)
