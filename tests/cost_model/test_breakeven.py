@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from cost_model.backtest import backtest
 from cost_model.cdn import (
     POLICIES,
     Fleet,
+    Policy,
     at_size,
     breakeven,
     crossing_model,
@@ -139,15 +141,10 @@ def test_both_cost_the_same_at_break_even(policy: str) -> None:
 @given(st.sampled_from(POLICIES), st.floats(1e6, 1e9), st.sampled_from([{}, {"third_party_price": 0.003}]))
 @settings(max_examples=10, deadline=None)
 def test_another_size_is_told_without_solving_again(
-    policy: str, size: float, fixed: dict[str, float]
+    policy: Policy, size: float, fixed: dict[str, float]
 ) -> None:
-    asked = {"policy": policy, "given": fixed, "prices": (0.002, 0.004), "draws": FEW}
-    found = breakeven(RATES, DAY, **asked)  # type: ignore[arg-type]
-    told, anew = (
-        at_size(found, RATES, DAY, size, given=fixed),
-        breakeven(RATES, DAY, at_subscribers=size, **asked),
-    )  # type: ignore[arg-type]
-    assert told.as_dict() == anew.as_dict()
+    solve = partial(breakeven, RATES, DAY, policy=policy, given=fixed, prices=(0.002, 0.004), draws=FEW)
+    assert at_size(solve(), RATES, DAY, size, given=fixed).as_dict() == solve(at_subscribers=size).as_dict()
 
 
 def test_a_dearer_third_party_lowers_break_even() -> None:
