@@ -124,18 +124,19 @@ def bounds(frame: Frame, end_ts_ms: int | None) -> tuple[int, int]:
 def minutes_of(frame: Frame, columns: Sequence[str], end_ts_ms: int | None) -> Minutes:
     start, end = bounds(frame, end_ts_ms)
     length = -(-(end - start) // MINUTE_MS)
+    minute = ((pl.col("ts_ms") - start) // MINUTE_MS).alias("minute")
+    rows = frame.lazy().filter((pl.col("ts_ms") >= start) & (pl.col("ts_ms") < end))
+    counted = pl.col(columns).cast(pl.Int64)
+    # Rows that are read are added up as they come; others one row a minute is made of, so that few are in memory.
+    is_read = isinstance(frame, pl.DataFrame)
     sums = (
-        frame.lazy()
-        .filter((pl.col("ts_ms") >= start) & (pl.col("ts_ms") < end))
-        .group_by(((pl.col("ts_ms") - start) // MINUTE_MS).alias("minute"))
-        .agg(pl.col(columns).cast(pl.Int64).sum())
-        .collect()
-    )
+        rows.select(minute, counted.fill_null(0)) if is_read else rows.group_by(minute).agg(counted.sum())
+    ).collect()
     at = sums["minute"].to_numpy()
     counts = {}
     for column in columns:
         dense = np.zeros(length, dtype=np.int64)
-        dense[at] = sums[column].to_numpy()
+        np.add.at(dense, at, sums[column].to_numpy())
         if length and dense.min() < 0:
             raise InputError(
                 f"{column} is below 0 in a minute", mend="count events, do not take differences of counters"

@@ -126,8 +126,11 @@ def minutes_in(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int | 
     """A slice's minutes; where it is cut by one dimension or none, out of memory. Raises where there are none."""
     where = minute_slice(where)
     if len(where) > 1 or _span_minutes(source) > _MOST_MINUTES:
-        rows = _minutes(source, where, start_ts_ms, end_ts_ms)
-        return minutes_of(rows, columns_of(objectives()), end_ts_ms)
+        rows, columns = _minutes(source, where, start_ts_ms, end_ts_ms), columns_of(objectives())
+        read = (
+            rows.select("ts_ms", *columns).collect() if len(where) > 1 else rows
+        )  # of a slice of a slice, once
+        return minutes_of(read, columns, end_ts_ms)
     name, values = where[0] if where else ("cdn", None)  # all are the same by any; these are few
     held = _minutes_by(source, name).minutes(values, start_ts_ms, end_ts_ms or 2**62)
     if held is None:

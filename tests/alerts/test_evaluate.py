@@ -336,8 +336,10 @@ def test_minutes_held_by_a_dimension_fire_as_rows_do(
     assert held is not None
     dense = minutes_of(within, columns, end)
     assert (held.start_ts_ms, held.length) == (dense.start_ts_ms, dense.length)
+    unread = minutes_of(within.lazy(), columns, end)
     for column in columns:
         np.testing.assert_array_equal(held.counts[column], dense.counts[column])
+        np.testing.assert_array_equal(unread.counts[column], dense.counts[column])
     whole = evaluate_all(objectives, within, end_ts_ms=end)
     for one, other in zip(fired(objectives, held), whole, strict=True):
         assert one.episodes.equals(other.episodes)
