@@ -46,12 +46,14 @@ _SCRIPT = """<style>.st-key-ahead { display: none; }</style><script>
     document.head.append(script);
   });
   const PAUSE = 1500;
+  const OPEN = '[data-testid="stPopoverBody"], input:focus, textarea:focus'; // what would close
   let touched = performance.now();
   for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { touched = performance.now(); }, true);
   const next = () => {
     const rest = touched + PAUSE - performance.now();
     if (rest > 0) setTimeout(next, rest);
     else if (parts.length && main) idle(() => fetched(parts.shift()).then(next, next));
+    else if (document.querySelector(OPEN)) setTimeout(next, PAUSE);
     else document.querySelector(".st-key-ahead-shown button")?.click();
   };
   setTimeout(next, PAUSE);

@@ -120,7 +120,7 @@ function marks(data, axis, shapes) {
   if (axis.type === "log" && !axis.tickvals) return [];
   if (axis.tickvals) return values.map((value) => number(value, axis));
   const drawn = [...values, ...shapes.filter(({ yref }) => yref === "y").flatMap(({ y0, y1 }) => [y0, y1])];
-  const [low, high] = axis.range ?? [Math.min(0, ...drawn), 1.06 * Math.max(...stacked(data), ...drawn)];
+  const [low, high] = axis.range ?? [Math.min(0, ...drawn), Math.max(...stacked(data), ...drawn) / 0.95];
   const rough = Math.abs(high - low) / (axis.nticks || 5);
   if (!(rough > 0 && rough < Infinity)) return [];
   const base = 10 ** Math.floor(Math.log10(rough));
