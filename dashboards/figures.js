@@ -12,6 +12,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     place.className = "stPlotlyChart";
     place.dataset.testid = "stPlotlyChart";
     place.setAttribute("role", "figure");
+    place.style.contain = "layout size style"; // what is drawn within moves nothing around it
   }
   place.setAttribute("aria-label", data.alt);
   place.style.height = `${data.height}px`;
