@@ -242,6 +242,15 @@ def test_a_figure_s_data_can_be_taken_away(page: Page, address: Served, tmp_path
     assert (tmp_path / "report.pdf").read_bytes()[:5] == b"%PDF-"
 
 
+def test_data_that_nobody_was_offered_is_not_found(address: Served) -> None:
+    asked = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+    asked.request("GET", "/figures/data/secret/north-star-tree.csv")
+    answer = asked.getresponse()
+    assert answer.status == 404
+    assert b"open the page again" in answer.read()
+    asked.close()
+
+
 @pytest.mark.parametrize("name", ["", "objectives", "delivery", "economics"])
 def test_every_figure_is_a_picture_to_take_away(
     page: Page, address: Served, tmp_path: Path, name: str
