@@ -31,7 +31,7 @@ _SCRIPT = """<style>.st-key-ahead { display: none; }</style><script>
     return name.startsWith(".") ? tagged(name).then(tried) : import(address);
   };
   // A first figure, which nobody sees: what draws it is compiled then.
-  const tried = () => idle(() => {
+  const tried = () => window.Plotly && idle(() => {
     const place = document.body.appendChild(document.createElement("div"));
     place.style.cssText = "position:absolute;left:-999px;width:300px;height:200px";
     const done = () => { Plotly.purge(place); place.remove(); };

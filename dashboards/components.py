@@ -36,8 +36,8 @@ from metrics.terms import TERMS
 DeltaColor = Literal["green", "red", "off"]
 
 __all__ = [
-    "card", "chart", "colours", "defined", "drawn", "footer", "guarded", "live", "missing", "part", "table", "taken",
-    "tile", "view", "wordmark",
+    "card", "chart", "colours", "defined", "drawn", "footer", "guarded", "live", "manners", "missing", "part", "table",
+    "taken", "tile", "view", "wordmark",
 ]  # fmt: skip
 
 _LIVE = "5s"
@@ -47,6 +47,7 @@ _PICTURES = Path(__file__).with_name("pictures.js")
 _EVEN = '[data-testid="stGridCell"] [data-testid="stLayoutWrapper"]:only-child { flex-grow: 1; }'
 # Links of the library show where the keyboard is by a shade alone.
 _FOCUS = "a:focus-visible { outline: 2px solid currentColor !important; outline-offset: -2px !important; }"
+_UNSEEN = ".st-key-manners { display: none; }"
 # What a live view renews by itself does not fade while it is asked for: nobody has asked.
 _STEADY = '.st-key-live [data-stale="true"] { opacity: 1 !important; transition: none !important; }'
 
@@ -249,12 +250,16 @@ def taken(words: str, data: pl.DataFrame, *, key: str, of: str = "") -> None:
     )
 
 
+def manners() -> None:
+    """What every page needs of a browser beyond what it is sent: first of all, so that no other page sends it anew."""
+    with st.container(key="manners"):
+        st.html(_manners(), unsafe_allow_javascript=True)
+
+
 @cache
 def _manners() -> str:
-    """What every page needs of a browser beyond what it is sent."""
-    return (
-        f"<style>{_EVEN} {_STEADY} {_FOCUS}</style><script>{_PICTURES.read_text(encoding='utf-8')}</script>"
-    )
+    script = _PICTURES.read_text(encoding="utf-8")
+    return f"<style>{_EVEN} {_STEADY} {_FOCUS} {_UNSEEN}</style><script>{script}</script>"
 
 
 def drawn(markup: str, alt: str, data: pl.DataFrame, *, key: str, caption: str = "") -> None:
@@ -312,4 +317,3 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
         label="Definitions" + (f": {named}" if named else ""),
         icon=":material/menu_book:",
     )
-    st.html(_manners(), unsafe_allow_javascript=True)

@@ -70,7 +70,7 @@ def marked(text: str, colours: Palette) -> str:
             parts.append(f'<span style="{style}">{marked(found["styled"], colours)}</span>')
         elif found["code"]:
             parts.append(
-                f'<code style="color:{colours.good};font-size:0.82em">{html.escape(found["code"])}</code>'
+                f'<code style="color:{colours.good};font-size:0.75em">{html.escape(found["code"])}</code>'
             )
         elif found["strong"]:
             parts.append(f"<b>{marked(found['strong'], colours)}</b>")

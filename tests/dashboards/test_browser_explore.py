@@ -106,7 +106,7 @@ def test_a_box_over_the_distribution_ranks_what_differs(
     expect(ranked).to_be_visible()
     same_view(browser, page)
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="CSV").last.click()
+        page.get_by_role("link", name="CSV").last.click()
     assert waiting.value.suggested_filename == "apart.csv"
     with moving_on(page, "box"):
         button(page, "unbox").click()
