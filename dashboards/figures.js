@@ -108,7 +108,10 @@ const isDate = (x) => /^\d{4}-\d\d-\d\d/.test(x);
 // Names that have turned out longer than that are cut off: then Plotly makes room after all.
 function isCut(place) {
   const { left } = place.getBoundingClientRect();
-  return [...place.querySelectorAll(".ytick text")].some((text) => text.getBoundingClientRect().left < left);
+  return [...place.querySelectorAll(".ytick text")].some((text) => {
+    const told = text.getBoundingClientRect();
+    return told.width && told.left < left;
+  });
 }
 
 const pen = document.createElement("canvas").getContext("2d");

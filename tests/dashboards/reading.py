@@ -24,7 +24,7 @@ def query(page: Page) -> dict[str, list[str]]:
 
 def table(page: Page) -> Locator:
     """The first table that rows can be picked of, drawn."""
-    frame = page.get_by_test_id("listing").first
+    frame = page.locator('[data-testid="listing"]:visible').first
     frame.scroll_into_view_if_needed()
     frame.locator("td").first.wait_for()
     return frame
