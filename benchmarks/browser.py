@@ -109,7 +109,7 @@ def opened(page: Page, address: str, *, timeout_s: float = 120) -> Page:
     """Go to ``address`` and wait until all of it is drawn."""
     page.goto(address)
     page.wait_for_selector(
-        '[data-testid="stMain"] [data-testid="stElementContainer"]', timeout=timeout_s * 1000
+        '[data-testid="stMain"] [data-testid="stElementContainer"]:visible', timeout=timeout_s * 1000
     )
     return settled(page, timeout_s=timeout_s)
 

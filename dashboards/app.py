@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboards.access import reader, sign_out
 from dashboards.ahead import load_ahead
-from dashboards.components import colours, guarded, wordmark
+from dashboards.components import colours, guarded, manners, wordmark
 from dashboards.context import lake_path
 from dashboards.filters import filter_row
 from dashboards.first_minute import first_minute
@@ -58,6 +58,10 @@ page = st.navigation(
 
 st.logo(wordmark(colours()), size="large")
 
+manners()
+is_served = "--warm" in sys.argv  # and no test of a page
+if is_served:
+    load_ahead()
 with guarded(page.title):
     who = reader()
     sign_out(who)
@@ -71,6 +75,5 @@ with guarded(page.title):
     st.session_state["_view"] = (source, filters)
     st.session_state["_span"] = span
     page.run()
-    if "--warm" in sys.argv:  # a server, and no test of a page
-        load_ahead()
+    if is_served:
         warm(source, filters)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import pandas  # noqa: F401  (Plotly looks for it half-imported where parts that are drawn at once both import it)
 import polars as pl
@@ -19,7 +20,9 @@ from cost_model.report.numbers import count
 from dashboards.charts import Palette, marked, palette, sparkline
 from dashboards.charts import table as table_of
 from dashboards.charts.figure import Figure
+from dashboards.charts.style import faded
 from dashboards.context import Filters, Span, lake_path
+from dashboards.downloads import offered
 from dashboards.figures import place
 from dashboards.filters import renewed
 from dashboards.formats import change, day, escaped, instant, written
@@ -33,16 +36,18 @@ from metrics.terms import TERMS
 DeltaColor = Literal["green", "red", "off"]
 
 __all__ = [
-    "card", "chart", "colours", "defined", "drawn", "footer", "guarded", "live", "missing", "part", "table", "taken",
-    "tile", "view", "wordmark",
+    "card", "chart", "colours", "defined", "drawn", "footer", "guarded", "live", "manners", "missing", "part", "table",
+    "taken", "tile", "view", "wordmark",
 ]  # fmt: skip
 
 _LIVE = "5s"
+_ICON = "font:1.25em/1 'Material Symbols Rounded';vertical-align:-0.2em;margin-right:0.5rem"
 _PICTURES = Path(__file__).with_name("pictures.js")
 # A part that is drawn by itself stands in a container that does not stretch: cards side by side would end unevenly.
 _EVEN = '[data-testid="stGridCell"] [data-testid="stLayoutWrapper"]:only-child { flex-grow: 1; }'
 # Links of the library show where the keyboard is by a shade alone.
 _FOCUS = "a:focus-visible { outline: 2px solid currentColor !important; outline-offset: -2px !important; }"
+_UNSEEN = ".st-key-manners { display: none; }"
 # What a live view renews by itself does not fade while it is asked for: nobody has asked.
 _STEADY = '.st-key-live [data-stale="true"] { opacity: 1 !important; transition: none !important; }'
 
@@ -228,41 +233,33 @@ def taken(words: str, data: pl.DataFrame, *, key: str, of: str = "") -> None:
 
     The picture is of the figure drawn just before, or of the element that the CSS selector ``of`` names.
     """
-    # The words give way in a narrow card, not the buttons.
-    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-        st.caption(words, width="stretch")
-        st.download_button(
-            "CSV",
-            lambda: data.write_csv().encode(),
-            file_name=f"{key}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            key=f"{key}-csv",
-            on_click="ignore",
-        )
-        st.html(_picture_button(key, of, colours()), width="content")
-
-
-def _picture_button(key: str, of: str, palette: Palette) -> str:
-    """A button that :data:`_PICTURES` answers, in the browser: what is seen is what is saved."""
+    palette, name = colours(), f"{key}.csv"
+    address = offered(name, lambda: data.write_csv().encode())
     style = (
-        f"all:unset;cursor:pointer;padding:4px 6px;border-radius:8px;color:{palette.text};font-size:0.875rem;"
-        "outline:revert"
+        "all:unset;cursor:pointer;padding:4px 6px;border-radius:8px;font-size:0.875rem;outline:revert;"
+        f"white-space:nowrap;color:{palette.text}"
     )
-    name, selector = html.escape(key), html.escape(of)
-    return (
-        f'<button type="button" data-png="{name}" data-of="{selector}" title="Save this figure as a picture" '
-        f'style="{style}">PNG</button>'
+    # One element, where Streamlit's own would be five. The words give way in a narrow card, not the buttons.
+    st.html(
+        '<div style="display:flex;align-items:center;gap:0.5rem;min-height:2.5rem">'
+        f'<span style="flex:1;font-size:0.875rem;color:{faded(palette.text, 0.6)}">{marked(words, palette)}</span>'
+        f'<a href="{html.escape(quote(address))}" download="{html.escape(name)}" style="{style}">'
+        f'<span aria-hidden="true" style="{_ICON}">download</span>CSV</a>'
+        f'<button type="button" data-png="{html.escape(key)}" data-of="{html.escape(of)}" '
+        f'title="Save this figure as a picture" style="{style}">PNG</button></div>'
     )
+
+
+def manners() -> None:
+    """What every page needs of a browser beyond what it is sent: first of all, so that no other page sends it anew."""
+    with st.container(key="manners"):
+        st.html(_manners(), unsafe_allow_javascript=True)
 
 
 @cache
 def _manners() -> str:
-    """What every page needs of a browser beyond what it is sent."""
-    return (
-        f"<style>{_EVEN} {_STEADY} {_FOCUS}</style><script>{_PICTURES.read_text(encoding='utf-8')}</script>"
-    )
+    script = _PICTURES.read_text(encoding="utf-8")
+    return f"<style>{_EVEN} {_STEADY} {_FOCUS} {_UNSEEN}</style><script>{script}</script>"
 
 
 def drawn(markup: str, alt: str, data: pl.DataFrame, *, key: str, caption: str = "") -> None:
@@ -320,4 +317,3 @@ def footer(source: Source, filters: Filters, span: Span, names: Sequence[str] = 
         label="Definitions" + (f": {named}" if named else ""),
         icon=":material/menu_book:",
     )
-    st.html(_manners(), unsafe_allow_javascript=True)

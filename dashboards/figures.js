@@ -12,6 +12,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     place.className = "stPlotlyChart";
     place.dataset.testid = "stPlotlyChart";
     place.setAttribute("role", "figure");
+    place.style.contain = "layout size style"; // what is drawn within moves nothing around it
   }
   place.setAttribute("aria-label", data.alt);
   place.style.height = `${data.height}px`;
@@ -56,10 +57,12 @@ async function draw(place) {
   figure.drawn = figure.figure;
   const { data, layout } = JSON.parse(figure.figure);
   const clickmode = figure.selects === "points" ? "event" : "none";
-  Plotly.react(place, data, { ...layout, autosize: true, clickmode }, {
+  const room = roomy(data, layout, place.clientWidth);
+  Plotly.react(place, data, { ...room, autosize: true, clickmode }, {
     responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtons: [["toImage"]],
     toImageButtonOptions: { format: "png", scale: 2, filename: figure.name },
   });
+  if (room.yaxis !== layout.yaxis && isCut(place)) Plotly.relayout(place, { "yaxis.automargin": true });
   if (!isFirst) return;
   place.on("plotly_click", ({ points }) => {
     if (shown.get(place)?.selects !== "points") return;
@@ -71,6 +74,82 @@ async function draw(place) {
     tell(place, { points: [], box: boxes.map(({ x0, x1, y0, y1 }) => ({ x: [x0, x1], y: [y0, y1] })) });
     setTimeout(() => place.isConnected && Plotly.relayout(place, { selections: [] }));
   });
+}
+
+// A layout with room for what stands beside its axes. Plotly finds that out by drawing a figure twice; what it would
+// find is worked out here, where names or numbers at the ticks can be told beforehand.
+function roomy(data, layout, width) {
+  const { margin, font, xaxis, yaxis, shapes } = layout;
+  const room = { ...layout, margin: { ...margin } };
+  const titled = ({ title }) => (title?.text ? 17 : 0);
+  const isTold = (axis) => axis?.automargin && axis.visible !== false && axis.showticklabels !== false;
+  if (isTold(xaxis) && xaxis.side !== "top") {
+    room.margin.b = Math.max(margin.b, 26 + titled(xaxis));
+    // What Plotly chooses itself fits; names may have to stand at an angle.
+    const isPlain = !xaxis.ticktext && !data.some(({ x }) => typeof x?.[0] === "string" && !isDate(x[0]));
+    if (isPlain && width > 400) room.xaxis = { ...xaxis, automargin: false };
+  }
+  if (isTold(yaxis)) {
+    const words = marks(data, yaxis, shapes ?? []);
+    pen.font = `${yaxis.tickfont.size}px ${font.family}`;
+    const widest = Math.max(0, ...words.map((word) => pen.measureText(word).width));
+    const ticks = yaxis.ticks || data.some(({ type }) => type === "heatmap") ? 5 : 0;
+    const beside = 12 + titled(yaxis) + ticks + (yaxis.ticklabelstandoff ?? 0);
+    if (widest) {
+      room.margin.l = Math.max(margin.l, Math.ceil(widest) + beside);
+      room.yaxis = { ...yaxis, automargin: false };
+    }
+  }
+  return room;
+}
+
+const isDate = (x) => /^\d{4}-\d\d-\d\d/.test(x);
+
+// Names that have turned out longer than that are cut off: then Plotly makes room after all.
+function isCut(place) {
+  const { left } = place.getBoundingClientRect();
+  return [...place.querySelectorAll(".ytick text")].some((text) => {
+    const told = text.getBoundingClientRect();
+    return told.width && told.left < left;
+  });
+}
+
+const pen = document.createElement("canvas").getContext("2d");
+
+// What is written at the ticks of an upright axis: names, or numbers at steps of 1, 2 or 5 as Plotly chooses them.
+function marks(data, axis, shapes) {
+  if (axis.ticktext) return axis.ticktext;
+  const values = (axis.tickvals ?? data.flatMap(({ y }) => (Array.isArray(y) ? y : []))).filter((value) => value !== null);
+  if (values.some((value) => typeof value !== "number")) return values.map(String);
+  if (axis.type === "log" && !axis.tickvals) return [];
+  if (axis.tickvals) return values.map((value) => number(value, axis));
+  const drawn = [...values, ...shapes.filter(({ yref }) => yref === "y").flatMap(({ y0, y1 }) => [y0, y1])];
+  const [low, high] = axis.range ?? [Math.min(0, ...drawn), Math.max(...stacked(data), ...drawn) / 0.95];
+  const rough = Math.abs(high - low) / (axis.nticks || 5);
+  if (!(rough > 0 && rough < Infinity)) return [];
+  const base = 10 ** Math.floor(Math.log10(rough));
+  const step = base * [2, 5, 10].find((round) => round >= rough / base);
+  const first = Math.ceil(Math.min(low, high) / step);
+  const count = Math.floor(Math.max(low, high) / step) - first;
+  return Array.from({ length: count + 1 }, (_, i) => number((first + i) * step, axis));
+}
+
+function stacked(data) {
+  const sums = [];
+  const parts = data.filter(({ stackgroup }) => stackgroup);
+  parts.forEach(({ y }) => y.forEach((value, i) => (sums[i] = (sums[i] ?? 0) + value)));
+  return sums;
+}
+
+// A number as d3 writes it by the few formats that our axes have.
+function number(value, { tickformat = "", tickprefix = "", ticksuffix = "" }) {
+  const [, comma, digits, trim, kind] = /^(,)?(?:\.(\d+))?(~)?([f%])?$/.exec(tickformat) ?? [];
+  const most = Number(digits ?? 6);
+  const least = digits === undefined || trim ? 0 : most;
+  const written = Math.abs(kind === "%" ? 100 * value : value).toLocaleString("en", {
+    useGrouping: !!comma, minimumFractionDigits: least, maximumFractionDigits: most,
+  });
+  return `${value < 0 ? "−" : ""}${tickprefix}${written}${kind === "%" ? "%" : ""}${ticksuffix}`;
 }
 
 const tell = (place, selection) => shown.get(place).tell("selection", selection);

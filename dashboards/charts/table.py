@@ -12,15 +12,16 @@ __all__ = ["marked", "table"]
 
 # What cells are written in: a colour or a size around a text, strong or stressed words, escaped letters.
 _MARKS = re.compile(
-    r"\\(?P<escaped>[^A-Za-z0-9\s])|:(?P<style>gray|green|red|orange|small)\[(?P<styled>(?:\\.|[^\[\]\\])*)\]"
-    r"|\*\*(?P<strong>[^*]+)\*\*|\*(?P<stressed>[^*\s][^*]*)\*"
+    r"\\(?P<escaped>[^A-Za-z0-9\s])|:(?P<style>gray|green|red|orange|violet|small)\[(?P<styled>(?:\\.|[^\[\]\\])*)\]"
+    r"|`(?P<code>[^`]+)`|\*\*(?P<strong>[^*]+)\*\*|\*(?P<stressed>[^*\s][^*]*)\*"
 )
 
 
 def table(rows: Sequence[Mapping[str, str]], colours: Palette, *, alt: str = "") -> str:
     """``rows`` under the names of their columns, which are those of the first; texts are escaped here.
 
-    A cell may hold ``:green[text]`` (gray, red, orange; small), ``**strong**``, ``*stressed*`` and escapes.
+    A cell may hold ``:green[text]`` (gray, red, orange, violet; small), ``**strong**``, ``*stressed*``, code between
+    back quotes and escapes.
     """
     if not rows:
         return ""
@@ -51,7 +52,13 @@ def marked(text: str, colours: Palette) -> str:
     >>> marked("a < **b** :gray[c\\\\_d]", LIGHT)
     'a &lt; <b>b</b> <span style="color:#66727f">c_d</span>'
     """
-    paints = {"gray": colours.quiet, "green": colours.good, "red": colours.bad, "orange": colours.warn}
+    paints = {
+        "gray": colours.quiet,
+        "green": colours.good,
+        "red": colours.bad,
+        "orange": colours.warn,
+        "violet": colours.series[4],
+    }
     parts, end = [], 0
     for found in _MARKS.finditer(text):
         parts.append(html.escape(text[end : found.start()]))
@@ -61,6 +68,10 @@ def marked(text: str, colours: Palette) -> str:
         elif found["style"]:
             style = f"color:{paints[found['style']]}" if found["style"] in paints else "font-size:0.82em"
             parts.append(f'<span style="{style}">{marked(found["styled"], colours)}</span>')
+        elif found["code"]:
+            parts.append(
+                f'<code style="color:{colours.good};font-size:0.75em">{html.escape(found["code"])}</code>'
+            )
         elif found["strong"]:
             parts.append(f"<b>{marked(found['strong'], colours)}</b>")
         else:

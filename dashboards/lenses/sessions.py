@@ -13,6 +13,7 @@ from dashboards.distribution import MEASURES
 from dashboards.formats import duration, escaped, instant, named, titled
 from dashboards.lenses.distribution import measure_for
 from dashboards.lenses.question import Question, forget
+from dashboards.listing import Column, listing, picked
 from dashboards.session_queries import session, session_events, worst_sessions
 from dashboards.timeline import levels_of, spans_of, spans_of_totals
 from dashboards.window import Window
@@ -56,7 +57,7 @@ def sessions(question: Question) -> None:
         f"Sessions, {order} {MEASURES[name].title.lower()} first",
         "click one for its timeline",
         help="Of the window and the slice, at most fifty. Events are recorded of a sample of sessions: where the slice "
-        "has any of those, they alone are listed. By keyboard: arrows to a row, then Shift and Space.",
+        "has any of those, they alone are listed. By keyboard: arrows to a row, then Enter.",
     ):
         if found.is_empty():
             missing(
@@ -67,11 +68,11 @@ def sessions(question: Question) -> None:
         key = f"sessions-{name}"
 
         def open_one() -> None:
-            picked = st.session_state[key]["selection"]["rows"]
-            if picked:
-                st.query_params["session"] = found["session_id"][picked[0]]
+            row = picked(key)
+            if row is not None and row < found.height:
+                st.query_params["session"] = found["session_id"][row]
 
-        st.dataframe(
+        listing(
             found.select(
                 session="session_id",
                 began=pl.Series([instant(t) for t in found["start_ts_ms"]]),
@@ -79,16 +80,12 @@ def sessions(question: Question) -> None:
                 playing=pl.col("playing_ms") / 60_000, bitrate="mean_bitrate_kbps", outcome="outcome",
                 isp="isp", device=pl.Series([named(d) for d in found["device"]]),
             ),
-            column_config={
-                "began": st.column_config.TextColumn("began, UTC"),
-                "startup": st.column_config.NumberColumn("time to play", format="%,.0f ms"),
-                "stalled": st.column_config.NumberColumn(format="%.1f s"),
-                "playing": st.column_config.NumberColumn(format="%.1f min"),
-                "bitrate": st.column_config.NumberColumn("mean bitrate", format="%,.0f kbit/s"),
-                "isp": st.column_config.TextColumn("ISP"),
+            columns={
+                "began": Column("began, UTC"), "startup": Column("time to play", "{:,.0f} ms".format),
+                "stalled": Column("stalled", "{:.1f} s".format), "playing": Column("playing", "{:.1f} min".format),
+                "bitrate": Column("mean bitrate", "{:,.0f} kbit/s".format), "isp": Column("ISP"),
             },
-            hide_index=True, row_height=32, height=min(34 + 32 * found.height, 420), key=key, on_select=open_one,
-            selection_mode="single-row", alt=f"Sessions, {order} {MEASURES[name].title.lower()} first",
+            key=key, height=420, on_pick=open_one, alt=f"Sessions, {order} {MEASURES[name].title.lower()} first",
         )  # fmt: skip
         st.caption(
             "All with a recorded timeline." if is_recorded else "No events were recorded of this slice."

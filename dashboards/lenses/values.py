@@ -12,6 +12,7 @@ from dashboards.charts.style import axis_of
 from dashboards.components import card, missing
 from dashboards.formats import named, titled
 from dashboards.lenses.question import DRILLED, Question, forget
+from dashboards.listing import Column, listing, picked
 
 __all__ = ["by_value", "narrow"]
 
@@ -35,8 +36,7 @@ def by_value(question: Question, overall: float | None) -> None:
         f"By {what}, worst first",
         hint,
         help="Ranked by impact: how far the value is off the whole, times its share of it. A small place with a "
-        "terrible figure stands below a large one with a bad figure. By keyboard: arrows to a row, then Shift and "
-        "Space.",
+        "terrible figure stands below a large one with a bad figure. By keyboard: arrows to a row, then Enter.",
         of=(metric.name,),
     ):
         untold = [titled(name) for name in by if table[name].is_null().all()]
@@ -45,18 +45,17 @@ def by_value(question: Question, overall: float | None) -> None:
                 f"The telemetry does not tell {' or '.join(untold)}.",
                 "Ingest logs that do, or map a column with `ingest sessions`.",
             )
-        shown, config = _columns(question, table, beside, what)
+        shown, columns = _columns(question, table, beside, what)
         key = f"breakdown-{'-'.join(by)}"
 
         def drill() -> None:
-            picked = st.session_state[key]["selection"]["rows"]
-            if picked:
-                narrow({name: table[name][picked[0]] for name in by}, below)
+            row = picked(key)
+            if row is not None and row < table.height:
+                narrow({name: table[name][row] for name in by}, below)
 
-        st.dataframe(
-            shown, column_config=config, hide_index=True, row_height=32, key=key,
-            height=min(34 + 32 * max(shown.height, 1), 520), on_select=drill if below else "ignore",
-            selection_mode="single-row", alt=f"{metric.title} by {what}, worst first",
+        listing(
+            shown, columns=columns, key=key, height=520, on_pick=drill if below else None,
+            alt=f"{metric.title} by {what}, worst first",
         )  # fmt: skip
         with st.container(horizontal=True, horizontal_alignment="right"):
             data = table.drop("days", strict=False)
@@ -100,13 +99,13 @@ def _table(question: Question, overall: float | None) -> tuple[pl.DataFrame, tup
 
 def _columns(
     question: Question, table: pl.DataFrame, beside: tuple[str, ...], what: str
-) -> tuple[pl.DataFrame, dict[str, Any]]:
+) -> tuple[pl.DataFrame, dict[str, Column]]:
     metric = question.metric
     scale = 100.0 if metric.unit.startswith("ratio") else 1.0
     axis = axis_of(metric.format)
-    digits = "".join(c for c in axis.spec.split(".")[-1] if c.isdigit()) or "0"
-    number = f"{axis.prefix}%,.{digits}f" + ("\u00a0%%" if scale == 100 else axis.suffix)
-    signed = f"%+,.{digits}f{' pt' if scale == 100 else axis.suffix}"
+    digits = int("".join(c for c in axis.spec.split(".")[-1] if c.isdigit()) or "0")
+    suffix = "\u00a0%" if scale == 100 else axis.suffix
+    beyond = " pt" if scale == 100 else axis.suffix
     names = [
         " · ".join(named(None if v is None else str(v)) for v in row)
         for row in table.select(question.by).rows()
@@ -120,21 +119,20 @@ def _columns(
         impact=pl.col("impact").clip(lower_bound=0) * scale,
         **({"days": pl.col("days")} if "days" in table.columns else {}),
     )
-    config: dict[str, Any] = {
-        "name": st.column_config.TextColumn(what, width="medium"),
-        "value": st.column_config.NumberColumn(metric.title, format=number),
-        "change": st.column_config.NumberColumn("change", format=signed),
-        "sessions": st.column_config.NumberColumn("rows in the panel", format="localized"),
-        "impact": st.column_config.ProgressColumn(
-            "impact on the whole", min_value=0.0,
-            format=f"%,.{int(digits) + 1}f{' pt' if scale == 100 else axis.suffix}",
-            max_value=max(float(shown["impact"].max() or 0.0), 1e-12), color="red",  # type: ignore[arg-type]
+    columns = {
+        "name": Column(what, is_wide=True),
+        "value": Column(metric.title, f"{axis.prefix}{{:,.{digits}f}}{suffix}".format),
+        "change": Column("change", f"{{:+,.{digits}f}}{beyond}".format),
+        **{
+            other: Column(_TITLES[other], ("{:.2f}\u00a0%" if other.endswith("ratio") else "{:,.0f}").format)
+            for other in beside
+        },
+        "sessions": Column("rows in the panel", "{:,}".format),
+        "impact": Column(
+            "impact on the whole", f"{{:,.{digits + 1}f}}{beyond}".format,
+            most=max(float(shown["impact"].max() or 0.0), 1e-12),  # type: ignore[arg-type]
         ),
-        "days": st.column_config.LineChartColumn("by day"),
+        "days": Column("by day"),
     }  # fmt: skip
-    for other in beside:
-        config[other] = st.column_config.NumberColumn(
-            _TITLES[other], format="%.2f\u00a0%%" if other.endswith("ratio") else "%,.0f"
-        )
     empty = [name for name in ("change", "impact") if shown[name].is_null().all()]
-    return shown.drop(empty), config
+    return shown.drop(empty), columns

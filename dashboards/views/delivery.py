@@ -168,7 +168,7 @@ with (
                 "cost": usd(price * gigabytes) if price is not None else "–",
             }
         )
-    st.table(by_tier_told, border="horizontal", hide_index=True, alt="Share, price and cost of each tier")
+    table(by_tier_told, alt="Share, price and cost of each tier")
     st.caption(
         "Effective cost of delivery, spread evenly over its charge period. What would break even stands on Economics."
         if money is not None

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboards.charts import bars, still_looking
 from dashboards.charts.style import Axis
-from dashboards.components import card, chart, colours, footer, missing, part, taken, tile, view
+from dashboards.components import card, chart, colours, footer, missing, part, table, taken, tile, view
 from dashboards.formats import NOTHING, escaped, named, share, signed, written
 from dashboards.questions import DISCOVERY, FIND
 from metrics.catalog import METRICS, get_metric
@@ -166,16 +166,11 @@ def switches() -> None:
                 'An `[[experiment]]` with `switch = "siloed"` in the scenario lives through one model a surface.',
             )
             return
-        table: dict[str, dict[str, str]] = {}
+        lines: dict[str, dict[str, str]] = {}
         for lift in lifts:
-            line = table.setdefault(lift["experiment"], {"experiment": escaped(named(lift["experiment"]))})
+            line = lines.setdefault(lift["experiment"], {"experiment": escaped(named(lift["experiment"]))})
             line[METRICS[lift["metric"]].title] = _between(lift)
-        st.table(
-            list(table.values()),
-            border="horizontal",
-            hide_index=True,
-            alt="True lifts of discovery's switches",
-        )
+        table(list(lines.values()), alt="True lifts of discovery's switches")
         st.page_link(
             "views/experiments.py", label="Beside what the arms tell", icon=":material/arrow_forward:"
         )
@@ -221,7 +216,7 @@ def searching() -> None:
             st.caption("No title matches.")
             return
         best = hits[0].score
-        st.table(
+        table(
             [
                 {
                     "title": f"**{escaped(hit.title)}**", "genres": escaped(hit.genres), "why": escaped(hit.why),
@@ -229,7 +224,7 @@ def searching() -> None:
                 }
                 for hit in hits
             ],
-            border="horizontal", hide_index=True, alt=f"Titles found for {query}",
+            alt=f"Titles found for {query}",
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from dashboards.charts import lifts
-from dashboards.components import card, chart, colours, footer, missing, view
+from dashboards.components import card, chart, colours, footer, missing, table, view
 from dashboards.experiments import SRM_ALARM, judged, ratio_p, state_of, usual_share
 from dashboards.formats import NOTHING, moment, named, share, signed, written
 from metrics.catalog import METRICS
@@ -135,7 +135,7 @@ if compared.height:
 
     with card("Every metric", "value by arm, and what the difference can tell", of=("lift",)):
         values = {(m, a): v for m, a, v in compared.select("metric", "arm", "value").iter_rows()}
-        table = []
+        lines = []
         for row, label in zip(told.iter_rows(named=True), labels, strict=True):
             metric = METRICS[row["metric"]]
             line = {"metric": label}
@@ -155,8 +155,8 @@ if compared.height:
                 known = row["is_inside"]
                 mark = "" if known is None else " :green[✓]" if known else " :orange[outside]"
                 line["truth"] = signed(row["true_lift"]) + mark
-            table.append(line)
-        st.table(table, border="horizontal", hide_index=True, alt="Metrics by arm, lift, power and truth")
+            lines.append(line)
+        table(lines, alt="Metrics by arm, lift, power and truth")
         st.caption(
             "Power: the chance of telling a lift of the size found. Looked at while it runs, each look has its own "
             "chance of a false alarm: decide at the end, or use `playhead experiment --sequential`."

@@ -13,6 +13,7 @@ from dashboards.formats import duration, moment, span, titled
 from dashboards.incident_detail import draw
 from dashboards.incidents import scope_of, slice_text, worded
 from dashboards.incidents_told import first_of, told_of
+from dashboards.listing import listing, picked
 from dashboards.minute_queries import MINUTE_DIMENSIONS
 from dashboards.window import Window
 from metrics.catalog import METRICS
@@ -89,8 +90,8 @@ chosen = _asked(incidents, asked) or first_of(incidents)
 row = incidents.row(by_predicate=pl.col("key") == chosen, named=True) if chosen else None
 
 
-def picked() -> None:
-    """A click on a span or a row: its incident goes to the address."""
+def clicked() -> None:
+    """A click on a span: its incident goes to the address."""
     points = st.session_state["lanes"]["selection"]["points"]
     key = points[0].get("customdata", [""])[0] if points else ""
     if key in keys:
@@ -132,7 +133,7 @@ with card(
                 chosen=(row["start_ts_ms"], ended(row)) if row else None,
             ),
             f"Time line of {incidents.height} incidents", incidents.drop("alerts", "truth"), key="lanes",
-            on_select=picked, selects="points", caption=":red[■] page :orange[■] ticket"
+            on_select=clicked, selects="points", caption=":red[■] page :orange[■] ticket"
             + (" :violet[■] what happened, known of an emulated service" if known else "")
             + ("; pale: firing for most of the period" if lasting.height else "") + ". Click one to look at it.",
         )  # fmt: skip
@@ -145,9 +146,9 @@ if row is None:
 
 
 def listed() -> None:
-    rows = st.session_state["incidents"]["selection"]["rows"]
-    if rows:
-        st.query_params["incident"] = keys[rows[0]]
+    row = picked("incidents")
+    if row is not None and row < len(keys):
+        st.query_params["incident"] = keys[row]
 
 
 facts = {fact["incident_id"]: fact for fact in truth.to_dicts()}
@@ -167,10 +168,7 @@ with card("Incidents", "newest first; click one"):
         )
         for i in incidents.to_dicts()
     ]
-    st.dataframe(
-        pl.DataFrame(table), hide_index=True, row_height=32, key="incidents", on_select=listed,
-        selection_mode="single-row", height=min(34 + 32 * len(table), 300), alt="Incidents, newest first",
-    )  # fmt: skip
+    listing(pl.DataFrame(table), key="incidents", alt="Incidents, newest first", height=300, on_pick=listed)
 
 # --- one of them ------------------------------------------------------------------------------------------
 

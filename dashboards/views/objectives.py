@@ -17,6 +17,7 @@ from dashboards.charts import Band, burn_down, regions_kept
 from dashboards.components import card, chart, colours, footer, missing, table, taken, view
 from dashboards.formats import duration, escaped, instant, named, share, signed, spaced, span, titled
 from dashboards.incidents import METRIC_OF
+from dashboards.listing import Column, listing
 from dashboards.minute_queries import policies
 from dashboards.objective_history import backtested, incidents_spent
 from dashboards.segments import episodes_in, merged
@@ -203,7 +204,7 @@ with card(
     if incidents.is_empty():
         st.caption("None fired.")
     else:
-        st.dataframe(
+        listing(
             incidents.head(50).select(
                 severity="severity",
                 began=pl.Series([instant(t) for t in incidents.head(50)["start_ts_ms"]]),
@@ -214,16 +215,15 @@ with card(
                 burn="peak_burn",
                 alerts="alerts_count",
             ),
-            column_config={
-                "began": st.column_config.TextColumn("began, UTC"),
-                "ended": st.column_config.TextColumn("ended, UTC"),
-                "fired": st.column_config.TextColumn("time firing"),
-                "burn": st.column_config.NumberColumn("peak burn rate", format="%.1f×"),
-                "alerts": st.column_config.NumberColumn("alerts joined"),
+            columns={
+                "began": Column("began, UTC"),
+                "ended": Column("ended, UTC"),
+                "fired": Column("time firing"),
+                "burn": Column("peak burn rate", "{:.1f}×".format),
+                "alerts": Column("alerts joined"),
             },
-            hide_index=True,
-            row_height=32,
-            height=min(34 + 32 * incidents.height, 330),
+            key=f"alerts-{objective.name}",
+            height=330,
             alt=f"Alerts of {objective.title}",
         )
 

@@ -9,12 +9,18 @@ from cost_model.report.numbers import count
 from dashboards.components import card, footer, missing, view
 from dashboards.formats import day, instant, written
 from dashboards.freshness import last_days
+from dashboards.listing import Column, listing
 from dashboards.scorecards import card_frame, card_rows
 from metrics.catalog import METRICS
 from metrics.metric import Metric
 from metrics.scorecard import ESTIMATORS
 from metrics.telemetry import TABLES
 from metrics.terms import TERMS, Term
+
+
+def whole(number: int) -> str:
+    return f"{number:,}"
+
 
 source, filters = view()
 span = st.session_state["_span"]
@@ -47,12 +53,10 @@ with halves, card("Excluded, by reason"):
     if not ledger.excluded:
         st.caption("Nothing was excluded.")
     else:
-        st.dataframe(
+        listing(
             pl.DataFrame({"reason": list(ledger.excluded), "rows": list(ledger.excluded.values())}),
-            hide_index=True,
-            row_height=32,
-            alt="Excluded sessions by reason",
-        )
+            key="excluded", alt="Excluded sessions by reason", columns={"rows": Column("rows", whole)},
+        )  # fmt: skip
     st.caption(
         f"Weighted: {count(ledger.weight_in)} real sessions in, {count(ledger.weight_counted)} counted."
     )
@@ -82,7 +86,7 @@ with halves, card("Quality checks", "every table against its contract"):
         st.markdown(
             f"**{passed} of {quality['expectations']}** expectations hold on {quality['rows_checked']:,} rows.{stale}"
         )
-        st.dataframe(
+        listing(
             pl.DataFrame(
                 [
                     {"table": t["table"], "expectations": t["expectations"], "failed": t["failed"],
@@ -90,8 +94,8 @@ with halves, card("Quality checks", "every table against its contract"):
                     for t in quality["tables"]
                 ]
             ),
-            column_config={"rows checked": st.column_config.NumberColumn(format="localized")},
-            hide_index=True, row_height=32, height=250, alt="Quality checks by table",
+            key="quality", alt="Quality checks by table", height=250,
+            columns={"rows checked": Column("rows checked", whole)},
         )  # fmt: skip
 
 findings = quality.get("findings", []) if quality else []
@@ -99,7 +103,7 @@ if findings:
     alarms = [f for f in findings if f["holds"] is False]
     told = f"{len(alarms)} of {sum(f['holds'] is not None for f in findings)} checks fail"
     with card("Completeness and drift", told if alarms else "nothing is missing, late or changed"):
-        st.dataframe(
+        listing(
             pl.DataFrame(
                 [
                     {"table": f["table"], "check": f["check"], "found": f["about"],
@@ -107,8 +111,8 @@ if findings:
                     for f in sorted(findings, key=lambda f: {False: 0, True: 1, None: 2}[f["holds"]])
                 ]
             ),
-            column_config={"found": st.column_config.TextColumn(width="large")},
-            hide_index=True, row_height=32, height=250, alt="Completeness and drift by table",
+            key="findings", alt="Completeness and drift by table", height=250,
+            columns={"found": Column("found", is_wide=True)},
         )  # fmt: skip
         if source.file("quality/index.html").is_file():
             st.caption(
@@ -117,7 +121,7 @@ if findings:
 
 with card("Tables", f"last session ended {instant(span.last_ts_ms)} UTC"):
     rows, reached = source.rows(), last_days(source)
-    st.dataframe(
+    listing(
         pl.DataFrame(
             [
                 {
@@ -129,12 +133,11 @@ with card("Tables", f"last session ended {instant(span.last_ts_ms)} UTC"):
             ],
             schema={"table": pl.String, "rows": pl.Int64, "last day": pl.String, "what it holds": pl.String},
         ),
-        column_config={
-            "rows": st.column_config.NumberColumn(format="localized", width=110),
-            "last day": st.column_config.TextColumn("last day, UTC", width=110),
-            "what it holds": st.column_config.TextColumn(width="large"),
+        key="tables", alt="Rows of each table, and the last day it has",
+        columns={
+            "rows": Column("rows", whole), "last day": Column("last day, UTC"),
+            "what it holds": Column("what it holds", is_wide=True),
         },
-        hide_index=True, row_height=32, alt="Rows of each table, and the last day it has",
     )  # fmt: skip
     st.caption(
         "By its day, the last that a table has. One with 0 rows was never written: figures that need it say so."
@@ -150,16 +153,7 @@ with card("Scorecard", "how often each estimator is right" + ("" if is_own else 
         format_func=lambda name: f"{name}: {ESTIMATORS.get(name, '')}" if name else "All estimators",
     )  # fmt: skip
     lines = card_rows(scores, estimator or None)
-    st.dataframe(
-        pl.DataFrame(lines), hide_index=True, row_height=32, height=min(34 + 32 * len(lines), 360),
-        column_config={
-            "cases": st.column_config.TextColumn(width=260),
-            "90 % interval": st.column_config.TextColumn(width=140),
-            "n": st.column_config.TextColumn(width=90),
-            "peer's": st.column_config.TextColumn(width=100),
-        },
-        alt="Scorecard of the estimators",
-    )  # fmt: skip
+    listing(pl.DataFrame(lines), key="scorecard", alt="Scorecard of the estimators", height=360)
     if isinstance(kept, dict) and is_own:
         stale = " The lake has changed since: `playhead scorecard`." * (
             kept["lake_version"] != source.version
@@ -192,15 +186,12 @@ searched = ("name", "figure", "definition", "unit")
 matching = [row for row in entries if all(w in " ".join(row[c] for c in searched).lower() for w in words)]
 matching.sort(key=lambda row: row["name"] != wanted)  # a link names one
 columns = ("figure", "definition", "unit", "promise", "better", "clock", "name", "source")
-st.dataframe(
+listing(
     pl.DataFrame(matching, schema=dict.fromkeys(columns, pl.String)),
-    column_config={
-        "definition": st.column_config.TextColumn(width="large"), "source": st.column_config.TextColumn(width=200),
-    },
-    hide_index=True, row_height=32, height=460, alt="Glossary of figures",
+    key="glossary", alt="Glossary of figures", columns={"definition": Column("definition", is_wide=True)},
 )  # fmt: skip
 st.caption(
-    f"{len(matching)} of {len(entries)} figures, from the catalogue. A click on a cell shows all of it."
+    f"{len(matching)} of {len(entries)} figures, from the catalogue. A click on a row shows all of it."
 )
 
 footer(source, filters, span)

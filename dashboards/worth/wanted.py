@@ -11,7 +11,7 @@ from cost_model.cdn import Policy
 from cost_model.encoding import Delivery, Payback
 from cost_model.report.numbers import count, months, rate_name, ratio, span, unit_usd, usd
 from dashboards.charts import breakeven_curve, breakeven_draws, payback_by_size
-from dashboards.components import card, chart, colours, part
+from dashboards.components import card, chart, colours, part, table
 from dashboards.economics import CURVE, av1_everywhere, break_even, given_of, members_of, pay_back
 from dashboards.formats import plain, share
 
@@ -135,7 +135,7 @@ def everywhere(found: dict[str, Any], av1: dict[Delivery, Payback]) -> None:
         "a ceiling: every device decodes it",
         of=("av1_margin",),
     ):
-        st.table(rows, border="horizontal", hide_index=True, alt="Effect of AV1 everywhere on margin")
+        table(rows, alt="Effect of AV1 everywhere on margin")
         st.caption(
             f"{share(gain.hours_ratio)} of stream hours have no AV1 yet; it saves {share(float(saving), 0)} of their "
             f"bytes, {gain.gb_per_hour:.2f} GB over all stream hours. Worth of a byte: the price bought, or what "

@@ -1,4 +1,4 @@
-"""What a reader does in a browser: look into a table that is drawn on a canvas, drag, follow what the address says."""
+"""What a reader does in a browser: look into a table, drag, follow what the address says."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from playwright.sync_api import TimeoutError as Waited
 
 from benchmarks.browser import opened, settled
 
-__all__ = ["button", "cell", "drag", "moving_on", "pick", "query", "said", "same_view", "table"]
-
-ROW_PX, HEAD_PX = 32, 34
+__all__ = ["button", "cell", "drag", "moving_on", "pick", "query", "row", "said", "same_view", "table"]
 
 
 def said(page: Page) -> str:
@@ -26,22 +24,24 @@ def query(page: Page) -> dict[str, list[str]]:
 
 def table(page: Page) -> Locator:
     """The first table that rows can be picked of, drawn."""
-    frame = page.get_by_test_id("stDataFrame").first
+    frame = page.locator('[data-testid="listing"]:visible').first
     frame.scroll_into_view_if_needed()
-    frame.locator("td").first.wait_for(state="attached")
+    frame.locator("td").first.wait_for()
     return frame
 
 
-def cell(page: Page, row: int, column: int = 0) -> str:
-    """What stands in the table: it is drawn on a canvas, beside which its cells are told to who cannot see it."""
-    return table(page).get_by_test_id(f"glide-cell-{column + 1}-{row}").inner_text()
+def row(page: Page, nth: int) -> Locator:
+    return table(page).locator("tbody tr").nth(nth)
 
 
-def pick(page: Page, row: int = 0) -> None:
-    """Click the box before a row of the table."""
-    box = table(page).bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 20, box["y"] + HEAD_PX + ROW_PX * (row + 0.5))
+def cell(page: Page, nth: int, column: int = 0) -> str:
+    """What stands in a row of the table."""
+    return row(page, nth).locator("td").nth(column).inner_text()
+
+
+def pick(page: Page, nth: int = 0) -> None:
+    """Click a row of the table."""
+    row(page, nth).locator("td").first.click()
 
 
 def button(page: Page, key: str) -> Locator:
@@ -79,6 +79,7 @@ _SAYS = """() => {
   const figures = [...main.querySelectorAll('[data-testid="stPlotlyChart"]')];
   const names = figures.map((figure) => figure.getAttribute("aria-label"));
   figures.forEach((figure) => figure.remove());
+  main.querySelector(".st-key-ahead")?.remove();
   return [main.textContent, ...names].join("\\n");
 }"""
 

@@ -25,7 +25,7 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import Served, Theme, opened, served, settled
-from tests.dashboards.reading import cell, moving_on, pick, query, same_view
+from tests.dashboards.reading import cell, moving_on, pick, query, row, same_view
 
 pytestmark = [
     pytest.mark.integration,
@@ -196,18 +196,19 @@ def test_the_keyboard_reaches_the_filters(page: Page, address: Served) -> None:
 
 
 def test_the_keyboard_goes_down_a_ranking(page: Page, address: Served) -> None:
-    """Enter follows a segment of Overview; in the table that it leads to, Shift and Space look into a row."""
+    """Enter follows a segment of Overview; in the table that it leads to, it looks into a row that arrows went to."""
     opened(page, f"{address}/?period=all")
-    link = page.get_by_test_id("stHtml").get_by_role("link").first
+    link = page.get_by_test_id("stHtml").locator("a:not([download])").first
     link.focus()
     assert link.evaluate("a => getComputedStyle(a).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     page.wait_for_url("**/explore?**")
     settled(page)
-    isp = cell(page, 0)
+    isp = cell(page, 1)
     with moving_on(page, "isp"):
-        page.get_by_test_id("data-grid-canvas").first.focus()
-        page.keyboard.press("Shift+Space")
+        row(page, 0).focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
     assert query(page)["isp"] == [isp]
 
 
@@ -230,7 +231,7 @@ def test_light_and_dark_have_their_own_colours(browser: Browser, address: Served
 def test_a_figure_s_data_can_be_taken_away(page: Page, address: Served, tmp_path: Path) -> None:
     opened(page, address)
     with page.expect_download() as waiting:
-        page.locator(".st-key-north-star-tree-csv button").first.click()
+        page.locator("a[download='north-star-tree.csv']").click()
     waiting.value.save_as(tmp_path / "tree.csv")
     assert waiting.value.suggested_filename == "north-star-tree.csv"
     assert pl.read_csv(tmp_path / "tree.csv").columns == ["driver", "edge", "value", "before", "carried"]
@@ -239,6 +240,15 @@ def test_a_figure_s_data_can_be_taken_away(page: Page, address: Served, tmp_path
         page.get_by_role("button", name="PDF").click()
     waiting.value.save_as(tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_data_that_nobody_was_offered_is_not_found(address: Served) -> None:
+    asked = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+    asked.request("GET", "/figures/data/secret/north-star-tree.csv")
+    answer = asked.getresponse()
+    assert answer.status == 404
+    assert b"open the page again" in answer.read()
+    asked.close()
 
 
 @pytest.mark.parametrize("name", ["", "objectives", "delivery", "economics"])
@@ -260,9 +270,9 @@ def test_every_figure_is_a_picture_to_take_away(
         picture = Image.open(tmp_path / "one.png")
         assert min(picture.size) > 60
         assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 8  # a blank one has its ground alone
-    for button in page.locator('[class*="-csv"] button').all():
+    for link in page.locator("a[download$='.csv']").all():
         with page.expect_download() as waiting:
-            button.click()
+            link.click()
         waiting.value.save_as(tmp_path / "one.csv")
         assert pl.read_csv(tmp_path / "one.csv", infer_schema_length=None).height > 0
 

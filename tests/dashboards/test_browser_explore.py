@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.browser import Served, opened
 from dashboards.window import box_of, window_of
-from tests.dashboards.reading import button, cell, drag, moving_on, pick, query, said, same_view
+from tests.dashboards.reading import button, cell, drag, moving_on, pick, query, said, same_view, table
 
 pytestmark = [
     pytest.mark.integration,
@@ -106,7 +106,7 @@ def test_a_box_over_the_distribution_ranks_what_differs(
     expect(ranked).to_be_visible()
     same_view(browser, page)
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="CSV").last.click()
+        page.get_by_role("link", name="CSV").last.click()
     assert waiting.value.suggested_filename == "apart.csv"
     with moving_on(page, "box"):
         button(page, "unbox").click()
@@ -131,11 +131,34 @@ def test_every_lens_is_a_link(browser: Browser, page: Page, address: Served, len
     same_view(browser, page)
 
 
+def test_a_table_is_sorted_by_its_heads_and_taken_away(page: Page, address: Served, tmp_path: Path) -> None:
+    opened(page, f"{address}/explore?period=all")
+    names = [line.split("\t")[0] for line in table(page).locator("tbody tr").all_inner_texts()]
+    head = table(page).get_by_role("columnheader", name="region")
+    by_name = sorted(names, key=str.lower)
+    for sort, ordered in (("ascending", by_name), ("descending", by_name[::-1])):
+        head.get_by_role("button").click()
+        expect(head).to_have_attribute("aria-sort", sort)
+        assert [cell(page, row) for row in range(len(names))] == ordered
+    with page.expect_download() as waiting:
+        table(page).get_by_role("button", name="CSV").click()
+    waiting.value.save_as(tmp_path / "rows.csv")
+    rows = pl.read_csv(tmp_path / "rows.csv")
+    # In the order of the page, and as numbers.
+    assert rows["name"].to_list() == names
+    assert rows["value"].dtype == pl.Float64
+    # A row is picked for what it says, wherever it stands.
+    last = cell(page, 0)
+    with moving_on(page, "region"):
+        pick(page)
+    assert query(page)["region"] == [last]
+
+
 def test_what_is_dragged_over_can_be_taken_away(page: Page, address: Served, tmp_path: Path) -> None:
     opened(page, f"{address}/explore?period=all")
-    for kind, label in (("csv", "CSV"), ("png", "PNG")):
+    for kind, role, label in (("csv", "link", "CSV"), ("png", "button", "PNG")):
         with page.expect_download() as waiting:
-            page.get_by_role("button", name=label).first.click()
+            page.get_by_role(role, name=label).first.click()  # type: ignore[arg-type]
         waiting.value.save_as(tmp_path / f"trend.{kind}")
         assert waiting.value.suggested_filename == f"trend-time_to_play_p99_ms.{kind}"
     assert pl.read_csv(tmp_path / "trend.csv").columns == ["ts_ms", "value"]

@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 pytest.importorskip("playwright")
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.browser import Served, opened
 from dashboards.figures import LIBRARY
@@ -51,6 +51,27 @@ def test_a_figure_of_a_view_that_changes_is_drawn_anew(page: Page, address: Serv
     metric.fill("Rebuffer rate")
     page.get_by_role("option", name="Rebuffer rate", exact=True).click()
     expect(figure.locator(".ytick").first).not_to_have_text(ticks[0])
+
+
+@pytest.mark.parametrize("name", ["explore", "objectives", "incidents", "delivery", "discovery", "economics"])
+@pytest.mark.parametrize("width", [1440, 400])
+def test_what_stands_beside_an_axis_has_room(
+    browser: Browser, address: Served, name: str, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 1000})
+    page = opened(context.new_page(), f"{address}/{name}?period=all")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for figure in page.get_by_test_id("stPlotlyChart").all():
+        expect(figure.locator(".main-svg").first).to_be_attached()
+    cut = page.evaluate("""() => [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].flatMap(chart => {
+        const room = chart.getBoundingClientRect();
+        return [...chart.querySelectorAll('.ytick text, .xtick text')].filter(text => {
+            const { left, bottom, width } = text.getBoundingClientRect();
+            return width && (left < room.left - 1 || bottom > room.bottom + 1); // one without room is not shown at all
+        }).map(text => `${chart.ariaLabel}: ${text.textContent}`);
+    })""")
+    context.close()
+    assert cut == []
 
 
 def test_a_browser_keeps_the_script_that_draws(address: Served) -> None:
