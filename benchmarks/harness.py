@@ -16,6 +16,7 @@ from pathlib import Path
 __all__ = ["Row", "Run", "markdown", "milliseconds", "race", "rate", "run_and_watch"]
 
 ROUNDS = 5
+_REST_RATIO = 50.0  # rest between two looks at a process, over what a look takes
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def run_and_watch(argv: Sequence[str | Path], cwd: Path) -> Run:
     """Run a command to its end. Raises ``CalledProcessError`` where it fails.
 
     Memory is the proportional set size of the process tree, sampled every 0.1 s, so that pages shared by
-    workers count once; without ``/proc`` it is the largest resident size of any one process.
+    workers count once; less often where a look takes long, for it takes the time from what is watched.
+    Without ``/proc`` it is the largest resident size of any one process.
     """
     peak = 0
     cpu_before = _children_cpu_seconds()
@@ -121,8 +123,9 @@ def run_and_watch(argv: Sequence[str | Path], cwd: Path) -> Run:
         start = time.perf_counter()
         process = subprocess.Popen(list(map(str, argv)), cwd=cwd, stdout=log, stderr=subprocess.STDOUT)
         while process.poll() is None:
+            looked = time.perf_counter()
             peak = max(peak, _tree_bytes(process.pid))
-            time.sleep(0.1)
+            time.sleep(max(0.1, _REST_RATIO * (time.perf_counter() - looked)))
         seconds = time.perf_counter() - start
         log.seek(0)
         output = log.read()
