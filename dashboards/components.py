@@ -49,7 +49,7 @@ _EVEN = '[data-testid="stGridCell"] [data-testid="stLayoutWrapper"]:only-child {
 _FOCUS = "a:focus-visible { outline: 2px solid currentColor !important; outline-offset: -2px !important; }"
 _UNSEEN = ".st-key-manners { display: none; }"
 # What a live view renews by itself does not fade while it is asked for: nobody has asked.
-_STEADY = '.st-key-live [data-stale="true"] { opacity: 1 !important; transition: none !important; }'
+_STEADY = '.st-key-renewed [data-stale="true"] { opacity: 1 !important; transition: none !important; }'
 
 
 def view() -> tuple[Source, Filters]:
@@ -124,7 +124,7 @@ def live(draw: Callable[[], None]) -> Callable[[], None]:
                 span = source.span() or st.session_state["_span"]
                 st.session_state["_span"] = span
                 st.session_state["_view"] = (source, renewed(filters, span))
-            with st.container(key="live") if st.session_state.get("live") else nullcontext():
+            with st.container(key="renewed") if st.session_state.get("live") else nullcontext():
                 draw()
 
     return drawn_again
