@@ -130,7 +130,7 @@ def _columns(
         "sessions": Column("rows in the panel", "{:,}".format),
         "impact": Column(
             "impact on the whole", f"{{:,.{digits + 1}f}}{beyond}".format,
-            most=max(float(shown["impact"].max() or 0.0), 1e-12),  # type: ignore[arg-type]
+            most=max([1e-12, *shown["impact"].drop_nulls()]),
         ),
         "days": Column("by day"),
     }  # fmt: skip

@@ -156,9 +156,10 @@ def test_a_table_is_sorted_by_its_heads_and_taken_away(page: Page, address: Serv
 
 def test_what_is_dragged_over_can_be_taken_away(page: Page, address: Served, tmp_path: Path) -> None:
     opened(page, f"{address}/explore?period=all")
-    for kind, role, label in (("csv", "link", "CSV"), ("png", "button", "PNG")):
+    csv, png = page.get_by_role("link", name="CSV"), page.get_by_role("button", name="PNG")
+    for kind, offer in (("csv", csv), ("png", png)):
         with page.expect_download() as waiting:
-            page.get_by_role(role, name=label).first.click()  # type: ignore[arg-type]
+            offer.first.click()
         waiting.value.save_as(tmp_path / f"trend.{kind}")
         assert waiting.value.suggested_filename == f"trend-time_to_play_p99_ms.{kind}"
     assert pl.read_csv(tmp_path / "trend.csv").columns == ["ts_ms", "value"]

@@ -562,3 +562,10 @@ def test_delivery_adds_up(at: Open, emulated: Path) -> None:
 @pytest.mark.parametrize("level", ["region", "ISP", "site", "appliance"])
 def test_utilisation_at_every_level(at: Open, emulated: Path, level: str) -> None:
     assert "Fullest: " in words(drawn(at(emulated, "delivery", level=level)))
+
+
+def test_a_link_to_a_live_view_draws_it(show: Open, emulated: Path) -> None:
+    app = show(emulated, live="true")
+    assert not app.error
+    assert app.toggle(key="live").value
+    assert len(app.metric) >= 4
