@@ -40,14 +40,14 @@ PICTURES = os.environ.get("PLAYHEAD_SCREENSHOTS")  # read now: a test sees none 
 PROBE = re.compile(r"/_stcore/(health|host-config)$")
 
 
-# Whether a tile was taken away and put back, or faded, from now on.
+# Whether a tile was taken away and put back, or anything that is seen faded, from now on.
 WATCH = """() => {
   const shown = '[data-testid="stMain"] [data-testid="stElementContainer"]';
   window.tiles = [...document.querySelectorAll('[data-testid="stMetric"]')];
   window.faintest = 1;
   const look = () => {
-    const seen = [...document.querySelectorAll(shown)].map((one) => Number(getComputedStyle(one).opacity));
-    window.faintest = Math.min(window.faintest, ...seen);
+    const seen = [...document.querySelectorAll(shown)].filter((one) => one.checkVisibility());
+    window.faintest = Math.min(window.faintest, ...seen.map((one) => Number(getComputedStyle(one).opacity)));
     requestAnimationFrame(look);
   };
   look();
