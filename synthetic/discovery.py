@@ -196,7 +196,7 @@ class Discovery:
 
 def ranking_of(world: World, week: Week, day: int, logged_as: npt.NDArray[np.int32] | None = None) -> Ranking:
     """What the service has ready on a day of the week."""
-    return ranking_of_day(week, world.catalogue, world.found, world.relevance, world.is_name, day, logged_as)
+    return ranking_of_day(week, world.catalogue, world.answers, day, logged_as)
 
 
 def logged_starts(

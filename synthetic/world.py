@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from synthetic.arrays import Ints, Singles
 from synthetic.browsing import People
 from synthetic.codecs import Ladders, make_ladders
+from synthetic.control_plane.answers import Answers
 from synthetic.control_plane.catalogue import Catalogue, publish
-from synthetic.control_plane.search import build_index, search_all
 from synthetic.data_plane.appliances import Footprint, make_footprint
 from synthetic.members import Members, make_members
 from synthetic.places import Places, make_places
@@ -25,8 +24,6 @@ from synthetic.titles import Titles, make_titles, subscriber_taste
 from synthetic.viewer import BrowseParameters, people_of
 
 __all__ = ["FACTUAL", "Switches", "World", "make_world"]
-
-_FOUND = 64  # what a search finds, from which it shows some
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,7 @@ class World:
     taste: Singles
     ladders: Ladders
     params: BrowseParameters
-    found: npt.NDArray[np.int32]
-    """[2, kinds of query, titles, 64] what the search service finds for each query, released or not; by keyword alone
-    in second place."""
-    relevance: Singles
-    """[2, kinds of query, titles, 64] how well each answers, less the best: 0 or less."""
-    is_name: npt.NDArray[np.bool_]
-    """[kinds of query, titles] whether what stands first bears the very name asked for."""
+    answers: Answers
     catalogue: Catalogue
     people: People
 
@@ -68,15 +59,6 @@ def make_world(scenario: Scenario) -> World:
     )
     is_av1 = rank < scenario.codecs.av1_titles
     catalogue = publish(titles)
-    asked = queries(titles)
-    flat = [query for kind in asked for query in kind]
-    index = build_index(catalogue, seed=scenario.seed)
-    found = [search_all(index, flat, _FOUND, keyword=by_word) for by_word in (False, True)]
-    shape = (len(found), len(asked), titles.count, -1)
-    answers = np.stack([titles_found for titles_found, _ in found]).reshape(shape)
-    relevance = np.stack([score - score[:, :1] for _, score in found]).reshape(shape)
-    names = np.array([name.casefold() for name in titles.name])
-    wanted = np.array([[query.casefold() for query in kind] for kind in asked])
     return World(
         scenario=scenario,
         places=places,
@@ -89,9 +71,7 @@ def make_world(scenario: Scenario) -> World:
             scenario.codecs, titles.complexity, titles.runtime_ms * titles.episode_count, is_av1, grain
         ),
         params=BrowseParameters(),
-        found=answers,
-        relevance=relevance,
-        is_name=(answers[0, :, :, 0] >= 0) & (names[answers[0, :, :, 0]] == wanted),
+        answers=Answers(catalogue, queries(titles), seed=scenario.seed),
         catalogue=catalogue,
         people=people_of(subscriber, members.region, taste, titles),
     )

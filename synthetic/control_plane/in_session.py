@@ -82,9 +82,9 @@ class Ranking(NamedTuple):
     is_out: BoolArray
     """[titles] released by today."""
     found: Int32Array
-    """[2, kinds of query, titles, r] what search finds, semantic and by keyword, best first."""
+    """[1 or 2, kinds of query, titles, r] what search finds by meaning and, where an arm is answered so, by keyword."""
     relevance: Float32Array
-    """[2, kinds of query, titles, r] how well each answers the words, less the best."""
+    """[1 or 2, kinds of query, titles, r] how well each answers the words, less the best."""
     popularity: Float32Array
     """[a, regions, titles] log share of the plays that the search head learns from."""
     search_weight: FloatArray

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from synthetic.control_plane.answers import Answers
 from synthetic.control_plane.catalogue import Catalogue
 from synthetic.control_plane.in_session import Ranking, learn_pick
 from synthetic.control_plane.model import Model
@@ -71,17 +72,15 @@ def prepare_week(arms: Sequence[Arm], arm: npt.NDArray[np.int8], region: IntArra
 def ranking_of_day(
     week: Week,
     catalogue: Catalogue,
-    found: Int32Array,
-    relevance: Float32Array,
-    is_name: npt.NDArray[np.bool_],
+    answers: Answers,
     day: int,
     logged_as: Int32Array | None = None,
 ) -> Ranking:
-    """The day's :class:`~.in_session.Ranking`.
-
-    ``found`` and ``relevance`` [2, kinds, titles, r]: by meaning, and by keyword.
-    """
+    """The day's :class:`~.in_session.Ranking`."""
     models = [arm.model for arm in week.arms]
+    by_word = np.array([not arm.semantic_search for arm in week.arms])
+    if by_word.any():
+        answers.know_keywords()
     return Ranking(
         arm=week.arm,
         candidate=week.candidate,
@@ -101,14 +100,14 @@ def ranking_of_day(
         draws_pictures=np.array(
             [arm.personal_artwork and arm.model.recommender != "popularity" for arm in week.arms]
         ),
-        by_word=np.array([not arm.semantic_search for arm in week.arms]),
+        by_word=by_word,
         genre=catalogue.genre.astype(np.int8),
         is_out=catalogue.is_released(day),
-        found=found,
-        relevance=relevance,
+        found=answers.found,
+        relevance=answers.relevance,
         popularity=np.stack([model.search_popularity for model in models]),
         search_weight=np.stack([model.search_weight for model in models]),
-        is_name=is_name,
+        is_name=answers.is_name,
         logged_as=np.arange(catalogue.count, dtype=np.int32) if logged_as is None else logged_as,
     )
 
