@@ -67,7 +67,7 @@ class Holdings(NamedTuple):
 
 
 class Habits(NamedTuple):
-    """How members look, as in ``viewer.BrowseParameters``, and ``titles.MOOD_RATIO``."""
+    """How members look, as in ``viewer.BrowseParameters``; ``titles.MOOD_RATIO``; and what follows from them."""
 
     glance_median_ms: float
     detail_ratio: float
@@ -88,6 +88,8 @@ class Habits(NamedTuple):
     home_bonus: float
     search_bonus: float
     mood_ratio: float
+    dwell: FloatArray
+    """Times of a look over their median (:func:`looking.dwells`)."""
 
 
 class Found(NamedTuple):

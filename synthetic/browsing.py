@@ -42,7 +42,7 @@ from synthetic.control_plane.in_session import (
 from synthetic.control_plane.page import ROWS, SLOTS, page_shift
 from synthetic.control_plane.results import order_results
 from synthetic.jit import compiled, inlined
-from synthetic.looking import detail_ms, glance_ms, is_in_detail
+from synthetic.looking import detail_ms, glance_ms, is_in_detail, leaves_row, look
 from synthetic.products import product
 from synthetic.random import Stream
 from synthetic.watching import enjoyment, is_left_at_once, is_over, preview_ms, target_ms
@@ -75,7 +75,7 @@ def _walk(seed: int, key: IntArray, examined: Int16Array, next_row: float, mask:
             place = row * SLOTS + slot
             mask[i, place] = True
             slot += 1
-            if slot == SLOTS or draws.uniform(seed, key[i], place, Stream.BROWSE_ROW_LEFT) < next_row:
+            if slot == SLOTS or leaves_row(look(seed, key[i], place), next_row):
                 row, slot = row + 1, 0
 
 
@@ -246,9 +246,10 @@ def _look_along(
     while row < ROWS and pick < 0:
         place = row * SLOTS + slot
         title = int(out.page[i, place])
-        in_detail = is_in_detail(seed, key, place, habits)
-        spent += glance_ms(seed, key, place, habits)
-        spent += detail_ms(seed, key, place, habits) if in_detail else 0.0
+        seen = look(seed, key, place)
+        in_detail = is_in_detail(seen, habits)
+        spent += glance_ms(seen, habits)
+        spent += detail_ms(seen, habits) if in_detail else 0.0
         if spent > budget:
             spent = budget
             break
@@ -262,7 +263,7 @@ def _look_along(
                 pick = title
                 out.surface[i], out.row[i], out.slot[i] = HOME, row, slot
                 out.is_rec_driven[i] = True
-                spent += 0.0 if in_detail else detail_ms(seed, key, place, habits)
+                spent += 0.0 if in_detail else detail_ms(seen, habits)
             elif learns:
                 expected = take_ratio(out.page_score[i, place], ranking.take[a, 0], ranking.take[a, 1])
                 evidence = learn_look(taste, evidence, vectors[title], curvature, h0, h1, False, expected)
@@ -270,7 +271,7 @@ def _look_along(
                     centre = ranking.centre[a, pictured]
                     learn_look(taste, evidence, centre, curvature, p0, p1, False, expected)
         slot += 1
-        if slot == SLOTS or draws.uniform(seed, key, place, Stream.BROWSE_ROW_LEFT) < habits.next_row_ratio:
+        if slot == SLOTS or leaves_row(seen, habits.next_row_ratio):
             row, slot = row + 1, 0
     return spent, pick, evidence
 
@@ -288,13 +289,14 @@ def _look_through(
         title = int(out.results[i, k])
         if title < 0:
             break
-        in_detail = is_in_detail(seed, key, PLACES + k, habits)
-        spent += glance_ms(seed, key, PLACES + k, habits)
-        spent += detail_ms(seed, key, PLACES + k, habits) if in_detail else 0.0
+        seen = look(seed, key, PLACES + k)
+        in_detail = is_in_detail(seen, habits)
+        spent += glance_ms(seen, habits)
+        spent += detail_ms(seen, habits) if in_detail else 0.0
         out.results_examined[i] += 1
         if title == target and kind != 3:
             pick, place = title, k
-            spent += 0.0 if in_detail or knows_it else detail_ms(seed, key, PLACES + k, habits)
+            spent += 0.0 if in_detail or knows_it else detail_ms(seen, habits)
             break
         # Who knows the title looks the whole list through before taking another.
         if pick < 0:
@@ -302,7 +304,7 @@ def _look_through(
             utility += exposure(0, k, habits.search_bonus)
             if is_good_enough(seed, key, title, utility) and not contains(recent, title):
                 pick, place = title, k
-                spent += 0.0 if in_detail else detail_ms(seed, key, PLACES + k, habits)
+                spent += 0.0 if in_detail else detail_ms(seen, habits)
                 if not knows_it:
                     break
     if pick >= 0:

@@ -233,9 +233,7 @@ def logged_looks(
     at = np.where(found.surface == HOME, found.row.astype(np.int64) * SLOTS + found.slot, -1)
     is_liked = (at[visit] == place) & ~found.is_skipped[visit] & (watched_ms[visit] > 0)
     picture = catalogue.genre[title, found.artwork[visit, place]].astype(np.int8)
-    return LookLog(
-        day, member[visit].astype(np.int32), title, is_liked, found.page_score[visit, place], picture
-    )
+    return LookLog(day, member[visit].astype(np.int32), title, is_liked, picture)
 
 
 def logged_results(member: Ints, found: Browse, watched_ms: Ints, day: int) -> ResultLog:

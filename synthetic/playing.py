@@ -18,6 +18,7 @@ from synthetic.data_plane.appliances import EDGE, TIER_OF_ROUTE
 from synthetic.day import DayState, Request, session_keys
 from synthetic.delivery import route_row
 from synthetic.faults import breaks_hazard, fails_to_start
+from synthetic.looking import details_ms
 from synthetic.members import DEVICE_NAMES
 from synthetic.player.abr import Ladder
 from synthetic.player.kernel import Played, Plays, play
@@ -226,8 +227,10 @@ def _prefetched(world: World, request: Request, rows: Ints) -> Bools:
     surface = browse.surface[rows]
     place = browse.row[rows].astype(np.int64) * SLOTS + browse.slot[rows]
     # The look at the title that was chosen: the viewer's own draw.
-    look = normals(world.scenario.seed, session_keys(request.visits)[rows], place, Stream.BROWSE_DETAIL_TIME)
-    rested_ms = params.detail_median_ms * np.exp(params.dwell_log_sd * look)
+    rested_ms = details_ms(
+        world.scenario.seed, session_keys(request.visits)[rows], place, params.detail_median_ms,
+        params.dwell_log_sd,
+    )  # fmt: skip
     on_home = (surface == HOME) & (rested_ms >= PREFETCH_REST_MS)
     return np.asarray((surface == CONTINUE) | on_home)
 

@@ -63,13 +63,11 @@ class Stream(IntEnum):
     BROWSE_SEARCH = 205
     BROWSE_PREFERENCE = 206
     BROWSE_INTENT = 207
-    BROWSE_ROW_LEFT = 208
+    BROWSE_LOOK = 208
     BROWSE_TYPING = 209
     BROWSE_WISH = 210
     BROWSE_MOOD = 211
     BROWSE_ONBOARD = 212
-    BROWSE_DETAIL = 213
-    BROWSE_DETAIL_TIME = 214
     WATCH_TARGET = 220
     WATCH_SITTING = 221
     WATCH_JOY = 222
@@ -212,7 +210,7 @@ def exp(value: float) -> float:
 
 @compiled()
 def _middle_quantile(q: float) -> float:
-    """:func:`_normal_quantile` of q + 0.5, for -0.425 <= q <= 0.425."""
+    """:func:`normal_quantile` of q + 0.5, for -0.425 <= q <= 0.425."""
     r = 0.180625 - q * q
     return (
         q
@@ -226,7 +224,7 @@ def _middle_quantile(q: float) -> float:
 
 
 @compiled()
-def _normal_quantile(p: float) -> float:
+def normal_quantile(p: float) -> float:
     """Standard normal quantile, relative error below 1e-15 (Wichura 1988, AS 241 PPND16)."""
     q = p - 0.5
     if abs(q) <= _MIDDLE:
@@ -258,7 +256,7 @@ def _normal_quantile(p: float) -> float:
 @compiled()
 def normal(seed: int, entity: int, step: int, stream: int) -> float:
     """Standard normal, by inversion: one draw a number, increasing in :func:`uniform`."""
-    return _normal_quantile(uniform(seed, entity, step, stream))
+    return normal_quantile(uniform(seed, entity, step, stream))
 
 
 @compiled()
@@ -298,7 +296,7 @@ def _fill(out: npt.NDArray[np.float64], seed: int, entities: npt.NDArray[np.int6
     for i in range(out.size):
         u = uniform(seed, entities[i], steps[i], stream)
         if kind == 1:
-            u = _normal_quantile(u)
+            u = normal_quantile(u)
         elif kind == 2:
             u = -log(u)
         elif kind == 3:

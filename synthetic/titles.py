@@ -53,8 +53,10 @@ the field (arXiv 2206.02254), so it is not 0."""
 QUALITY_PULL, BAIT_PULL = 0.2, 0.35
 QUALITY_WORTH, BAIT_WORTH = 0.8, -0.6
 
-# Assumptions (no public figure): how strongly taste parts members, and how titles differ.
-TASTE_STRENGTH = 1.6  # sd of taste . title over members: the best 2 % of members want a title 26 x the median
+# Assumptions (no public figure), but the first: how strongly taste parts members, and how titles differ.
+# sd of taste . title over members: the best 2 % of members want a title 8 x the median. Fitted to what a popularity
+# recommender loses, -12 % of hours (docs/discovery.md).
+TASTE_STRENGTH = 1.05
 GENRE_WEIGHT = 0.8  # share of a title's taste vector that its genres give
 REGION_TASTE = 0.35  # length of a region's mean taste, in sd of members' taste
 HOME_REGION_LOG_BOOST = 1.2  # a title is wanted exp(1.2) = 3.3 x more in its region of origin
@@ -135,9 +137,16 @@ def popularity_curve(count: int = CATALOGUE_COUNT) -> npt.NDArray[np.float64]:
 
 
 def make_titles(
-    count: int = CATALOGUE_COUNT, seed: int = 1, region_shares: Sequence[float] = REGION_SHARES
+    count: int = CATALOGUE_COUNT,
+    seed: int = 1,
+    region_shares: Sequence[float] = REGION_SHARES,
+    *,
+    taste_strength: float = TASTE_STRENGTH,
 ) -> Titles:
-    """``count`` titles (at most 18,214), a pure function of the arguments."""
+    """``count`` titles (at most 18,214), a pure function of the arguments.
+
+    ``taste_strength``: sd of taste . title over members.
+    """
     index = np.arange(count)
     share = np.empty(count)
     share[np.argsort(draws.uniforms(seed, index, 0, Stream.TITLE_POPULARITY))] = popularity_curve(count)
@@ -158,7 +167,7 @@ def make_titles(
     origin = np.searchsorted(
         np.cumsum(_ORIGIN_SHARES), draws.uniforms(seed, index, 0, Stream.TITLE_ORIGIN)
     ).clip(0, len(region_shares) - 1)
-    taste = _taste(index, genre, seed)
+    taste = _taste(index, genre, seed, taste_strength)
     names, descriptions = describe(genre, draws.hashes(seed, index, 0, Stream.TITLE_TEXT))
     return Titles(
         id=np.array([f"t{i:05d}" for i in index]),
@@ -262,12 +271,14 @@ def _genre_centres(seed: int) -> npt.NDArray[np.float64]:
     return _unit(draws.normals(seed, -1 - np.arange(len(GENRES))[:, None], dimensions, Stream.TITLE_TASTE))
 
 
-def _taste(index: IntArray, genre: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.float32]:
+def _taste(
+    index: IntArray, genre: npt.NDArray[np.int64], seed: int, strength: float
+) -> npt.NDArray[np.float32]:
     centre = _genre_centres(seed)
     own = _unit(draws.normals(seed, index[:, None], np.arange(TASTE_DIMENSIONS)[None, :], Stream.TITLE_TASTE))
     mixed = _unit(centre[genre[:, 0]] + 0.5 * centre[genre[:, 1]])
     direction = _unit(np.sqrt(GENRE_WEIGHT) * mixed + np.sqrt(1 - GENRE_WEIGHT) * own)
-    return (TASTE_STRENGTH * direction).astype(np.float32)
+    return (strength * direction).astype(np.float32)
 
 
 def _taste_offset(

@@ -53,15 +53,13 @@ class PlayLog:
 class LookLog:
     """Titles looked at on the home page in one day, each member's in order of time.
 
-    ``is_liked``: played and not left at once. ``score``: what the page gave the title there. ``picture``: the genre of
-    the picture shown.
+    ``is_liked``: played and not left at once. ``picture``: the genre of the picture shown.
     """
 
     day: int
     member: npt.NDArray[np.int32]
     title: npt.NDArray[np.int32]
     is_liked: Bools
-    score: npt.NDArray[np.float32]
     picture: npt.NDArray[np.int8]
 
     def where(self, keep: Bools) -> LookLog:
@@ -71,7 +69,6 @@ class LookLog:
             self.member[keep],
             self.title[keep],
             self.is_liked[keep],
-            self.score[keep],
             self.picture[keep],
         )
 

@@ -74,15 +74,15 @@ def popularity_pages(model: Model, *, size: int = 44) -> Int32Array:
 
 
 _BAND_RANKS = (10, 30, 100, 300, 1_000, 2_000, 4_000, 7_000, 11_000)
-_CALIBRATION_MEMBERS, _CALIBRATION_ROUNDS, _CALIBRATION_STEP = 1_000, 12, 0.35
+_CALIBRATION_MEMBERS, _CALIBRATION_ROUNDS, _CALIBRATION_STEP, _FARTHEST = 1_000, 16, 0.3, 4.0
 
 
 def calibrated_prominence(model: Model, region: IntArray, teachers: npt.NDArray[np.bool_]) -> Float32Array:
     """[regions, count] the function of log popularity with which exposure follows ``exposure_exponent``.
 
     A score's tail is Gaussian in taste: the same bonus buys an obscure title far less exposure than a known
-    one. So the function is found by ranking pages for a sample of members and moving its value in each band
-    of popularity toward the band's wanted exposure, a few rounds. The sample is of ``teachers`` [members].
+    one. So the function is found by ranking pages for a sample of ``teachers`` [members] and moving its value in each
+    band of popularity toward the band's wanted exposure, some rounds; what came nearest is kept.
     """
     p = model.parameters
     world = np.exp(model.log_popularity.astype(np.float64)).mean(axis=0)
@@ -99,16 +99,30 @@ def calibrated_prominence(model: Model, region: IntArray, teachers: npt.NDArray[
     value = p.exposure_exponent * knot
     warm = np.flatnonzero(teachers & ~model.is_cold(np.arange(model.member_plays.size)))
     sample = warm[:: max(1, warm.size // _CALIBRATION_MEMBERS)][:_CALIBRATION_MEMBERS]
-    prominence = model.prominence
     is_out = np.isneginf(model.log_popularity)
-    for _ in range(_CALIBRATION_ROUNDS if sample.size else 0):
-        pages, _ = rank_titles(replace(model, prominence=prominence), sample, region[sample], size=44)
-        shown = np.bincount(band[pages[pages >= 0]], minlength=bands) + 0.5
-        value = value + _CALIBRATION_STEP * np.log(wanted * shown.sum() / shown)
+
+    def function_of(value: npt.NDArray[np.float64]) -> Float32Array:
         at = np.where(is_out, knot[-1], model.log_popularity)
         prominence = np.interp(at, knot[::-1], value[::-1]).astype(np.float32)
         prominence[is_out] = -np.inf
-    return prominence
+        return prominence
+
+    if not sample.size:
+        return model.prominence
+    # A step is halved where it went too far: the less taste parts members, the more a little bonus changes.
+    nearest, least = value, np.inf
+    step, missed_before = np.full(bands, _CALIBRATION_STEP), np.zeros(bands)
+    for _ in range(_CALIBRATION_ROUNDS):
+        tried = replace(model, prominence=function_of(value))
+        pages, _ = rank_titles(tried, sample, region[sample], size=44)
+        shown = np.bincount(band[pages[pages >= 0]], minlength=bands) + 0.5
+        missed = np.log(wanted * shown.sum() / shown)
+        if (off := float(wanted @ np.abs(missed))) < least:
+            nearest, least = value, off
+        step = np.where(missed * missed_before < 0, 0.5, 1.1) * step
+        value, missed_before = value + step * np.clip(missed, -_FARTHEST, _FARTHEST), missed
+    # Its level is of no account to an order; kept, so that scores are of one size from training to training.
+    return function_of(nearest - wanted @ (nearest - p.exposure_exponent * knot))
 
 
 @compiled(parallel=True)

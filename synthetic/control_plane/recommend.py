@@ -35,18 +35,17 @@ from synthetic.control_plane.ranking import calibrated_prominence
 from synthetic.control_plane.results import LIFT, learn_weights
 from synthetic.jit import compiled
 
-__all__ = ["train"]
+__all__ = ["taught_by_looks", "train"]
 
 Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 IntArray = npt.NDArray[np.integer]
 Int64Array = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-_TAKE_SAMPLE, _TAKE_PRIOR = (
-    50_000,
-    (-2.5, 0.3),
-)  # looks that chances are fitted to; what is taken before there are any
+_TAKE_DAYS, _TAKE_SAMPLE = 7, 50_000  # days with looks, and looks of them, that chances are fitted to
+_TAKE_PRIOR = (-2.5, 0.3)  # what is taken before there are any
 
 
 def train(
@@ -87,9 +86,6 @@ def train(
     liked = log.where(log.watched_ratio >= p.qualified_ratio)
     # What is learned of titles, and whom they are learned for.
     teachers = np.ones(members, np.bool_) if teaches is None else teaches
-    taught_looks = [
-        look for look in (look.where(teachers[look.member]) for look in lately) if look.title.size
-    ]
     siloed = recommender == "siloed"
     of_home = liked.where(~liked.is_search) if siloed else liked.where(liked.is_unaided)
     with threadpool_limits(limits=1):  # one thread: the order of a sum must not depend on the machine's load
@@ -116,7 +112,6 @@ def train(
             )
             title, curvature, norms = factors.title, factors.curvature, (factors.norm, factors.norm)
             centre = genre_means(factors.title, catalogue)
-        take = _take_odds(taught_looks)
     told = log.where(teachers[log.member])
 
     def popularity(told: PlayLog) -> Float32Array:
@@ -147,7 +142,7 @@ def train(
         curvature=curvature.astype(np.float32),
         centre=centre,
         block=blocks,
-        take=take,
+        take=np.array(_TAKE_PRIOR),
         log_popularity=popular,
         search_popularity=popularity(told.where(told.is_search)) if siloed else popular,
         search_weight=search_weight,
@@ -162,12 +157,32 @@ def train(
         parameters=p,
     )
     model = replace(draft, prominence=calibrated_prominence(draft, np.asarray(region), teachers))
-    for look in lately:
-        _learn_looks(
-            model.member, model.evidence, look.member, look.title, look.is_liked, look.picture.astype(np.int64),
-            np.asarray(region, np.int64), model.prominence, np.ascontiguousarray(model.title.T), model.title_norm,
-            model.centre, model.curvature, model.block, model.take,
-        )  # fmt: skip
+    return taught_by_looks(model, lately, np.asarray(region, np.int64), teachers)
+
+
+def taught_by_looks(model: Model, looks: Sequence[LookLog], region: Int64Array, teachers: BoolArray) -> Model:
+    """``model`` after what was looked at, its members taught in place, and with how its score tells what is played.
+
+    The score is this training's own: what last week's model gave a title has another level (what popularity adds is
+    only found up to a constant). So chances are fitted to the scores that it gives the looks, first as plays alone
+    taught it, and, for the days to come, as it gave each before it learned of it.
+    """
+    vectors = np.ascontiguousarray(model.title.T)
+    for teaches in (False, True):
+        told = looks if teaches else looks[-_TAKE_DAYS:]
+        scores = [np.empty(look.title.size, np.float32) for look in told]
+        for look, score in zip(told, scores, strict=True):
+            _learn_looks(
+                model.member, model.evidence, look.member, look.title, look.is_liked,
+                look.picture.astype(np.int64), region, model.prominence, vectors, model.title_norm, model.centre,
+                model.curvature, model.block, model.take, teaches, score,
+            )  # fmt: skip
+        last = [
+            (score[own], look.is_liked[own])
+            for look, score in zip(told[-_TAKE_DAYS:], scores[-_TAKE_DAYS:], strict=True)
+            for own in (teachers[look.member],)
+        ]
+        model = replace(model, take=_take_odds([score for score, _ in last], [liked for _, liked in last]))
     return model
 
 
@@ -208,12 +223,10 @@ def _learn_plays(
     return factors, *member_vectors(unaided, factors)
 
 
-def _take_odds(looks: Sequence[LookLog]) -> npt.NDArray[np.float64]:
-    """[2] log odds of a play by score: a logistic regression on the last looks (Platt 1999)."""
-    if not looks:
-        return np.array(_TAKE_PRIOR)
-    score = np.concatenate([look.score for look in looks[-7:]]).astype(np.float64)
-    liked = np.concatenate([look.is_liked for look in looks[-7:]])
+def _take_odds(scores: Sequence[Float32Array], is_liked: Sequence[BoolArray]) -> FloatArray:
+    """[2] log odds of a play by score: a logistic regression (Platt 1999)."""
+    score = np.concatenate([*scores, np.empty(0, np.float32)]).astype(np.float64)
+    liked = np.concatenate([*is_liked, np.empty(0, np.bool_)])
     some = np.flatnonzero(np.isfinite(score))
     some = some[:: max(1, some.size // _TAKE_SAMPLE)]
     if liked[some].all() or not liked[some].any():
@@ -226,19 +239,24 @@ def _take_odds(looks: Sequence[LookLog]) -> npt.NDArray[np.float64]:
 def _learn_looks(
     taste: Float32Array, evidence: Float32Array, member: Int32Array, title: Int32Array, is_liked: BoolArray,
     picture: Int64Array, region: Int64Array, prominence: Float32Array, vectors: Float32Array, norm: Float32Array,
-    centre: Float32Array, curvature: Float32Array, block: Int64Array, take: npt.NDArray[np.float64],
+    centre: Float32Array, curvature: Float32Array, block: Int64Array, take: FloatArray, teaches: bool,
+    scores: Float32Array,
 ) -> None:  # fmt: skip
-    """Teach what was looked at, in order of time, as it was taught within the session."""
+    """Score what was looked at, into ``scores`` [n]; and teach it, in order of time, as within the session."""
     low, high = block[HOME_HEAD, 0], block[HOME_HEAD, 1]
     first, last = block[ARTWORK_HEAD, 0], block[ARTWORK_HEAD, 1]
     for i in range(member.size):
         m, j = member[i], title[i]
         bonus = prominence[region[m], j]
+        scores[i] = bonus
         if not np.isfinite(bonus):
             continue
         score = float(bonus) - float(norm[j])
         for d in range(low, high):
             score += float(taste[m, d]) * float(vectors[j, d])
+        scores[i] = score
+        if not teaches:
+            continue
         expected = take_ratio(score, take[0], take[1])
         so_far = float(evidence[m])
         evidence[m] = learn_look(taste[m], so_far, vectors[j], curvature, low, high, is_liked[i], expected)

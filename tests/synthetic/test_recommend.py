@@ -26,7 +26,7 @@ from synthetic.control_plane.model import Model, RecommendParameters
 from synthetic.control_plane.play_log import LookLog, PlayLog
 from synthetic.control_plane.popularity import cohort_lift
 from synthetic.control_plane.ranking import on_sale, popularity_pages, rank_titles
-from synthetic.control_plane.recommend import train
+from synthetic.control_plane.recommend import taught_by_looks, train
 from synthetic.titles import Titles, demand, make_titles, subscriber_taste
 from synthetic.viewer import BrowseParameters
 from synthetic.warmup import warmup_plays
@@ -71,8 +71,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    """4,000 members, the last 200 of them new, and ten weeks of plays."""
-    titles = make_titles(3_000, seed=SEED)
+    """4,000 members whom taste parts strongly, the last 200 of them new, and ten weeks of plays."""
+    titles = make_titles(3_000, seed=SEED, taste_strength=1.6)
     members = 4_000
     subscriber = np.arange(members)
     region = subscriber % 8
@@ -257,31 +257,49 @@ def knows_of(member: npt.NDArray[np.float32], world: World, model: Model) -> flo
 def test_what_was_looked_at_and_left_teaches(world: World) -> None:
     """Looks decided by hidden taste alone: they make the idea of it better, and left titles count as played ones do."""
     random = np.random.default_rng(5)
-    shown = world.pages[:300, :40]
+    few = world.log.where(world.log.day % 5 == 0)
+    arguments: dict[str, Any] = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
+    without = train(few, world.catalogue, **arguments)
+    shown = home_pages(without, np.arange(300), world.region[:300])[:, :40]  # of a model that knows no more
     utility = np.einsum("md,mpd->mp", world.taste[:300], world.titles.taste[shown])
     utility -= world.titles.taste_offset[shown] + 2.0
     is_liked = utility + random.gumbel(size=shown.shape) > 0
     member = np.repeat(np.arange(300, dtype=np.int32), 40)
-    score = rank_titles(world.model, np.arange(300), world.region[:300], size=40)[1]
     look = LookLog(
-        TODAY - 1,
-        member,
-        shown.reshape(-1),
-        is_liked.reshape(-1),
-        score.reshape(-1),
-        np.zeros(12_000, np.int8),
-    )
-    few = world.log.where(world.log.day % 5 == 0)
-    arguments: dict[str, Any] = {"region": world.region, "regions": 8, "today": TODAY, "seed": SEED}
-    without = train(few, world.catalogue, **arguments)
+        TODAY - 1, member, shown.reshape(-1), is_liked.reshape(-1), np.zeros(12_000, np.int8)
+    )  # fmt: skip
     taught = train(few, world.catalogue, looks=[look], **arguments)
     left = train(few, world.catalogue, looks=[look.where(~look.is_liked)], **arguments)
     assert knows_of(taught.member, world, taught) > knows_of(without.member, world, without) + 0.02
     assert not np.array_equal(left.member[:300], without.member[:300])
     assert (taught.member[300:] == without.member[300:]).all()
-    # Chances are fitted to what was logged: they add up to the likes.
-    chance = 1 / (1 + np.exp(-(taught.take[0] + taught.take[1] * look.score)))
-    assert chance.mean() == pytest.approx(is_liked.mean(), abs=0.005)
+    # Chances are fitted to the scores that this model gives: as it ends, they all but add up to the likes.
+    score = np.take_along_axis(taught.member[:300] @ taught.title, shown, axis=1) - taught.title_norm[shown]
+    score += taught.prominence[world.region[:300, None], shown]
+    chance = 1 / (1 + np.exp(-(taught.take[0] + taught.take[1] * score)))
+    assert chance.mean() == pytest.approx(is_liked.mean(), rel=0.1)
+
+
+def test_another_level_of_popularity_changes_nothing_of_what_looks_teach(world: World) -> None:
+    """What popularity adds to a score is found up to a constant, which may be another at every training."""
+    random = np.random.default_rng(6)
+    member = np.repeat(np.arange(300, dtype=np.int32), 20)
+    title = world.pages[:300, :20].reshape(-1)
+    look = LookLog(TODAY - 1, member, title, random.random(6_000) < 0.05, np.zeros(6_000, np.int8))
+    teachers = np.ones(world.region.size, np.bool_)
+    taught = []
+    for level in (0.0, 3.0):
+        model = replace(
+            world.model, member=world.model.member.copy(), evidence=world.model.evidence.copy(),
+            prominence=world.model.prominence + np.float32(level),
+        )  # fmt: skip
+        taught.append(taught_by_looks(model, [look], world.region.astype(np.int64), teachers))
+    assert np.abs(taught[0].member - world.model.member).max() > 0.05
+    # As near as the two fits of the chances end: a level that mattered would move it by tenths.
+    moved = taught[0].member - world.model.member
+    assert np.abs(taught[1].member - taught[0].member).mean() < 0.01 * np.abs(moved[:300]).mean()
+    np.testing.assert_allclose(taught[0].evidence, taught[1].evidence, rtol=5e-3)
+    assert taught[0].take[1] == pytest.approx(taught[1].take[1], abs=0.02)
 
 
 def test_a_search_teaches_home_when_unified_and_never_when_siloed(world: World) -> None:
