@@ -227,9 +227,11 @@ def _measured(
             lake = Lake.open(Path(source.path))
             found = kept.measured(lake, source.cubes(), names, start_ts_ms, end_ts_ms, intervals=intervals)
             return pl.concat([found.filter(pl.col("metric") == name) for name in names])
-        # Cut by dimensions a sketch is long to make, and another quantile of it is a moment's work: soon asked for.
-        if by and not grain:
-            names = [*names, *(near for name in names for near in _beside(name) if near not in names)]
+        # Where rows are read a sketch is long to make, and another quantile of it is a moment's work: soon asked for.
+        if by and not grain and (beside := [near for name in names for near in _beside(name)]):
+            cut = Cut(by, where, start_ts_ms, end_ts_ms)
+            if not held.tells(Lake.open(Path(source.path)), [get_metric(name) for name in beside], cut):
+                names = [*names, *(near for near in beside if near not in names)]
         is_of_some = _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
         return measure(
             source.of_some(Window(start_ts_ms, end_ts_ms)) if is_of_some else source.cubes(),

@@ -38,7 +38,7 @@ from metrics.period import DAY_MS
 from metrics.plan import BUCKET, SERVICE_FILTERS, SKETCH, Cut, PartKey, Source, parts_by_key, rolled
 from metrics.rollup import n_columns
 
-__all__ = ["FINE", "MOST_BYTES", "hold", "hold_fine", "source_of"]
+__all__ = ["FINE", "MOST_BYTES", "hold", "hold_fine", "source_of", "tells"]
 
 FINE = ("region", "isp", "site", "device", "codec", "cdn")
 """By what a sketch can be held for every question at once: nearly a row a session, which no cube would spare."""
@@ -74,6 +74,19 @@ def hold_fine(lake: Lake, metrics: Sequence[Metric]) -> None:
             file, weight = _fine_file(lake, key), _weight(parts)
             if _HELD.known(file, weight) is None:
                 _HELD.put(file, weight, sketch_of(_fine(lake, key, parts), weight))
+
+
+def tells(lake: Lake, metrics: Sequence[Metric], cut: Cut) -> bool:
+    """Whether ``metrics`` are told by cubes, or by what is held: no row is read."""
+    return all(
+        wanted_of(lake, key, parts, cut)
+        or (
+            _is_sketch(key, parts)
+            and (fine := _fine_wanted(lake, key, parts, cut))
+            and _HELD.known(fine.file, _weight(parts))
+        )
+        for key, parts in parts_by_key(metrics, cut).items()
+    )
 
 
 def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.DataFrame | None:

@@ -108,7 +108,7 @@ def groups_of(
         cells *= len(values)
         waiting[name] = max(len(values), 1)
     told, group, _ = _compact(group, cells, told, waiting)
-    return group, [keys[name][1].gather(code).alias(name) for name, code in told.items()]
+    return group, [keys[name][1][code].alias(name) for name, code in told.items()]
 
 
 def few(count: int) -> int:

@@ -91,7 +91,7 @@ def sketch_of(frame: pl.DataFrame, weight: str) -> Sketch | None:
 def by_bucket(sketch: Sketch, wanted: Wanted, grain_ms: int | None, weight: str) -> pl.DataFrame:
     """Weights by group and bucket, in that order; the other sums of a group stand in its first bucket, 0 elsewhere.
 
-    Text to group by comes as an enumeration.
+    Text to group by comes as an enumeration, and sums in 64 bits, which hold all of them together.
     """
     runs, kept = chosen_of(sketch.keys, wanted)
     chosen = runs if kept is None else np.flatnonzero(kept) + (runs.start or 0)
@@ -117,14 +117,15 @@ def by_bucket(sketch: Sketch, wanted: Wanted, grain_ms: int | None, weight: str)
         total = np.bincount(place, weights, minlength=len(seen))
     own, bucket = np.divmod(seen, len(buckets))
     first = np.flatnonzero(np.diff(own, prepend=-1))
-    columns = [_enumerated(values).gather(own) for values in groups]
+    columns = [_enumerated(values)[own] for values in groups]
     columns.append(pl.Series(SKETCH, buckets[bucket]))
     for name in wanted.sums:
         if name == weight:
-            columns.append(pl.Series(name, total.astype(np.int64)).cast(pl.Decimal(38, 0)))
+            columns.append(pl.Series(name, total.astype(np.int64)))
             continue
-        nothing = pl.Series(name, [0], pl.Decimal(38, 0)).new_from_index(0, len(seen))
-        columns.append(nothing.scatter(first, summed(sketch.sums[name], chosen, group, size)))
+        once = np.zeros(len(seen), dtype=np.int64)
+        once[first] = summed(sketch.sums[name], chosen, group, size).cast(pl.Int64)
+        columns.append(pl.Series(name, once))
     return pl.DataFrame(columns)
 
 
