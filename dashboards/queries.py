@@ -123,7 +123,8 @@ class Source:
 
     def of_some(self, window: Window) -> Rows:
         """What cubes tell; else sessions and requests of the window's days, of a large lake a sample of each day."""
-        lake, cubes = Lake.open(Path(self.path)), self.cubes()
+        lake = Lake.open(Path(self.path))
+        cubes = held.source_of(lake, self.every())
         days = Window(
             window.start_ts_ms, window.end_ts_ms + DAY_MS
         )  # a session is filed by the day of its end
@@ -179,7 +180,13 @@ class Source:
 
     def hold_fine(self, names: tuple[str, ...]) -> None:
         """Have those of ``names`` that are quantiles in memory by every dimension that pages filter by."""
-        held.hold_fine(Lake.open(Path(self.path)), [get_metric(name) for name in names])
+        held.hold_fine(Lake.open(Path(self.path)), [get_metric(name) for name in names], self.every())
+
+    def every(self) -> int:
+        """Of how manieth session is told what no sum tells: 1 where of all."""
+        if self.rows().get("playback_session", 0) <= MOST_SESSIONS:
+            return 1
+        return every_of(Lake.open(Path(self.path)), "playback_session")
 
     def hold_minutes(self) -> None:
         """Have the minutes that alerts are told from in memory."""
@@ -227,12 +234,13 @@ def _measured(
             lake = Lake.open(Path(source.path))
             found = kept.measured(lake, source.cubes(), names, start_ts_ms, end_ts_ms, intervals=intervals)
             return pl.concat([found.filter(pl.col("metric") == name) for name in names])
+        is_of_some = _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
         # Where rows are read a sketch is long to make, and another quantile of it is a moment's work: soon asked for.
         if by and not grain and (beside := [near for name in names for near in _beside(name)]):
-            cut = Cut(by, where, start_ts_ms, end_ts_ms)
-            if not held.tells(Lake.open(Path(source.path)), [get_metric(name) for name in beside], cut):
-                names = [*names, *(near for near in beside if near not in names)]
-        is_of_some = _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
+            lake, cut = Lake.open(Path(source.path)), Cut(by, where, start_ts_ms, end_ts_ms)
+            near = [get_metric(name) for name in beside]
+            if not held.tells(lake, near, cut, source.every() if is_of_some else 1):
+                names = [*names, *(name for name in dict.fromkeys(beside) if name not in names)]
         return measure(
             source.of_some(Window(start_ts_ms, end_ts_ms)) if is_of_some else source.cubes(),
             names,

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 
 import narwhals as nw
@@ -37,6 +38,7 @@ from metrics.parts import Part, dimensions_of
 from metrics.period import DAY_MS
 from metrics.plan import BUCKET, SERVICE_FILTERS, SKETCH, Cut, PartKey, Source, parts_by_key, rolled
 from metrics.rollup import n_columns
+from metrics.sample import some_rows
 
 __all__ = ["FINE", "MOST_BYTES", "hold", "hold_fine", "source_of", "tells"]
 
@@ -46,13 +48,13 @@ FINE = ("region", "isp", "site", "device", "codec", "cdn")
 MOST_BYTES = 512 * 2**20
 """What is held at most, of all lakes of a process; a question larger than it is answered and not kept."""
 
-# Files read at a time for what is held of every session: memory beyond what is kept is bounded by them.
-_FILES = 8
+# Days read at a time for what is held of every session: memory beyond what is kept is bounded by them.
+_DAYS = 8
 
 
-def source_of(lake: Lake) -> Source:
-    """The lake's rows, with what its cubes tell of them held in memory."""
-    return Source(lake.scan, partial(_ready, lake), partial(arms_of_lake, lake))
+def source_of(lake: Lake, every: int = 1) -> Source:
+    """The lake's rows, with what its cubes tell of them held in memory, and what is held of ``every`` k-th session."""
+    return Source(lake.scan, partial(_ready, lake, every), partial(arms_of_lake, lake))
 
 
 def hold(lake: Lake, metrics: Sequence[Metric], cut: Cut) -> None:
@@ -64,41 +66,35 @@ def hold(lake: Lake, metrics: Sequence[Metric], cut: Cut) -> None:
                 _HELD.of(wanted.file, _keys(wanted), wanted.sums)
 
 
-def hold_fine(lake: Lake, metrics: Sequence[Metric]) -> None:
+def hold_fine(lake: Lake, metrics: Sequence[Metric], every: int = 1) -> None:
     """Have the sketches of those of ``metrics`` that are quantiles in memory, by day and :data:`FINE` dimensions.
 
-    Rows are read, a few days at a time: some seconds and 16 bytes for each million sessions and for each session.
+    Of ``every`` k-th session of a large lake (:mod:`metrics.sample`), or of all (1). Rows are read, a few days at a
+    time: some seconds and 16 bytes for each million sessions and for each session.
     """
     for key, parts in parts_by_key(metrics, Cut(grain_ms=DAY_MS)).items():
         if _is_sketch(key, parts):
-            file, weight = _fine_file(lake, key), _weight(parts)
+            file, weight = _fine_file(lake, key, every), _weight(parts)
             if _HELD.known(file, weight) is None:
-                _HELD.put(file, weight, sketch_of(_fine(lake, key, parts), weight))
+                _HELD.put(file, weight, sketch_of(_fine(lake, key, parts, every), weight))
 
 
-def tells(lake: Lake, metrics: Sequence[Metric], cut: Cut) -> bool:
-    """Whether ``metrics`` are told by cubes, or by what is held: no row is read."""
+def tells(lake: Lake, metrics: Sequence[Metric], cut: Cut, every: int = 1) -> bool:
+    """Whether ``metrics`` are told by cubes, or by what is held of ``every`` k-th session: no row is read."""
     return all(
-        wanted_of(lake, key, parts, cut)
-        or (
-            _is_sketch(key, parts)
-            and (fine := _fine_wanted(lake, key, parts, cut))
-            and _HELD.known(fine.file, _weight(parts))
-        )
+        wanted_of(lake, key, parts, cut) or _known(lake, every, key, parts, cut)
         for key, parts in parts_by_key(metrics, cut).items()
     )
 
 
-def _ready(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.DataFrame | None:
+def _ready(lake: Lake, every: int, key: PartKey, parts: Sequence[Part], cut: Cut) -> pl.DataFrame | None:
     """:func:`metrics.cube.source_of`'s answer, out of memory."""
     wanted = wanted_of(lake, key, parts, cut)
-    if _is_sketch(key, parts):
-        asked = wanted or _fine_wanted(lake, key, parts, cut)
-        sketch = asked and (_HELD.sketch if wanted else _HELD.known)(asked.file, _weight(parts))
-        if asked and sketch:
-            return by_bucket(sketch, asked, cut.grain_ms, _weight(parts))
     if wanted is None:
-        return None
+        known = _known(lake, every, key, parts, cut)
+        return None if known is None else by_bucket(*known, cut.grain_ms, _weight(parts))
+    if _is_sketch(key, parts) and (sketch := _HELD.sketch(wanted.file, _weight(parts))):
+        return by_bucket(sketch, wanted, cut.grain_ms, _weight(parts))
     keys, sums = _HELD.of(wanted.file, _keys(wanted), wanted.sums)
     rows, kept = chosen_of(keys, wanted)
     chosen: Chosen = rows if kept is None else np.flatnonzero(kept) + (rows.start or 0)
@@ -127,36 +123,46 @@ def _keys(wanted: Wanted) -> tuple[str, ...]:
     return (*instant, *wanted.where, *wanted.by)
 
 
-def _fine_wanted(lake: Lake, key: PartKey, parts: Sequence[Part], cut: Cut) -> Wanted | None:
-    """The question as one to :func:`_fine_columns`, if they can tell it; they need not be held."""
+def _known(
+    lake: Lake, every: int, key: PartKey, parts: Sequence[Part], cut: Cut
+) -> tuple[Sketch, Wanted] | None:
+    """The sketch by all that pages filter by and the question as one to it; None where it does not tell it."""
     bounds = (cut.start_ts_ms, cut.end_ts_ms, cut.grain_ms)
     names = {*cut.by, *dict(cut.where)}
     is_cut = key.groups or cut.replicates or any(bound is not None and bound % DAY_MS for bound in bounds)
-    if not key.sketch or is_cut or not key.is_sliced or not names <= {*FINE, *SERVICE_FILTERS}:
+    if not _is_sketch(key, parts) or is_cut or not key.is_sliced or not names <= {*FINE, *SERVICE_FILTERS}:
         return None
+    file = _fine_file(lake, key, every)
+    sketch = _HELD.known(file, _weight(parts))
     by = (*cut.by, SKETCH, *cut.bucket)
     period = (cut.start_ts_ms, cut.end_ts_ms)
-    return Wanted(_fine_file(lake, key), by, dict(cut.where), _sums(parts), period, BUCKET, DAY_MS)
+    wanted = Wanted(file, by, dict(cut.where), _sums(parts), period, BUCKET, DAY_MS)
+    return None if sketch is None else (sketch, wanted)
 
 
-def _fine_file(lake: Lake, key: PartKey) -> Path:
+def _fine_file(lake: Lake, key: PartKey, every: int) -> Path:
     """What a held sketch is known by, where a cube's file would be: of one lake, version, clock and part."""
-    return lake.path / f"{key.table}-{lake.last_commit(key.table)}-{key.clock}-{key.sketch}"
+    return lake.path / f"{key.table}-{lake.last_commit(key.table)}-{key.clock}-{key.sketch}-{every}"
 
 
-def _fine(lake: Lake, key: PartKey, parts: Sequence[Part]) -> pl.DataFrame:
+def _fine(lake: Lake, key: PartKey, parts: Sequence[Part], every: int) -> pl.DataFrame:
     """Sums of a sketch by day, bucket and :data:`FINE` dimensions."""
     by = tuple(name for name in (*SERVICE_FILTERS, *FINE) if name in dimensions_of(key.table))
     cut, sums = Cut(by, grain_ms=DAY_MS), _sums(parts)
-    files = sorted(lake.snapshot(key.table).files, key=lambda file: Path(file).parent.name)
-    frames = []
-    for first in range(0, len(files), _FILES):
-        rows = nw.from_native(lake.scan(key.table, files[first : first + _FILES]))
-        (frame,) = collect([rolled(rows, key, parts, cut)])
+    days = groupby(sorted(lake.snapshot(key.table).files, key=_folder), key=_folder)
+    files, frames = [list(of_day) for _, of_day in days], []
+    for first in range(0, len(files), _DAYS):
+        some = list(chain(*files[first : first + _DAYS]))
+        rows = lake.scan(key.table, some) if every == 1 else some_rows(lake, key.table, some)[0]
+        (frame,) = collect([rolled(nw.from_native(rows), key, parts, cut)])
         narrow = [frame[name].cast(pl.Int64).shrink_dtype() for name in (*sums, SKETCH)]
         words = [pl.col(name).cast(pl.Categorical) for name in by if frame[name].dtype == pl.String]
         frames.append(frame.with_columns(*narrow, *words))
     return pl.concat(frames, how="vertical_relaxed")
+
+
+def _folder(file: str) -> str:
+    return Path(file).parent.name
 
 
 def _sums(parts: Sequence[Part]) -> tuple[str, ...]:
