@@ -107,7 +107,7 @@ class Source:
         if not _of_some(self, tuple(names), span, where, by, None):
             return 1
         tables = {part.table for name in names for part in get_metric(name).parts}
-        return max((every_of(Lake.open(Path(self.path)), table) for table in tables), default=1)
+        return max((_every(self, table) for table in tables), default=1)
 
     def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
         """:func:`metrics.query.survival` over a period; with intervals of the whole, which cubes tell, and no slice."""
@@ -186,7 +186,7 @@ class Source:
         """Of how manieth session is told what no sum tells: 1 where of all."""
         if self.rows().get("playback_session", 0) <= MOST_SESSIONS:
             return 1
-        return every_of(Lake.open(Path(self.path)), "playback_session")
+        return _every(self, "playback_session")
 
     def hold_minutes(self) -> None:
         """Have the minutes that alerts are told from in memory."""
@@ -368,3 +368,8 @@ def _options(source: Source) -> dict[str, list[str]]:
 def _rows(source: Source) -> dict[str, int]:
     lake = Lake.open(Path(source.path))
     return {name: lake.snapshot(name).rows for name in lake.tables()}
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _every(source: Source, table: str) -> int:
+    return every_of(Lake.open(Path(source.path)), table)
