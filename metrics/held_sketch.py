@@ -68,12 +68,15 @@ def sketch_of(frame: pl.DataFrame, weight: str) -> Sketch | None:
     weights = column_of(frame[weight].cast(pl.Int64))
     if not weights.is_exact or weights.low.min() <= 0:
         return None
-    run = np.zeros(frame.height, dtype=np.int64)
-    for name in keys:
-        run *= len(codes[name].values)
-        run += codes[name].codes
-    order = np.argsort(run * len(codes[SKETCH].values) + codes[SKETCH].codes, kind="stable")
-    firsts = np.flatnonzero(np.diff(run[order], prepend=-1))
+    place = np.zeros(frame.height, dtype=np.int64)
+    for own in codes.values():  # in place: of all sessions, each array beside it counts
+        place *= len(own.values)
+        place += own.codes
+    order = np.argsort(place, kind="stable")
+    place = place[order]
+    place //= len(codes[SKETCH].values)
+    firsts = np.flatnonzero(np.diff(place, prepend=-1))
+    del place
     by_run = {}
     for name in sums:
         if name != weight:
