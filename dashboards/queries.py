@@ -252,8 +252,37 @@ def _measured(
             intervals=intervals,
         )
 
-    cut = (source.path, source.version, by, where, start_ts_ms, end_ts_ms, grain, intervals)
-    return _ANSWERS.of(cut, names, ask)
+    def cut(where: Where) -> tuple[object, ...]:
+        return source.path, source.version, by, where, start_ts_ms, end_ts_ms, grain, intervals
+
+    def narrowed(names: Sequence[str]) -> pl.DataFrame:
+        """Of a table that was answered without the slice, the rows that are in it; asked is what is not so."""
+        whole = {
+            name: frame
+            for name in names
+            if _is_by_row(name) and (frame := _ANSWERS.known(cut(()), name)) is not None
+        }
+        found = [
+            frame.filter(*(pl.col(dimension).is_in(values, nulls_equal=True) for dimension, values in where))
+            for frame in whole.values()
+        ]
+        rest = [name for name in names if name not in whole]
+        return pl.concat([*found, *([ask(rest)] if rest else [])])
+
+    is_narrower = where and not intervals and {name for name, _ in where} <= {*by}
+    return _ANSWERS.of(cut(where), names, narrowed if is_narrower else ask)
+
+
+@cache
+def _is_by_row(name: str) -> bool:
+    """Whether each row of a table of it hangs on its own sessions alone: a level is averaged over the days of all."""
+    metric = get_metric(name)
+    tables = {part.table for part in metric.parts} - {"charge"}
+    return (
+        metric.kind in ("ratio", "quantile")
+        and len(tables) == 1
+        and not any(part.is_level or not part.is_sliced for part in metric.parts)
+    )
 
 
 @cache
