@@ -5,7 +5,7 @@ A cached answer is a small frame: rolled up by the lake's own engine, a row a gr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -234,7 +234,10 @@ def _measured(
             lake = Lake.open(Path(source.path))
             found = kept.measured(lake, source.cubes(), names, start_ts_ms, end_ts_ms, intervals=intervals)
             return pl.concat([found.filter(pl.col("metric") == name) for name in names])
-        is_of_some = _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
+        # What cubes tell they tell beside a sample too: of shares alone it need not be known what they tell.
+        is_of_some = source.every() > 1 and (
+            _are_shares(names) or _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
+        )
         # Where rows are read a sketch is long to make, and another quantile of it is a moment's work: soon asked for.
         if by and not grain and (beside := [near for name in names for near in _beside(name)]):
             lake, cut = Lake.open(Path(source.path)), Cut(by, where, start_ts_ms, end_ts_ms)
@@ -353,7 +356,11 @@ def _of_some(
 ) -> bool:
     """Whether a sample tells what no cube does: a ratio or a quantile of it is one of the whole, nearly; no sum is."""
     untold = {*names} - {*_within_reach(source, names, span, where, by, grain)}
-    return bool(untold) and all(get_metric(name).kind in ("ratio", "quantile") for name in untold)
+    return bool(untold) and _are_shares(untold)
+
+
+def _are_shares(names: Iterable[str]) -> bool:
+    return all(get_metric(name).kind in ("ratio", "quantile") for name in names)
 
 
 def _can_cut(name: str, dimensions: list[str]) -> bool:
