@@ -27,10 +27,8 @@ __all__ = [
     "Frame",
     "Ints",
     "Minutes",
-    "MinutesBy",
     "Running",
     "bounds",
-    "minutes_by",
     "minutes_of",
     "ratio_of",
     "slices_of",
@@ -143,67 +141,6 @@ def minutes_of(frame: Frame, columns: Sequence[str], end_ts_ms: int | None) -> M
             )
         counts[column] = dense
     return Minutes(start, counts, length)
-
-
-@dataclass(frozen=True)
-class MinutesBy:
-    """Dense counts of each value of a dimension, over one span of minutes: what a slice of it has is a sum of few.
-
-    ``counts``: by column, value × minute in the narrowest integers that hold them; ``seen``: value × minute, whether
-    there was a row.
-    """
-
-    start_ts_ms: int
-    values: tuple[str | None, ...]
-    counts: Mapping[str, NDArray[np.integer]]
-    seen: NDArray[np.bool_]
-
-    def minutes(
-        self, values: Sequence[str | None] | None, start_ts_ms: int, end_ts_ms: int
-    ) -> Minutes | None:
-        """:func:`minutes_of` of the rows of ``values`` (all: None) in ``[start, end)``; None without rows."""
-        length = self.seen.shape[1]
-        first, last = (
-            min(max((ts_ms - self.start_ts_ms) // MINUTE_MS, 0), length) for ts_ms in (start_ts_ms, end_ts_ms)
-        )
-        rows = [n for n, value in enumerate(self.values) if values is None or value in values]
-        seen = np.flatnonzero(self.seen[rows, first:last].any(axis=0))
-        if not seen.size:
-            return None
-        first, last = first + int(seen[0]), first + int(seen[-1]) + 1
-        counts = {}
-        for column, by_value in self.counts.items():
-            counts[column] = by_value[rows[0], first:last].astype(np.int64)
-            for row in rows[1:]:
-                counts[column] += by_value[row, first:last]
-        return Minutes(self.start_ts_ms + first * MINUTE_MS, counts, last - first)
-
-
-def minutes_by(frame: Frame, columns: Sequence[str], dimension: str) -> MinutesBy:
-    """Dense counts by ``dimension``; memory is minutes × values × columns × 1 to 8 bytes.
-
-    Raises :class:`~metrics.errors.InputError` as :func:`bounds`.
-    """
-    start, end = bounds(frame, None)
-    sums = (
-        frame.lazy()
-        .filter((pl.col("ts_ms") >= start) & (pl.col("ts_ms") < end))
-        .group_by(dimension, ((pl.col("ts_ms") - start) // MINUTE_MS).alias("minute"))
-        .agg(pl.col(columns).cast(pl.Int64).sum())
-        .collect(engine="streaming")
-    )
-    values = sums[dimension].unique().to_list()
-    row = sums[dimension].replace_strict(values, range(len(values)), return_dtype=pl.Int64).to_numpy()
-    at = sums["minute"].to_numpy()
-    shape = len(values), (end - start) // MINUTE_MS
-    counts = {}
-    for column in columns:
-        own = sums[column].to_numpy()
-        counts[column] = np.zeros(shape, dtype=np.min_scalar_type(-int(np.abs(own).max(initial=0)) - 1))
-        counts[column][row, at] = own
-    seen = np.zeros(shape, dtype=np.bool_)
-    seen[row, at] = True
-    return MinutesBy(start, tuple(values), counts, seen)
 
 
 def slices_of(

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from playhead.serving import HOST, free_port, server_command
 
-__all__ = ["Served", "Theme", "chromium", "opened", "reader", "served", "settled"]
+__all__ = ["Served", "Theme", "chromium", "opened", "readers", "served", "settled"]
 
 Theme = Literal["light", "dark"]
 
@@ -92,17 +92,22 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def reader(*, width: int = 1440, height: int = 1000) -> Iterator[BrowserContext]:
-    """A window of that Chromium with a profile, as a reader's: what it has fetched and compiled once it keeps.
+def readers(count: int, *, width: int = 1440, height: int = 1000) -> Iterator[list[BrowserContext]]:
+    """A window each of as many Chromiums with a profile, as a reader's: what it has fetched and compiled once it keeps.
 
     Other windows are private: they compile every script of a page anew, whenever it is opened.
     """
-    with tempfile.TemporaryDirectory(prefix="playhead-profile-") as profile, sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=_path(), args=list(_QUIET), viewport={"width": width, "height": height}
-        )
-        yield context
-        context.close()
+    with tempfile.TemporaryDirectory(prefix="playhead-profile-") as profiles, sync_playwright() as playwright:
+        contexts = [
+            playwright.chromium.launch_persistent_context(
+                f"{profiles}/{nth}", executable_path=_path(), args=list(_QUIET),
+                viewport={"width": width, "height": height},
+            )
+            for nth in range(count)
+        ]  # fmt: skip
+        yield contexts
+        for context in contexts:
+            context.close()
 
 
 def opened(page: Page, address: str, *, timeout_s: float = 120) -> Page:

@@ -6,7 +6,8 @@ own, from the click (or from the start of the navigation) to the last change of 
 the server for something it has not been asked before, so no answer comes out of its cache. The browser has a profile,
 as a reader's has: a private window compiles all of Streamlit anew whenever a page is opened. Beside the time stands the
 work: CPU time of the server and of the browser's processes, which other work of the machine does not stretch as it
-does the time; a machine that is free takes no longer than both one after the other.
+does the time; a machine that is free takes no longer than both one after the other. Two lakes are looked at turn about,
+click by click, each by a browser and a server of its own, some rounds over.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from benchmarks.browser import Served, opened, reader, served, settled
+from benchmarks.browser import Served, opened, readers, served, settled
 from benchmarks.harness import Row, markdown, milliseconds
 from dashboards.beforehand import prepare
 from metrics.lake import Lake
@@ -66,17 +68,27 @@ _POINTS = """() => [...document.querySelectorAll('.js-plotly-plot')].map(plot =>
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Seconds of one lake: paints of Overview, all of it drawn, interactions by name; most points in a figure.
+class Interaction:
+    """Seconds from the click to the answer, of work, and of it the server's."""
 
-    ``work``: of each visit to Overview; of an interaction it stands beside the time taken.
+    seconds: float
+    work: float
+    server: float
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds of one lake: paints of Overview, all of it drawn, work of each visit; interactions by name.
+
+    ``points``: most in a figure; ``peak_bytes``: most memory that the server had.
     """
 
     paints: list[float]
     whole: list[float]
     work: list[float]
-    interactions: dict[str, tuple[float, float]]
+    interactions: dict[str, Interaction]
     points: int
+    peak_bytes: int
 
 
 def main() -> None:
@@ -86,40 +98,86 @@ def main() -> None:
     parser.add_argument(
         "--large", type=Path, help="the same lake, many times over: benchmarks.at_scale makes one"
     )
+    parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
-    small = measured(given.lake)
-    print(markdown(_rows(small, given.lake.name)), flush=True)
+    lakes = [lake for lake in (given.lake, given.large) if lake]
+    rounds = []
+    for _ in range(given.rounds):
+        rounds.append(measured(lakes))
+        for lake, one in zip(lakes, rounds[-1], strict=True):
+            print(markdown(_rows(one, lake.name)), flush=True)
     if given.large:
-        large = measured(given.large)
-        print(markdown([*_rows(large, given.large.name), *_compared(small, large)]))
+        small, large = zip(*rounds, strict=True)
+        print(markdown(_compared(small, large)))
 
 
-def measured(lake: Path) -> Taken:
-    """Time the dashboard of ``lake``: its server has shown Overview once, its interactions never."""
-    prepare(Lake.open(lake))
-    with served(lake) as address, reader() as context:
+def measured(lakes: Sequence[Path]) -> list[Taken]:
+    """Time the dashboard of each lake, turn about: its server has shown Overview once, its interactions never."""
+    for lake in lakes:
+        prepare(Lake.open(lake))
+    with ExitStack() as stack:
+        servers = [stack.enter_context(served(lake)) for lake in lakes]
+        seats = [
+            _Seat(address, context)
+            for address, context in zip(servers, stack.enter_context(readers(len(lakes))), strict=True)
+        ]
+        for _ in range(ROUNDS):
+            for seat in seats:
+                seat.visit()
+        interactions: list[dict[str, Interaction]] = [{} for _ in seats]
+        for each in zip(*(seat.interactions() for seat in seats), strict=True):
+            for seat, taken, (name, one) in zip(seats, interactions, each, strict=True):
+                taken[name] = one
+                print(
+                    f"  {seat.address} {name}: {1000 * one.seconds:.0f} ms, work {1000 * one.work:.0f} ms "
+                    f"(server {1000 * one.server:.0f})",
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+        return [
+            Taken(seat.paints, seat.whole, seat.worked, taken, seat.points(), seat.work.peak_bytes())
+            for seat, taken in zip(seats, interactions, strict=True)
+        ]
+
+
+class _Seat:
+    """A reader before the dashboard of one lake, whose server has answered ahead what it answers ahead."""
+
+    def __init__(self, address: Served, context: BrowserContext) -> None:
         assert context.browser is not None
-        work = _Work(address, context.browser)
+        self.address = address
+        self.work = _Work(address, context.browser)
+        self.paints: list[float] = []
+        self.whole: list[float] = []
+        self.worked: list[float] = []
+        self._context = context
         context.add_init_script(_WATCH)
         for _ in range(2):  # once to fetch, once to keep what was compiled
             _visit(context, address).close()
-        work.until_idle()
-        paints, whole, each = [], [], []
-        for _ in range(ROUNDS):
-            before = work.seconds()
-            page = _visit(context, address)
-            each.append(work.seconds() - before)
-            paints.append(float(page.evaluate("window.__painted")) / 1000)
-            whole.append(float(page.evaluate("window.__changed")) / 1000)
-            page.close()
-        page = _visit(context, address)
-        taken = dict(_interactions(page, address, work))
-        points = 0
+        self.work.until_idle()
+
+    def visit(self) -> None:
+        """Open Overview, and leave."""
+        before = self.work.seconds()
+        page = _visit(self._context, self.address)
+        self.worked.append(self.work.seconds() - before)
+        self.paints.append(float(page.evaluate("window.__painted")) / 1000)
+        self.whole.append(float(page.evaluate("window.__changed")) / 1000)
+        page.close()
+
+    def interactions(self) -> Iterator[tuple[str, Interaction]]:
+        """Each by its name, as it is asked for."""
+        page = _visit(self._context, self.address)
+        yield from _interactions(page, self.address, self.work)
+        page.close()
+
+    def points(self) -> int:
+        """Most points in a figure of any page."""
+        page, points = self._context.new_page(), [0]
         for name in PAGES:
-            opened(page, f"{address}/{name}", timeout_s=_LONGEST_S)
+            opened(page, f"{self.address}/{name}", timeout_s=_LONGEST_S)
             page.evaluate("dispatchEvent(new Event('beforeprint'))")  # what is out of sight is drawn as well
-            points = max([points, *settled(page).evaluate(_POINTS)])
-    return Taken(paints, whole, each, taken, points)
+            points += settled(page).evaluate(_POINTS)
+        return max(points)
 
 
 def _visit(context: BrowserContext, address: str) -> Page:
@@ -141,6 +199,11 @@ class _Work:
         fields = Path(f"/proc/{self._pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def peak_bytes(self) -> int:
+        """Most memory that the server has had."""
+        told = Path(f"/proc/{self._pid}/status").read_text(encoding="ascii")
+        return 1024 * int(told.partition("VmHWM:")[2].split()[0])
+
     def until_idle(self) -> None:
         """Wait until what the server answers ahead is answered: a reader who looks around for a while has it so."""
         end, last = time.monotonic() + _WARM_S, -1.0
@@ -149,8 +212,8 @@ class _Work:
             time.sleep(2)
 
 
-def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[str, tuple[float, float]]]:
-    def timed(name: str, act: Callable[[], object]) -> tuple[str, tuple[float, float]]:
+def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[str, Interaction]]:
+    def timed(name: str, act: Callable[[], object]) -> tuple[str, Interaction]:
         time.sleep(_READING_S)
         page.evaluate("window.__began = window.__answered = null")
         before, server = work.seconds(), work.server()
@@ -159,11 +222,7 @@ def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[st
         settled(page, timeout_s=_LONGEST_S)
         done, server = work.seconds() - before, work.server() - server
         began, changed = page.evaluate("[window.__began, window.__changed]")
-        print(
-            f"  {name}: {changed - began:.0f} ms, work {1000 * done:.0f} ms (server {1000 * server:.0f})",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
-        return name, (max(0.0, changed - began) / 1000, done)
+        return name, Interaction(max(0.0, changed - began) / 1000, done, server)
 
     main = page.get_by_test_id("stMain")
 
@@ -244,7 +303,7 @@ def _interactions(page: Page, address: Served, work: _Work) -> Iterator[tuple[st
 
 def promised(taken: Taken, name: str) -> list[Row]:
     """What the pages of a lake promise a reader: the first paint of Overview, an interaction, points in a figure."""
-    paint, times = statistics.median(taken.paints), _each(taken, 0)
+    paint, times = statistics.median(taken.paints), [one.seconds for one in taken.interactions.values()]
     p95, each = _p95(times), f"{name} in Chromium: {len(times)} interactions"
     return [
         Row(
@@ -258,33 +317,50 @@ def promised(taken: Taken, name: str) -> list[Row]:
 
 
 def _rows(taken: Taken, name: str) -> list[Row]:
-    work, page = _each(taken, 1), f"{name} in Chromium: Overview"
+    work, page = [one.work for one in taken.interactions.values()], f"{name} in Chromium: Overview"
     each = f"{name} in Chromium: {len(work)} interactions"
-    slowest = max(taken.interactions, key=lambda what: taken.interactions[what])
+    slowest = max(taken.interactions, key=lambda what: taken.interactions[what].seconds)
+    server = statistics.median(one.server for one in taken.interactions.values())
     return [
         *promised(taken, name),
         Row(f"{page}, all of it drawn", milliseconds(statistics.median(taken.whole))),
         Row(f"{page}, work of server and browser", milliseconds(statistics.median(taken.work))),
         Row(f"{each}, work, p95", milliseconds(_p95(work))),
         Row(f"{each}, work, median", milliseconds(statistics.median(work))),
-        Row(f"{name}: the slowest interaction ({slowest})", milliseconds(taken.interactions[slowest][0])),
+        Row(f"{each}, work of the server, median", milliseconds(server)),
+        Row(
+            f"{name}: the slowest interaction ({slowest})", milliseconds(taken.interactions[slowest].seconds)
+        ),
+        Row(f"{name}: memory of the server, at most", f"{taken.peak_bytes / 1e6:.0f} MB"),
     ]
 
 
-def _each(taken: Taken, what: int) -> list[float]:
-    return [both[what] for both in taken.interactions.values()]
-
-
-def _compared(small: Taken, large: Taken) -> list[Row]:
-    paint = statistics.median(large.work) / statistics.median(small.work)
-    each = statistics.median(
-        large.interactions[name][1] / both[1] for name, both in small.interactions.items()
+def _compared(small: Sequence[Taken], large: Sequence[Taken]) -> list[Row]:
+    """Work on the large lake over that on the small, medians over rounds: of each interaction, and of all."""
+    rows, ratios, servers = [], [], []
+    for name in small[0].interactions:
+        few, many = ([taken.interactions[name] for taken in rounds] for rounds in (small, large))
+        less, more = (statistics.median(one.work for one in each) for each in (few, many))
+        of_it, of_more = (statistics.median(one.server for one in each) for each in (few, many))
+        what = f"{name}, work on the large lake (of it the server {milliseconds(of_more)})"
+        theirs = f"{milliseconds(less)} ({milliseconds(of_it)})"
+        rows.append(Row(what, milliseconds(more), "the small lake", theirs, less / more))
+        ratios.append(more / less)
+        servers.append((of_more, of_it))
+    less, more = (
+        statistics.median(work for taken in rounds for work in taken.work) for rounds in (small, large)
     )
     limit = f"{LARGER_RATIO}×"
+    all_of = sum(more for more, _ in servers) / sum(less for _, less in servers)
     return [
-        Row("Overview's work, the large lake over the small", f"{paint:.2f}×", "promised", limit),
-        Row("an interaction's work, the large lake over the small", f"{each:.2f}×", "promised", limit),
-    ]
+        *rows,
+        Row("Overview opened, the large lake over the small", f"{more / less:.2f}×", "promised", limit),
+        Row(
+            f"{len(ratios)} interactions, the large lake over the small, median and highest",
+            f"{statistics.median(ratios):.2f}× and {max(ratios):.2f}×", "promised", limit,
+        ),
+        Row("all interactions, of it the server's work, the large lake over the small", f"{all_of:.2f}×"),
+    ]  # fmt: skip
 
 
 def _p95(seconds: list[float]) -> float:

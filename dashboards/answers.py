@@ -32,7 +32,7 @@ class Answers:
         than it was asked, which is kept as well.
         """
         with self._turn(cut):
-            found = {name: frame for name in names if (frame := self._known(cut, name)) is not None}
+            found = {name: frame for name in names if (frame := self.known(cut, name)) is not None}
             missing = [name for name in dict.fromkeys(names) if name not in found]
             if missing:
                 asked = ask(missing)
@@ -60,7 +60,8 @@ class Answers:
                 if not turn.waiting:
                     del self._turns[cut]
 
-    def _known(self, cut: Hashable, name: str) -> pl.DataFrame | None:
+    def known(self, cut: Hashable, name: str) -> pl.DataFrame | None:
+        """What was answered of a metric, if it is still kept."""
         with self._lock:
             frame = self._frames.get((cut, name))
             if frame is not None:

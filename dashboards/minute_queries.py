@@ -1,6 +1,6 @@
 """What pages ask of minutes: objectives kept and missed, alerts that fired, on the event clock; cached as all is.
 
-Minutes are counted by region, device and CDN, whatever the audience: what is read of them grows with the days alone.
+Minutes are counted by region, device and CDN, whatever the audience: what is held of them grows with the days alone.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 import polars as pl
 import streamlit as st
 
-from alerts.counts import Minutes, MinutesBy, minutes_by, minutes_of
+from alerts.counts import Minutes, minutes_of
 from alerts.evaluate import Evaluation, Fired, columns_of, evaluate_minutes, fired, kept_by
 from alerts.evaluation import Attained
+from alerts.minutes_by import MinutesBy, minutes_by
 from alerts.policy import BurnPolicy, Policy, load_policies
 from alerts.seasonal import attained
 from alerts.slo import CountRatio, Objective, RawRatio, load
@@ -32,8 +33,9 @@ __all__ = [
 ]  # fmt: skip
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
-# Of a longer lake a period's minutes are read from the files of its days, so that memory is bounded.
+# Of a longer lake, or one of more rows, a period's minutes are read from the files of its days: memory is bounded.
 _MOST_MINUTES = 200 * 1440
+_MOST_ROWS = 20_000_000
 MINUTE_DIMENSIONS = frozenset({"region", "device", "cdn"})
 
 
@@ -117,36 +119,33 @@ def alerts_in(source: Source, where: Where, period: Period) -> list[Fired]:
 
 def hold_minutes(source: Source) -> None:
     """Have the minutes that alerts are told from in memory."""
-    if _span_minutes(source) <= _MOST_MINUTES:
-        for name in sorted(MINUTE_DIMENSIONS):
-            _minutes_by(source, name)
+    if _are_few(source):
+        _minutes_by(source)
 
 
 def minutes_in(source: Source, where: Where, start_ts_ms: int, end_ts_ms: int | None) -> Minutes:
-    """A slice's minutes; where it is cut by one dimension or none, out of memory. Raises where there are none."""
+    """A slice's minutes, out of memory where they are few enough. Raises where there are none."""
     where = minute_slice(where)
-    if len(where) > 1 or _span_minutes(source) > _MOST_MINUTES:
-        rows, columns = _minutes(source, where, start_ts_ms, end_ts_ms), columns_of(objectives())
-        read = (
-            rows.select("ts_ms", *columns).collect() if len(where) > 1 else rows
-        )  # of a slice of a slice, once
-        return minutes_of(read, columns, end_ts_ms)
-    name, values = where[0] if where else ("cdn", None)  # all are the same by any; these are few
-    held = _minutes_by(source, name).minutes(values, start_ts_ms, end_ts_ms or 2**62)
+    if not _are_few(source):
+        return minutes_of(
+            _minutes(source, where, start_ts_ms, end_ts_ms), columns_of(objectives()), end_ts_ms
+        )
+    held = _minutes_by(source).minutes(dict(where), start_ts_ms, end_ts_ms or 2**62)
     if held is None:
         raise InputError("no minute counts in that period", mend="give a period that the lake has counts of")
     return held
 
 
-def _span_minutes(source: Source) -> int:
-    span = source.span()
-    return 0 if span is None else ((span.last - span.first).days + 1) * 1440
+def _are_few(source: Source) -> bool:
+    span, rows = source.span(), source.rows().get("minute_count", 0)
+    minutes = 0 if span is None else ((span.last - span.first).days + 1) * 1440
+    return minutes <= _MOST_MINUTES and rows <= _MOST_ROWS
 
 
-@st.cache_resource(show_spinner=False, max_entries=6)
-def _minutes_by(source: Source, name: str) -> MinutesBy:
-    """Every minute by one dimension: 100 MB for the three dimensions of a demo's quarter, 220 MB at most of such."""
-    return minutes_by(Lake.open(Path(source.path)).scan("minute_count"), columns_of(objectives()), name)
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _minutes_by(source: Source) -> MinutesBy:
+    """Every minute: 40 MB of a demo's quarter."""
+    return minutes_by(Lake.open(Path(source.path)).scan("minute_count"), columns_of(objectives()))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

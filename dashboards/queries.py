@@ -5,7 +5,7 @@ A cached answer is a small frame: rolled up by the lake's own engine, a row a gr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -107,7 +107,7 @@ class Source:
         if not _of_some(self, tuple(names), span, where, by, None):
             return 1
         tables = {part.table for name in names for part in get_metric(name).parts}
-        return max((every_of(Lake.open(Path(self.path)), table) for table in tables), default=1)
+        return max((_every(self, table) for table in tables), default=1)
 
     def survival(self, name: str, period: Period, where: Where) -> pl.DataFrame:
         """:func:`metrics.query.survival` over a period; with intervals of the whole, which cubes tell, and no slice."""
@@ -123,7 +123,8 @@ class Source:
 
     def of_some(self, window: Window) -> Rows:
         """What cubes tell; else sessions and requests of the window's days, of a large lake a sample of each day."""
-        lake, cubes = Lake.open(Path(self.path)), self.cubes()
+        lake = Lake.open(Path(self.path))
+        cubes = held.source_of(lake, self.every())
         days = Window(
             window.start_ts_ms, window.end_ts_ms + DAY_MS
         )  # a session is filed by the day of its end
@@ -179,7 +180,13 @@ class Source:
 
     def hold_fine(self, names: tuple[str, ...]) -> None:
         """Have those of ``names`` that are quantiles in memory by every dimension that pages filter by."""
-        held.hold_fine(Lake.open(Path(self.path)), [get_metric(name) for name in names])
+        held.hold_fine(Lake.open(Path(self.path)), [get_metric(name) for name in names], self.every())
+
+    def every(self) -> int:
+        """Of how manieth session is told what no sum tells: 1 where of all."""
+        if self.rows().get("playback_session", 0) <= MOST_SESSIONS:
+            return 1
+        return _every(self, "playback_session")
 
     def hold_minutes(self) -> None:
         """Have the minutes that alerts are told from in memory."""
@@ -227,10 +234,16 @@ def _measured(
             lake = Lake.open(Path(source.path))
             found = kept.measured(lake, source.cubes(), names, start_ts_ms, end_ts_ms, intervals=intervals)
             return pl.concat([found.filter(pl.col("metric") == name) for name in names])
-        # Cut by dimensions a sketch is long to make, and another quantile of it is a moment's work: soon asked for.
-        if by and not grain:
-            names = [*names, *(near for name in names for near in _beside(name) if near not in names)]
-        is_of_some = _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
+        # What cubes tell they tell beside a sample too: of shares alone it need not be known what they tell.
+        is_of_some = source.every() > 1 and (
+            _are_shares(names) or _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
+        )
+        # Where rows are read a sketch is long to make, and another quantile of it is a moment's work: soon asked for.
+        if by and not grain and (beside := [near for name in names for near in _beside(name)]):
+            lake, cut = Lake.open(Path(source.path)), Cut(by, where, start_ts_ms, end_ts_ms)
+            near = [get_metric(name) for name in beside]
+            if not held.tells(lake, near, cut, source.every() if is_of_some else 1):
+                names = [*names, *(name for name in dict.fromkeys(beside) if name not in names)]
         return measure(
             source.of_some(Window(start_ts_ms, end_ts_ms)) if is_of_some else source.cubes(),
             names,
@@ -242,8 +255,37 @@ def _measured(
             intervals=intervals,
         )
 
-    cut = (source.path, source.version, by, where, start_ts_ms, end_ts_ms, grain, intervals)
-    return _ANSWERS.of(cut, names, ask)
+    def cut(where: Where) -> tuple[object, ...]:
+        return source.path, source.version, by, where, start_ts_ms, end_ts_ms, grain, intervals
+
+    def narrowed(names: Sequence[str]) -> pl.DataFrame:
+        """Of a table that was answered without the slice, the rows that are in it; asked is what is not so."""
+        whole = {
+            name: frame
+            for name in names
+            if _is_by_row(name) and (frame := _ANSWERS.known(cut(()), name)) is not None
+        }
+        found = [
+            frame.filter(*(pl.col(dimension).is_in(values, nulls_equal=True) for dimension, values in where))
+            for frame in whole.values()
+        ]
+        rest = [name for name in names if name not in whole]
+        return pl.concat([*found, *([ask(rest)] if rest else [])])
+
+    is_narrower = where and not intervals and {name for name, _ in where} <= {*by}
+    return _ANSWERS.of(cut(where), names, narrowed if is_narrower else ask)
+
+
+@cache
+def _is_by_row(name: str) -> bool:
+    """Whether each row of a table of it hangs on its own sessions alone: a level is averaged over the days of all."""
+    metric = get_metric(name)
+    tables = {part.table for part in metric.parts} - {"charge"}
+    return (
+        metric.kind in ("ratio", "quantile")
+        and len(tables) == 1
+        and not any(part.is_level or not part.is_sliced for part in metric.parts)
+    )
 
 
 @cache
@@ -314,7 +356,11 @@ def _of_some(
 ) -> bool:
     """Whether a sample tells what no cube does: a ratio or a quantile of it is one of the whole, nearly; no sum is."""
     untold = {*names} - {*_within_reach(source, names, span, where, by, grain)}
-    return bool(untold) and all(get_metric(name).kind in ("ratio", "quantile") for name in untold)
+    return bool(untold) and _are_shares(untold)
+
+
+def _are_shares(names: Iterable[str]) -> bool:
+    return all(get_metric(name).kind in ("ratio", "quantile") for name in names)
 
 
 def _can_cut(name: str, dimensions: list[str]) -> bool:
@@ -358,3 +404,8 @@ def _options(source: Source) -> dict[str, list[str]]:
 def _rows(source: Source) -> dict[str, int]:
     lake = Lake.open(Path(source.path))
     return {name: lake.snapshot(name).rows for name in lake.tables()}
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _every(source: Source, table: str) -> int:
+    return every_of(Lake.open(Path(source.path)), table)

@@ -46,7 +46,7 @@ _HELD_BY = (
 _MOST_VALUES = 24
 """Of so many values of filters, a tenth of a second's work each, Overview is answered before somebody clicks on one."""
 _MOST_HELD = 8_000_000
-"""Sessions of which a sketch is held for every question: 200 MB of it, and three times that while it is made."""
+"""Sessions of which a sketch is held for every question: 120 MB of it, and five times that while it is made."""
 _BEGUN: set[Source] = set()
 _LOCK = threading.Lock()
 
@@ -106,7 +106,7 @@ def _read(source: Source, filters: Filters) -> Iterator[Callable[[], object]]:
     """What rows are read for, or may be."""
     period, versus, where = filters.period, filters.versus, filters.where
     yield lambda: _incident_first(source, filters)
-    if source.rows().get("playback_session", 0) <= _MOST_HELD:
+    if source.rows().get("playback_session", 0) // source.every() <= _MOST_HELD:
         yield lambda: source.hold_fine(_HELD)
     for names in DISCOVERY.values():
         told = tuple(name for name in names if filters.tells(name))

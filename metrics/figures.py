@@ -111,10 +111,11 @@ def _silenced(metric: Metric, found: pl.DataFrame, numerator_n: pl.Series) -> pl
     is_by_group = bottom is None or (metric.numerator.of.needs and sample_part(metric) is metric.numerator)
     if not is_by_group and numerator_n.sum():
         return found
-    value = found["value"]
-    none = value.clear(found.height)
-    silent = found["n"].cast(pl.Int64) == 0 if is_by_group else None
-    return changed(found, none if silent is None else none.zip_with(silent, value))
+    value = found["value"].to_numpy()
+    silent = found["n"].cast(pl.Int64).to_numpy() == 0 if is_by_group else np.ones(len(value), dtype=np.bool_)
+    if not silent.any():
+        return found
+    return changed(found, pl.Series("value", np.where(silent, np.nan, value), nan_to_null=True))
 
 
 def _beside(metric: Metric, sides: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from metrics.intervals import jackknife
 from metrics.lake import Lake
 from metrics.parts import is_weighted
 from metrics.period import DAY_MS, grain_ms
-from metrics.plan import Cut, PartKey, Source, check_dimensions, roll_up
+from metrics.plan import BUCKET, DAY, REPLICATE, SKETCH, Cut, PartKey, Source, check_dimensions, roll_up
 from metrics.rollup import merge
 from metrics.sides import join
 from metrics.survival import curve
@@ -103,10 +103,11 @@ def apart(
 
 
 def _over(frame: pl.DataFrame, dimension: str) -> pl.DataFrame:
-    keys = [c for c, t in frame.schema.items() if not isinstance(t, pl.Decimal) and c != dimension]
-    added: pl.DataFrame = (
-        merge(nw.from_native(frame.drop(dimension).lazy()), keys).collect("polars").to_native()
-    )
+    own = (BUCKET, DAY, REPLICATE, SKETCH)
+    keys = [c for c, t in frame.schema.items() if (c in own or not t.is_numeric()) and c != dimension]
+    sums = pl.all().exclude(keys).cast(pl.Decimal(38, 0))  # what is held may come in 64 bits
+    rows = frame.drop(dimension).lazy().with_columns(sums)
+    added: pl.DataFrame = merge(nw.from_native(rows), keys).collect("polars").to_native()
     return added
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.counts import Clock, minutes_by, minutes_of
-from alerts.evaluate import columns_of, evaluate, evaluate_all, fired, kept_by
+from alerts.counts import Clock
+from alerts.evaluate import evaluate, evaluate_all, kept_by
 from alerts.evaluation import EPISODES, incidents
 from alerts.policy import load_policies
 from alerts.slo import Objective, load
@@ -297,49 +297,3 @@ def test_episodes_of_a_period_are_those_that_fired_in_it() -> None:
         rows, schema={name: EPISODES[name] for name in ("severity", "start_ts_ms", "end_ts_ms")}
     )
     assert within(episodes, 10, 30)["start_ts_ms"].to_list() == [5, 15]
-
-
-@given(
-    rows=st.lists(
-        st.tuples(
-            st.integers(0, 5000),
-            st.sampled_from(["mena", "europe", None]),
-            st.integers(0, 400),
-            st.integers(0, 40),
-        ),
-        min_size=1,
-        max_size=60,
-    ),
-    values=st.sampled_from([None, ("mena",), ("mena", "europe"), ("nowhere",)]),
-    first=st.integers(-100, 4000),
-    length=st.integers(1, 3000),
-)
-@settings(max_examples=60, deadline=None)
-def test_minutes_held_by_a_dimension_fire_as_rows_do(
-    rows: list[tuple[int, str | None, int, int]], values: tuple[str, ...] | None, first: int, length: int
-) -> None:
-    """Of any slice and period, dense minutes kept by value are those of the rows, and so are their alerts."""
-    minutes, regions, starts, stalls = zip(*rows, strict=True)
-    frame = minute_counts(
-        np.array(minutes), starts=np.array(starts), first_stalls=np.array(stalls), attempts=np.array(starts),
-        attempts_weight_squared=np.array(starts) * 3,
-    ).with_columns(region=pl.Series(regions, dtype=pl.String))  # fmt: skip
-    objectives = [OBJECTIVES["rebuffering-sessions"], OBJECTIVES["start-failures"]]
-    columns = columns_of(objectives)
-    start, end = T0 + first * 60_000, T0 + (first + length) * 60_000
-    held = minutes_by(frame, columns, "region").minutes(values, start, end)
-    within = frame.filter(pl.col("ts_ms") >= start, pl.col("ts_ms") < end)
-    within = within if values is None else within.filter(pl.col("region").is_in(values))
-    if within.is_empty():
-        assert held is None
-        return
-    assert held is not None
-    dense = minutes_of(within, columns, end)
-    assert (held.start_ts_ms, held.length) == (dense.start_ts_ms, dense.length)
-    unread = minutes_of(within.lazy(), columns, end)
-    for column in columns:
-        np.testing.assert_array_equal(held.counts[column], dense.counts[column])
-        np.testing.assert_array_equal(unread.counts[column], dense.counts[column])
-    whole = evaluate_all(objectives, within, end_ts_ms=end)
-    for one, other in zip(fired(objectives, held), whole, strict=True):
-        assert one.episodes.equals(other.episodes)

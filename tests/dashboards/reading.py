@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +14,19 @@ from playwright.sync_api import TimeoutError as Waited
 
 from benchmarks.browser import opened, settled
 
-__all__ = ["button", "cell", "drag", "moving_on", "pick", "query", "row", "said", "same_view", "table"]
+__all__ = [
+    "button",
+    "cell",
+    "drag",
+    "moving_on",
+    "pick",
+    "query",
+    "row",
+    "said",
+    "same_view",
+    "slowed",
+    "table",
+]
 
 
 def said(page: Page) -> str:
@@ -94,3 +109,25 @@ def same_view(browser: Browser, page: Page) -> None:
         assert shown.evaluate(_SAYS) == page.evaluate(_SAYS)
     finally:
         other.close()
+
+
+@contextmanager
+def slowed(pid: int, *, runs_s: float = 0.004, rests_s: float = 0.196, most_s: float = 120) -> Iterator[None]:
+    """A process of ours gets a fiftieth of the time within, as on a machine with much else to do; so long at most."""
+    is_done = threading.Event()
+
+    def turn_about() -> None:
+        for _ in range(int(most_s / (runs_s + rests_s))):
+            os.kill(pid, signal.SIGSTOP)
+            is_done.wait(rests_s)
+            os.kill(pid, signal.SIGCONT)
+            if is_done.wait(runs_s):
+                return
+
+    thread = threading.Thread(target=turn_about)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        thread.join()

@@ -6,8 +6,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
+import pytest
 
+from dashboards import queries
 from dashboards.answers import Answers
+from dashboards.context import Period, Where, span_of
+from dashboards.queries import Source
+from metrics.catalog import METRICS
+from metrics.errors import InputError
+from metrics.lake import Lake
+from metrics.query import check_cut, measure
+from playhead.synthesis import synthesise
+from synthetic.scenario import load_scenario
 
 
 class Asked:
@@ -50,3 +60,53 @@ def test_the_least_lately_asked_is_given_up() -> None:
     assert len(ask.names) == asked
     answers.of("cut", ["a"], ask)
     assert len(ask.names) == asked + 1
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake.create(tmp_path_factory.mktemp("answers") / "lake")
+    synthesise(load_scenario(None, panel=150, days=4), lake)
+    return lake
+
+
+@pytest.mark.parametrize(
+    ("by", "where"),
+    [
+        (("region", "isp"), (("region", ("mena", "south-asia")),)),
+        (("region", "device"), (("device", ("mobile",)), ("region", ("western-europe", "nowhere")))),
+        (("cdn",), (("cdn", (None, "own")),)),
+    ],
+)
+def test_rows_of_a_table_that_is_known_are_those_of_its_slice(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, by: tuple[str, ...], where: Where
+) -> None:
+    """The figures of the command line, whether or not the whole was answered before; and then they are not asked."""
+    source, span = Source(str(lake.path), lake.version()), span_of(lake)
+    assert span is not None
+    window = Period(span.first, span.last)
+    names = tuple(name for name in METRICS if can_cut(name, by) and name != "first_week_genres")
+    told = measure(
+        lake, names, by=by, where=dict(where), start_ts_ms=window.start_ts_ms, end_ts_ms=window.end_ts_ms
+    )
+    monkeypatch.setattr(queries, "_ANSWERS", Answers(2**24))
+    assert source.measure(names, window, by=by, where=where).equals(told)
+    monkeypatch.setattr(queries, "_ANSWERS", Answers(2**24))
+    source.measure(names, window, by=by)
+    asked: list[str] = []
+
+    def noted(rows: object, names: Sequence[str], **cut: object) -> pl.DataFrame:
+        asked.extend(names)
+        return measure(rows, names, **cut)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(queries, "measure", noted)
+    assert source.measure(names, window, by=by, where=where).equals(told)
+    assert not {"time_to_play_p99_ms", "time_to_play_bad_ratio"} & set(asked)
+    assert "time_to_play_p99_ms" in names
+
+
+def can_cut(name: str, by: Sequence[str]) -> bool:
+    try:
+        check_cut([name], by)
+    except InputError:
+        return False
+    return True

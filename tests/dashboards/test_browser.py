@@ -25,7 +25,7 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import Served, Theme, opened, served, settled
-from tests.dashboards.reading import cell, moving_on, pick, query, row, same_view
+from tests.dashboards.reading import cell, moving_on, pick, query, row, same_view, slowed
 
 pytestmark = [
     pytest.mark.integration,
@@ -40,17 +40,22 @@ PICTURES = os.environ.get("PLAYHEAD_SCREENSHOTS")  # read now: a test sees none 
 PROBE = re.compile(r"/_stcore/(health|host-config)$")
 
 
-# Whether a tile was taken away and put back, or anything that is seen faded, from now on.
+# Whether a tile was taken away and put back, or anything that is seen faded, from now on; and how long at a time the
+# server was waited for, in milliseconds: what is shown fades after half a second of it.
 WATCH = """() => {
   const shown = '[data-testid="stMain"] [data-testid="stElementContainer"]';
   window.tiles = [...document.querySelectorAll('[data-testid="stMetric"]')];
   window.faintest = 1;
-  const look = () => {
+  window.waited = 0;
+  let since = null;
+  const look = (now) => {
     const seen = [...document.querySelectorAll(shown)].filter((one) => one.checkVisibility());
     window.faintest = Math.min(window.faintest, ...seen.map((one) => Number(getComputedStyle(one).opacity)));
+    since = document.querySelector('.st-key-renewed [data-stale="true"]') ? since ?? now : null;
+    window.waited = Math.max(window.waited, since === null ? 0 : now - since);
     requestAnimationFrame(look);
   };
-  look();
+  requestAnimationFrame(look);
 }"""
 
 
@@ -294,6 +299,9 @@ def test_a_live_view_follows_a_lake_that_grows(browser: Browser, lake: Path, tmp
             timeout=90_000,
         )
         page.wait_for_timeout(1500)
+        # However long the reader waits for the server.
+        with slowed(address.pid):
+            page.wait_for_function("waited > 1000", timeout=90_000)
         assert page.evaluate("tiles.every((tile) => tile.isConnected)")
         assert page.evaluate("faintest") == 1
         after = page.get_by_test_id("stMetricValue").first.inner_text()

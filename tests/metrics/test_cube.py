@@ -22,8 +22,8 @@ from metrics.errors import InputError
 from metrics.experiment import compare
 from metrics.lake import Lake
 from metrics.parts import dimensions_of
-from metrics.plan import Cut, Source, roll_up
-from metrics.query import Where, check_cut, measure
+from metrics.plan import SKETCH, Cut, Source, roll_up
+from metrics.query import Where, apart, check_cut, measure
 from metrics.upkeep import compact
 from playhead.synthesis import synthesise
 from synthetic.scenario import load_scenario
@@ -175,6 +175,19 @@ def test_a_quantile_of_any_slice_is_told_by_a_sketch_that_is_held(lake: Lake, da
     }
     theirs = measure(lake, names, scan=lake.scan, **cut)
     assert measure(Source(unread, held.source_of(lake).ready), names, **cut).equals(theirs)
+
+
+def test_what_is_held_adds_up_over_the_values_of_a_dimension(lake: Lake) -> None:
+    """A sketch comes in 64 bits where rows come in decimals; over regions both are added up."""
+    metrics = [METRICS[name] for name in ("time_to_play_p50_ms", "rebuffer_rate")]
+    cut = Cut(("region",), start_ts_ms=APRIL_MS)
+    ours, theirs = (roll_up(source, metrics, cut) for source in (held.source_of(lake), Source(lake.scan)))
+    for mine, other in zip(apart(ours, "region").items(), apart(theirs, "region").items(), strict=True):
+        assert mine[0] == other[0]
+        for key, frame in mine[1].items():
+            sums = {name: frame[name].cast(pl.Int64).sum() for name in frame.columns if name != SKETCH}
+            assert sums == {name: other[1][key][name].cast(pl.Int64).sum() for name in sums}
+            assert frame.height == other[1][key].height
 
 
 def test_what_is_held_is_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from metrics import sample
+from metrics import held, sample
+from metrics.catalog import METRICS
 from metrics.erasure import forget
 from metrics.lake import Lake
+from metrics.plan import Source
+from metrics.query import measure
 from tests.metrics.rows import APRIL_MS, DAY_MS, rows, session
 
 TABLE = "playback_session"
@@ -90,3 +93,30 @@ def test_who_is_forgotten_is_in_no_sample(lake: Lake) -> None:
     forget(lake, "m0")
     assert not kept(lake)
     assert "m0" not in read(lake)[0]["subscriber_id"].to_list()
+
+
+def test_a_quantile_of_the_sample_is_told_by_a_sketch_of_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "_DAYS", 2)
+    names = ["time_to_play_p50_ms", "time_to_play_p99_ms"]
+    add(lake, 1, range(10, 14))  # another file of the day
+    _, every = read(lake)
+    held.hold_fine(lake, [METRICS[name] for name in names], every)
+    told = Source(unread, held.source_of(lake, every).ready)
+    rows = Source(lambda table: sample.some_rows(lake, table, lake.snapshot(table).files)[0])
+    for cut in (
+        {},
+        {"by": ["site", "device"]},
+        {"by": ["isp"], "grain": "1d"},
+        {"where": {"codec": ["av1"]}},
+    ):
+        found = measure(told, names, **cut)
+        assert found.equals(measure(rows, names, **cut))
+        assert found["n"].sum() < measure(lake, names, **cut)["n"].sum() or not found["n"].sum()
+    with pytest.raises(AssertionError, match="are read"):  # what is held of some is not of all
+        measure(Source(unread, held.source_of(lake).ready), names, by=["site", "device"])
+
+
+def unread(table: str) -> pl.LazyFrame:
+    raise AssertionError(f"the rows of {table} are read")
