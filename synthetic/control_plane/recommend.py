@@ -168,21 +168,24 @@ def taught_by_looks(model: Model, looks: Sequence[LookLog], region: Int64Array, 
     taught it, and, for the days to come, as it gave each before it learned of it.
     """
     vectors = np.ascontiguousarray(model.title.T)
+    last_day = max((look.day for look in looks), default=0)
     for teaches in (False, True):
-        told = looks if teaches else looks[-_TAKE_DAYS:]
-        scores = [np.empty(look.title.size, np.float32) for look in told]
-        for look, score in zip(told, scores, strict=True):
+        scores, liked = [], []
+        for look in looks:
+            is_late = look.day > last_day - _TAKE_DAYS
+            if not (teaches or is_late):
+                continue
+            score = np.empty(look.title.size, np.float32)
             _learn_looks(
                 model.member, model.evidence, look.member, look.title, look.is_liked,
                 look.picture.astype(np.int64), region, model.prominence, vectors, model.title_norm, model.centre,
                 model.curvature, model.block, model.take, teaches, score,
             )  # fmt: skip
-        last = [
-            (score[own], look.is_liked[own])
-            for look, score in zip(told[-_TAKE_DAYS:], scores[-_TAKE_DAYS:], strict=True)
-            for own in (teachers[look.member],)
-        ]
-        model = replace(model, take=_take_odds([score for score, _ in last], [liked for _, liked in last]))
+            if is_late:
+                own = teachers[look.member]
+                scores.append(score[own])
+                liked.append(look.is_liked[own])
+        model = replace(model, take=_take_odds(scores, liked))
     return model
 
 
