@@ -5,9 +5,9 @@ A cached answer is a small frame: rolled up by the lake's own engine, a row a gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,19 @@ from alerts.evaluate import Evaluation, Fired
 from dashboards import kept
 from dashboards.answers import Answers
 from dashboards.context import FILTERS, Period, Span, Where, span_of
+from dashboards.metric_traits import are_shares, beside, can_cut, is_by_row
 from dashboards.minute_queries import alerts_in, evaluations, hold_minutes, kept_in, minute_slice
 from dashboards.money import FINANCE_FILES, blanked, document, is_finance
 from dashboards.window import Window, days_of
 from metrics import held
-from metrics.catalog import METRICS, get_metric
+from metrics.catalog import get_metric
 from metrics.cube import folder_of, told
 from metrics.errors import InputError
 from metrics.experiment import HEADLINE, compare
 from metrics.lake import Lake
 from metrics.ledger import Ledger
 from metrics.period import DAY_MS, grain_ms
-from metrics.plan import Cut, check_dimensions
+from metrics.plan import Cut
 from metrics.plan import Source as Rows
 from metrics.query import measure, survival
 from metrics.sample import TABLES as SAMPLED
@@ -175,7 +176,7 @@ class Source:
 
     def hold(self, names: tuple[str, ...], by: tuple[str, ...], *, intervals: bool = False) -> None:
         """Have what cubes tell by the day of those of ``names`` that can be cut ``by`` dimensions in memory."""
-        told = [get_metric(name) for name in names if _can_cut(name, list(by))]
+        told = [get_metric(name) for name in names if can_cut(name, list(by))]
         held.hold(Lake.open(Path(self.path)), told, Cut(by, grain_ms=DAY_MS, replicates=intervals))
 
     def hold_fine(self, names: tuple[str, ...]) -> None:
@@ -236,14 +237,14 @@ def _measured(
             return pl.concat([found.filter(pl.col("metric") == name) for name in names])
         # What cubes tell they tell beside a sample too: of shares alone it need not be known what they tell.
         is_of_some = source.every() > 1 and (
-            _are_shares(names) or _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
+            are_shares(names) or _of_some(source, tuple(names), (start_ts_ms, end_ts_ms), where, by, grain)
         )
         # Where rows are read a sketch is long to make, and another quantile of it is a moment's work: soon asked for.
-        if by and not grain and (beside := [near for name in names for near in _beside(name)]):
+        if by and not grain and (near_by := [other for name in names for other in beside(name)]):
             lake, cut = Lake.open(Path(source.path)), Cut(by, where, start_ts_ms, end_ts_ms)
-            near = [get_metric(name) for name in beside]
+            near = [get_metric(name) for name in near_by]
             if not held.tells(lake, near, cut, source.every() if is_of_some else 1):
-                names = [*names, *(name for name in dict.fromkeys(beside) if name not in names)]
+                names = [*names, *(name for name in dict.fromkeys(near_by) if name not in names)]
         return measure(
             source.of_some(Window(start_ts_ms, end_ts_ms)) if is_of_some else source.cubes(),
             names,
@@ -263,7 +264,7 @@ def _measured(
         whole = {
             name: frame
             for name in names
-            if _is_by_row(name) and (frame := _ANSWERS.known(cut(()), name)) is not None
+            if is_by_row(name) and (frame := _ANSWERS.known(cut(()), name)) is not None
         }
         found = [
             frame.filter(*(pl.col(dimension).is_in(values, nulls_equal=True) for dimension, values in where))
@@ -274,30 +275,6 @@ def _measured(
 
     is_narrower = where and not intervals and {name for name, _ in where} <= {*by}
     return _ANSWERS.of(cut(where), names, narrowed if is_narrower else ask)
-
-
-@cache
-def _is_by_row(name: str) -> bool:
-    """Whether each row of a table of it hangs on its own sessions alone: a level is averaged over the days of all."""
-    metric = get_metric(name)
-    tables = {part.table for part in metric.parts} - {"charge"}
-    return (
-        metric.kind in ("ratio", "quantile")
-        and len(tables) == 1
-        and not any(part.is_level or not part.is_sliced for part in metric.parts)
-    )
-
-
-@cache
-def _beside(name: str) -> tuple[str, ...]:
-    """Other quantiles that are read off the same sketch."""
-    metric = get_metric(name)
-    return tuple(
-        other.name for other in METRICS.values()
-        if metric.kind == other.kind == "quantile" and other is not metric
-        and (metric.clock, metric.numerator.table, metric.numerator.name)
-        == (other.clock, other.numerator.table, other.numerator.name)
-    )  # fmt: skip
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -320,7 +297,7 @@ def _arms(source: Source) -> pl.DataFrame:
 @st.cache_data(show_spinner=False, max_entries=32)
 def _compared(source: Source, experiment: str, where: Where) -> pl.DataFrame:
     lake, arms = Lake.open(Path(source.path)), (("experiment", (experiment,)),)
-    names = [name for name in HEADLINE if _can_cut(name, [dimension for dimension, _ in where])]
+    names = [name for name in HEADLINE if can_cut(name, [dimension for dimension, _ in where])]
     if where:
         names = list(_within_reach(source, tuple(names), (None, None), (*where, *arms), ("arm",), None))
         return compare(source.cubes(), names, experiment=experiment, where=dict(where))
@@ -356,19 +333,7 @@ def _of_some(
 ) -> bool:
     """Whether a sample tells what no cube does: a ratio or a quantile of it is one of the whole, nearly; no sum is."""
     untold = {*names} - {*_within_reach(source, names, span, where, by, grain)}
-    return bool(untold) and _are_shares(untold)
-
-
-def _are_shares(names: Iterable[str]) -> bool:
-    return all(get_metric(name).kind in ("ratio", "quantile") for name in names)
-
-
-def _can_cut(name: str, dimensions: list[str]) -> bool:
-    try:
-        check_dimensions([get_metric(name)], dimensions)
-    except InputError:
-        return False
-    return True
+    return bool(untold) and are_shares(untold)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

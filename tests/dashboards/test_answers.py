@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import polars as pl
 import pytest
@@ -94,9 +95,9 @@ def test_rows_of_a_table_that_is_known_are_those_of_its_slice(
     source.measure(names, window, by=by)
     asked: list[str] = []
 
-    def noted(rows: object, names: Sequence[str], **cut: object) -> pl.DataFrame:
+    def noted(rows: Any, names: Sequence[str], **cut: Any) -> pl.DataFrame:
         asked.extend(names)
-        return measure(rows, names, **cut)  # type: ignore[arg-type]
+        return measure(rows, names, **cut)
 
     monkeypatch.setattr(queries, "measure", noted)
     assert source.measure(names, window, by=by, where=where).equals(told)
