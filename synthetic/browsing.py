@@ -266,10 +266,14 @@ def _look_along(
                 spent += 0.0 if in_detail else detail_ms(seen, habits)
             elif learns:
                 expected = take_ratio(out.page_score[i, place], ranking.take[a, 0], ranking.take[a, 1])
-                evidence = learn_look(taste, evidence, vectors[title], curvature, h0, h1, False, expected)
+                evidence = learn_look(
+                    taste, evidence, vectors[title], curvature, h0, h1, False, expected, ranking.take[a, 1]
+                )
                 if p0 >= h1:
                     centre = ranking.centre[a, pictured]
-                    learn_look(taste, evidence, centre, curvature, p0, p1, False, expected)
+                    learn_look(
+                        taste, evidence, centre, curvature, p0, p1, False, expected, ranking.take[a, 1]
+                    )
         slot += 1
         if slot == SLOTS or leaves_row(seen, habits.next_row_ratio):
             row, slot = row + 1, 0
@@ -364,10 +368,12 @@ def _learn_play(
         place = out.row[i] * SLOTS + out.slot[i]
         expected = take_ratio(out.page_score[i, place], ranking.take[a, 0], ranking.take[a, 1])
         is_liked = not out.is_skipped[i]
-        evidence = learn_look(taste, evidence, vectors[pick], curvature, h0, h1, is_liked, expected)
+        evidence = learn_look(
+            taste, evidence, vectors[pick], curvature, h0, h1, is_liked, expected, ranking.take[a, 1]
+        )
         if p0 >= h1:
             centre = ranking.centre[a, ranking.genre[pick, out.artwork[i, place]]]
-            learn_look(taste, evidence, centre, curvature, p0, p1, is_liked, expected)
+            learn_look(taste, evidence, centre, curvature, p0, p1, is_liked, expected, ranking.take[a, 1])
     if out.surface[i] == SEARCH and not out.is_skipped[i]:
         s0, s1 = ranking.block[a, SEARCH_HEAD, 0], ranking.block[a, SEARCH_HEAD, 1]
         evidence = learn_pick(taste, evidence, vectors[ranking.logged_as[pick]], curvature, s0, s1)

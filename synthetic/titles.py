@@ -56,7 +56,7 @@ QUALITY_WORTH, BAIT_WORTH = 0.8, -0.6
 # Assumptions (no public figure), but the first: how strongly taste parts members, and how titles differ.
 # sd of taste . title over members: the best 2 % of members want a title 8 x the median. Fitted to what a popularity
 # recommender loses, -12 % of hours (docs/discovery.md).
-TASTE_STRENGTH = 1.05
+TASTE_STRENGTH = 0.88
 GENRE_WEIGHT = 0.8  # share of a title's taste vector that its genres give
 REGION_TASTE = 0.35  # length of a region's mean taste, in sd of members' taste
 HOME_REGION_LOG_BOOST = 1.2  # a title is wanted exp(1.2) = 3.3 x more in its region of origin

@@ -73,7 +73,7 @@ _RECENT_TITLES = 32  # started titles that are not started again
 class BrowseParameters:
     """How members look: assumptions, two of them fitted to published figures (docs/discovery.md)."""
 
-    acceptable_count: float = 140.0
+    acceptable_count: float = 115
     """Titles of the whole catalogue that a member would gladly start at a given moment: .8 % of 18,214. Fitted to the
     median time to find, 60-90 s."""
     appeal_exponent: float = 0.5
@@ -98,7 +98,7 @@ class BrowseParameters:
     """Chance, for each unfinished title, that the session goes on with it. Assumption."""
     intent_ratio: float = 0.1
     """Sessions opened with a title in mind. Assumption."""
-    search_ratio: float = 0.13
+    search_ratio: float = 0.12
     """Members who search when the page held nothing; the others leave. Fitted to the hours that recommendations bring,
     80 %."""
     carried_ratio: float = 0.85

@@ -1,9 +1,14 @@
-"""Taste as vectors: correspondence analysis of who played what, with shrinkage for what is rarely seen.
+"""Taste as vectors: correspondence analysis of who played what, refined, with shrinkage for what is rarely seen.
 
 The plays table (members x titles) is scaled by the roots of both margins, so that popularity is divided out,
 and factored by a truncated SVD (Greenacre 2007). A title's vector is the mean of its viewers' coordinates,
 shrunk toward what its genres predict. If a member's taste is ``t`` and the viewers of a title are centred on
 ``v``, the member plays it ``exp(t . v - |v|^2 / 2)`` times as often as the population does.
+
+A member's coordinates are what some dozens of plays make of a taste, chance and all, and each of those plays is counted
+in the vector of its own title: titles then seem to part members more than they do. So vectors and tastes are refined in
+turn by expectation maximisation (Dempster, Laird & Rubin 1977): what is averaged over a title's viewers is the
+posterior mean of their taste, which is the less the less is known, and a factor that is chance alone dies out.
 """
 
 from __future__ import annotations
@@ -17,13 +22,14 @@ from sklearn.utils.extmath import randomized_svd
 
 from synthetic.control_plane.catalogue import Catalogue
 
-__all__ = ["Factors", "genre_vectors", "member_vectors", "title_vectors", "turned"]
+__all__ = ["Factors", "genre_vectors", "member_vectors", "title_factors", "turned"]
 
 Float32Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 
 _MIN_PLAYS_A_FACTOR = 50
-_ROW_PRIOR_PLAYS = 5.0
+_ROW_PRIOR_PLAYS, _COLUMN_PRIOR_PLAYS = 5.0, 40.0
+_REFINEMENTS = 10
 _GENRE_PRIOR_PLAYS = 200.0
 
 
@@ -36,57 +42,70 @@ class Factors:
     norm: Float32Array
     """[count] half the squared length before the mean was taken off."""
     curvature: Float32Array
-    """[rank] variance over plays."""
+    """[rank] variance over plays, what is not known of the vectors counted in."""
 
 
-def title_vectors(
+def title_factors(
     table: sparse.csr_array,
     catalogue: Catalogue,
     *,
     rank: int,
     prior_plays: float,
     seed: int,
-    by_genre: bool = True,
-) -> Float32Array:
-    """[count, rank]: mean coordinates of each title's viewers, half its genres' at ``prior_plays`` viewers.
+    plain: bool = False,
+) -> Factors:
+    """Of every title, half its viewers' and half its genres' at ``prior_plays`` viewers.
 
     ``table`` is [members, count], what a member's liking of a title counts for. All zero if there is too little to
-    learn. Without ``by_genre`` a title is shrunk to none, as where nothing is known of titles but who played them.
+    learn. ``plain``: by the factorisation alone, shrunk to nothing, as where no more is known of a title than who
+    played it.
     """
-    count = table.shape[1]
-    coordinates = _coordinates(table, rank, prior_plays, seed)
+    viewers = np.asarray(table.sum(axis=0), np.float64)
+    coordinates = _coordinates(table, rank, _COLUMN_PRIOR_PLAYS, seed)
     if coordinates is None:
-        return np.zeros((count, rank), np.float32)
-    viewers = np.asarray(table.sum(axis=0), np.float64)[:, None]
-    total = table.T @ coordinates
-    if not by_genre:
-        return np.asarray((total / (viewers + prior_plays)).astype(np.float32))
+        return turned(np.zeros((table.shape[1], rank)), viewers)
+    if plain:
+        return turned((table.T @ coordinates) / (viewers + _COLUMN_PRIOR_PLAYS)[:, None], viewers)
     genre = _genre_features(catalogue)
-    gram = genre.T @ (viewers * genre) + np.eye(genre.shape[1])
-    predicted = genre @ np.linalg.solve(gram, genre.T @ total)
-    return np.asarray(((total + prior_plays * predicted) / (viewers + prior_plays)).astype(np.float32))
+    gram = genre.T @ (viewers[:, None] * genre) + np.eye(genre.shape[1])
+
+    def factors_of(taste: FloatArray) -> Factors:
+        total = table.T @ taste
+        predicted = genre @ np.linalg.solve(gram, genre.T @ total)
+        vectors = (total + prior_plays * predicted) / (viewers + prior_plays)[:, None]
+        return turned(vectors, viewers, variance=1.0 / (viewers + prior_plays))
+
+    factors = factors_of(coordinates)
+    for _ in range(_REFINEMENTS):
+        taste, _ = member_vectors(table, factors)
+        factors = factors_of(taste.astype(np.float64))
+    return factors
 
 
-def genre_vectors(table: sparse.csr_array, *, rank: int, seed: int) -> Float32Array:
+def genre_vectors(table: sparse.csr_array, *, rank: int, seed: int) -> FloatArray:
     """[genres, rank]: mean coordinates of those who play each genre, shrunk to none; ``table`` is [members, genres]."""
     coordinates = _coordinates(table, rank, _GENRE_PRIOR_PLAYS, seed)
     if coordinates is None:
-        return np.zeros((table.shape[1], rank), np.float32)
+        return np.zeros((table.shape[1], rank))
     plays = np.asarray(table.sum(axis=0), np.float64)[:, None]
-    return np.asarray(((table.T @ coordinates) / (plays + _GENRE_PRIOR_PLAYS)).astype(np.float32))
+    return np.asarray((table.T @ coordinates) / (plays + _GENRE_PRIOR_PLAYS))
 
 
-def turned(vectors: Float32Array, plays: FloatArray) -> Factors:
-    """Vectors [count, rank] in the principal axes of ``plays`` [count], how often each was played."""
+def turned(vectors: FloatArray, plays: FloatArray, *, variance: FloatArray | float = 0.0) -> Factors:
+    """Vectors [count, rank] in the principal axes of ``plays`` [count], how often each was played.
+
+    ``variance`` [count]: of what is not known of each vector, a factor.
+    """
     rank = vectors.shape[1]
     v = vectors.astype(np.float64)
     norm = (0.5 * (v**2).sum(axis=1)).astype(np.float32)
     if plays.sum() == 0:
-        return Factors(vectors, norm, np.zeros(rank, np.float32))
+        return Factors(vectors.astype(np.float32), norm, np.zeros(rank, np.float32))
     centred = v - (plays @ v) / plays.sum()
     covariance = (centred * plays[:, None]).T @ centred / plays.sum()
     value, axis = np.linalg.eigh(covariance)
-    return Factors((centred @ axis).astype(np.float32), norm, np.maximum(value, 0.0).astype(np.float32))
+    curvature = np.maximum(value, 0.0) + (plays * variance).sum() / plays.sum()
+    return Factors((centred @ axis).astype(np.float32), norm, curvature.astype(np.float32))
 
 
 def member_vectors(table: sparse.csr_array, factors: Factors) -> tuple[Float32Array, Float32Array]:

@@ -117,11 +117,14 @@ def learn_pick(
 @compiled(counted=False)
 def learn_look(
     taste: Float32Array, evidence: float, vector: Float32Array, curvature: Float32Array, low: int, high: int,
-    is_played: bool, expected: float,
+    is_played: bool, expected: float, slope: float,
 ) -> float:  # fmt: skip
-    """A title looked at, which was ``expected`` to be played with that chance; gives the evidence after it."""
-    evidence += expected * (1.0 - expected)
-    surprise = (1.0 if is_played else 0.0) - expected
+    """A title looked at, which was ``expected`` to be played with that chance; gives the evidence after it.
+
+    ``slope``: how much the log odds of a play rise with the score, and so with taste along the title's vector.
+    """
+    evidence += slope * slope * expected * (1.0 - expected)
+    surprise = slope * ((1.0 if is_played else 0.0) - expected)
     t, v, c = taste[low:high], vector[low:high], curvature[low:high]
     for d in range(t.size):
         t[d] = np.float32(float(t[d]) + surprise * float(v[d]) / (1.0 + evidence * float(c[d])))

@@ -27,14 +27,14 @@ class RecommendParameters:
     popularity_half_life_days: float = 60.0
     regional_prior_plays: float = 8.0
     """A region's own count of a title weighs as much as the world's at this many expected plays."""
-    title_prior_plays: float = 40.0
+    title_prior_plays: float = 160.0
     """A title's vector is half its own and half its genres' at this many viewers."""
     exposure_exponent: float = 0.95
     """How often a title is shown grows with its share of plays to this power: 1 shows what is played, 0 shows
     every title alike. Below 1 the loop from plays to pages to plays dies out instead of feeding itself."""
     long_tail_ratio: float = 0.25
     """Share of places given to titles whatever their popularity, so that the long tail is known at all."""
-    exploration: float = 0.2
+    exploration: float = 0.1
     """Scale of Gumbel noise on the score: pages vary from week to week, and the long tail is tried."""
     horizon_days: int = 6
     """A page lives a week: titles due within these days are ranked too (see :func:`~.ranking.on_sale`)."""

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from synthetic.control_plane.artwork import genre_means, learn_pictures
 from synthetic.control_plane.catalogue import Catalogue
-from synthetic.control_plane.factors import Factors, member_vectors, title_vectors, turned
+from synthetic.control_plane.factors import Factors, member_vectors, title_factors
 from synthetic.control_plane.in_session import ARTWORK_HEAD, HOME_HEAD, learn_look, take_ratio
 from synthetic.control_plane.model import Model, RecommendParameters
 from synthetic.control_plane.play_log import LookLog, PlayLog, ResultLog
@@ -108,7 +108,7 @@ def train(
                 of_home if recommender != "popularity" else of_home.where(np.zeros(of_home.count, np.bool_))
             )
             factors, member, evidence = _learn_plays(
-                taught, teachers, catalogue, p.rank, p, seed, by_genre=recommender != "factors"
+                taught, teachers, catalogue, p.rank, p, seed, plain=recommender == "factors"
             )
             title, curvature, norms = factors.title, factors.curvature, (factors.norm, factors.norm)
             centre = genre_means(factors.title, catalogue)
@@ -211,16 +211,15 @@ def _learn_plays(
     p: RecommendParameters,
     seed: int,
     *,
-    by_genre: bool = True,
+    plain: bool = False,
 ) -> tuple[Factors, Float32Array, Float32Array]:
     """Vectors of titles from plays of ``teachers``; taste of members, and the plays it hangs on; from these alone."""
     shape = (teachers.size, catalogue.count)
     taught = log.where(teachers[log.member])
     table = _table(taught, shape, taught.inclusion)
-    vectors = title_vectors(
-        table, catalogue, rank=rank, prior_plays=p.title_prior_plays, seed=seed, by_genre=by_genre
+    factors = title_factors(
+        table, catalogue, rank=rank, prior_plays=p.title_prior_plays, seed=seed, plain=plain
     )
-    factors = turned(vectors, np.asarray(table.sum(axis=0), np.float64))
     # What a page brought about is told by looks, where they are still remembered.
     unaided = _table(log.where(log.is_unaided), shape)
     return factors, *member_vectors(unaided, factors)
@@ -262,6 +261,10 @@ def _learn_looks(
             continue
         expected = take_ratio(score, take[0], take[1])
         so_far = float(evidence[m])
-        evidence[m] = learn_look(taste[m], so_far, vectors[j], curvature, low, high, is_liked[i], expected)
+        evidence[m] = learn_look(
+            taste[m], so_far, vectors[j], curvature, low, high, is_liked[i], expected, take[1]
+        )
         if first >= high:
-            learn_look(taste[m], so_far, centre[picture[i]], curvature, first, last, is_liked[i], expected)
+            learn_look(
+                taste[m], so_far, centre[picture[i]], curvature, first, last, is_liked[i], expected, take[1]
+            )

@@ -104,6 +104,24 @@ def test_it_learns_taste_it_never_saw(world: World) -> None:
         assert 0.7 < slope < 1.5
 
 
+def test_what_chance_makes_of_a_few_plays_is_not_taken_for_taste() -> None:
+    """Where taste parts members no more than in the shipped world, a predicted lift of one is a lift of one."""
+    titles, members = make_titles(6_000, seed=SEED), np.arange(2_000)
+    region = members % 8
+    taste = subscriber_taste(members, region, SEED)
+    log = warmup_plays(
+        SEED, subscriber=members, region=region, taste=taste, tenure_days=np.full(2_000, 1_000), titles=titles,
+        params=BrowseParameters(),
+    )  # fmt: skip
+    model = train(log, publish(titles), region=region, regions=8, today=TODAY, seed=SEED)
+    order = np.argsort(-titles.share)
+    for band in (order[:100], order[100:1_000], order[1_000:4_000]):
+        predicted = model.member[:500] @ model.title[:, band]
+        hidden = taste[:500] @ titles.taste[band].T
+        predicted, hidden = predicted - predicted.mean(axis=0), hidden - hidden.mean(axis=0)
+        assert 0.8 < (predicted * hidden).sum() / (predicted**2).sum() < 1.3
+
+
 def test_its_pages_are_wanted_more_than_popularity(world: World) -> None:
     known = np.arange(2_000)
     wanted = demand(world.titles, TODAY)
@@ -285,7 +303,9 @@ def test_another_level_of_popularity_changes_nothing_of_what_looks_teach(world: 
     random = np.random.default_rng(6)
     member = np.repeat(np.arange(300, dtype=np.int32), 20)
     title = world.pages[:300, :20].reshape(-1)
-    look = LookLog(TODAY - 1, member, title, random.random(6_000) < 0.05, np.zeros(6_000, np.int8))
+    utility = np.einsum("nd,nd->n", world.taste[member], world.titles.taste[title])
+    is_liked = utility - world.titles.taste_offset[title] - 2.0 + random.gumbel(size=6_000) > 0
+    look = LookLog(TODAY - 1, member, title, is_liked, np.zeros(6_000, np.int8))
     teachers = np.ones(world.region.size, np.bool_)
     taught = []
     for level in (0.0, 3.0):
@@ -300,6 +320,20 @@ def test_another_level_of_popularity_changes_nothing_of_what_looks_teach(world: 
     assert np.abs(taught[1].member - taught[0].member).mean() < 0.01 * np.abs(moved[:300]).mean()
     np.testing.assert_allclose(taught[0].evidence, taught[1].evidence, rtol=5e-3)
     assert taught[0].take[1] == pytest.approx(taught[1].take[1], abs=0.02)
+
+
+def test_looks_whose_outcome_hangs_on_no_score_teach_next_to_nothing(world: World) -> None:
+    """Likes by the toss of a coin are told from likes by taste: the slope of the chances is the size of a step."""
+    random = np.random.default_rng(6)
+    member = np.repeat(np.arange(300, dtype=np.int32), 20)
+    look = LookLog(
+        TODAY - 1, member, world.pages[:300, :20].reshape(-1), random.random(6_000) < 0.05, np.zeros(6_000, np.int8)
+    )  # fmt: skip
+    model = replace(world.model, member=world.model.member.copy(), evidence=world.model.evidence.copy())
+    taught = taught_by_looks(
+        model, [look], world.region.astype(np.int64), np.ones(world.region.size, np.bool_)
+    )
+    assert np.abs(taught.member - world.model.member).max() < 0.02
 
 
 def test_a_search_teaches_home_when_unified_and_never_when_siloed(world: World) -> None:
@@ -358,11 +392,11 @@ def test_a_signal_in_session_is_the_step_of_the_batch() -> None:
     # A look moves by the surprise: up when played, down when left, the less the more it was expected.
     for is_played, expected, way in ((True, 0.1, 1), (False, 0.1, -1)):
         moved = taste.copy()
-        learn_look(moved, evidence, vectors[0], curvature, 0, 4, is_played, expected)
+        learn_look(moved, evidence, vectors[0], curvature, 0, 4, is_played, expected, 0.8)
         assert np.sign((moved - taste) @ vectors[0]) == way
     sure, unsure = taste.copy(), taste.copy()
-    learn_look(sure, evidence, vectors[0], curvature, 0, 4, True, 0.9)
-    learn_look(unsure, evidence, vectors[0], curvature, 0, 4, True, 0.1)
+    learn_look(sure, evidence, vectors[0], curvature, 0, 4, True, 0.9, 0.8)
+    learn_look(unsure, evidence, vectors[0], curvature, 0, 4, True, 0.1, 0.8)
     assert np.abs(unsure - taste).sum() > 5 * np.abs(sure - taste).sum()
 
 
