@@ -54,7 +54,7 @@ QUALITY_PULL, BAIT_PULL = 0.2, 0.35
 QUALITY_WORTH, BAIT_WORTH = 0.8, -0.6
 
 # Assumptions (no public figure), but the first: how strongly taste parts members, and how titles differ.
-# sd of taste . title over members: the best 2 % of members want a title 8 x the median. Fitted to what a popularity
+# sd of taste . title over members: the best 2 % of members want a title 6 x the median. Fitted to what a popularity
 # recommender loses, -12 % of hours (docs/discovery.md).
 TASTE_STRENGTH = 0.88
 GENRE_WEIGHT = 0.8  # share of a title's taste vector that its genres give
