@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 __all__ = ["confidence", "count", "months", "rate_name", "ratio", "size", "span", "unit_usd", "usd"]
 
 _STEPS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+_BYTES = ((1e18, "EB"), (1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"))
 _NONE = "–"
 _CENTURY_MONTHS = 1200
 _CAPITALS = {
@@ -30,9 +32,8 @@ def usd(value: float | None) -> str:
     sign, size = ("−" if value < 0 else ""), abs(value)
     if 0 < size < 0.1:
         return unit_usd(value)
-    for step, name in _STEPS[2:]:
-        if size >= step:
-            return f"{sign}${_three(size / step)} {name}"
+    if scaled := _in_steps(size, _STEPS[2:]):
+        return f"{sign}${scaled}"
     return f"{sign}${size:,.0f}" if size >= 10 else f"{sign}${size:,.2f}"
 
 
@@ -63,9 +64,8 @@ def count(value: float | None) -> str:
         return _NONE
     if math.isinf(value):
         return "never"
-    for step, name in _STEPS:
-        if abs(value) >= step:
-            return f"{_three(value / step)} {name}"
+    if scaled := _in_steps(abs(value), _STEPS):
+        return f"{'-' if value < 0 else ''}{scaled}"
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
@@ -75,10 +75,7 @@ def size(value: float) -> str:
     >>> size(161e18)
     '161 EB'
     """
-    for step, name in ((1e18, "EB"), (1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
-        if value >= step:
-            return f"{_three(value / step)} {name}"
-    return f"{value:,.0f} bytes"
+    return _in_steps(value, _BYTES) or f"{value:,.0f} bytes"
 
 
 def months(value: float | None) -> str:
@@ -133,5 +130,14 @@ def confidence(low: float, high: float) -> str:
     return "high" if high / low < 1.5 else "moderate" if high / low < 4 else "low"
 
 
-def _three(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.1f}"
+def _in_steps(size: float, steps: Sequence[tuple[float, str]]) -> str:
+    """``size`` in the largest step that it comes to once rounded, so that no 1000 k is written; empty below all.
+
+    >>> _in_steps(999_800, _STEPS), _in_steps(99_960, _STEPS), _in_steps(12, _STEPS)
+    ('1.0 M', '100 k', '')
+    """
+    for step, name in steps:
+        if size >= 0.9995 * step:
+            scaled = size / step
+            return f"{scaled:.0f} {name}" if scaled >= 99.95 else f"{scaled:.1f} {name}"
+    return ""

@@ -117,6 +117,12 @@ def test_numbers_for_people() -> None:
     assert numbers.count(float("inf")) == "never"
     assert numbers.months(5_000) == "never"
     assert numbers.usd(-1_234_567.0) == "−$1.2 M"
+    assert numbers.usd(-999_812.0) == "−$1.0 M"
+    assert (numbers.usd(999_400.0), numbers.count(-999_600), numbers.size(999.9e9)) == (
+        "$999 k",
+        "-1.0 M",
+        "1.0 TB",
+    )
     assert numbers.unit_usd(0.0) == "$0.00"
     assert numbers.ratio(0.0) == "none"
     assert numbers.ratio(0.0004) == "under 0.1 %"
