@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from benchmarks.harness import Row, markdown, race, run_and_watch
-from benchmarks.worlds import difference
+from benchmarks.worlds import Difference, difference, pooled
 
 
 def test_a_race_runs_every_party_equally_often_and_names_each_peer() -> None:
@@ -87,3 +87,15 @@ def test_a_difference_of_two_worlds_keeps_the_pairing() -> None:
     assert 0.02 < doubted.high - doubted.low < 0.12
     # Several days of a group add up before anything is divided.
     assert difference(pl.concat([one, one]), one, "over", "under").relative == pytest.approx(0)
+
+
+def test_worlds_of_several_seeds_are_judged_by_their_spread() -> None:
+    one, two, three = (
+        Difference(1.0, 1 + gain, gain, gain - 0.001, gain + 0.001) for gain in (-0.05, -0.04, -0.03)
+    )
+    assert pooled([one]) is one
+    together = pooled([one, two, three])
+    assert together.relative == pytest.approx(-0.04)
+    # Student's t of two degrees of freedom at 95 %, 2.920, times .01 over the root of three.
+    assert (together.low, together.high) == pytest.approx((-0.04 - 0.01686, -0.04 + 0.01686), abs=1e-5)
+    assert pooled([two, two]).low == pooled([two, two]).high == pytest.approx(-0.04)
